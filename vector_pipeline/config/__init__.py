@@ -1,0 +1,37 @@
+"""``vector_pipeline.yaml``: what it may say (``models``), how it is read (``load``), and how secrets stay out of it."""
+
+from vector_pipeline.config.load import CONFIG_NAME, find_config, load_config
+from vector_pipeline.config.models import (
+    ChunkerConfig,
+    Config,
+    DatasetConfig,
+    EmbedderConfig,
+    EnvironmentConfig,
+    FileSourceConfig,
+    GateConfig,
+    LakeConfig,
+    PromotionConfig,
+    RecordSourceConfig,
+    SpaceConfig,
+    TargetConfig,
+)
+from vector_pipeline.config.secrets import SecretTemplate
+
+__all__ = [
+    "CONFIG_NAME",
+    "ChunkerConfig",
+    "Config",
+    "DatasetConfig",
+    "EmbedderConfig",
+    "EnvironmentConfig",
+    "FileSourceConfig",
+    "GateConfig",
+    "LakeConfig",
+    "PromotionConfig",
+    "RecordSourceConfig",
+    "SecretTemplate",
+    "SpaceConfig",
+    "TargetConfig",
+    "find_config",
+    "load_config",
+]

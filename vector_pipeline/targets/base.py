@@ -1,0 +1,208 @@
+"""The contract of a target: a system that serves vectors.
+
+Laws that every adapter keeps (the conformance suite in ``vector_pipeline.testing`` proves them)
+------------------------------------------------------------------------------------------------
+1. A public method never lets a foreign exception out: it raises from ``vector_pipeline.errors``. A write that may have
+   landed raises ``UnknownOutcomeError``.
+2. Writes are idempotent: the same batch twice equals once. ``upsert`` replaces a whole record by id.
+3. A read sees every write that returned before it, after ``wait_until_fresh``; it never sees half a batch where
+   ``capabilities.atomic_batches`` is true.
+4. ``query(..., version=r)`` sees only records with ``added_in <= r < removed_in``; the filter is applied *before* the
+   top k is taken: it never returns fewer than k hits while k records match.
+5. Every write carries the fencing number of its lease. A number below the highest that the namespace has seen is refused
+   (``ConflictError``) where ``capabilities.fencing`` is true.
+6. Abilities are declared in ``capabilities``, never found out by a failing call.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+LIVE = 2**53 - 1
+"""``removed_in`` of a record that no version has removed: the largest integer that a JSON number holds exactly."""
+
+RESERVED_PREFIX = "vp_"
+"""Metadata keys that begin so belong to the pipeline, on every target, and are refused in user metadata."""
+
+Vector = npt.NDArray[np.float32]
+Filter = Mapping[str, Any]
+"""A metadata filter in Pinecone's language: see ``vector_pipeline.targets.filters``."""
+
+
+def record_schema(dimension: int) -> pa.Schema:
+    """Arrow schema of records on their way into a target. ``metadata`` is a JSON object of user metadata."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("vector", pa.list_(pa.float32(), dimension)),
+            ("document_id", pa.string()),
+            ("content_hash", pa.string()),
+            ("metadata_hash", pa.string()),
+            ("space", pa.string()),
+            ("added_in", pa.int64()),
+            ("removed_in", pa.int64()),
+            ("text", pa.string()),
+            ("metadata", pa.string()),
+        ]
+    )
+
+
+MARK_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("document_id", pa.string()),
+        ("content_hash", pa.string()),
+        ("metadata_hash", pa.string()),
+        ("space", pa.string()),
+        ("added_in", pa.int64()),
+        ("removed_in", pa.int64()),
+    ]
+)
+"""What ``scan`` yields: everything that identifies a record, and no vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target can do. Planner and apply read these; they never try and see."""
+
+    numeric_filters: bool
+    """Versions can share a namespace (the versioned strategy)."""
+    scans_marks: bool
+    """``scan`` returns version marks and hashes, not ids alone."""
+    atomic_batches: bool
+    fencing: bool
+    metrics: frozenset[str]
+    max_batch_records: int
+    max_batch_bytes: int
+    max_top_k: int
+    approximate: bool = False
+    """``query(exact=False)`` may use an approximate index."""
+    eventually_consistent: bool = False
+    max_id_bytes: int = 512
+    max_metadata_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceSpec:
+    """What a namespace must be for a space: refused when it exists and differs."""
+
+    name: str
+    dimension: int
+    metric: str
+    """``cosine``, ``dotproduct`` or ``euclidean``."""
+    space: str
+    """Fingerprint of the embedding space: 16 hex characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """What a namespace is now. ``mark`` changes with every write: two equal marks mean an unchanged namespace."""
+
+    spec: NamespaceSpec
+    records: int
+    bytes: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReceipt:
+    """What one write did: for the journal, and for ``wait_until_fresh``."""
+
+    records: int
+    bytes: int
+    requests: int = 1
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One hit of a query. ``score``: higher is better, whatever the metric."""
+
+    id: str
+    score: float
+    document_id: str
+    content_hash: str
+    added_in: int
+    removed_in: int
+    text: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Target(ABC):
+    """A system that serves vectors. One instance may be used by several threads for reading and one for writing."""
+
+    name: str
+    """The target's name in the configuration."""
+    kind: str
+    """``duckdb``, ``pinecone``, …"""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities: ...
+
+    @abstractmethod
+    def address(self, namespace: str) -> str:
+        """Where the namespace is, for a person: no secret in it."""
+
+    @abstractmethod
+    def ensure_namespace(self, spec: NamespaceSpec, *, fence: int = 0) -> NamespaceState:
+        """Create the namespace, or check that it is as ``spec`` says (``RefusedError`` names the difference)."""
+
+    @abstractmethod
+    def describe(self, namespace: str) -> NamespaceState | None:
+        """State of a namespace; None when it does not exist."""
+
+    @abstractmethod
+    def namespaces(self) -> list[str]:
+        """Names of all namespaces, sorted."""
+
+    @abstractmethod
+    def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        """Insert or replace whole records (``record_schema``). At most ``max_batch_records`` rows and ``max_batch_bytes``."""
+
+    @abstractmethod
+    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
+        """Set ``removed_in`` of existing records: closes an interval (or reopens it, with ``LIVE``). Unknown ids are ignored."""
+
+    @abstractmethod
+    def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:
+        """Delete records. Unknown ids are ignored."""
+
+    @abstractmethod
+    def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:
+        """Delete a namespace with everything in it. Dropping what does not exist is no error."""
+
+    @abstractmethod
+    def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
+        """Return once reads see that write, or raise ``UnavailableError`` at the deadline."""
+
+    @abstractmethod
+    def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """All records as ``MARK_SCHEMA`` batches, ids ascending, from one consistent view where the target has one."""
+
+    @abstractmethod
+    def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:
+        """Whole records by id (``record_schema``; without ``vector`` on request), unknown ids left out, in no set order."""
+
+    @abstractmethod
+    def query(
+        self,
+        namespace: str,
+        vectors: Vector,
+        *,
+        top_k: int,
+        version: int | None = None,
+        filter: Filter | None = None,
+        exact: bool = True,
+        include_text: bool = True,
+    ) -> list[list[Match]]:
+        """Nearest records of each of float32[n, dim] ``vectors``, best first; ties by id. ``version`` applies law 4."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections and files. The object must not be used afterwards."""
