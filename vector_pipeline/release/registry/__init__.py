@@ -1,0 +1,39 @@
+"""The registry: versions, deployments, aliases, verdicts, leases and the journal. Small, transactional, the only
+mutable truth.
+
+    with Registry.open("sqlite:////home/me/project/.vector_pipeline/registry.sqlite") as registry:
+        version, made = registry.record_version(NewVersion(dataset="handbook", ...))
+
+SQLite for one machine, PostgreSQL for several. Every method is one short transaction that repeats itself when it loses
+to others, and raises from ``vector_pipeline.errors`` only: ``UnavailableError`` (no database), ``ConflictError``
+(somebody was first), ``NotFoundError``, ``RefusedError`` (a rule forbids it; nothing was written), ``InputError``.
+"""
+
+from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind
+from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
+from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
+from vector_pipeline.release.registry.leases import Lease
+from vector_pipeline.release.registry.pushes import Push, PushStatus
+from vector_pipeline.release.registry.registry import Registry
+from vector_pipeline.release.registry.verdicts import Verdict, VerdictStatus
+from vector_pipeline.release.registry.versions import NewVersion, Version
+
+__all__ = [
+    "Alias",
+    "AliasMove",
+    "Deployment",
+    "DeploymentStatus",
+    "Intent",
+    "JournalEntry",
+    "Lease",
+    "MoveKind",
+    "NewVersion",
+    "Outcome",
+    "OutcomeRecord",
+    "Push",
+    "PushStatus",
+    "Registry",
+    "Verdict",
+    "VerdictStatus",
+    "Version",
+]

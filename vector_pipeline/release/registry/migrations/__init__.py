@@ -1,0 +1,1 @@
+"""Alembic's folder: ``versions`` holds one file per change of the tables. Files are never edited after a release."""

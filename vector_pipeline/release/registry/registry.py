@@ -1,0 +1,38 @@
+"""The registry as one object: its parts, and how it is opened."""
+
+from typing import Self
+
+from vector_pipeline.release.registry.aliases import Aliases
+from vector_pipeline.release.registry.deployments import Deployments
+from vector_pipeline.release.registry.engine import Database
+from vector_pipeline.release.registry.journal import Journal
+from vector_pipeline.release.registry.leases import Leases
+from vector_pipeline.release.registry.migrate import ensure_schema
+from vector_pipeline.release.registry.pushes import Pushes
+from vector_pipeline.release.registry.verdicts import Verdicts
+from vector_pipeline.release.registry.versions import Versions
+
+
+class Registry(Versions, Deployments, Aliases, Verdicts, Leases, Pushes, Journal):
+    """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True) -> Self:
+        """The registry at ``url``: ``sqlite:///relative``, ``sqlite:////absolute`` or ``postgresql://user@host/name``.
+
+        ``migrate`` makes what is missing: the file's folder, the tables. Readers pass False and never write.
+        ``NotFoundError`` when there is nothing to read, ``RefusedError`` when a newer release wrote it, ``ConfigError``
+        for another kind of URL, ``UnavailableError`` when the database does not answer.
+        """
+        database = Database(url)
+        try:
+            ensure_schema(database, migrate=migrate)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def where(self) -> str:
+        """The registry's URL for messages: without its password."""
+        return self._db.where

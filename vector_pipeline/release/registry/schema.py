@@ -1,0 +1,251 @@
+"""The registry's tables. Every name begins with ``vp_``, because PostgreSQL shares the database with the lake's
+catalog.
+
+Laws
+----
+1. Rows of versions, alias moves, verdicts, intents and outcomes are only ever added. Mutable are: a version's
+   ``pinned`` and ``expired_at``, a deployment's state, where an alias points, who holds a lease, and a push's status.
+2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
+   order.
+3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
+   the two.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+REVISIONS = ("0001",)
+"""Every revision that this release can read, oldest first. The last is the head."""
+
+VERSION_TABLE = "vp_alembic_version"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC: ``timestamptz`` in PostgreSQL, ISO text of 32 characters in SQLite. Refuses times without a
+    zone.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time needs a zone")
+        moment = value.astimezone(UTC)
+        return moment.isoformat(timespec="microseconds") if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any, _: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON. What is no JSON (NaN, an object) is refused here, alike for both databases, before a driver sees it."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _: Dialect) -> Any:
+        json.dumps(value, allow_nan=False)
+        return value
+
+
+# SQLite numbers its own rows only in a column that is exactly INTEGER.
+ID = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+versions = Table(
+    "vp_versions",
+    metadata,
+    Column("dataset", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("embedder_fingerprint", Text, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("lake_snapshot", BigInteger, nullable=False),
+    Column("parent", Integer),
+    Column("documents", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("chunk_table", Text, nullable=False),
+    Column("embedding_table", Text, nullable=False),
+    Column("run_id", Text),
+    Column("code_revision", Text),
+    Column("message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expired_at", UtcDateTime),
+    Column("pinned", Boolean, nullable=False),
+    PrimaryKeyConstraint("dataset", "number"),
+)
+
+deployments = Table(
+    "vp_deployments",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("digest", Text),
+    Column("records", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("run_id", Text),
+    ForeignKeyConstraint(["dataset", "version"], ["vp_versions.dataset", "vp_versions.number"]),
+    UniqueConstraint("environment", "target", "namespace", "version"),
+    sqlite_autoincrement=True,
+)
+
+aliases = Table(
+    "vp_aliases",
+    metadata,
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("deployment_id", ID, ForeignKey("vp_deployments.id"), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("moved_at", UtcDateTime, nullable=False),
+    Column("moved_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("dataset", "environment", "name"),
+    Index(None, "deployment_id"),
+)
+
+alias_moves = Table(
+    "vp_alias_moves",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("from_deployment", ID, ForeignKey("vp_deployments.id")),
+    Column("to_deployment", ID, ForeignKey("vp_deployments.id"), nullable=False),
+    Column("from_version", Integer),
+    Column("to_version", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text),
+    # The second guard of the compare-and-swap: one move a generation, whatever the code above does.
+    UniqueConstraint("dataset", "environment", "name", "generation"),
+    sqlite_autoincrement=True,
+)
+
+verdicts = Table(
+    "vp_verdicts",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("deployment_id", ID, ForeignKey("vp_deployments.id"), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("check_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("run_id", Text),
+    Index(None, "deployment_id", "check_name"),
+    sqlite_autoincrement=True,
+)
+
+leases = Table(
+    "vp_leases",
+    metadata,
+    Column("resource", Text, nullable=False),
+    # Null while nobody holds it: the row stays for ever, because its fence may only grow.
+    Column("holder", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("resource"),
+)
+
+pushes = Table(
+    "vp_pushes",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("deployment_id", ID, ForeignKey("vp_deployments.id"), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("plan", Json, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("run_id", Text),
+    Column("status", Text, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Index(None, "dataset", "environment"),
+    Index(None, "deployment_id"),
+    sqlite_autoincrement=True,
+)
+
+intents = Table(
+    "vp_intents",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("push_id", ID, ForeignKey("vp_pushes.id"), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "push_id"),
+    sqlite_autoincrement=True,
+)
+
+outcomes = Table(
+    "vp_outcomes",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("intent_id", ID, ForeignKey("vp_intents.id"), nullable=False),
+    Column("push_id", ID, ForeignKey("vp_pushes.id"), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "push_id"),
+    Index(None, "intent_id"),
+    sqlite_autoincrement=True,
+)
