@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from vector_pipeline.hashing import canonical_json, content_hash
+from vector_pipeline.hashing import canonical_json, content_hash, sql_content_hash
 
 
 class Reason(StrEnum):
@@ -43,10 +43,15 @@ class Document:
 
     @property
     def digest(self) -> str:
-        """Name of everything that chunks are made from: text, title, markup, metadata."""
-        return content_hash(
-            canonical_json([content_hash(self.text), self.title, self.media_type, dict(self.metadata)])
-        )
+        """Name of everything that chunks are made from: text, title, markup, metadata (``sql_digest`` is its twin)."""
+        parts = (self.text, self.title, self.media_type, canonical_json(dict(self.metadata)))
+        return content_hash("".join(content_hash(part) for part in parts))
+
+
+def sql_digest(text: str, title: str, media_type: str, metadata: str) -> str:
+    """DuckDB expression equal to ``Document.digest``; ``metadata`` is canonical JSON."""
+    parts = " || ".join(sql_content_hash(part) for part in (text, title, media_type, metadata))
+    return sql_content_hash(f"({parts})")
 
 
 @dataclass(frozen=True, slots=True)

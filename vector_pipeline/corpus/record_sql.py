@@ -1,0 +1,169 @@
+"""SQL of record sources: text that is built here runs in DuckDB, over rows, never one row at a time in Python.
+
+``{rows}`` is the temporary table that every source fills: ``seq`` (order), ``place`` (file and line or row), ``id``, ``text``,
+``title``, ``metadata`` (JSON text), ``columns`` (bits: which of the named columns a JSON line has), ``reason``, ``detail``.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from vector_pipeline.config import RecordSourceConfig
+from vector_pipeline.corpus.model import Reason
+
+CREATE_ROWS = """
+CREATE TEMP TABLE rows (seq BIGINT, place VARCHAR, id VARCHAR, text VARCHAR, title VARCHAR, metadata VARCHAR,
+                        columns BIGINT, reason VARCHAR, detail VARCHAR)
+"""
+# Only ids and positions are sorted; the texts stay where they are.
+MARK_DUPLICATES = f"""
+UPDATE rows SET reason = '{Reason.BAD_ID}', text = '', detail = 'id ' || id || ' occurs before: ids must be unique'
+WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, row_number() OVER (PARTITION BY id ORDER BY seq) AS nth FROM rows
+        WHERE reason IS DISTINCT FROM '{Reason.BAD_ID}' AND reason IS DISTINCT FROM '{Reason.UNPARSABLE}'
+    ) WHERE nth > 1
+)
+"""
+SELECT_ROWS = f"""
+SELECT CASE WHEN reason IN ('{Reason.BAD_ID}', '{Reason.UNPARSABLE}') THEN place ELSE id END AS id,
+       text, title, metadata, reason, detail
+FROM rows ORDER BY seq
+"""
+_JSON_TEXT = "to_json(({value})::VARCHAR)::VARCHAR"
+_PLAIN_TYPES = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DECIMAL|BOOLEAN")
+
+
+def quoted(text: str) -> str:
+    """A string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def named(column: str) -> str:
+    """An identifier."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def pointer(column: str) -> str:
+    """A JSON pointer to a key, as a string literal."""
+    return quoted("/" + column.replace("~", "~0").replace("/", "~1"))
+
+
+def columns_of(config: RecordSourceConfig) -> list[str]:
+    """Every column that the configuration names, once."""
+    title = [config.title] if config.title else []
+    return list(dict.fromkeys([config.id, *config.text, *title, *config.metadata]))
+
+
+def insert_table(config: RecordSourceConfig, relation: str, types: Mapping[str, str], place: str, first: int) -> str:
+    """Fill ``rows`` from a relation with typed columns; rows are numbered from ``first + 1``."""
+
+    def metadata(column: str) -> str:
+        return _typed_metadata(named(column), types[column].upper())
+
+    source = f"(SELECT *, row_number() OVER () AS vp_row FROM {relation})"
+    return _insert(config, source, lambda column: f"{named(column)}::VARCHAR", metadata, place, first, "0", "NULL")
+
+
+def insert_lines(config: RecordSourceConfig, relation: str, place: str, first: int) -> str:
+    """Fill ``rows`` from JSON lines: ``relation`` has ``line`` (number), ``body`` (text) and ``problem`` (text or null)."""
+    source = f"""(
+        SELECT line AS vp_row, CASE WHEN json_valid(body) AND json_type(body) = 'OBJECT' THEN body END AS body,
+               CASE WHEN problem IS NOT NULL THEN problem
+                    WHEN NOT json_valid(body) THEN 'the line is not JSON: correct or remove it'
+                    WHEN json_type(body) <> 'OBJECT' THEN 'the line holds no JSON object: correct or remove it' END AS problem
+        FROM {relation})"""
+    bits = [
+        f"(CASE WHEN json_exists(body, {pointer(column)}) THEN {1 << number} ELSE 0 END)"
+        for number, column in enumerate(columns_of(config))
+    ]
+    return _insert(
+        config,
+        source,
+        lambda column: f"json_extract_string(body, {pointer(column)})",
+        lambda column: _json_metadata(f"json_extract(body, {pointer(column)})"),
+        place,
+        first,
+        " | ".join(bits),
+        "problem",
+    )
+
+
+def _insert(
+    config: RecordSourceConfig,
+    source: str,
+    text: Callable[[str], str],
+    metadata: Callable[[str], str],
+    place: str,
+    first: int,
+    bits: str,
+    problem: str,
+) -> str:
+    mark = ":" if config.kind == "jsonl" else "#"
+    title = f"coalesce({text(config.title)}, '')" if config.title else "''"
+    return f"""
+INSERT INTO rows
+SELECT {first} + vp_row, place, id,
+       CASE WHEN reason IS NULL THEN text ELSE '' END, title, metadata, bits, reason,
+       CASE reason
+            WHEN '{Reason.UNPARSABLE}' THEN problem
+            WHEN '{Reason.BAD_ID}' THEN 'the id is null or blank: give every record one'
+            WHEN '{Reason.EMPTY}' THEN 'the text is null or blank'
+            WHEN '{Reason.TOO_LARGE}' THEN format('{{:,}} bytes; `max_text_size` is {config.max_text_size:,}: split it or raise it',
+                                                  strlen(text)) END
+FROM (
+    SELECT *, CASE
+        WHEN problem IS NOT NULL THEN '{Reason.UNPARSABLE}'
+        WHEN id IS NULL OR NOT regexp_matches(id, '\\S') THEN '{Reason.BAD_ID}'
+        WHEN text = '' THEN '{Reason.EMPTY}'
+        WHEN strlen(text) > {config.max_text_size} THEN '{Reason.TOO_LARGE}' END AS reason
+    FROM (
+        SELECT vp_row, {quoted(place + mark)} || vp_row AS place, {text(config.id)} AS id, {bits} AS bits,
+               {problem} AS problem, {_joined([text(column) for column in config.text])} AS text, {title} AS title,
+               {_object(config.metadata, metadata)} AS metadata
+        FROM {source}
+    )
+)"""
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Texts with a blank line between them; blank ones are left out, line ends become ``\\n``."""
+    kept = ", ".join(f"CASE WHEN regexp_matches({text}, '\\S') THEN {text} END" for text in texts)
+    return f"replace(replace(concat_ws(chr(10) || chr(10), {kept}), chr(13) || chr(10), chr(10)), chr(13), chr(10))"
+
+
+def _object(columns: Sequence[str], value: Callable[[str], str]) -> str:
+    """A JSON object with sorted keys and no blanks; keys of null values are left out."""
+    if not columns:
+        return "'{}'"
+    texts = {column: f"({value(column)})" for column in columns}
+    keys = {column: quoted(json.dumps(column, ensure_ascii=False) + ":") for column in columns}
+    members = ", ".join(
+        f"CASE WHEN {texts[column]} IS NOT NULL THEN {keys[column]} || {texts[column]} END" for column in sorted(texts)
+    )
+    return f"'{{' || concat_ws(',', {members}) || '}}'"
+
+
+def _json_metadata(value: str) -> str:
+    """JSON text of a value inside JSON: plain values and lists of strings as they are, nested ones as their text."""
+    return f"""CASE WHEN json_type({value}) = 'NULL' THEN NULL
+        WHEN json_type({value}) = 'OBJECT' THEN {_JSON_TEXT.format(value=value)}
+        WHEN json_type({value}) = 'ARRAY' AND len(list_filter(json_type({value}, '$[*]'), lambda t: t <> 'VARCHAR')) > 0
+        THEN {_JSON_TEXT.format(value=value)}
+        ELSE ({value})::VARCHAR END"""
+
+
+def _typed_metadata(value: str, kind: str) -> str:
+    """JSON text of a typed column's value."""
+    if kind == "VARCHAR[]":
+        return f"to_json(list_filter({value}, lambda x: x IS NOT NULL))::VARCHAR"
+    if kind == "JSON":
+        return _json_metadata(value)
+    if kind.startswith("TIMESTAMP") or kind.startswith("DATETIME"):
+        return f"to_json(replace(({value})::VARCHAR, ' ', 'T'))::VARCHAR"
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return f"CASE WHEN {value} IS NOT NULL THEN to_json(to_json({value})::VARCHAR)::VARCHAR END"
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"CASE WHEN isfinite({value}) THEN to_json({value})::VARCHAR END"
+    plain = _PLAIN_TYPES.match(kind)
+    return f"to_json({value})::VARCHAR" if plain else f"to_json(({value})::VARCHAR)::VARCHAR"
