@@ -1,0 +1,190 @@
+"""One in-memory DuckDB that reads the immutable files of every namespace.
+
+Laws
+----
+1. An operation works on one ``View``: one manifest with all its files attached (READ_ONLY) from begin to end.
+2. A file is detached when no view needs it. An attached file stays readable after it was unlinked.
+3. A view follows ``CURRENT``; when a file that it names is gone, ``CURRENT`` is read again. It never waits for a writer.
+"""
+
+import shutil
+import threading
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from vector_pipeline.errors import CorruptError, NotFoundError
+from vector_pipeline.lake.extensions import load_extension
+from vector_pipeline.targets.duckdb.failures import VanishedError, translated
+from vector_pipeline.targets.duckdb.folder import Folder
+from vector_pipeline.targets.duckdb.manifest import Manifest
+
+_OPEN_NAMESPACES = 8
+_ATTEMPTS = 100
+
+
+def quoted(value: str | Path) -> str:
+    """An SQL string literal. For our own paths only: values are always bound."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@dataclass(slots=True)
+class View:
+    """A manifest whose files are attached."""
+
+    folder: Folder
+    pointer: str
+    manifest: Manifest
+    users: int = 0
+    retired: bool = False
+
+    def table(self, file: str, table: str) -> str:
+        """Qualified name of a table in one of the manifest's files."""
+        return f"{alias(file)}.{table}"
+
+
+def alias(file: str) -> str:
+    """Name of an attached file. File names hold a UUID, so the name is unique over all namespaces."""
+    return file.removesuffix(".duckdb").replace("-", "_")
+
+
+class Engine:
+    """Connections, attached files and views. Thread-safe."""
+
+    def __init__(self, root: Path, memory_limit: str, *, hnsw: bool) -> None:
+        self._root = root
+        self._memory_limit = memory_limit
+        self._hnsw = hnsw
+        self._temp = root / f".tmp-{uuid.uuid4().hex}"
+        self._lock = threading.RLock()
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+        self._views: OrderedDict[Path, View] = OrderedDict()
+        self._attached: Counter[str] = Counter()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for one operation; errors that leave the block are ours."""
+        with translated(self._root):
+            with self._lock:
+                cursor = self._connection().cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._closed:
+            raise duckdb.ConnectionException("the target is closed")
+        if self._con is None:
+            con = duckdb.connect(
+                config={
+                    "memory_limit": self._memory_limit,
+                    "temp_directory": str(self._temp),
+                    # A compressed vector must be unpacked by every search: three times slower, and no smaller.
+                    "force_compression": "uncompressed",
+                    "preserve_insertion_order": False,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                }
+            )
+            if self._hnsw:
+                load_extension(con, "vss")
+                con.execute("SET hnsw_enable_experimental_persistence = true")
+            self._con = con
+        return self._con
+
+    @contextmanager
+    def view(self, folder: Folder) -> Iterator[View]:
+        """The namespace as it is now. ``NotFoundError`` when it does not exist."""
+        view = self._acquire(folder)
+        try:
+            yield view
+        finally:
+            with self._lock:
+                view.users -= 1
+                self._release_if_idle(view)
+
+    def _acquire(self, folder: Folder) -> View:
+        for _ in range(_ATTEMPTS):
+            pointer = folder.pointer()
+            with self._lock:
+                if pointer is None:
+                    self._retire(folder)
+                    raise NotFoundError(f"there is no namespace {folder.path.name} in {folder.path.parent}")
+                view = self._views.get(folder.path)
+                if view is None or view.pointer != pointer:
+                    try:
+                        view = self._open(folder, pointer)
+                    except VanishedError:
+                        if folder.pointer() == pointer:
+                            raise CorruptError(
+                                f"{folder.path} lacks files that its manifest names",
+                                fix="Drop the namespace and push it again",
+                            ) from None
+                        continue
+                self._views.move_to_end(folder.path)
+                view.users += 1
+                return view
+        raise CorruptError(f"{folder.path}: files vanish faster than they can be opened")
+
+    def _open(self, folder: Folder, pointer: str) -> View:
+        manifest = folder.load(pointer)
+        opened: list[str] = []
+        with self.cursor() as cursor, translated(folder.path):
+            try:
+                for file, size in manifest.files.items():
+                    self._attach(cursor, folder, file, size)
+                    opened.append(file)
+            except BaseException:
+                self._detach(opened)
+                raise
+        self._retire(folder)
+        view = self._views[folder.path] = View(folder, pointer, manifest)
+        while len(self._views) > _OPEN_NAMESPACES:
+            self._retire(next(iter(self._views.values())).folder)
+        return view
+
+    def _attach(self, cursor: duckdb.DuckDBPyConnection, folder: Folder, file: str, size: int) -> None:
+        if not self._attached[file]:
+            path = folder.path / file
+            cursor.execute(f"ATTACH {quoted(path)} AS {alias(file)} (READ_ONLY)")
+            found = path.stat().st_size if path.exists() else size  # unlinked since: still readable
+            if found != size:
+                cursor.execute(f"DETACH {alias(file)}")
+                raise CorruptError(f"{path} has {found} bytes, its manifest says {size}")
+        self._attached[file] += 1
+
+    def _retire(self, folder: Folder) -> None:
+        view = self._views.pop(folder.path, None)
+        if view is not None:
+            view.retired = True
+            self._release_if_idle(view)
+
+    def _release_if_idle(self, view: View) -> None:
+        if view.retired and view.users == 0 and not self._closed:
+            self._detach(view.manifest.files)
+
+    def _detach(self, files: Iterable[str]) -> None:
+        for file in files:
+            self._attached[file] -= 1
+            if not self._attached[file]:
+                del self._attached[file]
+                with suppress(duckdb.Error):
+                    self._connection().execute(f"DETACH {alias(file)}")
+
+    def close(self) -> None:
+        """Release every file. Closing twice is no error."""
+        with self._lock:
+            self._closed = True
+            self._views.clear()
+            self._attached.clear()
+            if self._con is not None:
+                self._con.close()
+                self._con = None
+            shutil.rmtree(self._temp, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""The files of a namespace: how its state is found, and how the next one takes its place.
+
+Laws
+----
+1. ``CURRENT`` names the manifest and its digest, and is replaced by one rename after everything it leads to is on disk:
+   a crash at any point leaves the state before, plus files that nothing refers to.
+2. Whoever publishes or collects holds the namespace's lock. Readers take none.
+3. Files of the last few manifests stay, so that a reader who has just read an older ``CURRENT`` can still open them; files
+   that nothing refers to stay for a short grace. A reader that is slower still reads ``CURRENT`` again.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from vector_pipeline.errors import CorruptError, InputError, UnknownOutcomeError
+from vector_pipeline.targets.duckdb.failures import VanishedError, unavailable
+from vector_pipeline.targets.duckdb.manifest import Manifest, parse_manifest
+
+KEPT_MANIFESTS = 4
+GRACE_SECONDS = 10.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+_POINTER = re.compile(r"(manifest-(\d+)\.json) ([0-9a-f]{64})\n")
+
+
+def check_name(namespace: str) -> str:
+    """The name, if it is safe as a folder's; ``InputError`` otherwise."""
+    if not _NAME.fullmatch(namespace):
+        raise InputError(
+            f"{namespace!r} is no namespace name",
+            fix="Use 1 to 100 of a-z 0-9 _ . - and begin with a letter or digit",
+        )
+    return namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Folder of one namespace."""
+
+    path: Path
+
+    def pointer(self) -> str | None:
+        """Content of ``CURRENT``; None when the namespace does not exist. Equal pointers mean an equal state."""
+        try:
+            return (self.path / "CURRENT").read_text("ascii")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except UnicodeDecodeError as error:
+            raise CorruptError(f"{self.path / 'CURRENT'} is not text") from error
+        except OSError as error:
+            raise unavailable(self.path, error) from error
+
+    def load(self, pointer: str) -> Manifest:
+        """The manifest that a pointer names. ``VanishedError`` when it is gone already."""
+        match = _POINTER.fullmatch(pointer)
+        if match is None:
+            raise CorruptError(f"{self.path / 'CURRENT'} names no manifest", fix="Drop the namespace and push it again")
+        file = self.path / match[1]
+        try:
+            data = file.read_bytes()
+        except FileNotFoundError as error:
+            raise VanishedError(str(file)) from error
+        except OSError as error:
+            raise unavailable(file, error) from error
+        if hashlib.sha256(data).hexdigest() != match[3]:
+            raise CorruptError(f"{file} is not what CURRENT names", fix="Drop the namespace and push it again")
+        return parse_manifest(data, str(file))
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make a manifest the namespace's state. The files it names must be on disk."""
+        name = f"manifest-{manifest.number}.json"
+        data = manifest.to_json()
+        pointer = f"{name} {hashlib.sha256(data).hexdigest()}\n"
+        try:
+            _write(self.path / name, data)
+            _write(self.path / "CURRENT.new", pointer.encode("ascii"))
+            sync_folder(self.path)
+            os.replace(self.path / "CURRENT.new", self.path / "CURRENT")  # noqa: PTH105 (the atomic step, by name)
+        except OSError as error:
+            raise unavailable(self.path, error) from error
+        try:
+            sync_folder(self.path)
+        except OSError as error:
+            raise UnknownOutcomeError(
+                f"{self.path}: the write landed but may not survive a power cut ({error.strerror})"
+            ) from error
+
+    def collect(self, manifest: Manifest) -> list[str]:
+        """Delete what nothing needs any more, given the state now; names of what was deleted.
+
+        What cannot be deleted is left for the next call: the write before this has landed whatever happens here.
+        """
+        gone: list[str] = []
+        with suppress(OSError):
+            self._collect(manifest, gone)
+        return gone
+
+    def _collect(self, manifest: Manifest, gone: list[str]) -> None:
+        kept = {"CURRENT", *manifest.files}
+        for file in self.path.glob("manifest-*.json"):
+            number = int(file.stem.removeprefix("manifest-"))
+            if manifest.number - KEPT_MANIFESTS < number <= manifest.number:
+                kept.add(file.name)
+                with suppress(CorruptError):
+                    kept.update(parse_manifest(file.read_bytes(), str(file)).files)
+        youngest = time.time() - GRACE_SECONDS
+        for file in self.path.iterdir():
+            if file.name not in kept and file.stat().st_mtime <= youngest:
+                file.unlink(missing_ok=True)
+                gone.append(file.name)
+
+    def remove(self) -> None:
+        """Delete the namespace. Readers that have its files open go on reading them."""
+        try:
+            (self.path / "CURRENT").unlink(missing_ok=True)
+            if self.path.is_dir():
+                sync_folder(self.path)
+        except OSError as error:
+            raise unavailable(self.path, error) from error
+        with suppress(OSError):  # without CURRENT the namespace is gone; ensure_namespace clears what is left
+            shutil.rmtree(self.path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until a folder's entries are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
