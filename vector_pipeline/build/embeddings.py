@@ -1,0 +1,69 @@
+"""``chunks_<space>`` → ``embeddings_<fp>``: only content that no vector exists for, shard by shard, committed as it goes."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
+from vector_pipeline.embedding.batches import Progress, embed_pending
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake import embeddings as store
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables, within
+
+COMMIT_ROWS = 2048
+"""Vectors in one commit: what a killed run can lose at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedCounts:
+    """What embedding did."""
+
+    embedded: int = 0
+    copied: int = 0
+    """Vectors that another shard had already."""
+    vectors: int = 0
+    """Vectors that the selected shards hold now."""
+    seconds: float = 0.0
+    """Spent embedding."""
+
+
+def embed_chunks(
+    lake: Lake,
+    tables: SpaceTables,
+    space: EmbeddingSpace,
+    embedder: Embedder,
+    *,
+    shards: Sequence[int] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    commit_rows: int = COMMIT_ROWS,
+) -> EmbedCounts:
+    """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending."""
+    if embedder.fingerprint != space.embedder_fingerprint:
+        raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
+    tables.ensure(lake)
+    pending = store.find_pending(lake, tables, shards)
+    total_texts = sum(shard.embed for shard in pending)
+    embedded = 0
+    started = time.monotonic()
+    for shard in pending:
+        if not shard.embed:
+            continue
+        texts = store.pending_texts(lake, tables, shard.shard)
+        report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
+        for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report):
+            message = f"embed {vectors.num_rows} texts of {tables.dataset.dataset}"
+            store.store_vectors(lake, tables, shard.shard, vectors, message)
+            embedded += vectors.num_rows
+    seconds = time.monotonic() - started if embedded else 0.0
+    copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}")
+    total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])
+    return EmbedCounts(embedded, copied, total, seconds)
+
+
+def _overall(report: Callable[[Progress], None], before: int, total: int, shard: Progress) -> None:
+    """A shard's progress as the whole run's."""
+    done = before + shard.done
+    remaining = (total - done) / shard.rate_per_s if shard.rate_per_s else None
+    report(replace(shard, done=done, total=total, remaining_s=remaining))

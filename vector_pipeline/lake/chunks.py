@@ -1,0 +1,108 @@
+"""Chunks in the lake: which documents need chunking, and one commit that replaces exactly their chunks.
+
+A document is stale when no chunk carries its digest; chunks of documents that are gone are orphans. Both are found by
+joining ids and digests only: texts are read for stale documents and for nothing else.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from vector_pipeline.hashing import sql_content_hash, sql_content_key, sql_document_key
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables, within
+
+STAGED_CHUNKS = pa.schema(
+    [
+        ("shard", pa.int32()),
+        ("document_id", pa.string()),
+        ("document_digest", pa.string()),
+        ("ordinal", pa.int32()),
+        ("span_start", pa.int32()),
+        ("span_end", pa.int32()),
+        ("context", pa.string()),
+        ("text", pa.string()),
+        ("metadata", pa.string()),
+    ]
+)
+
+
+def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
+    """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes."""
+    condition = within(shards)
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE chunked AS
+            SELECT DISTINCT document_id, document_digest FROM {tables.chunks} WHERE {condition}"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE stale_documents AS
+            SELECT d.document_id FROM {tables.dataset.documents} d
+            WHERE {condition} AND NOT EXISTS (
+                FROM chunked c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE orphaned_chunks AS
+            SELECT DISTINCT c.document_id FROM chunked c
+            ANTI JOIN (SELECT document_id FROM {tables.dataset.documents} WHERE {condition}) d USING (document_id)"""
+    )
+    stale, orphaned = lake.row("SELECT (SELECT count(*) FROM stale_documents), (SELECT count(*) FROM orphaned_chunks)")
+    return int(stale), int(orphaned)
+
+
+def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 512) -> Iterator[pa.RecordBatch]:
+    """The stale documents, whole, in batches: call after ``find_stale`` in the same thread."""
+    ids = lake.table("SELECT document_id FROM stale_documents ORDER BY document_id")["document_id"].combine_chunks()
+    for begin in range(0, len(ids), rows):
+        wanted = pa.table({"document_id": ids.slice(begin, rows)})
+        with lake.registered("wanted_documents", wanted):
+            found = lake.table(
+                f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
+                    FROM {tables.dataset.documents} d SEMI JOIN wanted_documents USING (document_id)
+                    ORDER BY d.document_id"""
+            )
+        yield from found.to_batches()
+
+
+def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: str) -> tuple[int, int]:
+    """Commit the temporary table ``staged_chunks`` in place of what ``find_stale`` found.
+
+    Returns chunks written and chunks removed. Hashes and record ids are made here, set-based, so that they cannot differ
+    from the lake's.
+    """
+    removed = int(
+        lake.row(
+            f"""SELECT count(*) FROM {tables.chunks} WHERE document_id IN
+                (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+        )[0]
+    )
+    written = int(lake.row("SELECT count(*) FROM staged_chunks")[0])
+    if not (removed or written):
+        return 0, 0
+
+    def work() -> None:
+        if removed:
+            lake.run(
+                f"""DELETE FROM {tables.chunks} WHERE document_id IN
+                    (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+            )
+        if written:
+            lake.run(f"INSERT INTO {tables.chunks} {_identified(fingerprint)} ORDER BY shard, document_id, ordinal")
+
+    lake.transaction(work, message)
+    return written, removed
+
+
+def _identified(fingerprint: str) -> str:
+    """SELECT that adds content hash, metadata hash and record id (law 3 of ``hashing``) to the staged chunks."""
+    return f"""
+        WITH hashed AS (
+            SELECT *, {sql_content_hash("(context || text)")} AS content_hash,
+                   {sql_content_hash("metadata")} AS metadata_hash
+            FROM staged_chunks),
+        numbered AS (
+            SELECT *, row_number() OVER (PARTITION BY document_id, content_hash ORDER BY ordinal) AS occurrence FROM hashed)
+        SELECT shard, document_id, document_digest, ordinal, span_start, span_end, context, text, content_hash, metadata,
+               metadata_hash,
+               {sql_document_key("document_id")} || '#' || {sql_content_key("content_hash", fingerprint)}
+               || CASE WHEN occurrence > 1 THEN '.' || occurrence ELSE '' END AS record_id
+        FROM numbered"""

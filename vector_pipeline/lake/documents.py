@@ -1,0 +1,214 @@
+"""Documents in the lake: compare what a source lists with what is held, and apply the difference in one commit.
+
+Both sides are relations; no row passes through Python here. What a sync stages stands in temporary tables of this thread's
+connection, which the engine spills to disk beyond its memory limit.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from vector_pipeline.corpus.model import Reason
+from vector_pipeline.hashing import sql_shard
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import DatasetTables
+
+LISTED = pa.schema([("document_id", pa.string()), ("revision", pa.string())])
+STAGED_ITEMS = pa.schema(
+    [(name, pa.string()) for name in ("document_id", "revision", "bytes_hash", "parser", "reason", "detail")]
+)
+STAGED_DOCUMENTS = pa.schema(
+    [
+        (name, pa.string())
+        for name in ("document_id", "digest", "content_hash", "title", "media_type", "metadata", "text")
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCounts:
+    """What a sync did, by document."""
+
+    listed: int = 0
+    """Items that the source lists, in the selected shards."""
+    read: int = 0
+    """Items whose revision had changed, so that their bytes were read."""
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    """Items that stand in quarantine now."""
+    newly_quarantined: int = 0
+
+    @property
+    def touched(self) -> int:
+        return self.added + self.changed + self.deleted
+
+
+def stage(lake: Lake, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Fill a temporary table from a stream of batches; returns its rows.
+
+    Batches are inserted one by one, not handed over as a stream: the engine would pull a stream on a thread of its own,
+    where this thread's temporary tables do not exist and an error of ours would come out as the engine's.
+    """
+    with lake.registered("staging_rows", schema.empty_table()):
+        lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM staging_rows")
+    count = 0
+    for batch in batches:
+        with lake.registered("staging_rows", pa.Table.from_batches([batch])):
+            lake.run(f"INSERT INTO {name} SELECT * FROM staging_rows")
+        count += batch.num_rows
+    return count
+
+
+def select_shards(lake: Lake, shards: int, selected: Sequence[int] | None) -> None:
+    """Temporary table ``selected_shards`` of the shards that this sync may touch."""
+    chosen = range(shards) if selected is None else selected
+    lake.run(
+        "CREATE OR REPLACE TEMP TABLE selected_shards AS SELECT unnest(?::INTEGER[]) AS shard", [sorted(set(chosen))]
+    )
+
+
+def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Sequence[str]) -> pa.Table:
+    """Items of the temporary table ``listed`` whose revision or parser differs from the lake's, with what was last seen."""
+    return lake.table(
+        f"""
+        SELECT l.document_id, l.revision, s.bytes_hash, s.parser, s.revision AS seen_revision
+        FROM listed l LEFT JOIN {tables.items} s USING (document_id)
+        WHERE {sql_shard("l.document_id", shards)} IN (SELECT shard FROM selected_shards)
+          AND (s.revision IS DISTINCT FROM l.revision
+               OR (len($1::VARCHAR[]) > 0 AND NOT list_contains($1::VARCHAR[], s.parser)))
+        ORDER BY l.document_id
+        """,
+        [list(parsers)],
+    )
+
+
+def apply_sync(lake: Lake, tables: DatasetTables, shards: int, message: str) -> SyncCounts:
+    """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state.
+
+    An item that left ``listed`` is deleted; one that was quarantined loses its document, unless it merely could not be
+    read: a transient error must not delete. Nothing is written, not even an empty commit, when nothing differs.
+    """
+    _work_out(lake, tables)
+    deleted, gone, written, items = lake.row(
+        """SELECT (SELECT count(*) FROM sync_deleted WHERE was_document), (SELECT count(*) FROM sync_gone),
+                  (SELECT count(*) FROM sync_written), (SELECT count(*) FROM sync_items)"""
+    )
+    counts = _counts(lake, tables, shards, deleted)
+    removed_items = lake.row("SELECT count(*) FROM sync_deleted")[0]
+    if not (gone or written or items or removed_items):
+        return counts
+
+    def work() -> None:
+        if gone or written:
+            lake.run(
+                f"""DELETE FROM {tables.documents} WHERE document_id IN
+                    (SELECT document_id FROM sync_gone UNION ALL SELECT document_id FROM sync_written WHERE NOT is_new)"""
+            )
+        if written:
+            lake.run(
+                f"""INSERT INTO {tables.documents}
+                    SELECT {sql_shard("document_id", shards)}, document_id, digest, content_hash, title, media_type,
+                           metadata, text, $1::TIMESTAMP
+                    FROM staged_documents SEMI JOIN sync_written USING (document_id) ORDER BY 1, 2""",
+                [datetime.now(UTC).replace(tzinfo=None)],
+            )
+        if items or removed_items:
+            lake.run(
+                f"""DELETE FROM {tables.items} WHERE document_id IN
+                    (SELECT document_id FROM sync_deleted UNION ALL SELECT document_id FROM sync_items WHERE NOT is_new)"""
+            )
+        if items:
+            lake.run(
+                f"""INSERT INTO {tables.items}
+                    SELECT {sql_shard("document_id", shards)}, document_id, revision, bytes_hash, parser, reason, detail
+                    FROM staged_items SEMI JOIN sync_items USING (document_id) ORDER BY 1, 2"""
+            )
+
+    lake.transaction(work, message)
+    quarantined = _quarantined(lake, tables)
+    return SyncCounts(
+        counts.listed, counts.read, counts.added, counts.changed, counts.deleted, counts.unchanged, quarantined,
+        counts.newly_quarantined,
+    )  # fmt: skip
+
+
+def _work_out(lake: Lake, tables: DatasetTables) -> None:
+    """Temporary tables of what will change, so that counting and writing read the same rows."""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_deleted AS
+            SELECT s.document_id, s.reason, s.document_id IN (SELECT document_id FROM {tables.documents}) AS was_document
+            FROM {tables.items} s ANTI JOIN listed l USING (document_id)
+            WHERE s.shard IN (SELECT shard FROM selected_shards)"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_written AS
+            SELECT n.document_id, d.document_id IS NULL AS is_new
+            FROM staged_documents n LEFT JOIN {tables.documents} d USING (document_id)
+            WHERE d.digest IS DISTINCT FROM n.digest"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_gone AS
+            SELECT d.document_id FROM {tables.documents} d WHERE d.document_id IN (
+                SELECT document_id FROM sync_deleted UNION ALL
+                SELECT document_id FROM staged_items WHERE reason IS NOT NULL AND reason <> '{Reason.UNREADABLE}')"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_items AS
+            SELECT n.document_id, s.document_id IS NULL AS is_new
+            FROM staged_items n LEFT JOIN {tables.items} s USING (document_id)
+            WHERE (s.revision, s.bytes_hash, s.parser, s.reason, s.detail)
+                  IS DISTINCT FROM (n.revision, n.bytes_hash, n.parser, n.reason, n.detail)"""
+    )
+
+
+def _counts(lake: Lake, tables: DatasetTables, shards: int, deleted: int) -> SyncCounts:
+    listed, read, added, changed, dropped, newly = lake.row(
+        f"""SELECT (SELECT count(*) FROM listed WHERE {sql_shard("document_id", shards)} IN (FROM selected_shards)),
+                   (SELECT count(*) FROM staged_items),
+                   (SELECT count(*) FROM sync_written WHERE is_new),
+                   (SELECT count(*) FROM sync_written WHERE NOT is_new),
+                   (SELECT count(*) FROM sync_gone),
+                   (SELECT count(*) FROM staged_items n SEMI JOIN sync_items USING (document_id)
+                    LEFT JOIN {tables.items} s USING (document_id) WHERE n.reason IS NOT NULL AND s.reason IS NULL)"""
+    )
+    quarantined = _quarantined(lake, tables)
+    unchanged = listed - added - changed - quarantined
+    return SyncCounts(listed, read, added, changed, max(deleted, dropped), max(unchanged, 0), quarantined, newly)
+
+
+def _quarantined(lake: Lake, tables: DatasetTables) -> int:
+    return int(
+        lake.row(
+            f"""SELECT count(*) FROM {tables.items}
+                WHERE reason IS NOT NULL AND shard IN (SELECT shard FROM selected_shards)"""
+        )[0]
+    )
+
+
+def quarantined_items(lake: Lake, tables: DatasetTables, limit: int = 1000) -> list[dict[str, str]]:
+    """Items that could not become documents: id, reason, detail; ordered by id."""
+    rows = lake.rows(
+        f"SELECT document_id, reason, detail FROM {tables.items} WHERE reason IS NOT NULL ORDER BY 1 LIMIT {int(limit)}"
+    )
+    return [{"document": row[0], "reason": row[1], "detail": row[2]} for row in rows]
+
+
+def source_revision(lake: Lake, tables: DatasetTables) -> str | None:
+    """Revision of the whole source at the last complete sync of all shards; None when there was none."""
+    rows = lake.rows(f"SELECT revision FROM {tables.sources}")
+    return rows[0][0] if rows else None
+
+
+def set_source_revision(lake: Lake, tables: DatasetTables, revision: str, listed: int) -> None:
+    """Remember the source's revision, so that the next sync of an unchanged source reads nothing."""
+
+    def work() -> None:
+        lake.run(f"DELETE FROM {tables.sources}")
+        lake.run(f"INSERT INTO {tables.sources} VALUES (?, ?)", [revision, listed])
+
+    lake.transaction(work, "remember the source's revision")

@@ -1,0 +1,85 @@
+"""Embeddings in the lake: content-addressed, written in whole commits, never twice for the same text.
+
+Pending content of a shard is text that no shard has a vector for; content that another shard has already is copied, not
+embedded. Each commit is complete in itself, so a killed run keeps what it committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables, within
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Distinct contents of one shard that have no vector there: to embed, and to copy from another shard."""
+
+    shard: int
+    embed: int
+    copy: int
+
+
+def find_pending(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> list[Pending]:
+    """Fill the temporary table ``pending(shard, content_hash, known)``; one entry a shard that lacks anything.
+
+    A content that several shards lack is embedded for the first of them and copied to the others.
+    """
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE pending AS
+            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)}),
+            lacking AS (SELECT * FROM needed ANTI JOIN {tables.embeddings} USING (shard, content_hash)),
+            known AS (SELECT DISTINCT e.content_hash FROM {tables.embeddings} e SEMI JOIN lacking USING (content_hash))
+            SELECT l.shard, l.content_hash,
+                   k.content_hash IS NOT NULL
+                   OR row_number() OVER (PARTITION BY l.content_hash ORDER BY l.shard) > 1 AS known
+            FROM lacking l LEFT JOIN known k USING (content_hash)"""
+    )
+    return [
+        Pending(int(shard), int(embed), int(copy))
+        for shard, embed, copy in lake.rows(
+            """SELECT shard, count(*) FILTER (NOT known), count(*) FILTER (known) FROM pending
+               GROUP BY shard ORDER BY shard"""
+        )
+    ]
+
+
+def pending_texts(lake: Lake, tables: SpaceTables, shard: int) -> pa.Table:
+    """Table [content_hash, text] of what a shard must embed."""
+    return lake.table(
+        f"""SELECT c.content_hash, any_value(c.context || c.text) AS text
+            FROM {tables.chunks} c
+            SEMI JOIN (SELECT content_hash FROM pending WHERE shard = $1 AND NOT known) p USING (content_hash)
+            WHERE c.shard = $1 GROUP BY c.content_hash""",
+        [shard],
+    )
+
+
+def store_vectors(lake: Lake, tables: SpaceTables, shard: int, vectors: pa.Table, message: str) -> None:
+    """Commit a table [content_hash, vector] for a shard."""
+
+    def work() -> None:
+        with lake.registered("new_vectors", vectors):
+            lake.run(f"INSERT INTO {tables.embeddings} SELECT {int(shard)}, content_hash, vector FROM new_vectors")
+
+    lake.transaction(work, message)
+
+
+def copy_known(lake: Lake, tables: SpaceTables, message: str) -> int:
+    """Commit the vectors that ``pending`` shards lack and another shard has; returns how many rows."""
+    count = int(lake.row("SELECT count(*) FROM pending WHERE known")[0])
+    if not count:
+        return 0
+
+    def work() -> None:
+        lake.run(
+            f"""INSERT INTO {tables.embeddings}
+                SELECT p.shard, p.content_hash, any_value(e.vector)
+                FROM pending p JOIN {tables.embeddings} e USING (content_hash)
+                WHERE p.known GROUP BY p.shard, p.content_hash ORDER BY p.shard"""
+        )
+
+    lake.transaction(work, message)
+    return count

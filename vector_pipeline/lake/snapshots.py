@@ -1,0 +1,95 @@
+"""A dataset's state in one space, as a snapshot: complete or refused, named by its content, read back for ever.
+
+Laws
+----
+1. A snapshot is complete: every document has its chunks, every chunk its vector. What is not complete is not described.
+2. The digest is a function of the set of (record id, metadata hash) alone: not of order, shards, files, times or the run.
+   Per shard it is a sha256 over the sorted rows; over shards a sha256 of those. Vectors are not read: content names them.
+3. A described state is read back by its lake snapshot number, whatever was committed since.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables, at, within
+
+RECORD_COLUMNS = "record_id, document_id, content_hash, metadata_hash"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """What a complete state is."""
+
+    digest: str
+    """32 hex characters."""
+    shard_digests: dict[int, str]
+    lake_snapshot: int
+    documents: int
+    records: int
+
+
+def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
+    """Facts of the present state. ``RefusedError`` when documents lack chunks or chunks lack vectors."""
+    snapshot = lake.snapshot_id()
+    _require_complete(lake, tables, snapshot)
+    documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
+    shards = shard_digests(lake, tables, snapshot)
+    digest = hashlib.sha256("".join(f"{shard}:{value}\n" for shard, value in sorted(shards.items())).encode())
+    return SnapshotFacts(digest.hexdigest()[:32], shards, snapshot, int(documents), int(records))
+
+
+def shard_digests(lake: Lake, tables: SpaceTables, snapshot: int | None) -> dict[int, str]:
+    """Digest of each shard that holds a record."""
+    rows = lake.rows(
+        f"""SELECT shard, sha256(string_agg(record_id || metadata_hash, '\n' ORDER BY record_id))
+            FROM {at(tables.chunks, snapshot)} GROUP BY shard ORDER BY shard"""
+    )
+    return {int(shard): str(value)[:32] for shard, value in rows}
+
+
+def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
+    unchunked, orphaned, unembedded = lake.row(
+        f"""WITH d AS (SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)}),
+            c AS (SELECT shard, document_id, document_digest, content_hash FROM {at(tables.chunks, snapshot)})
+            SELECT (SELECT count(*) FROM d WHERE NOT EXISTS
+                       (FROM c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
+                   (SELECT count(DISTINCT document_id) FROM c ANTI JOIN d USING (document_id)),
+                   (SELECT count(*) FROM (SELECT DISTINCT shard, content_hash FROM c) n
+                       ANTI JOIN {at(tables.embeddings, snapshot)} e USING (shard, content_hash))"""
+    )
+    if unchunked or orphaned or unembedded:
+        raise RefusedError(
+            f"{tables.dataset.dataset}: no version can be made: {unchunked} documents without their chunks, "
+            f"{orphaned} removed documents with chunks, {unembedded} chunks without a vector",
+            fix="Materialise every shard of chunks and embeddings: vector-pipeline build",
+        )
+
+
+def read_records(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.Table:
+    """Identity of every record at a lake snapshot: record id, document id, content hash, metadata hash."""
+    return lake.table(f"SELECT {RECORD_COLUMNS} FROM {at(tables.chunks, snapshot)}")
+
+
+def read_vectors(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table:
+    """Whole records of ``wanted`` [shard, record_id, id]: text, metadata and vector, with the id that they shall take.
+
+    Only the shards that ``wanted`` names are read: give it rows ordered by shard, and a batch costs its shards.
+    """
+    with lake.registered("wanted_records", wanted):
+        shards = within([row[0] for row in lake.rows("SELECT DISTINCT shard FROM wanted_records")])
+        return lake.table(
+            f"""SELECT w.id, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text, c.metadata, e.vector
+                FROM (SELECT * FROM {at(tables.chunks, snapshot)} WHERE {shards}) c
+                JOIN wanted_records w ON w.record_id = c.record_id
+                JOIN (SELECT * FROM {tables.embeddings} WHERE {shards}) e
+                  ON e.shard = c.shard AND e.content_hash = c.content_hash"""
+        )
+
+
+def read_identities(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.Table:
+    """Record id and metadata hash of every record at a lake snapshot: what proves an index complete."""
+    return lake.table(f"SELECT record_id, metadata_hash FROM {at(tables.chunks, snapshot)}")

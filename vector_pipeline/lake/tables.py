@@ -1,0 +1,122 @@
+"""The lake's tables: one schema a dataset, documents once, chunks per space, embeddings per embedder.
+
+Laws
+----
+1. Every table is partitioned by ``shard``, a stable hash of the document's id: two shard writers never touch one file.
+2. ``documents`` and ``source_items`` hold the present; older states are read by time travel, never by columns.
+3. ``chunks_<space>_<fp>`` is a pure function of ``documents`` and the space with fingerprint ``<fp>…``: a changed chunker or
+   model writes other tables, and the versions made from the old ones still read back.
+4. ``embeddings_<fp>`` is keyed by content and by the *embedder's* fingerprint: the same text is never embedded twice, in
+   whatever version, space or target it occurs. A row stands in each shard that needs it, so that joins stay inside a shard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vector_pipeline.embedding.base import EmbeddingSpace
+from vector_pipeline.lake.connection import CATALOG, Lake
+
+_DOCUMENTS = """
+    shard INTEGER, document_id VARCHAR, digest VARCHAR, content_hash VARCHAR, title VARCHAR, media_type VARCHAR,
+    metadata VARCHAR, text VARCHAR, updated_at TIMESTAMP
+"""
+_ITEMS = """
+    shard INTEGER, document_id VARCHAR, revision VARCHAR, bytes_hash VARCHAR, parser VARCHAR, reason VARCHAR,
+    detail VARCHAR
+"""
+_SOURCES = "revision VARCHAR, listed BIGINT"
+_CHUNKS = """
+    shard INTEGER, document_id VARCHAR, document_digest VARCHAR, ordinal INTEGER, span_start INTEGER, span_end INTEGER,
+    context VARCHAR, text VARCHAR, content_hash VARCHAR, metadata VARCHAR, metadata_hash VARCHAR, record_id VARCHAR
+"""
+_EMBEDDINGS = "shard INTEGER, content_hash VARCHAR, vector FLOAT[]"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTables:
+    """Names of a dataset's tables, quoted and ready for SQL."""
+
+    dataset: str
+
+    @property
+    def schema(self) -> str:
+        return f'{CATALOG}."{self.dataset}"'
+
+    @property
+    def documents(self) -> str:
+        return f'{self.schema}."documents"'
+
+    @property
+    def items(self) -> str:
+        """One row for each thing that the source lists, quarantined ones too (``reason`` is not null)."""
+        return f'{self.schema}."source_items"'
+
+    @property
+    def sources(self) -> str:
+        """At most one row: the revision of the whole source at the last complete sync."""
+        return f'{self.schema}."source_state"'
+
+    def named(self, table: str) -> str:
+        return f'{self.schema}."{table}"'
+
+    def ensure(self, lake: Lake) -> None:
+        """Create what is missing; writes nothing when all is there."""
+        wanted = {"documents": _DOCUMENTS, "source_items": _ITEMS, "source_state": _SOURCES}
+        _create(
+            lake, self, {name: columns for name, columns in wanted.items() if not lake.has_table(self.dataset, name)}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceTables:
+    """Names of the tables of one space of a dataset."""
+
+    dataset: DatasetTables
+    chunk_table: str
+    embedding_table: str
+
+    @classmethod
+    def of(cls, dataset: str, space: EmbeddingSpace) -> "SpaceTables":
+        return cls(
+            DatasetTables(dataset),
+            f"chunks_{space.name}_{space.fingerprint[:8]}",
+            f"embeddings_{space.embedder_fingerprint[:8]}",
+        )
+
+    @property
+    def chunks(self) -> str:
+        return self.dataset.named(self.chunk_table)
+
+    @property
+    def embeddings(self) -> str:
+        return self.dataset.named(self.embedding_table)
+
+    def ensure(self, lake: Lake) -> None:
+        """Create what is missing; writes nothing when all is there."""
+        wanted = {self.chunk_table: _CHUNKS, self.embedding_table: _EMBEDDINGS}
+        missing = {name: columns for name, columns in wanted.items() if not lake.has_table(self.dataset.dataset, name)}
+        _create(lake, self.dataset, missing)
+
+
+def _create(lake: Lake, tables: DatasetTables, missing: dict[str, str]) -> None:
+    if not missing:
+        return
+
+    def work() -> None:
+        lake.run(f"CREATE SCHEMA IF NOT EXISTS {tables.schema}")
+        for name, columns in missing.items():
+            lake.run(f"CREATE TABLE IF NOT EXISTS {tables.named(name)} ({columns})")
+            if "shard" in columns:
+                lake.run(f"ALTER TABLE {tables.named(name)} SET PARTITIONED BY (shard)")
+
+    lake.transaction(work, f"create {', '.join(missing)} of {tables.dataset}")
+
+
+def at(table: str, snapshot: int | None) -> str:
+    """A relation for FROM: the table as it was at a lake snapshot; as it is now for None. May be given an alias."""
+    return table if snapshot is None else f"(FROM {table} AT (VERSION => {int(snapshot)}))"
+
+
+def within(shards: Sequence[int] | None) -> str:
+    """SQL condition that keeps the selected shards; None selects all."""
+    return "true" if shards is None else f"shard IN ({', '.join(str(int(shard)) for shard in shards) or 'NULL'})"

@@ -1,0 +1,180 @@
+"""The parts that a configuration names, opened on demand: lake, registry, targets, spaces, embedders.
+
+Laws
+----
+1. A part is opened when it is first asked for, and once. Asking for a version loads no model.
+2. ``read_only`` never creates a lake, a registry or an index.
+"""
+
+import os
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+
+from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, find_config, load_config
+from vector_pipeline.corpus import Chunker
+from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
+from vector_pipeline.embedding.factory import open_embedder, resolve_space
+from vector_pipeline.errors import ConfigError, InputError, NotFoundError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.release.registry import Registry, Version
+from vector_pipeline.targets.base import Target
+
+
+class Parts:
+    """A configuration in one environment, and what it names. Thread-safe; close it when done."""
+
+    def __init__(self, config: Config, base: Path, environment: str | None = None) -> None:
+        self.config = config
+        self.base = base
+        self.environment = _environment(config, environment)
+        self._lock = threading.RLock()
+        self._open = ExitStack()
+        self._lakes: dict[bool, Lake] = {}
+        self._registries: dict[bool, Registry] = {}
+        self._targets: dict[tuple[str, bool], Target] = {}
+        self._spaces: dict[tuple[str, str], tuple[EmbeddingSpace, Chunker]] = {}
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, *, environment: str | None = None) -> Self:
+        """Read the configuration: ``path``, ``$VECTOR_PIPELINE_CONFIG``, or the nearest one above the current folder."""
+        found = Path(path) if path is not None else find_config()
+        return cls(load_config(found), found.resolve().parent, environment)
+
+    def close(self) -> None:
+        """Close everything that was opened. The project may be used again: parts are opened anew."""
+        with self._lock:
+            self._open.close()
+            self._open = ExitStack()
+            for cache in (self._lakes, self._registries, self._targets):
+                cache.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> EnvironmentConfig:
+        """This environment's configuration."""
+        return self.config.environments[self.environment]
+
+    def dataset(self, name: str) -> DatasetConfig:
+        """A dataset's configuration. ``NotFoundError`` lists those that exist."""
+        found = self.config.datasets.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"no dataset {name!r}; the configuration has: {', '.join(self.config.datasets)}",
+                fix="Check the name, or add it to vector_pipeline.yaml",
+            )
+        return found
+
+    def lake(self, *, read_only: bool = False) -> Lake:
+        """The lake. ``read_only`` refuses to make one."""
+        with self._lock:
+            # A lake that is open for writing reads as well: two attachments would only cost memory.
+            key = read_only and False not in self._lakes
+            if key not in self._lakes:
+                lake = Lake.open(self.settings.lake, self.base, read_only=read_only)
+                self._open.callback(lake.close)
+                self._lakes[key] = lake
+            return self._lakes[key]
+
+    def registry(self, *, read_only: bool = False) -> Registry:
+        """The registry. ``read_only`` refuses to make one."""
+        with self._lock:
+            key = read_only and False not in self._registries
+            if key not in self._registries:
+                registry = Registry.open(self._registry_url(), migrate=not read_only)
+                self._open.callback(registry.close)
+                self._registries[key] = registry
+            return self._registries[key]
+
+    def _registry_url(self) -> str:
+        url = self.settings.registry.resolve()
+        if not url.startswith("sqlite:///"):
+            return url
+        path = (self.base / url.removeprefix("sqlite:///")).resolve()
+        catalog = self.settings.lake.catalog.resolve()
+        if catalog.startswith("sqlite:///") and (self.base / catalog.removeprefix("sqlite:///")).resolve() == path:
+            raise ConfigError(
+                f"lake.catalog and registry are the same SQLite file ({path}), which would lose locks",
+                fix="Give the registry a file of its own",
+            )
+        return f"sqlite:///{path}"
+
+    def target(self, dataset: str, *, read_only: bool = False) -> Target:
+        """The target that serves a dataset."""
+        from vector_pipeline.targets.factory import open_target
+
+        name = self.dataset(dataset).target
+        with self._lock:
+            if (name, read_only) not in self._targets:
+                target = open_target(name, self.settings.targets[name], self.base, read_only=read_only)
+                self._open.callback(target.close)
+                self._targets[name, read_only] = target
+            return self._targets[name, read_only]
+
+    def space(self, dataset: str, space: str | None = None) -> EmbeddingSpace:
+        """A dataset's embedding space as it is on this machine; by default the one that production serves."""
+        return self._resolved(dataset, space)[0]
+
+    def chunker(self, dataset: str, space: str | None = None) -> Chunker:
+        """The chunker of a space."""
+        return self._resolved(dataset, space)[1]
+
+    def embedder(self, dataset: str, space: str | None = None) -> Embedder:
+        """The embedder of a space. Its weights are loaded at its first use, once per process."""
+        settings = self.dataset(dataset)
+        return open_embedder(settings.spaces[self._space_name(dataset, space)].embedder, self.base)
+
+    def tables(self, dataset: str, space: str | None = None) -> SpaceTables:
+        """The lake tables of a space as it is configured now."""
+        return SpaceTables.of(dataset, self.space(dataset, space))
+
+    def version(self, dataset: str, number: int | None = None, space: str | None = None) -> Version:
+        """A version by number, or the newest of the serving space as it is configured now."""
+        self.dataset(dataset)
+        registry = self.registry(read_only=True)
+        if number is not None:
+            if number < 1:
+                raise InputError(f"{number} is no version number", fix="Versions are numbered from 1")
+            return registry.version(dataset, number)
+        wanted = self.space(dataset, space)
+        found = registry.latest_version(dataset, wanted.name, wanted.fingerprint)
+        if found is None:
+            raise NotFoundError(
+                f"{dataset} has no version in space {wanted.name} yet",
+                fix=f"Build one: vector-pipeline build {dataset}",
+            )
+        return found
+
+    def _space_name(self, dataset: str, space: str | None) -> str:
+        settings = self.dataset(dataset)
+        name = space or settings.serving_space
+        if name not in settings.spaces:
+            raise NotFoundError(f"{dataset} has no space {name!r}; it has: {', '.join(settings.spaces)}")
+        return name
+
+    def _resolved(self, dataset: str, space: str | None) -> tuple[EmbeddingSpace, Chunker]:
+        name = self._space_name(dataset, space)
+        with self._lock:
+            if (dataset, name) not in self._spaces:
+                config = self.dataset(dataset).spaces[name]
+                chunker = Chunker(config.chunker, self.embedder(dataset, name).tokens)
+                self._spaces[dataset, name] = (resolve_space(name, config, self.base, chunker.version), chunker)
+            return self._spaces[dataset, name]
+
+
+def _environment(config: Config, name: str | None) -> str:
+    wanted = name or os.environ.get("VECTOR_PIPELINE_ENV") or next(iter(config.environments))
+    if wanted not in config.environments:
+        raise ConfigError(
+            f"no environment {wanted!r}; the configuration has: {', '.join(config.environments)}",
+            fix="Set VECTOR_PIPELINE_ENV to one of them",
+        )
+    return wanted

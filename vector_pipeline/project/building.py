@@ -1,0 +1,99 @@
+"""The left half: source to version."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
+from vector_pipeline.embedding.batches import Progress
+from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
+from vector_pipeline.lake.documents import SyncCounts
+from vector_pipeline.parts import Parts
+from vector_pipeline.release.registry import Version
+from vector_pipeline.release.snapshot import make_version, tables_of
+from vector_pipeline.report.progress import ProgressSink, current_sink
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMade:
+    """A version, whether it was made now, and how it differs from its parent (None: nothing was made)."""
+
+    version: Version
+    made: bool
+    diff: VersionDiff | None
+
+
+class Building(Parts):
+    """Steps that write to the lake."""
+
+    @property
+    def progress(self) -> ProgressSink:
+        """Where long work reports to: a terminal's bar, a run's log, or nowhere."""
+        return current_sink()
+
+    def sync(self, dataset: str, *, shards: Sequence[int] | None = None) -> SyncCounts:
+        """Source → documents, for the selected shards (None: all)."""
+        return sync_documents(
+            self.lake(), dataset, self.dataset(dataset), self.base, shards=shards,
+            on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
+        )  # fmt: skip
+
+    def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
+        """Documents → chunks of a space."""
+        return chunk_documents(
+            self.lake(), self.tables(dataset, space), self.space(dataset, space), self.chunker(dataset, space),
+            shards=shards, on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
+        )  # fmt: skip
+
+    def embed(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> EmbedCounts:
+        """Chunks → embeddings of a space."""
+
+        def report(progress: Progress) -> None:
+            left = (
+                ""
+                if progress.remaining_s is None
+                else f"{progress.rate_per_s:.0f}/s, {progress.remaining_s:.0f} s left"
+            )
+            self.progress.update("embed", progress.done, progress.total, unit="texts", note=left)
+
+        return embed_chunks(
+            self.lake(), self.tables(dataset, space), self.space(dataset, space), self.embedder(dataset, space),
+            shards=shards, on_progress=report,
+        )  # fmt: skip
+
+    def snapshot(
+        self, dataset: str, *, space: str | None = None, message: str = "", run_id: str | None = None
+    ) -> VersionMade:
+        """The version of the lake's present state; made only if its content differs from the last one's."""
+        version, made, _ = make_version(
+            self.lake(), self.registry(), self.tables(dataset, space), self.space(dataset, space),
+            message=message, run_id=run_id, code_revision=code_revision(),
+        )  # fmt: skip
+        return VersionMade(version, made, self._since_parent(version) if made else None)
+
+    def _since_parent(self, version: Version) -> VersionDiff:
+        parent = self.registry().version(version.dataset, version.parent) if version.parent else None
+        old = None if parent is None or parent.expired_at else Side(tables_of(parent), parent.lake_snapshot)
+        return diff_versions(self.lake(), old, Side(tables_of(version), version.lake_snapshot))
+
+    def build(self, dataset: str, *, message: str = "") -> VersionMade:
+        """Everything from source to version, without Dagster: for scripts, tests and benchmarks."""
+        self.sync(dataset)
+        self.chunk(dataset)
+        self.embed(dataset)
+        return self.snapshot(dataset, message=message)
+
+
+def code_revision() -> str | None:
+    """Commit of the project that runs: ``$VECTOR_PIPELINE_CODE_REVISION``, or git's HEAD in the current folder."""
+    named = os.environ.get("VECTOR_PIPELINE_CODE_REVISION")
+    if named:
+        return named
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,144 @@
+"""The gates: what is checked before an alias moves, over the lake now, a version, or a deployment."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.errors import NotFoundError
+from vector_pipeline.lake.snapshots import read_identities
+from vector_pipeline.lake.tables import SpaceTables, at
+from vector_pipeline.project.building import Building
+from vector_pipeline.release.planner import namespace_of
+from vector_pipeline.release.registry import Deployment, VerdictStatus, Version
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.targets.base import Filter, Match
+from vector_pipeline.verify.canaries import load_canaries, run_canaries
+from vector_pipeline.verify.coverage import coverage
+from vector_pipeline.verify.expectations import validate
+from vector_pipeline.verify.facts import chunks_facts, documents_facts, embeddings_facts
+from vector_pipeline.verify.outcome import CheckResult, could_not_run, guarded
+
+DATA_GATES = ("documents expectations", "chunks expectations", "embeddings expectations")
+DEPLOYMENT_GATES = ("coverage", "canary retrieval")
+REQUIRED_GATES = (*DATA_GATES, *DEPLOYMENT_GATES)
+"""Checks that must have passed for a deployment's digest before it is promoted."""
+Kind = Literal["documents", "chunks", "embeddings"]
+
+
+class Gating(Building):
+    """Checks. None of them writes to the lake or the target; ``verify`` records its verdicts in the registry."""
+
+    def check_data(self, dataset: str, kind: Kind, *, space: str | None = None) -> CheckResult:
+        """Data expectations over the lake's present state: early, before anything is embedded or pushed."""
+        settings = self.dataset(dataset)
+        return guarded(
+            f"{kind} expectations",
+            lambda: self._expect(settings, self.tables(dataset, space), kind, None, self._normalized(dataset, space)),
+        )
+
+    def verify(
+        self,
+        dataset: str,
+        *,
+        version: int | None = None,
+        run_id: str | None = None,
+        only: Sequence[str] = REQUIRED_GATES,
+    ) -> tuple[Deployment, list[CheckResult]]:
+        """Run the gates against a version's deployment on the target and record what they say.
+
+        ``NotFoundError`` when the version was never pushed.
+        """
+        wanted = self.version(dataset, version)
+        deployment = self.deployment_of(wanted)
+        results = []
+        for name in only:
+            result = guarded(name, self._gate(wanted, deployment, name))
+            self.registry().record_verdict(
+                deployment.id, name, VerdictStatus(result.status.value), digest=wanted.digest,
+                detail=result.to_json(), run_id=run_id,
+            )  # fmt: skip
+            results.append(result)
+        return deployment, results
+
+    def deployment_of(self, version: Version) -> Deployment:
+        """Where a version was pushed to. ``NotFoundError`` when it was not."""
+        namespace = namespace_of(version.dataset, version.space, version.fingerprint)
+        target = self.dataset(version.dataset).target
+        found = self.registry(read_only=True).find_deployment(self.environment, target, namespace, version.number)
+        if found is None:
+            raise NotFoundError(
+                f"version {version.number} of {version.dataset} was never pushed to {target}",
+                fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}",
+            )
+        return found
+
+    def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
+        settings = self.dataset(version.dataset)
+        if name in DATA_GATES:
+            kind: Kind = name.split()[0]  # type: ignore[assignment]
+            normalized = self._normalized(version.dataset, version.space)
+            return lambda: self._expect(settings, tables_of(version), kind, version, normalized)
+        if name == "coverage":
+            return lambda: self._coverage(version, deployment)
+        if name == "canary retrieval":
+            return lambda: self._canaries(version, deployment, settings)
+        return lambda: could_not_run(name, NotFoundError(f"no gate {name!r}"))
+
+    def _normalized(self, dataset: str, space: str | None) -> bool:
+        settings = self.dataset(dataset)
+        found = settings.spaces.get(space or settings.serving_space)
+        return found is None or found.embedder.normalize
+
+    def _expect(
+        self, settings: DatasetConfig, tables: SpaceTables, kind: Kind, version: Version | None, normalized: bool
+    ) -> CheckResult:
+        lake = self.lake(read_only=True)
+        snapshot = version.lake_snapshot if version is not None else None
+        if kind == "documents":
+            facts = lake.table(documents_facts(at(tables.dataset.documents, snapshot)))
+            return validate("documents", facts, gates=settings.gates, shards=settings.shards)
+        if kind == "chunks":
+            return validate("chunks", lake.table(chunks_facts(at(tables.chunks, snapshot))), gates=settings.gates)
+        # A vector stands in every shard that needs it: it is checked once. Vectors that no chunk needs any more are not.
+        needed = (
+            f"(SELECT * FROM {tables.embeddings} SEMI JOIN (SELECT content_hash FROM {at(tables.chunks, snapshot)}) "
+            "USING (content_hash) QUALIFY row_number() OVER (PARTITION BY content_hash) = 1)"
+        )
+        dimension = version.dimension if version is not None else lake.row(
+            f"SELECT coalesce(max(len(vector)), 0) FROM {tables.embeddings}"
+        )[0]  # fmt: skip
+        facts = lake.table(embeddings_facts(needed, dimension))
+        return validate("embeddings", facts, gates=settings.gates, dimension=dimension, normalized=normalized)
+
+    def _coverage(self, version: Version, deployment: Deployment) -> CheckResult:
+        desired = read_identities(self.lake(read_only=True), tables_of(version), version.lake_snapshot)
+        observed = self.target(version.dataset, read_only=True).scan(deployment.namespace)
+        return coverage(desired, observed, version.number, version.fingerprint)
+
+    def _canaries(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:
+        path = settings.gates.canaries
+        canaries = load_canaries(self.base / path) if path is not None else ()
+        return run_canaries(canaries, self.searcher(version, deployment.namespace), settings.gates.canary_pass_rate)
+
+    def searcher(
+        self, version: Version, namespace: str
+    ) -> Callable[[Sequence[str], int, Filter | None], list[list[Match]]]:
+        """Search of one version in a namespace, whatever any alias says. Embeds with that version's space or refuses."""
+        space = self.space(version.dataset, version.space)
+        if space.fingerprint != version.fingerprint:
+            raise NotFoundError(
+                f"version {version.number} was made in another space than {version.space} is now",
+                fix="Restore the space's settings, or build a new version",
+            )
+        embedder = self.embedder(version.dataset, version.space)
+        target = self.target(version.dataset, read_only=True)
+
+        def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
+            vectors = np.ascontiguousarray(embedder.embed_queries(list(queries)))
+            return target.query(
+                namespace, vectors, top_k=top_k, version=version.number, filter=filter, include_text=False
+            )
+
+        return search
