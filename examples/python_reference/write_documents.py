@@ -24,8 +24,8 @@ DEFAULT_CATEGORY = "reference"
 _CATEGORIES = {
     "statements": "assert assignment async augassign break class compound continue del else for function global if "
     "import nonlocal pass raise return try while with yield",
-    "expressions": "atom-identifiers atom-literals attribute-references await binary bitwise booleans calls "
-    "comparisons conversions dict exprlists in lambda lists operator-summary power shifting slicings "
+    "expressions": "assignment-expressions atom-identifiers atom-literals attribute-references await binary bitwise "
+    "booleans calls comparisons conversions dict exprlists in lambda lists operator-summary power shifting slicings "
     "subscriptions unary",
     "data-model": "attribute-access callable-types context-managers customization numeric-types objects sequence-types "
     "specialattrs specialnames types",
@@ -39,6 +39,7 @@ CATEGORY_OF = {topic: category for category, names in _CATEGORIES.items() for to
 
 _LEVELS = {"*": "#", "=": "##", "-": "###", "~": "####"}
 _LIST_ITEM = re.compile(r"(\* |\d+\. |\[\d+\] )")
+_GRAMMAR = re.compile(r"(?!Note:)\w+ *(::=|: +\S)")
 _SENTENCE = re.compile(r"\* |[\"“*(]*[A-Z]")
 
 
@@ -49,7 +50,7 @@ def document_path(topic: str) -> str:
 
 def reference_documents() -> dict[str, str]:
     """Path below the folder → Markdown, of every topic of this interpreter, in the order of their paths."""
-    return dict(sorted((document_path(topic), _document(topic, text)) for topic, text in topics.items()))
+    return dict(sorted((document_path(topic), topic_document(topic, text)) for topic, text in topics.items()))
 
 
 def write_documents(folder: Path) -> int:
@@ -87,7 +88,8 @@ def markdown_document(topic: str, category: str, body: str) -> str:
     return header + body.strip("\n") + "\n"
 
 
-def _document(topic: str, text: str) -> str:
+def topic_document(topic: str, text: str) -> str:
+    """A topic's plain text as a document."""
     body = "\n".join(_markdown(text.strip("\n").split("\n")))
     return markdown_document(topic, CATEGORY_OF.get(topic, DEFAULT_CATEGORY), re.sub(r"\n{3,}", "\n\n", body))
 
@@ -137,7 +139,7 @@ def _indented(block: list[str], before: list[str]) -> list[str]:
         body.pop()
     lead = next((index for index in reversed(range(len(before))) if before[index].strip()), None)
     lead_text = before[lead] if lead is not None else ""
-    grammar = any("::=" in text for text in body)
+    grammar = bool(_GRAMMAR.match(body[0]))
     # Notes ("Note:", "See also:") are indented by two, literal blocks and definitions by three.
     if (
         indent != 2
@@ -147,7 +149,7 @@ def _indented(block: list[str], before: list[str]) -> list[str]:
         mark = "````" if any("```" in text for text in body) else "```"
         language = "text" if grammar else "pycon" if any(text.startswith(">>> ") for text in body) else ""
         return [mark + language, *body, mark]
-    if lead is not None and indent == 3 and lead < len(before) - 1 and not body[0].startswith("* "):
+    if lead is not None and indent == 3 and lead < len(before) - 1 and body[0][:2] not in ("* ", "+-"):
         _quote_terms(before, lead)
     return _markdown(body)
 
