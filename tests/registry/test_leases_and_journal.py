@@ -134,7 +134,7 @@ def test_pushes_are_listed_newest_first(registry: Registry) -> None:
     assert ids(deployment_id=prod.id) == [pushes[1]]
     for unknown in (registry.push, registry.close_push):
         with pytest.raises(NotFoundError, match="no push 99"):
-            unknown(99, *([PushStatus.DONE] if unknown == registry.close_push else []))  # type: ignore[arg-type]
+            unknown(99, *([PushStatus.DONE] if unknown == registry.close_push else []))
     with pytest.raises(NotFoundError):
         registry.open_push(99, {}, fence=1)
 
