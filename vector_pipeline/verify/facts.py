@@ -44,9 +44,10 @@ def embeddings_facts(relation: str, dimension: int | None = None) -> str:
     vectors of another length too, which are not worth the arithmetic.
     """
     measured = "finite" if dimension is None else f"finite AND dimension = {int(dimension)}"
+    # Not list_inner_product: it refuses a column that holds a null component anywhere, even where CASE looks away.
     return f"""
         SELECT content_hash, shard, dimension, finite,
-            CASE WHEN {measured} THEN sqrt(list_inner_product(vector, vector)) END AS norm,
+            CASE WHEN {measured} THEN sqrt(list_sum(list_transform(vector, lambda x: x::DOUBLE * x))) END AS norm,
             CASE WHEN {measured} THEN list_max(vector) - list_min(vector) END AS spread
         FROM (
             SELECT content_hash, shard, vector, coalesce(len(vector), 0) AS dimension,
