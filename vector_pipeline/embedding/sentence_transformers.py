@@ -149,7 +149,7 @@ def _load_model(model: Model, device: str | None) -> Any:
         _check_device(device)
         try:
             loaded = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, AttributeError) as error:
+        except Exception as error:
             raise CorruptError(
                 f"model {model.name} in {model.folder} cannot be loaded: {error}", fix="Install the model again"
             ) from error
