@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-
 from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, find_config, load_config
 from vector_pipeline.corpus import Chunker
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace

@@ -10,7 +10,7 @@ from pathlib import Path
 from vector_pipeline.config import FileSourceConfig
 from vector_pipeline.corpus.globs import GlobSet, Position
 from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen
-from vector_pipeline.corpus.parsing import parse, parser_for
+from vector_pipeline.corpus.parsing import PARSERS, parse, parser_for
 from vector_pipeline.errors import ConfigError, UnavailableError
 from vector_pipeline.hashing import bytes_hash
 
@@ -44,6 +44,10 @@ class FileSource:
         """Whether an item needs no reading: same revision, and what would parse it now has parsed it before."""
         size = int(item.revision.partition("-")[0])
         return seen is not None and seen.revision == item.revision and seen.parser == self._parser(item.id, size)
+
+    def parsers(self) -> frozenset[str]:
+        """Every ``Seen.parser`` that is current: what another one has seen is read again. A failed read never is."""
+        return frozenset({self._parser("", self.config.max_file_size + 1), "none/1", *(one.version for one in PARSERS)})
 
     def read(self, items: Iterable[Item], seen: Mapping[str, Seen]) -> Iterator[Parsed]:
         """One outcome for each item, as it is ready; nothing for a file that vanished meanwhile."""

@@ -38,8 +38,17 @@ def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
     _require_complete(lake, tables, snapshot)
     documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
     shards = shard_digests(lake, tables, snapshot)
-    digest = hashlib.sha256("".join(f"{shard}:{value}\n" for shard, value in sorted(shards.items())).encode())
-    return SnapshotFacts(digest.hexdigest()[:32], shards, snapshot, int(documents), int(records))
+    return SnapshotFacts(_combined(shards), shards, snapshot, int(documents), int(records))
+
+
+def describe_digest(lake: Lake, tables: SpaceTables, snapshot: int | None) -> str:
+    """Digest of a state as it reads back now: equal to the one it was made with, or something is corrupt."""
+    return _combined(shard_digests(lake, tables, snapshot))
+
+
+def _combined(shards: dict[int, str]) -> str:
+    lines = "".join(f"{shard}:{value}\n" for shard, value in sorted(shards.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
 def shard_digests(lake: Lake, tables: SpaceTables, snapshot: int | None) -> dict[int, str]:

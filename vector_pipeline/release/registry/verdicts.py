@@ -1,7 +1,8 @@
 """Verdicts of the gates: what each check found, for which content, on which deployment.
 
 A verdict counts only for the digest that it was given for. What is missing or unknown blocks like a failure: a gate
-that could not run has not passed. Verdicts are only added; the latest of a check counts.
+that could not run has not passed. A warning is a pass that a person should read. Verdicts are only added; the latest of a
+check counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,13 +20,14 @@ from vector_pipeline.release.registry.schema import verdicts as table
 
 
 class VerdictStatus(StrEnum):
-    """What a check found. Only ``passed`` lets a promotion through."""
+    """What a check found. Only ``passed`` and ``warned`` let a promotion through."""
 
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"
     """The check could not run."""
     WARNED = "warned"
+    """Nothing is wrong, but a person should know: a dataset without canaries can still be promoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,12 @@ class Verdicts(Part):
         return sorted(found, key=lambda verdict: verdict.check)
 
     def verified(self, deployment_id: int, digest: str, required: Iterable[str]) -> list[str]:
-        """Names of the required checks whose latest verdict for this digest is not ``passed``; empty when all have
-        passed.
+        """Names of the required checks whose latest verdict for this digest is neither ``passed`` nor ``warned``.
         """
         query = _latest(table.c.deployment_id == deployment_id, table.c.digest == digest)
         rows = self._db.read(lambda connection: connection.execute(query).all())
-        passed = {row.check_name for row in rows if row.status == VerdictStatus.PASSED}
+        enough = (VerdictStatus.PASSED, VerdictStatus.WARNED)
+        passed = {row.check_name for row in rows if row.status in enough}
         return [check for check in required if check not in passed]
 
 
