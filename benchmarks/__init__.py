@@ -1,0 +1,1 @@
+"""Measurements of the whole chain on real collections."""
