@@ -57,6 +57,12 @@ def _detect(data: bytes) -> str:
     best = from_bytes(data).best()
     if best is None:
         raise ParseError(Reason.NOT_TEXT, "no text encoding fits the file: save it as UTF-8")
+    # Of a short text with a few accents it knows no language and any code page fits: then the commonest one.
+    if not best.coherence and sum(byte > 0x7F for byte in data) * 3 < len(data):
+        try:
+            return data.decode("cp1252")
+        except UnicodeDecodeError:
+            pass
     return str(best)
 
 

@@ -21,6 +21,7 @@ from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus import record_sql as sql
 from vector_pipeline.corpus.metadata import refuse_reserved
 from vector_pipeline.corpus.model import Reason
+from vector_pipeline.corpus.record_csv import csv_relation, csv_types
 from vector_pipeline.corpus.record_lines import json_lines
 from vector_pipeline.corpus.record_rows import RECORD_ROWS, finished
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError, VectorPipelineError
@@ -95,18 +96,15 @@ class RecordSource:
             self._check_json_columns(connection)
 
     def _fill_from_table(self, connection: duckdb.DuckDBPyConnection, path: Path, first: int) -> None:
-        texts = [self.config.id, *self.config.text, *([self.config.title] if self.config.title else [])]
         relation = f"read_parquet({sql.quoted(str(path))})"
         if self.config.kind == "csv":
-            header = self._columns(
-                connection, f"read_csv({sql.quoted(str(path))}, header = true, all_varchar = true)", path
-            )
-            # An id of 007 is not 7; only metadata columns get types, from the whole file.
-            kinds = ", ".join(f"{sql.quoted(column)}: 'VARCHAR'" for column in dict.fromkeys(texts) if column in header)
-            relation = (
-                f"read_csv({sql.quoted(str(path))}, header = true, sample_size = -1, types = {{{kinds}}}, "
-                "store_rejects = true)"
-            )
+            with _errors(str(path)):
+                relation, known = csv_relation(path, rejects=True)
+                wanted = [column for column in dict.fromkeys(self.config.metadata) if column in known]
+                typed = [
+                    f"{sql.named(c)}::{t} AS {sql.named(c)}" for c, t in csv_types(connection, path, wanted).items()
+                ]
+            relation = f"(SELECT * {f'REPLACE ({chr(44).join(typed)})' if typed else ''} FROM {relation})"
         types = self._columns(connection, relation, path)
         with _errors(str(path)):
             connection.execute(sql.insert_table(self.config, relation, types, self._place(path), first))
@@ -135,12 +133,15 @@ class RecordSource:
             connection.execute("SET enable_external_access = false")
         else:
             connection.execute(f"SET file_search_path = {sql.quoted(str(self.base))}")
-        relation = f"(\n{query}\n)"
+        # As a view, the query may end in a semicolon and comments.
+        with _errors(self._describe()):
+            connection.execute(f"CREATE TEMP VIEW vp_query AS {query}")
+        relation = "vp_query"
         types = self._columns(connection, relation, None)
         connection.execute(sql.insert_table(self.config, relation, types, "query", 0))
 
     def _one_select(self, connection: duckdb.DuckDBPyConnection) -> str:
-        query = (self.config.query or "").strip().rstrip(";")
+        query = self.config.query or ""
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("the source's query is not one SELECT", fix="Write one SELECT that returns the rows")

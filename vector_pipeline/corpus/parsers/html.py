@@ -63,6 +63,8 @@ def _metadata(soup: BeautifulSoup) -> dict[str, Any]:
 def _markdown(content: Tag) -> str:
     for image in content.find_all("img", src=lambda source: bool(source and source.startswith("data:"))):
         image.decompose()
+    for literal in content.select("span.literal, tt"):
+        literal.name = "code"  # docutils writes inline code so
     converter = MarkdownConverter(
         heading_style=ATX,
         bullets="-",
@@ -71,7 +73,6 @@ def _markdown(content: Tag) -> str:
         code_language_callback=_language,
         table_infer_header=True,
     )
-    # Two blank lines say no more than one, but would cost the chunker a boundary.
     return str(converter.convert_soup(copy.copy(content)))
 
 

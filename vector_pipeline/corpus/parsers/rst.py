@@ -35,6 +35,8 @@ _SETTINGS: dict[str, Any] = {
 _DIRECTIVE = re.compile(r"\.\.\s+(?P<name>[\w:.+-]+)::[ \t]*(?P<argument>[^\n]*)\n?(?P<body>.*)", re.DOTALL)
 _ROLE = re.compile(r":[\w:.+-]+:`(?P<words>[^`]*)`")
 _TARGET = re.compile(r"\s*<[^>]*>$")
+_OPTION = re.compile(r":[\w-]+:")
+_ERROR = 3
 _NO_WORDS = {"toctree", "index", "currentmodule", "module", "highlight"}
 
 
@@ -83,19 +85,24 @@ def _keep_unknown_words(tree: nodes.document) -> None:
         replacement = _directive_words(message)
         message.parent.replace(message, replacement)
     for problem in list(tree.findall(nodes.problematic)):
-        words = _ROLE.sub(lambda match: _TARGET.sub("", match["words"]).lstrip("~!"), problem.astext())
-        problem.parent.replace(problem, nodes.inline("", words))
+        problem.parent.replace(problem, nodes.inline("", _without_roles(problem.astext())))
 
 
 def _directive_words(message: nodes.system_message) -> list[nodes.Node]:
-    """Argument and body of an unknown directive as paragraphs; nothing for any other message."""
-    if not message.astext().startswith("Unknown directive type"):
+    """What an error (not a warning) left out: argument and body of an unknown directive, or the source as it stands."""
+    source = next((block.astext() for block in message.findall(nodes.literal_block)), "").strip()
+    if message["level"] < _ERROR or not source:
         return []
-    source = next((block.astext() for block in message.findall(nodes.literal_block)), "")
-    match = _DIRECTIVE.match(source.strip())
-    if match is None or match["name"] in _NO_WORDS:
+    match = _DIRECTIVE.match(source)
+    if match is None:
+        return [nodes.paragraph("", source)]
+    if match["name"] in _NO_WORDS:
         return []
-    body = [line for line in textwrap.dedent(match["body"]).split("\n") if not re.match(r":[\w-]+:", line)]
+    body = [line for line in textwrap.dedent(match["body"]).split("\n") if not _OPTION.match(line)]
     paragraphs = [match["argument"], *"\n".join(body).split("\n\n")]
-    words = [_ROLE.sub(lambda role: _TARGET.sub("", role["words"]).lstrip("~!"), text.strip()) for text in paragraphs]
-    return [nodes.paragraph("", text) for text in words if text]
+    return [nodes.paragraph("", _without_roles(text.strip())) for text in paragraphs if text.strip()]
+
+
+def _without_roles(text: str) -> str:
+    """``:func:`~os.path.join``` is its words."""
+    return _ROLE.sub(lambda match: _TARGET.sub("", match["words"]).lstrip("~!"), text)

@@ -1,0 +1,217 @@
+"""Record sources: every format gives the same rows; whatever is wrong with a row stays with that row."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vector_pipeline.config import RecordSourceConfig
+from vector_pipeline.corpus import RECORD_ROWS, RecordSource, parse_record
+from vector_pipeline.errors import ConfigError, UnavailableError
+from vector_pipeline.hashing import canonical_json
+
+ROWS = [
+    {"id": "1", "text": "first", "title": "One", "year": 1999, "tags": ["a", "b"], "extra": {"b": 1, "a": [1, 2]}},
+    {"id": "2", "text": "second", "title": None, "year": None, "tags": [], "extra": None},
+]
+
+
+def rows(base: Path, **config: Any) -> list[dict[str, Any]]:
+    source = RecordSource(RecordSourceConfig(**config), base)
+    batches = list(source.batches())
+    assert all(batch.schema == RECORD_ROWS for batch in batches)
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def good(found: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["id"]: row["text"] for row in found if row["reason"] is None}
+
+
+def bad(found: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["id"]: row["reason"] for row in found if row["reason"] is not None}
+
+
+def jsonl(path: Path, *lines: Any) -> Path:
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def test_jsonl_keeps_values_and_order(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", *ROWS)
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl", title="title", metadata=["year", "tags", "extra"])
+    assert [row["id"] for row in found] == ["1", "2"]
+    assert found[0]["title"] == "One"
+    assert found[1]["title"] == ""
+    assert json.loads(found[0]["metadata"]) == {"year": 1999, "tags": ["a", "b"], "extra": '{"b":1,"a":[1,2]}'}
+    assert found[1]["metadata"] == '{"tags":[]}'
+    assert {row["media_type"] for row in found} == {"text/plain"}
+
+
+def test_jsonl_quarantines_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "a.jsonl"
+    path.parent.mkdir()
+    body = [
+        b"\xef\xbb\xbf" + json.dumps({"id": 7, "text": "good"}).encode(),
+        b'{"id": 2, "text": ',
+        b"[1, 2]",
+        b"",
+        b'{"id": 3, "text": "caf\xe9"}',
+        b'{"id": null, "text": "x"}',
+        b'{"id": " ", "text": "x"}',
+        b'{"id": 7, "text": "again"}',
+        b'{"id": 8, "text": " \\n "}',
+        b'{"id": 9, "text": "' + b"x" * 200 + b'"}',
+        b'{"id": 10, "text": "last\\r\\nline"}',
+    ]
+    path.write_bytes(b"\n".join(body))
+    found = rows(tmp_path, kind="jsonl", path="data/*.jsonl", max_text_size=100)
+    assert good(found) == {"7": "good", "10": "last\nline"}
+    assert bad(found) == {
+        "data/a.jsonl:2": "unparsable",
+        "data/a.jsonl:3": "unparsable",
+        "data/a.jsonl:5": "unparsable",
+        "data/a.jsonl:6": "bad-id",
+        "data/a.jsonl:7": "bad-id",
+        "data/a.jsonl:8": "bad-id",
+        "8": "empty",
+        "9": "too-large",
+    }
+    assert all(row["detail"] and "\n" not in row["detail"] and row["text"] == "" for row in found if row["reason"])
+
+
+def test_several_files_and_gzip_are_one_source(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "x", "text": "1"})
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.write('{"id": "y", "text": "2"}\n{"id": "x", "text": "3"}\n')
+    found = rows(tmp_path, kind="jsonl", path="*.jsonl*")
+    assert good(found) == {"x": "1", "y": "2"}
+    assert bad(found) == {"b.jsonl.gz:2": "bad-id"}
+
+
+def test_texts_are_joined_by_a_blank_line(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "q": "Why?", "a": "So."}, {"id": "2", "q": " ", "a": "Only."})
+    assert good(rows(tmp_path, kind="jsonl", path="a.jsonl", text=["q", "a"])) == {"1": "Why?\n\nSo.", "2": "Only."}
+
+
+def test_csv_keeps_ids_as_they_are_written(tmp_path: Path) -> None:
+    lines = [b"id,text,n,when", b'007,"hello, world",1,2024-01-01', b'8,"multi\nline",2,', b"9,too,many,columns,here"]
+    lines += [b"11,caf\xe9,3,", b"12,fine,4,2024-02-01"]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines) + b"\n")
+    found = rows(tmp_path, kind="csv", path="a.csv", metadata=["n", "when"])
+    assert good(found) == {"007": "hello, world", "8": "multi\nline", "12": "fine"}
+    assert bad(found) == {"a.csv:4": "unparsable", "a.csv:5": "unparsable"}  # records, with the header as the first
+    assert {row["id"]: row["metadata"] for row in found if not row["reason"]} == {
+        "007": '{"n":1,"when":"2024-01-01"}',
+        "8": '{"n":2}',
+        "12": '{"n":4,"when":"2024-02-01"}',
+    }
+
+
+def test_parquet_and_a_query_give_the_same_rows(tmp_path: Path) -> None:
+    connection = duckdb.connect(str(tmp_path / "d.duckdb"))
+    connection.execute("""CREATE TABLE t AS SELECT range AS id, 'text ' || range AS text, range / 4 AS score,
+        TIMESTAMP '2024-01-02 03:04:05' AS at, ['a', NULL, 'b'] AS tags, {'k': range} AS nested, range % 2 = 0 AS even,
+        TIMESTAMPTZ '2024-01-02 03:04:05+02' AS zoned, 1.50::DECIMAL(5,2) AS price, NULL AS nothing FROM range(3)""")
+    connection.execute(f"COPY t TO '{tmp_path / 'a.parquet'}'")
+    connection.close()
+    columns = ["score", "at", "tags", "nested", "even", "zoned", "price", "nothing"]
+    parquet = rows(tmp_path, kind="parquet", path="a.parquet", metadata=columns)
+    query = {"kind": "duckdb", "query": "SELECT * FROM t ORDER BY id; -- all"}
+    assert rows(tmp_path, path="d.duckdb", metadata=columns, **query) == parquet
+    assert json.loads(parquet[1]["metadata"]) == {
+        "score": 0.25,
+        "at": "2024-01-02T03:04:05",
+        "tags": ["a", "b"],
+        "nested": '{"k":1}',
+        "even": False,
+        "zoned": "2024-01-02T01:04:05+00",
+        "price": 1.5,
+    }
+    files = {"kind": "duckdb", "query": "SELECT * FROM read_parquet('a.parquet') ORDER BY id"}
+    assert rows(tmp_path, metadata=columns, **files) == parquet
+
+
+def test_a_query_with_a_database_touches_nothing_else(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "d.duckdb")).close()
+    (tmp_path / "secret.csv").write_text("id,text\n1,secret\n")
+    with pytest.raises(ConfigError, match="disabled by configuration"):
+        rows(tmp_path, kind="duckdb", path="d.duckdb", query=f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
+    for query in ("DROP TABLE t", "SELECT 1; SELECT 2", "COPY (SELECT 1) TO 'x'"):
+        with pytest.raises(ConfigError, match="one SELECT"):
+            rows(tmp_path, kind="duckdb", path="d.duckdb", query=query)
+    with pytest.raises(ConfigError) as error:
+        rows(tmp_path, kind="duckdb", query="SELEKT 1")
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_sources_are_one_line(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "body": "x"})
+    (tmp_path / "a.csv").write_text("key,body\n1,x\n")
+    (tmp_path / "a.parquet").write_bytes(b"no parquet at all")
+    with pytest.raises(ConfigError, match=r"has no column text\. Columns there are: body, id"):
+        rows(tmp_path, kind="jsonl", path="a.jsonl")
+    with pytest.raises(ConfigError, match=r"has no column id, text\. Columns there are: key, body"):
+        rows(tmp_path, kind="csv", path="a.csv")
+    with pytest.raises((ConfigError, UnavailableError), match=r"a\.parquet"):
+        rows(tmp_path, kind="parquet", path="a.parquet")
+    with pytest.raises(ConfigError, match="no file matches"):
+        rows(tmp_path, kind="csv", path="gone.csv")
+    with pytest.raises(ConfigError, match="does not exist"):
+        rows(tmp_path, kind="duckdb", path="gone.duckdb", query="SELECT 1")
+    with pytest.raises(ConfigError, match="reserved"):
+        rows(tmp_path, kind="csv", path="a.csv", metadata=["vp_x"])
+
+
+def test_revision_follows_the_files(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "x"})
+    source = RecordSource(RecordSourceConfig(kind="jsonl", path="*.jsonl"), tmp_path)
+    before = source.revision()
+    assert before == source.revision()
+    jsonl(path, {"id": "1", "text": "xy"})
+    assert source.revision() not in (None, before)
+    assert RecordSource(RecordSourceConfig(kind="duckdb", query="SELECT 1"), tmp_path).revision() is None
+
+
+def test_html_rows_become_markdown(tmp_path: Path) -> None:
+    jsonl(
+        tmp_path / "a.jsonl",
+        {"id": "1", "text": "<h2>A</h2><p>b <i>c</i></p>"},
+        {"id": "2", "text": "<script>x</script>"},
+    )
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl", media_type="text/html")
+    assert good(found) == {"1": "## A\n\nb *c*"}
+    assert bad(found) == {"2": "empty"}
+    assert {row["media_type"] for row in found} == {"text/markdown"}
+    assert parse_record("<p>x</p>", "text/html") == ("x", "text/markdown")
+    assert parse_record("x \r\n", "text/plain") == ("x", "text/plain")
+
+
+def test_batches_stream_in_order(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", *({"id": n, "text": f"text {n}"} for n in range(5_000)))
+    source = RecordSource(RecordSourceConfig(kind="jsonl", path="a.jsonl"), tmp_path)
+    batches = list(source.batches(rows_per_batch=2_048))
+    assert len(batches) > 1
+    assert pa.Table.from_batches(batches)["id"].to_pylist() == [str(n) for n in range(5_000)]
+    next(source.batches())  # Left in the middle: nothing stays open.
+
+
+plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(plain | text | st.lists(text, max_size=3), text), min_size=1, max_size=8))
+def test_metadata_is_spelled_as_hashing_spells_it(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("law")
+    lines = [{"id": n, "text": "x", "a/b~\"'": value, "Z": word} for n, (value, word) in enumerate(values)]
+    jsonl(folder / "a.jsonl", *lines)
+    found = rows(folder, kind="jsonl", path="a.jsonl", metadata=["a/b~\"'", "Z"])
+    for line, row in zip(lines, found, strict=True):
+        kept = {key: line[key] for key in ("a/b~\"'", "Z") if line[key] is not None}
+        assert row["metadata"] == canonical_json(kept)
