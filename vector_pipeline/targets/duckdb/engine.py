@@ -95,7 +95,7 @@ class Engine:
             )
             if self._hnsw:
                 load_extension(con, "vss")
-                con.execute("SET hnsw_enable_experimental_persistence = true")
+                con.execute("SET GLOBAL hnsw_enable_experimental_persistence = true")
             self._con = con
         return self._con
 

@@ -71,8 +71,8 @@ def _write(
     file = f"{kind}-{uuid.uuid4().hex}.duckdb"
     path = folder.path / file
     name = f"w_{alias(file)}"
-    # Blocks are 256 KB by default: a file of ten records would take half a megabyte.
-    options = "(BLOCK_SIZE 16384)" if size < _SMALL_BYTES else ""
+    # Blocks are 256 KB by default: a file of ten records would take half a megabyte. An HNSW index needs that size.
+    options = "(BLOCK_SIZE 16384)" if size < _SMALL_BYTES and not then else ""
     with engine.cursor() as cursor, translated(path):
         try:
             for key, rows in source.tables.items():
