@@ -29,7 +29,7 @@ from vector_pipeline.hashing import fingerprint
 
 __all__ = ["RECORD_ROWS", "RecordSource"]
 
-_MEMORY = "2GB"
+_MEMORY = "1GB"
 _SHOWN_COLUMNS = 30
 
 
