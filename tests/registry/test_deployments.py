@@ -76,11 +76,11 @@ def test_only_the_latest_passed_verdict_for_the_digest_counts(registry: Registry
     say("data", VerdictStatus.UNKNOWN)
     assert registry.verified(deployment.id, "d1", required) == ["canaries", "data"]
     say("canaries", VerdictStatus.PASSED)
-    say("data", VerdictStatus.WARNED)
-    assert registry.verified(deployment.id, "d1", required) == ["data"]
     say("data", VerdictStatus.PASSED, digest="d0")
     say("coverage", VerdictStatus.FAILED, digest="d0")
     assert registry.verified(deployment.id, "d1", required) == ["data"]
+    say("data", VerdictStatus.WARNED, digest="d2")
+    assert registry.verified(deployment.id, "d2", ["data"]) == []  # A warning does not block.
     assert registry.verified(deployment.id, "d0", required) == ["coverage", "canaries"]
     say("coverage", VerdictStatus.FAILED)
     assert registry.verified(deployment.id, "d1", ["coverage"]) == ["coverage"]
@@ -88,7 +88,7 @@ def test_only_the_latest_passed_verdict_for_the_digest_counts(registry: Registry
     assert [(one.check, one.status, one.digest) for one in latest] == [
         ("canaries", VerdictStatus.PASSED, "d1"),
         ("coverage", VerdictStatus.FAILED, "d1"),
-        ("data", VerdictStatus.PASSED, "d0"),
+        ("data", VerdictStatus.WARNED, "d2"),
     ]
     assert latest[0].detail == {"hits": 0.5, "of": ["ä", None]}
 

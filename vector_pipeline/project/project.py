@@ -49,7 +49,10 @@ class Project(Gating):
         by: str = "vector-pipeline",
         max_removed_share: float | None = None,
     ) -> Pushed:
-        """Bring the target to hold a version (default: the newest) and point ``staging`` at it."""
+        """Bring the target to hold a version (default: the newest) and point ``staging`` at it.
+
+        ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
+        """
         wanted = self.version(dataset, saved.version if saved is not None else version)
         share = self.dataset(dataset).gates.max_removed_share if max_removed_share is None else max_removed_share
         pushed = push_version(
@@ -57,8 +60,17 @@ class Project(Gating):
             run_id=run_id, saved=saved, max_removed_share=share,
             on_write=lambda done, total: self.progress.update("push", done, total, unit="records"),
         )  # fmt: skip
-        point_staging(self.registry(), pushed.deployment, by=by, run_id=run_id)
+        if wanted.space == self.dataset(dataset).serving_space:
+            point_staging(self.registry(), pushed.deployment, by=by, run_id=run_id)
         return pushed
+
+    def staged(self, dataset: str, space: str | None = None) -> int:
+        """Version to verify: what ``staging`` points to, or the newest of a space that is not served."""
+        if space is None or space == self.dataset(dataset).serving_space:
+            alias = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
+            if alias is not None:
+                return alias.deployment.version
+        return self.version(dataset, None, space).number
 
     def promote(
         self, dataset: str, *, by: str, version: int | None = None, reason: str = "", run_id: str | None = None

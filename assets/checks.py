@@ -1,0 +1,108 @@
+"""Gates as asset checks. All of them block: what did not pass, or could not run, stops everything downstream in the run."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from assets import metadata as show
+from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, space_key, staging_checks_op
+from assets.steps import step
+from resources import ProjectResource
+from vector_pipeline.project.gating import DATA_GATES, Kind
+from vector_pipeline.verify.outcome import CheckResult, Status, overall
+
+EXPECTATIONS_OF_VERSION, COVERAGE, CANARIES = "expectations_of_version", "coverage", "canary_retrieval"
+_PRETTY = {EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
+           COVERAGE: "The target holds exactly the version's records: ids, spaces, marks and metadata.",
+           CANARIES: "Fixed questions find the documents that answer them, on the target itself."}  # fmt: skip
+
+
+class VerifySettings(dg.Config):
+    """What a run may say about the gates."""
+
+    version: int | None = None
+    """Version to verify; default: what staging holds."""
+
+
+def data_check(dataset: str, key: dg.AssetKey, kind: Kind, space: str | None) -> dg.AssetChecksDefinition:
+    """Expectations over the lake's present state: early, before anything downstream is paid for."""
+
+    @dg.asset_check(
+        asset=key,
+        name=f"{kind}_expectations",
+        blocking=True,
+        description=f"What must hold of every row of {kind}, checked by Great Expectations over the whole dataset.",
+    )
+    def body(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
+        with step(context):
+            return as_check(project.get().check_data(dataset, kind, space=space))
+
+    return body
+
+
+def data_checks(dataset: str, spaces: Sequence[str]) -> list[dg.AssetChecksDefinition]:
+    """Every data check of a dataset."""
+    found = [data_check(dataset, documents_key(dataset), "documents", None)]
+    for space in spaces:
+        found.append(data_check(dataset, space_key(dataset, space, CHUNKS), "chunks", space))
+        found.append(data_check(dataset, space_key(dataset, space, EMBEDDINGS), "embeddings", space))
+    return found
+
+
+def staging_checks(dataset: str, space: str) -> dg.AssetChecksDefinition:
+    """The gates before promotion, on what the target really holds. Their verdicts go to the registry."""
+    key = space_key(dataset, space, STAGING_INDEX)
+
+    @dg.multi_asset_check(
+        name=staging_checks_op(dataset, space),
+        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=says) for name, says in _PRETTY.items()],
+    )
+    def body(
+        context: dg.AssetCheckExecutionContext, config: VerifySettings, project: ProjectResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        with step(context):
+            core = project.get()
+            version = config.version or core.staged(dataset, space)
+            _, results = core.verify(dataset, version=version, run_id=context.run.run_id)
+        by_name = {result.name: result for result in results}
+        gates = {
+            EXPECTATIONS_OF_VERSION: _worst([by_name[name] for name in DATA_GATES]),
+            COVERAGE: by_name["coverage"],
+            CANARIES: by_name["canary retrieval"],
+        }
+        for name, result in gates.items():
+            yield as_check(result, name=name, asset_key=key, version=version)
+
+    return body
+
+
+def _worst(results: Sequence[CheckResult]) -> CheckResult:
+    """Several results as one: the worst status, every summary."""
+    return CheckResult(
+        EXPECTATIONS_OF_VERSION,
+        overall(results),
+        "; ".join(result.summary for result in results),
+        {result.name: result.detail for result in results},
+        tuple(example for result in results for example in result.examples),
+    )
+
+
+def as_check(
+    result: CheckResult, *, name: str | None = None, asset_key: dg.AssetKey | None = None, version: int | None = None
+) -> dg.AssetCheckResult:
+    """A gate's result in Dagster's words: a warning passes, and what could not run fails."""
+    examples = [dict(example) for example in result.examples]
+    return dg.AssetCheckResult(
+        passed=not result.blocks,
+        severity=dg.AssetCheckSeverity.WARN if result.status is Status.WARNED else dg.AssetCheckSeverity.ERROR,
+        check_name=name,
+        asset_key=asset_key,
+        description=result.summary,
+        metadata={
+            "status": result.status.value,
+            "summary": result.summary,
+            **({"version": version} if version is not None else {}),
+            **({"examples": show.table(examples)} if examples else {}),
+            "detail": dg.MetadataValue.json(dict(result.detail)),
+        },
+    )

@@ -1,0 +1,53 @@
+"""``raw_documents``: source → lake."""
+
+import time
+
+import dagster as dg
+
+from assets import metadata as show
+from assets.names import documents_key
+from assets.partitions import each_shard, selected_shards, shard_partitions
+from assets.steps import step
+from resources import ProjectResource
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.hashing import fingerprint
+from vector_pipeline.lake.tables import DatasetTables
+from vector_pipeline.report.samples import document_samples, document_shards
+
+
+def raw_documents(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
+    """The documents of a dataset, by shard."""
+
+    @dg.asset(
+        key=documents_key(dataset),
+        partitions_def=shard_partitions(config.shards),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=dataset,
+        owners=config.owners,
+        kinds={config.source.kind, "ducklake"},
+        code_version=fingerprint({"source": config.source.model_dump(mode="json")}),
+        description=f"{config.description or dataset}\n\nDocuments as the source has them. Only files that changed are read.",
+    )
+    def body(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        shards = selected_shards(context.partition_keys, config.shards)
+        with step(context):
+            started = time.perf_counter()
+            core = project.get()
+            synced = core.sync(dataset, shards=shards)
+            took = time.perf_counter() - started
+            lake, tables = core.lake(read_only=True), DatasetTables(dataset)
+            facts = document_shards(lake, tables, shards)
+            show.report_shards(context, each_shard(shards, config.shards), facts, "documents")
+            quarantined = core.quarantined(dataset)[:10] if synced.quarantined else []
+            return dg.MaterializeResult(
+                metadata={
+                    **show.counts(synced),
+                    "documents": sum(one.rows for one in facts.values()),
+                    "seconds": show.seconds(took),
+                    "sample": show.table(document_samples(lake, tables)),
+                    **({"quarantine": show.table(quarantined)} if quarantined else {}),
+                    "next": show.command(f"vector-pipeline documents {dataset}"),
+                }
+            )
+
+    return body

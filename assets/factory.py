@@ -1,0 +1,44 @@
+"""From a dataset's configuration to its part of the asset graph."""
+
+import warnings
+from typing import Any
+
+import dagster as dg
+from dagster_shared.utils.warnings import BetaWarning
+
+from assets.automation import changes_sensor, daily_schedule
+from assets.checks import data_checks, staging_checks
+from assets.documents import raw_documents
+from assets.jobs import dataset_jobs
+from assets.release import production_index, staging_index
+from assets.space import chunks, embeddings, snapshot
+from resources import ProjectResource
+from vector_pipeline.config import DatasetConfig
+
+
+def build_vector_dataset(name: str, config: DatasetConfig, project: ProjectResource) -> dg.Definitions:
+    """Assets, checks, jobs, sensor and schedule of a dataset. Opens nothing: no lake, no model, no source."""
+    with warnings.catch_warnings():
+        # Single-run backfills are what keeps one model in one process; Dagster is pinned.
+        warnings.simplefilter("ignore", BetaWarning)
+        return _build(name, config, project)
+
+
+def _build(name: str, config: DatasetConfig, project: ProjectResource) -> dg.Definitions:
+    spaces = list(config.spaces)
+    assets: list[Any] = [raw_documents(name, config)]
+    checks: list[Any] = data_checks(name, spaces)
+    for space in spaces:
+        assets += [step(name, config, space) for step in (chunks, embeddings, snapshot, staging_index)]
+        checks.append(staging_checks(name, space))
+    assets.append(production_index(name, config))
+    sensor = changes_sensor(name, config)
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=dataset_jobs(name, config),
+        sensors=[sensor] if sensor is not None else [],
+        schedules=[daily_schedule(name, config)],
+        resources={"project": project},
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,91 @@
+"""Jobs: the verbs that write. The command line, a schedule and a person in the UI launch the same ones."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import dagster as dg
+
+from assets.names import (
+    CHUNKS,
+    DATASET_TAG,
+    EMBEDDINGS,
+    SNAPSHOT,
+    STAGING_INDEX,
+    Verb,
+    documents_key,
+    job_name,
+    op_of,
+    production_key,
+    space_key,
+    staging_checks_op,
+)
+from assets.partitions import range_tags
+from vector_pipeline.config import DatasetConfig
+
+VERBS: tuple[Verb, ...] = get_args(Verb)
+_SAYS = {
+    "build": "Source to version, for every space, with the data expectations.",
+    "push": "The newest version to the target's staging, then its gates.",
+    "verify": "The gates of what staging holds, again.",
+    "promote": "Move production to what staging holds, or back: `verb: rollback`.",
+    "release": "The whole chain to staging and its gates; production too where promotion is automatic.",
+}
+
+
+def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
+    """The jobs of a dataset, one a verb."""
+    return [
+        dg.define_asset_job(
+            job_name(dataset, verb),
+            selection=_selection(dataset, config, verb),
+            description=_SAYS[verb],
+            tags={DATASET_TAG: dataset},
+        )
+        for verb in VERBS
+    ]
+
+
+def _selection(dataset: str, config: DatasetConfig, verb: Verb) -> dg.AssetSelection:
+    staging = dg.AssetSelection.assets(space_key(dataset, config.serving_space, STAGING_INDEX))
+    production = dg.AssetSelection.assets(production_key(dataset))
+    if verb == "verify":
+        return dg.AssetSelection.checks_for_assets(space_key(dataset, config.serving_space, STAGING_INDEX))
+    if verb == "push":
+        return staging
+    if verb == "promote":
+        return production
+    build = dg.AssetSelection.assets(*_left_half(dataset, list(config.spaces)))
+    if verb == "build":
+        return build
+    return build | staging | production if config.promotion.policy == "automatic" else build | staging
+
+
+def _left_half(dataset: str, spaces: Sequence[str]) -> list[dg.AssetKey]:
+    steps = (CHUNKS, EMBEDDINGS, SNAPSHOT)
+    return [documents_key(dataset), *(space_key(dataset, space, step) for space in spaces for step in steps)]
+
+
+def full_range(config: DatasetConfig, verb: Verb) -> dict[str, str]:
+    """Tags that make one run cover every shard; none for verbs without shards."""
+    return range_tags(0, config.shards - 1) if verb in ("build", "release") else {}
+
+
+def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration from flat values: each goes to the op that knows it, whatever ops the verb has."""
+    serving = config.serving_space
+    push = op_of(space_key(dataset, serving, STAGING_INDEX))
+    snapshots = [op_of(space_key(dataset, space, SNAPSHOT)) for space in config.spaces]
+    takers: dict[Verb, dict[str, Sequence[str]]] = {
+        "build": {"message": snapshots},
+        "push": {name: [push] for name in ("version", "allow_removed_share", "plan_json", "by")},
+        "verify": {"version": [staging_checks_op(dataset, serving)]},
+        "promote": {name: [op_of(production_key(dataset))] for name in ("verb", "version", "to", "by", "reason")},
+        "release": {"message": snapshots, "allow_removed_share": [push], "by": [push]},
+    }
+    ops: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        for op in takers[verb][name]:
+            ops.setdefault(op, {"config": {}})["config"][name] = value
+    return {"ops": ops} if ops else {}

@@ -1,0 +1,40 @@
+"""Every dataset of a configuration as one set of definitions."""
+
+import logging
+from pathlib import Path
+
+import dagster as dg
+
+from assets.factory import build_vector_dataset
+from resources import ProjectResource
+from vector_pipeline.config import DatasetConfig, load_config
+from vector_pipeline.errors import ConfigError, VectorPipelineError
+
+_LOG = logging.getLogger(__name__)
+
+
+def project_definitions(path: Path, *, environment: str | None = None, only: str | None = None) -> dg.Definitions:
+    """Definitions of a configuration file's datasets (``only``: of one of them).
+
+    ``ConfigError`` when the file cannot be read. A dataset that Dagster refuses (an owner that is no address) does not take
+    the others down: it stands in the graph as one asset whose description says why.
+    """
+    config = load_config(path)
+    project = ProjectResource(config_path=str(path.resolve()), environment=environment)
+    chosen = {name: dataset for name, dataset in config.datasets.items() if only in (None, name)}
+    parts = [_load(name, dataset, project, alone=only is not None) for name, dataset in chosen.items()]
+    return dg.Definitions.merge(*parts) if parts else dg.Definitions()
+
+
+def _load(name: str, config: DatasetConfig, project: ProjectResource, *, alone: bool) -> dg.Definitions:
+    try:
+        return build_vector_dataset(name, config, project)
+    except (dg.DagsterError, VectorPipelineError) as error:
+        reason = " ".join(str(error).split())
+        if alone:
+            raise ConfigError(f"dataset {name} cannot be loaded into Dagster: {reason}") from None
+        _LOG.warning("dataset %s is not loaded: %s", name, reason)
+        broken = dg.AssetSpec(
+            [name, "not_loaded"], group_name=name, description=f"This dataset is not loaded: {reason}", kinds={"error"}
+        )
+        return dg.Definitions(assets=[broken])

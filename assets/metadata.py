@@ -1,0 +1,83 @@
+"""Metadata of materialisations and checks: what a person sees beside an asset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from vector_pipeline.lake.diff import VersionDiff
+from vector_pipeline.report.samples import ShardFacts
+
+Metadata = dict[str, Any]
+"""Plain values and ``MetadataValue``s, as Dagster takes them."""
+_CELL = 120
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    """Rows as a Markdown table; a cell is one line of bounded length."""
+    if not rows:
+        return dg.MetadataValue.md("nothing")
+    names = list(rows[0])
+    lines = [
+        "| " + " | ".join(names) + " |",
+        "|" + " --- |" * len(names),
+        *("| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows),
+    ]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: Any) -> str:
+    text = " ".join(f"{value:,}".split() if isinstance(value, int) else str("" if value is None else value).split())
+    short = text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+    # A text may hold markup of its own, which would break the table.
+    return short.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+
+
+def counts(value: Any, *names: str) -> Metadata:
+    """The named numbers of one of the core's outcomes, or all of them."""
+    fields = asdict(value)
+    return {name: fields[name] for name in (names or fields) if isinstance(fields[name], int | float)}
+
+
+def seconds(value: float) -> dg.FloatMetadataValue:
+    """A duration."""
+    return dg.MetadataValue.float(round(value, 3))
+
+
+def command(line: str) -> dg.MarkdownMetadataValue:
+    """A command to type next."""
+    return dg.MetadataValue.md(f"`{line}`")
+
+
+def diff(found: VersionDiff) -> Metadata:
+    """A diff by record and by document, with examples."""
+    rows = [
+        {
+            "": "records",
+            "added": found.records_added,
+            "removed": found.records_removed,
+            "changed": found.records_metadata,
+            "unchanged": found.records_unchanged,
+        },
+        {
+            "": "documents",
+            "added": found.documents_added,
+            "removed": found.documents_removed,
+            "changed": found.documents_changed,
+            "unchanged": found.documents_unchanged,
+        },
+    ]
+    examples = [{"": kind, "documents": ", ".join(ids)} for kind, ids in found.examples.items() if ids]
+    return {"diff": table(rows), "examples": table(examples), "documents_moved": found.documents_moved}
+
+
+def report_shards(
+    context: dg.AssetExecutionContext, shards: Sequence[int], facts: Mapping[int, ShardFacts], unit: str
+) -> None:
+    """What each shard holds, on its own partition: the run's totals are the materialisation's metadata."""
+    empty = ShardFacts(0, "")
+    for key, shard in zip(sorted(context.partition_keys), shards, strict=True):
+        found = facts.get(shard, empty)
+        held = {f"shard_{unit}": found.rows, **{f"shard_{name}": value for name, value in found.counts.items()}}
+        context.add_asset_metadata({**held, "shard_digest": found.digest or "empty"}, partition_key=key)

@@ -1,0 +1,45 @@
+"""Names in the asset graph, in one place: keys, checks, jobs."""
+
+from typing import Literal
+
+import dagster as dg
+
+Verb = Literal["build", "push", "verify", "promote", "release"]
+
+RAW_DOCUMENTS, CHUNKS, EMBEDDINGS, SNAPSHOT = "raw_documents", "chunks", "embeddings", "snapshot"
+STAGING_INDEX, PRODUCTION_INDEX = "staging_index", "production_index"
+
+DATASET_TAG = "vector_pipeline/dataset"
+"""On every run of a dataset's jobs; the run queue lets one of them run at a time."""
+PROCESS_TAG = "vector_pipeline/process"
+"""``host/pid`` of a run that a command executes in its own process."""
+
+
+def documents_key(dataset: str) -> dg.AssetKey:
+    """``[dataset, raw_documents]``."""
+    return dg.AssetKey([dataset, RAW_DOCUMENTS])
+
+
+def space_key(dataset: str, space: str, step: str) -> dg.AssetKey:
+    """``[dataset, space, step]``: every space has its own branch below the documents."""
+    return dg.AssetKey([dataset, space, step])
+
+
+def production_key(dataset: str) -> dg.AssetKey:
+    """``[dataset, production_index]``."""
+    return dg.AssetKey([dataset, PRODUCTION_INDEX])
+
+
+def staging_checks_op(dataset: str, space: str) -> str:
+    """Name of the op that runs the gates of a staging index."""
+    return f"{dataset}__{space}__gates"
+
+
+def op_of(key: dg.AssetKey) -> str:
+    """Name of the op that materialises an asset: where a run's configuration for it goes."""
+    return "__".join(key.path)
+
+
+def job_name(dataset: str, verb: Verb) -> str:
+    """Name of a dataset's job."""
+    return f"{dataset}__{verb}"

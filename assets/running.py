@@ -1,0 +1,155 @@
+"""Execute a job in this process, on the same instance that the UI shows.
+
+Laws
+----
+1. A run is recorded like any other; what it raised of ours comes back as itself, so that a command prints the same line as the UI.
+2. A run of a process that died is closed by the next one: nothing of ours stands in the UI as running for ever.
+3. Dagster's own console log is off, unless ``VECTOR_PIPELINE_DEBUG`` is set: the run's log has everything.
+"""
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from assets.jobs import full_range, run_config
+from assets.loading import project_definitions
+from assets.names import DATASET_TAG, PROCESS_TAG, Verb, job_name
+from assets.steps import take_errors
+from resources.home import ensure_home
+from resources.project import open_project
+from vector_pipeline.errors import InputError, VectorPipelineError
+
+DEBUG = "VECTOR_PIPELINE_DEBUG"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run in this process did."""
+
+    success: bool
+    run_id: str
+    errors: list[VectorPipelineError] = field(default_factory=list)
+    """Errors of ours that stopped steps, in order."""
+    messages: list[str] = field(default_factory=list)
+    """One line for each step that failed: errors of ours, blocked checks, and anything else."""
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Metadata as plain values. Assets by their key (``handbook/minilm/snapshot``; of a sharded asset its run's totals), checks by
+    ``<asset>:<check>`` with ``passed``."""
+
+    def raise_first(self) -> None:
+        """Raise the first error of ours, if there was one."""
+        if self.errors:
+            raise self.errors[0]
+
+
+def run_job(
+    project_config: Path,
+    dataset: str,
+    verb: Verb,
+    *,
+    environment: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    instance: dg.DagsterInstance | None = None,
+) -> RunOutcome:
+    """Run ``<dataset>__<verb>`` here and now.
+
+    ``config`` is flat: ``message`` (build), ``version``, ``allow_removed_share``, ``plan_json``, ``by`` (push), ``version`` (verify),
+    ``verb``, ``version``, ``to``, ``by``, ``reason`` (promote). ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad
+    file; whatever happens inside the run is in the outcome.
+    """
+    project = open_project(project_config, environment)
+    settings = project.dataset(dataset)
+    try:
+        values = run_config(dataset, settings, verb, dict(config or {}))
+    except KeyError as error:
+        raise InputError(f"{verb} has no setting {error}") from None
+    with ExitStack() as stack:
+        if instance is None:
+            ensure_home(project.base)
+            instance = stack.enter_context(dg.DagsterInstance.get())
+        close_dead_runs(instance)
+        definitions = project_definitions(project_config, environment=environment, only=dataset)
+        job = definitions.resolve_job_def(job_name(dataset, verb))
+        if not os.environ.get(DEBUG):
+            values["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
+        run_id = str(uuid.uuid4())
+        result = job.execute_in_process(
+            run_config=values,
+            instance=instance,
+            raise_on_error=False,
+            run_id=run_id,
+            tags={**full_range(settings, verb), DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
+        )
+        return RunOutcome(
+            result.success, run_id, take_errors(run_id), _messages(result.all_events), _values(result.all_events)
+        )
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed the runs that a process of this machine executed and did not live to finish; returns their ids."""
+    closed = []
+    going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(going):
+        host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition("/")
+        if host != socket.gethostname() or not pid.isdigit() or _alive(int(pid)):
+            continue
+        instance.report_run_failed(run, f"The process that executed this run ({pid}) is gone. Run the command again.")
+        closed.append(run.run_id)
+    return closed
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _messages(events: list[dg.DagsterEvent]) -> list[str]:
+    found = []
+    for event in events:
+        if event.event_type is not DagsterEventType.STEP_FAILURE:
+            continue
+        failure = event.step_failure_data
+        said = failure.user_failure_data.description if failure.user_failure_data else None
+        if said is None and failure.error is not None:
+            cause = failure.error.cause or failure.error
+            said = cause.message
+        found.append(" ".join((said or event.message or "").split()))
+    return found
+
+
+def _values(events: list[dg.DagsterEvent]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            made = event.step_materialization_data.materialization
+            found[made.asset_key.to_user_string()] = _plain(made.metadata)
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            name = f"{check.asset_key.to_user_string()}:{check.check_name}"
+            found[name] = {"passed": check.passed, **_plain(check.metadata)}
+    return found
+
+
+def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.value
+        for name, value in metadata.items()
+        if not name.startswith("shard_") and hasattr(value, "value")
+    }
