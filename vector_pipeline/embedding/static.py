@@ -43,7 +43,7 @@ def is_static(folder: Path) -> bool:
 
 
 class StaticEmbedder(Embedder):
-    """Mean of token vectors. Fast (tens of thousands of texts a second), and any smaller dimension may be cut.
+    """Mean of token vectors. Fast (about ten thousand paragraphs a second), and any smaller dimension may be cut.
 
     Raises:
         NotFoundError, ConfigError: no such model, or another dimension than configured.
