@@ -88,6 +88,8 @@ class Engine:
                     "temp_directory": str(self._temp),
                     # A compressed vector must be unpacked by every search: three times slower, and no smaller.
                     "force_compression": "uncompressed",
+                    # A new file is checkpointed at once: its write-ahead log would only be synced and thrown away.
+                    "checkpoint_threshold": "0B",
                     "preserve_insertion_order": False,
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,

@@ -1,4 +1,4 @@
-"""Making the immutable files: each is written under its own new name, closed and synced before anything names it."""
+"""Making the immutable files: each is written under its own new name, synced and closed before anything names it."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.targets.base import NamespaceSpec
 from vector_pipeline.targets.duckdb.engine import Engine, alias, quoted
 from vector_pipeline.targets.duckdb.failures import VanishedError, translated
-from vector_pipeline.targets.duckdb.folder import Folder, sync_file
+from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.manifest import Changes, Segment
 
 COLUMNS = (
@@ -81,9 +81,8 @@ def _write(
             cursor.execute(f"CREATE TABLE {name}.{table} AS {source.sql}")
             for statement in then:
                 cursor.execute(statement.replace("{table}", f"{name}.{table}"))
-            cursor.execute(f"CHECKPOINT {name}")
+            cursor.execute(f"CHECKPOINT {name}")  # returns when the file is synced, and leaves no log beside it
             cursor.execute(f"DETACH {name}")
-            sync_file(path)
             return file, path.stat().st_size
         except BaseException:
             _discard(cursor, folder, name, file)

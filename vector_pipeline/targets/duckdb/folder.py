@@ -133,12 +133,6 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_file(path: Path) -> None:
-    """Wait until a file's content is on disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
 def sync_folder(path: Path) -> None:
     """Wait until a folder's entries are on disk."""
     handle = os.open(path, os.O_RDONLY)

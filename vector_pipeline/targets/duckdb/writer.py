@@ -4,28 +4,26 @@ Every write runs in the same order: lock, fence, find what it touches, new files
 ``publish`` nothing that readers use has changed.
 """
 
-import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import filelock
 import pyarrow as pa
 
-from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError, UnavailableError
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError
 from vector_pipeline.targets.base import RESERVED_PREFIX, Capabilities, NamespaceSpec, NamespaceState, WriteReceipt
 from vector_pipeline.targets.duckdb import checks
-from vector_pipeline.targets.duckdb.compaction import Merge, full_merge, next_merge
+from vector_pipeline.targets.duckdb.compaction import full_merge
 from vector_pipeline.targets.duckdb.engine import Engine, View
 from vector_pipeline.targets.duckdb.failures import unavailable
-from vector_pipeline.targets.duckdb.files import COLUMNS, Source, write_changes, write_segment
-from vector_pipeline.targets.duckdb.folder import Folder, check_name
-from vector_pipeline.targets.duckdb.manifest import Changes, Manifest, Segment, apply_merge, apply_write
+from vector_pipeline.targets.duckdb.files import Source, write_changes, write_segment
+from vector_pipeline.targets.duckdb.folder import Folder
+from vector_pipeline.targets.duckdb.locks import check_fence, locked, remember_fence, remembered_fence
+from vector_pipeline.targets.duckdb.manifest import Changes, Manifest, Segment, apply_write
+from vector_pipeline.targets.duckdb.merging import maintain, run_merge
 from vector_pipeline.targets.duckdb.relations import DEAD, live
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,8 @@ class Writer:
         with self._locked(namespace) as folder:
             manifest = self._manifest(folder)
             if manifest is not None:
-                self._check_fence(namespace, fence, manifest.fence)
-                self._remember_fence(namespace, max(fence, manifest.fence))
+                check_fence(namespace, fence, manifest.fence)
+                remember_fence(self.root, namespace, max(fence, manifest.fence))
             folder.remove()
 
     def compact(self, namespace: str) -> None:
@@ -86,31 +84,12 @@ class Writer:
         with self._session(namespace, None) as (folder, view):
             merge = full_merge(view.manifest)
             if merge is not None:
-                self._merge(folder, view, merge)
+                run_merge(self.engine, folder, view, merge, hnsw=self.hnsw)
         with self._locked(namespace) as folder, self.engine.view(folder) as view:
             folder.collect(view.manifest)
 
-    @contextmanager
-    def _locked(self, namespace: str) -> Iterator[Folder]:
-        folder = Folder(self.root / check_name(namespace))
-        locks = self.root / ".locks"
-        try:
-            locks.mkdir(parents=True, exist_ok=True)
-            # A lock file is never deleted: two processes must not hold locks on two files of one name.
-            lock = filelock.FileLock(
-                locks / namespace, thread_local=False, preserve_lock_file=True, fallback_to_soft=False
-            )
-            lock.acquire(timeout=self.lock_timeout_s)
-        except filelock.Timeout as error:
-            raise ConflictError(
-                f"another process has been writing to {folder.path} for {self.lock_timeout_s:g} s"
-            ) from error
-        except OSError as error:
-            raise unavailable(locks, error) from error
-        try:
-            yield folder
-        finally:
-            lock.release()
+    def _locked(self, namespace: str) -> AbstractContextManager[Folder]:
+        return locked(self.root, namespace, self.lock_timeout_s)
 
     @contextmanager
     def _session(self, namespace: str, fence: int | None) -> Iterator[tuple[Folder, View]]:
@@ -128,7 +107,7 @@ class Writer:
         return None if pointer is None else folder.load(pointer)
 
     def _create(self, folder: Folder, spec: NamespaceSpec, fence: int) -> Manifest:
-        self._check_fence(spec.name, fence, self._remembered_fence(spec.name))
+        check_fence(spec.name, fence, remembered_fence(self.root, spec.name))
         try:
             folder.remove()
             folder.path.mkdir(parents=True, exist_ok=True)
@@ -140,18 +119,11 @@ class Writer:
 
     def _fenced(self, folder: Folder, manifest: Manifest, fence: int) -> Manifest:
         """Refuse a fence that is too low; remember a higher one before anything is written under it."""
-        self._check_fence(folder.path.name, fence, manifest.fence)
+        check_fence(folder.path.name, fence, manifest.fence)
         if fence > manifest.fence:
             manifest = replace(manifest, number=manifest.number + 1, fence=fence)
             folder.publish(manifest)
         return manifest
-
-    def _check_fence(self, namespace: str, fence: int, seen: int) -> None:
-        if fence < seen:
-            raise ConflictError(
-                f"fence {fence} of namespace {namespace} is older than {seen}: another writer has taken over",
-                fix="Take the lease again and plan anew",
-            )
 
     def _find(self, view: View, ids: pa.Table, value: str, test: str) -> pa.Table:
         """``segment``, ``position``, ``removed_in`` of changes to the live records of ``ids`` that pass ``test``."""
@@ -192,63 +164,6 @@ class Writer:
             return WriteReceipt(0, 0, mark=manifest.mark)
         manifest = apply_write(manifest, added, changes, dead, counts)
         folder.publish(manifest)
-        self._maintain(folder, manifest)
+        maintain(self.engine, folder, manifest, hnsw=self.hnsw)
         written = sum(part.bytes for part in (added, changes) if part is not None)
         return WriteReceipt(records, written, mark=manifest.mark)
-
-    def _maintain(self, folder: Folder, manifest: Manifest) -> None:
-        """Compact and collect after a write that has landed: what fails here is left for the next write."""
-        try:
-            while (merge := next_merge(manifest)) is not None:
-                with self.engine.view(folder) as view:
-                    manifest = self._merge(folder, view, merge)
-        except UnavailableError as error:
-            _LOG.warning("compaction of %s is put off: %s", folder.path, error)
-        folder.collect(manifest)
-
-    def _merge(self, folder: Folder, view: View, merge: Merge) -> Manifest:
-        manifest = view.manifest
-        segment, changes = None, manifest.changes
-        if merge.segments:
-            parts = [part for part in manifest.segments if part.number in merge.segments]
-            only = replace(manifest, segments=tuple(parts))
-            rows = sum(part.records - part.dead for part in parts)
-            sql = live(replace(view, manifest=only), COLUMNS)
-            segment = write_segment(
-                self.engine, folder, Source(sql, rows, {}), manifest.spec, manifest.next_segment, hnsw=self.hnsw
-            )
-        if merge.changes_from is not None:
-            changes = self._merged_changes(folder, view, merge.changes_from)
-        manifest = apply_merge(manifest, merge.segments, segment, changes)
-        folder.publish(manifest)
-        return manifest
-
-    def _merged_changes(self, folder: Folder, view: View, start: int) -> tuple[Changes, ...]:
-        """Change files with those from ``start`` on made one: the newest word on each position."""
-        kept, merged = view.manifest.changes[:start], view.manifest.changes[start:]
-        numbers = sorted({number for part in merged for number in part.segments})
-        union = " UNION ALL ".join(
-            f"SELECT *, {age} AS age FROM {view.table(part.file, 'changes')}" for age, part in enumerate(merged)
-        )
-        wanted = ", ".join(map(str, numbers))
-        sql = (
-            f"SELECT segment, position, arg_max(removed_in, age) AS removed_in FROM ({union})"
-            f" WHERE segment IN ({wanted}) GROUP BY segment, position"
-        )
-        with self.engine.cursor() as cursor:
-            rows = cursor.execute(sql).to_arrow_table()
-        source = Source("SELECT * FROM merged", rows.num_rows, {"merged": rows})
-        return (*kept, write_changes(self.engine, folder, source, numbers))
-
-    def _remembered_fence(self, namespace: str) -> int:
-        try:
-            return int((self.root / ".locks" / f"{namespace}@fence").read_text("ascii"))
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def _remember_fence(self, namespace: str, fence: int) -> None:
-        """A dropped namespace keeps its fence: a writer that lost its lease must not create it again."""
-        try:
-            (self.root / ".locks" / f"{namespace}@fence").write_text(f"{fence}", "ascii")
-        except OSError as error:
-            raise unavailable(self.root, error) from error
