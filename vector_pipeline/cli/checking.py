@@ -1,0 +1,145 @@
+"""``check``: would a build work? One line for each thing that it needs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vector_pipeline.cli.app import Command, Json, app, session_of
+from vector_pipeline.cli.output import console, emit, say
+from vector_pipeline.cli.session import Session
+from vector_pipeline.errors import NotFoundError, VectorPipelineError
+
+if TYPE_CHECKING:
+    from vector_pipeline.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"name": self.name, "ok": self.ok, "detail": self.detail}
+
+
+@app.command(cls=Command)
+def check(ctx: typer.Context, json_: Json = False) -> None:
+    """Validate the configuration and look whether everything that it names is there."""
+    session = session_of(ctx)
+    findings: list[Finding] = []
+    for finding in look(session):
+        findings.append(finding)
+        if not json_:
+            sign, style = ("✓", "green") if finding.ok else ("✗", "red")
+            console().print(f"[{style}]{sign}[/] ", end="", markup=True)
+            say(f"{finding.name}: {finding.detail}")
+    if json_:
+        emit([finding.to_json() for finding in findings])
+    bad = sum(not finding.ok for finding in findings)
+    if bad:
+        if not json_:
+            say(f"{bad} of {len(findings)} checks failed.")
+        raise typer.Exit(1)
+    if not json_:
+        session.next("build")
+
+
+def look(session: Session) -> Iterator[Finding]:
+    """Every finding, as it is made. A configuration that cannot be read ends the list."""
+    paths: list[Path] = []
+    found = _finding("configuration", lambda: _configuration(session, paths))
+    yield found
+    if not found.ok:
+        return
+    project = session.project()
+    yield _finding("lake", lambda: _lake(project))
+    yield _finding("registry", lambda: _registry(project))
+    for name in project.config.datasets:
+        yield _finding(f"{name}: source", lambda name=name: _source(project, name))  # type: ignore[misc]
+        for space in project.dataset(name).spaces:
+            yield _finding(
+                f"{name}: space {space}",
+                lambda name=name, space=space: _space(project, name, space),  # type: ignore[misc]
+            )
+        yield _finding(f"{name}: canaries", lambda name=name: _canaries(project, name))  # type: ignore[misc]
+        yield _finding(f"{name}: target", lambda name=name: _target(project, name))  # type: ignore[misc]
+
+
+def _finding(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except VectorPipelineError as error:
+        return Finding(name, False, str(error))
+
+
+def _configuration(session: Session, paths: list[Path]) -> str:
+    paths.append(session.config_path())
+    project = session.project()
+    names = ", ".join(project.config.datasets)
+    return f"{paths[0]} is valid; environment {project.environment}; datasets: {names}"
+
+
+def _lake(project: "Project") -> str:
+    try:
+        lake = project.lake(read_only=True)
+    except NotFoundError:
+        return "not made yet: the first build makes it"
+    return f"{lake.where}, state {lake.snapshot_id()}"
+
+
+def _registry(project: "Project") -> str:
+    try:
+        return project.registry(read_only=True).where
+    except NotFoundError:
+        return "not made yet: the first build makes it"
+
+
+def _source(project: "Project", name: str) -> str:
+    from vector_pipeline.config import FileSourceConfig
+
+    config = project.dataset(name).source
+    if isinstance(config, FileSourceConfig):
+        from vector_pipeline.corpus import FileSource
+
+        files = FileSource(config, project.base)
+        count = sum(1 for _ in files.list())
+        where, what = str(files.root), "file"
+    else:
+        from vector_pipeline.corpus import RecordSource
+
+        count = sum(batch.num_rows for batch in RecordSource(config, project.base).batches())
+        where, what = config.path or "the query", "record"
+    if count == 0 and not config.allow_empty:
+        raise NotFoundError(f"{where} lists nothing", fix="Check `root:`, `path:` and `include:` of the source")
+    return f"{count:,} {what}{'' if count == 1 else 's'} in {where}"
+
+
+def _space(project: "Project", name: str, space: str) -> str:
+    found = project.space(name, space)
+    return f"{found.model}, {found.dimension} dimensions, {found.metric} (fingerprint {found.fingerprint})"
+
+
+def _canaries(project: "Project", name: str) -> str:
+    path = project.dataset(name).gates.canaries
+    if path is None:
+        return "none configured: retrieval will not be checked, and promote refuses without `gates: canaries:`"
+    from vector_pipeline.verify.canary_file import load_canaries
+
+    count = len(load_canaries(project.base / path))
+    return f"{count:,} in {path}"
+
+
+def _target(project: "Project", name: str) -> str:
+    settings = project.dataset(name)
+    try:
+        target = project.target(name, read_only=True)
+    except NotFoundError:
+        return f"{settings.target}: not made yet: the first push makes it"
+    count = len(target.namespaces())
+    return f"{settings.target} ({target.kind}) answers, {count} namespace{'' if count == 1 else 's'}"

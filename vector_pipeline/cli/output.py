@@ -1,0 +1,49 @@
+"""Where a command writes: results to standard output, everything else to standard error.
+
+Laws
+----
+1. With ``--json`` standard output holds one JSON document and nothing else.
+2. A pipe gets lines of text without colours, not cut to a terminal's width.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+_PIPE_WIDTH = 160
+
+
+def console() -> Console:
+    """Standard output as it is now (a test or a pipe may have replaced it)."""
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(file=sys.stdout, width=wide, highlight=False, markup=False, emoji=False)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a table or a group of lines. A pipe gets no trailing blanks."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+
+
+def say(line: str = "", *, style: str | None = None) -> None:
+    """Print one line, never wrapped by us."""
+    console().print(line, style=style, soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Print one line on standard error."""
+    err = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    err.print(line, soft_wrap=True)
+
+
+def emit(value: Any) -> None:
+    """Print a JSON document."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")

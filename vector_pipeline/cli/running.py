@@ -1,0 +1,71 @@
+"""Writing verbs run as Dagster jobs, in this process: the same runs, events and checks as the UI shows."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+
+from vector_pipeline.cli.output import complain, say, show
+from vector_pipeline.cli.progress import watching
+from vector_pipeline.cli.session import Session
+
+if TYPE_CHECKING:
+    from vector_pipeline.definitions import RunOutcome
+    from vector_pipeline.verify.outcome import CheckResult
+
+Verb = Literal["build", "push", "verify", "promote", "release"]
+
+
+def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | None = None) -> "RunOutcome":
+    """Run a dataset's job to its end. Dagster is imported here and nowhere else in the command line."""
+    environment = session.project().environment
+    path = session.config_path()
+    # The run opens a project of its own in this process; ours is opened anew afterwards.
+    session.close()
+    from vector_pipeline.definitions import run_job
+
+    with watching():
+        return run_job(path, dataset, verb, environment=environment, config=config)
+
+
+def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
+    """End the command with exit code 1 if the run failed: gates and their faults first, then one line for each error."""
+    if outcome.success:
+        return
+    blocking = [gate.name for gate in gates if gate.blocks]
+    if blocking:
+        show_gates(gates)
+        complain(f"Error: {what} did not pass: {', '.join(blocking)}. Production is unchanged")
+        raise typer.Exit(1)
+    lines = [str(error) for error in outcome.errors] or outcome.messages
+    for line in dict.fromkeys(lines):
+        complain(f"Error: {' '.join(line.split())}")
+    if not lines:
+        complain(f"Error: the run failed; Dagster has its log (run {outcome.run_id})")
+    raise typer.Exit(1)
+
+
+def checks_of(outcome: "RunOutcome") -> "list[CheckResult]":
+    """The checks that a run evaluated, from its events: name, status and summary."""
+    from vector_pipeline.verify.outcome import CheckResult, Status
+
+    found = []
+    for name, value in outcome.values.items():
+        if "passed" in value and "summary" in value:
+            status = Status(value["status"]) if value.get("status") in set(Status) else Status.UNKNOWN
+            found.append(CheckResult(name.rpartition(":")[2].replace("_", " "), status, str(value["summary"])))
+    return found
+
+
+def show_gates(gates: "list[CheckResult]") -> None:
+    """Gates by name, status and summary, and up to five faults."""
+    from vector_pipeline.report.tables import failing_examples, gates_table
+
+    if not gates:
+        return
+    show(gates_table(gates))
+    faults = failing_examples(gates)
+    if faults:
+        say()
+        say("Faults, for example:")
+        for line in faults:
+            say(f"  {line}")

@@ -1,0 +1,86 @@
+"""What every command shares: the global options, the project they name, and the dataset that may be left out."""
+
+import getpass
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vector_pipeline.cli.output import say
+from vector_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from vector_pipeline.config import Config
+    from vector_pipeline.project import Project
+
+
+@dataclass
+class Session:
+    """One invocation. Parts are opened when a command needs them: ``--help`` opens nothing."""
+
+    project_path: str | None = None
+    """As ``--project`` said it: a file, or a folder that holds one."""
+    environment: str | None = None
+    debug: bool = False
+    _project: "Project | None" = field(default=None, repr=False)
+
+    def config_path(self) -> Path:
+        """The configuration file. ``ConfigError`` when there is none."""
+        from vector_pipeline.config import CONFIG_NAME, find_config
+
+        if self.project_path is None:
+            return find_config()
+        given = Path(self.project_path).expanduser()
+        return given / CONFIG_NAME if given.is_dir() else given
+
+    def config(self) -> "Config":
+        """The configuration, read and validated."""
+        return self.project().config
+
+    def project(self) -> "Project":
+        """The project, opened once a session."""
+        if self._project is None:
+            from vector_pipeline.project import Project
+
+            self._project = Project.load(self.config_path(), environment=self.environment)
+        return self._project
+
+    def close(self) -> None:
+        """Close what was opened; it is opened anew when asked for."""
+        if self._project is not None:
+            self._project.close()
+
+    def dataset(self, name: str | None) -> str:
+        """The dataset of a command. It may be left out when there is one. ``NotFoundError`` for an unknown name."""
+        project = self.project()
+        if name is not None:
+            project.dataset(name)
+            return name
+        names = list(project.config.datasets)
+        if len(names) > 1:
+            raise InputError(f"the project has several datasets: {', '.join(names)}", fix="Name one of them")
+        return names[0]
+
+    def next(self, *words: str) -> None:
+        """Print the suggested next command."""
+        say(f"Next: {self.command(*words)}", style="dim")
+
+    def command(self, *words: str) -> str:
+        """A command line as this session would be repeated: with the options that it was given."""
+        options = [f"--project {self.project_path}"] if self.project_path else []
+        options += [f"--env {self.environment}"] if self.environment else []
+        return " ".join(["vector-pipeline", *words, *options])
+
+    def named(self, dataset: str) -> tuple[str, ...]:
+        """The dataset as a word of a suggested command: left out where it may be."""
+        return () if len(self.project().config.datasets) == 1 else (dataset,)
+
+
+def who() -> str:
+    """``user@host``, for the history."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = f"uid{os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return f"{name}@{socket.gethostname()}"

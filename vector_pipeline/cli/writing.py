@@ -1,0 +1,235 @@
+"""Verbs that write: build, push, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from vector_pipeline.cli.app import Command, Dataset, Reason, VersionOption, app, session_of, version_number
+from vector_pipeline.cli.output import say, show
+from vector_pipeline.cli.planning import read_plan
+from vector_pipeline.cli.running import checks_of, run, show_gates, stop
+from vector_pipeline.cli.session import Session, who
+from vector_pipeline.errors import NotFoundError
+
+_SYNCED = ("added", "changed", "deleted", "quarantined")
+
+if TYPE_CHECKING:
+    from vector_pipeline.release.registry import Alias, Version
+    from vector_pipeline.verify.outcome import CheckResult
+
+
+@app.command(cls=Command)
+def build(
+    ctx: typer.Context,
+    dataset: Dataset = None,
+    message: Annotated[
+        str, typer.Option("--message", "-m", metavar="TEXT", help="Kept with the version.", show_default=False)
+    ] = "",
+) -> None:
+    """Bring documents, chunks and embeddings up to date, and make a version if anything changed."""
+    session = session_of(ctx)
+    name = session.dataset(dataset)
+    _ready(session, name)
+    before = _newest(session, name)
+    outcome = run(session, name, "build", {"message": message} if message else None)
+    stop(outcome, checks_of(outcome), f"what was built of {name}")
+    _counts(outcome.values)
+    after = session.project().version(name)
+    _quarantine_note(session, name)
+    if before is not None and after.number == before.number:
+        say(f"Nothing changed. v{after.number} is the newest version.")
+    else:
+        _made(session, name, after)
+    staging = session.project().status(name).staging
+    held = staging is not None and staging.deployment.version == after.number
+    session.next("status" if held else "plan", *session.named(name))
+
+
+def _ready(session: Session, name: str) -> None:
+    """Fail at once, before Dagster is even imported, when a model or a setting is wrong."""
+    project = session.project()
+    for space in project.dataset(name).spaces:
+        project.space(name, space)
+
+
+def _newest(session: Session, name: str) -> "Version | None":
+    try:
+        return session.project().version(name)
+    except NotFoundError:
+        return None
+
+
+def _made(session: Session, name: str, version: "Version") -> None:
+    from vector_pipeline.report.changes import diff_lines
+
+    say(
+        f"Made v{version.number}: {version.documents:,} documents, {version.records:,} records in space "
+        f"{version.space} (digest {version.digest[:12]})"
+    )
+    if version.parent is not None:
+        parent = session.project().version(name, version.parent)
+        if parent.expired_at is None:
+            show(diff_lines(parent.number, version.number, session.project().diff(name, parent.number, version.number)))
+
+
+def _counts(values: "dict[str, dict[str, Any]]") -> None:
+    """One line on what the run did, from the totals of its assets."""
+    for key, value in values.items():
+        step = key.rpartition("/")[2]
+        if step == "raw_documents":
+            read, changed = value.get("read", 0), [f"{value.get(word, 0):,} {word}" for word in _SYNCED]
+            say(f"documents: {value.get('listed', 0):,} listed, {read:,} read; {', '.join(changed)}")
+        elif step == "embeddings":
+            say(f"embeddings: {value.get('embedded', 0):,} texts embedded, {value.get('vectors', 0):,} vectors kept")
+
+
+def _quarantine_note(session: Session, name: str) -> None:
+    count = len(session.project().quarantined(name))
+    if count:
+        command = session.command("documents", *session.named(name), "--quarantined")
+        say(f"{count:,} item{'' if count == 1 else 's'} in quarantine: {command}")
+
+
+@app.command(cls=Command)
+def push(
+    ctx: typer.Context,
+    dataset: Dataset = None,
+    version: VersionOption = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or refuse.", show_default=False),
+    ] = None,
+    max_removed_share: Annotated[
+        float | None,
+        typer.Option(
+            "--max-removed-share", metavar="0..1", min=0, max=1, show_default=False,
+            help="Allow this push to remove more than gates.max_removed_share.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Bring the target to hold a version, point staging at it, and run the gates."""
+    from vector_pipeline.report.units import human_bytes
+
+    session = session_of(ctx)
+    name = session.dataset(dataset)
+    if plan is not None and version is not None:
+        raise click.UsageError("--plan names the version already: leave --version out")
+    saved = read_plan(plan) if plan is not None else None
+    if saved is not None and saved["dataset"] != name:
+        raise click.UsageError(f"{plan} is a plan of {saved['dataset']}, not of {name}")
+    # Also says at once, in one line, what is missing, and shows what is about to happen.
+    planned = session.project().plan(name, version=saved["version"] if saved else version)
+    if planned.empty:
+        say(f"The target holds v{planned.version} already: nothing to write.")
+    else:
+        closed = sum(stage.records for stage in planned.stages if stage.kind == "close")
+        size = human_bytes(sum(stage.bytes for stage in planned.stages))
+        say(f"Pushing v{planned.version}: {planned.vectors:,} records to write, {closed:,} to close, {size}")
+    config: dict[str, Any] = {"version": planned.version, "by": who()}
+    if saved is not None:
+        config["plan_json"] = plan.read_text(encoding="utf-8") if plan is not None else ""
+    if max_removed_share is not None:
+        config["allow_removed_share"] = max_removed_share
+    outcome = run(session, name, "push", config)
+    gates = _gates(session, name, outcome.run_id, planned.version)
+    stop(outcome, gates, f"v{planned.version}")
+    say(f"v{planned.version} is on staging.")
+    show_gates(gates)
+    session.next("promote", *session.named(name))
+
+
+@app.command(cls=Command)
+def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None) -> None:
+    """Run the gates against a version on the target (default: the one on staging) and record what they say."""
+    session = session_of(ctx)
+    name = session.dataset(dataset)
+    project = session.project()
+    if version is None:
+        staging = project.status(name).staging
+        if staging is None:
+            raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
+        version = staging.deployment.version
+    project.deployment_of(project.version(name, version))
+    outcome = run(session, name, "verify", {"version": version})
+    gates = _gates(session, name, outcome.run_id, version)
+    stop(outcome, gates, f"v{version}")
+    say(f"Gates of v{version}:")
+    show_gates(gates)
+    session.next("promote", *session.named(name))
+
+
+def _gates(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":
+    """What the gates said of a version in a run; none when the run stopped before them."""
+    from vector_pipeline.verify.outcome import CheckResult
+
+    project = session.project()
+    try:
+        deployment = project.deployment_of(project.version(name, version))
+    except NotFoundError:
+        return []
+    verdicts = [one for one in project.registry(read_only=True).verdicts(deployment.id) if one.run_id == run_id]
+    return [CheckResult.from_json(verdict.detail) for verdict in verdicts]
+
+
+@app.command(cls=Command)
+def promote(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, reason: Reason = "") -> None:
+    """Move production to a verified version (default: the one on staging). One compare-and-swap; no write to the index."""
+    session = session_of(ctx)
+    name = session.dataset(dataset)
+    project = session.project()
+    if version is not None:
+        project.deployment_of(project.version(name, version))
+    elif project.status(name).staging is None:
+        raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
+    before = project.status(name).production
+    config: dict[str, Any] = {"verb": "promote", "by": who(), "reason": reason}
+    if version is not None:
+        config["version"] = version
+    stop(run(session, name, "promote", config), [], "")
+    _moved(session, name, before)
+    session.next("query", *session.named(name), '"your question"')
+
+
+@app.command(cls=Command)
+def rollback(
+    ctx: typer.Context,
+    dataset: Dataset = None,
+    to: Annotated[
+        int | None,
+        typer.Option(
+            "--to", metavar="N", parser=version_number, show_default=False,
+            help="Version that was in production before. Default: the newest older one.",
+        ),
+    ] = None,
+    reason: Reason = "",
+) -> None:  # fmt: skip
+    """Move production back to a version that it served before. No write to the index."""
+    session = session_of(ctx)
+    name = session.dataset(dataset)
+    project = session.project()
+    if to is not None:
+        project.version(name, to)
+    before = project.status(name).production
+    if before is None:
+        raise NotFoundError(f"{name} has no production alias", fix=f"Promote first: vector-pipeline promote {name}")
+    config: dict[str, Any] = {"verb": "rollback", "by": who(), "reason": reason}
+    if to is not None:
+        config["to"] = to
+    stop(run(session, name, "promote", config), [], "")
+    _moved(session, name, before)
+    session.next("status", *session.named(name))
+
+
+def _moved(session: Session, name: str, before: "Alias | None") -> None:
+    after = session.project().status(name).production
+    if after is None:
+        raise NotFoundError(f"{name} has no production alias")
+    now = f"v{after.deployment.version}"
+    if before is None:
+        say(f"production serves {now}.")
+    elif before.generation == after.generation:
+        say(f"production serves {now} already: nothing moved.")
+    else:
+        say(f"production serves {now}; before: v{before.deployment.version}.")

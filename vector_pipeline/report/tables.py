@@ -1,0 +1,186 @@
+"""What a terminal shows of versions, documents, gates, aliases and hits: rich renderables, no I/O.
+
+Text that came from outside (documents, messages, names) is never read as markup: it goes in as ``Text``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from vector_pipeline.release.registry import Alias, AliasMove, Version
+from vector_pipeline.report.units import moment
+from vector_pipeline.verify.outcome import CheckResult, Status
+
+_SIGNS = {
+    Status.PASSED: ("✓", "green"),
+    Status.WARNED: ("!", "yellow"),
+    Status.FAILED: ("✗", "red"),
+    Status.UNKNOWN: ("?", "red"),
+}
+SNIPPET = 320
+"""Characters of a hit's text that are shown."""
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> Table:
+    """A plain table; ``right`` names the columns of numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    numbers = set(right)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(_said(cell)) for cell in row))
+    return made
+
+
+def _said(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def versions_table(versions: Sequence[Version], aliases: Mapping[int, Sequence[str]]) -> Table:
+    """Versions, oldest first; ``aliases`` names what points at a version."""
+    return table(
+        ("version", "made (UTC)", "documents", "records", "space", "digest", "state", "message"),
+        (
+            (
+                f"v{version.number}",
+                moment(version.created_at),
+                version.documents,
+                version.records,
+                version.space,
+                version.digest[:12],
+                _state(version, aliases.get(version.number, ())),
+                version.message,
+            )
+            for version in versions
+        ),
+        right=("documents", "records"),
+    )
+
+
+def _state(version: Version, names: Sequence[str]) -> str:
+    words = [*names, *(["pinned"] if version.pinned else []), *(["expired"] if version.expired_at else [])]
+    return ", ".join(words)
+
+
+def documents_table(documents: Sequence[Mapping[str, Any]]) -> Table:
+    """Documents as ``Project.documents`` gives them."""
+    return table(
+        ("document", "title", "type", "characters", "shard"),
+        ((one["document"], one["title"], one["media_type"], one["characters"], one["shard"]) for one in documents),
+        right=("characters", "shard"),
+    )
+
+
+def quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
+    """Items that could not become documents."""
+    return table(("document", "reason", "detail"), ((one["document"], one["reason"], one["detail"]) for one in items))
+
+
+def history_table(moves: Sequence[AliasMove]) -> Table:
+    """Alias moves, newest first."""
+    return table(
+        ("when (UTC)", "alias", "from", "to", "how", "by", "reason"),
+        (
+            (
+                moment(move.at),
+                move.name,
+                f"v{move.from_version}" if move.from_version is not None else None,
+                f"v{move.to_version}",
+                move.kind,
+                move.by,
+                move.reason,
+            )
+            for move in moves
+        ),
+    )
+
+
+def status_lines(
+    newest: Version | None, staging: Alias | None, production: Alias | None, gates: Sequence[CheckResult], index: str
+) -> Group:
+    """Where a dataset stands: newest version, aliases, and the gates of what staging holds."""
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_row(Text("newest"), Text(_newest(newest)))
+    made.add_row(Text("staging"), Text(_points(staging)))
+    made.add_row(Text("production"), Text(_points(production)))
+    made.add_row(Text("index"), Text(index))
+    parts: list[RenderableType] = [made]
+    if staging is not None:
+        heading = (
+            f"\nGates of v{staging.deployment.version}:" if gates else "\nGates: none has run on staging's version"
+        )
+        parts.append(Text(heading))
+        parts.append(gates_table(gates))
+    return Group(*parts)
+
+
+def _newest(version: Version | None) -> str:
+    if version is None:
+        return "no version yet"
+    return (
+        f"v{version.number}: {version.documents:,} documents, {version.records:,} records, made "
+        f"{moment(version.created_at)} UTC"
+    )
+
+
+def _points(alias: Alias | None) -> str:
+    if alias is None:
+        return "nothing"
+    return f"v{alias.deployment.version}: since {moment(alias.moved_at)} UTC, moved by {alias.moved_by}"
+
+
+def gates_table(results: Sequence[CheckResult]) -> Table:
+    """Gates by name, status and summary."""
+    made = table(
+        ("", "gate", "status", "summary"),
+        ((_sign(result.status), result.name, result.status.value, result.summary) for result in results),
+    )
+    made.show_header = bool(results)
+    return made
+
+
+def _sign(status: Status) -> Text:
+    sign, colour = _SIGNS[status]
+    return Text(sign, style=colour)
+
+
+def failing_examples(results: Sequence[CheckResult], limit: int = 5) -> list[str]:
+    """One line for each of the first faults that blocking gates name, fairly shared among the gates."""
+    queues = [[f"{result.name}: {_example(one)}" for one in result.examples] for result in results if result.blocks]
+    lines: list[str] = []
+    while len(lines) < limit and any(queues):
+        for queue in queues:
+            if queue and len(lines) < limit:
+                lines.append(queue.pop(0))
+    return lines
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    if "query" in example:
+        got = ", ".join(str(one["document_id"]) for one in example.get("got", [])[:3]) or "nothing"
+        wanted = ", ".join(map(str, example.get("missing") or example.get("forbidden") or example.get("expect", [])))
+        verb = "must not find" if example.get("forbidden") and not example.get("missing") else "must find"
+        return f'"{example["query"]}" {verb} {wanted}; found {got}'
+    return ", ".join(f"{key} {value}" for key, value in example.items() if value not in (None, "", [], {}))
+
+
+def hits_lines(hits: Sequence[Any]) -> Group:
+    """Hits of a query, best first: score, document, version, and the beginning of the text."""
+    parts: list[RenderableType] = []
+    for rank, hit in enumerate(hits, start=1):
+        head = Text(f"{rank:>2}  ")
+        head.append(f"{hit.score:.3f}", style="cyan")
+        head.append(f"  {hit.document}", style="bold")
+        head.append(f"  v{hit.version}")
+        text = " ".join((hit.text or "").split())
+        body = Text(text if len(text) <= SNIPPET else text[: SNIPPET - 1].rstrip() + "…")
+        parts += [head, Padding(body, (0, 0, 0, 4))]
+    return Group(*parts)
