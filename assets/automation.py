@@ -81,6 +81,6 @@ def daily_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition
         description="Releases what changed, every night at 3:00 UTC.",
     )
     def body() -> dg.RunRequest:
-        return dg.RunRequest(tags={**full_range(config, "release"), DATASET_TAG: dataset})
+        return dg.RunRequest(tags={**full_range(config), DATASET_TAG: dataset})
 
     return body

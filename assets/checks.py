@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets import metadata as show
 from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, space_key, staging_checks_op
+from assets.states import STATE, passed_before, state_of
 from assets.steps import step
 from resources import ProjectResource
 from vector_pipeline.project.gating import DATA_GATES, Kind
@@ -35,7 +36,12 @@ def data_check(dataset: str, key: dg.AssetKey, kind: Kind, space: str | None) ->
     )
     def body(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
         with step(context):
-            return as_check(project.get().check_data(dataset, kind, space=space))
+            core = project.get()
+            state = state_of(core, dataset, kind, space)
+            known = passed_before(context.instance, dg.AssetCheckKey(key, f"{kind}_expectations"), state)
+            if known is not None:
+                return known
+            return as_check(core.check_data(dataset, kind, space=space), state=state)
 
     return body
 
@@ -88,7 +94,12 @@ def _worst(results: Sequence[CheckResult]) -> CheckResult:
 
 
 def as_check(
-    result: CheckResult, *, name: str | None = None, asset_key: dg.AssetKey | None = None, version: int | None = None
+    result: CheckResult,
+    *,
+    name: str | None = None,
+    asset_key: dg.AssetKey | None = None,
+    version: int | None = None,
+    state: str | None = None,
 ) -> dg.AssetCheckResult:
     """A gate's result in Dagster's words: a warning passes, and what could not run fails."""
     examples = [dict(example) for example in result.examples]
@@ -102,6 +113,7 @@ def as_check(
             "status": result.status.value,
             "summary": result.summary,
             **({"version": version} if version is not None else {}),
+            **({STATE: state} if state is not None else {}),
             **({"examples": show.table(examples)} if examples else {}),
             "detail": dg.MetadataValue.json(dict(result.detail)),
         },

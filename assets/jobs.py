@@ -23,6 +23,8 @@ from assets.partitions import range_tags
 from vector_pipeline.config import DatasetConfig
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
+SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
+"""Verbs whose runs cover a range of shards."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",
     "push": "The newest version to the target's staging, then its gates.",
@@ -65,9 +67,17 @@ def _left_half(dataset: str, spaces: Sequence[str]) -> list[dg.AssetKey]:
     return [documents_key(dataset), *(space_key(dataset, space, step) for space in spaces for step in steps)]
 
 
-def full_range(config: DatasetConfig, verb: Verb) -> dict[str, str]:
-    """Tags that make one run cover every shard; none for verbs without shards."""
-    return range_tags(0, config.shards - 1) if verb in ("build", "release") else {}
+def sharded_keys(dataset: str, config: DatasetConfig) -> list[dg.AssetKey]:
+    """Assets that are partitioned by shard."""
+    return [
+        documents_key(dataset),
+        *(space_key(dataset, space, step) for space in config.spaces for step in (CHUNKS, EMBEDDINGS)),
+    ]
+
+
+def full_range(config: DatasetConfig) -> dict[str, str]:
+    """Tags that make a run of a sharded verb cover every shard."""
+    return range_tags(0, config.shards - 1)
 
 
 def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str, Any]) -> dict[str, Any]:

@@ -19,13 +19,16 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 
-from assets.jobs import full_range, run_config
+from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
 from assets.loading import project_definitions
 from assets.names import DATASET_TAG, PROCESS_TAG, Verb, job_name
+from assets.partitions import range_tags
 from assets.steps import take_errors
 from resources.home import ensure_home
 from resources.project import open_project
+from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import InputError, VectorPipelineError
+from vector_pipeline.project import Project
 
 DEBUG = "VECTOR_PIPELINE_DEBUG"
 
@@ -61,9 +64,10 @@ def run_job(
 ) -> RunOutcome:
     """Run ``<dataset>__<verb>`` here and now.
 
-    ``config`` is flat: ``message`` (build), ``version``, ``allow_removed_share``, ``plan_json``, ``by`` (push), ``version`` (verify),
-    ``verb``, ``version``, ``to``, ``by``, ``reason`` (promote). ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad
-    file; whatever happens inside the run is in the outcome.
+    ``config`` is flat. build: ``message``; push: ``version``, ``allow_removed_share``, ``plan_json``, ``by``; verify: ``version``;
+    promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release: ``message``, ``allow_removed_share``, ``by``.
+    Raises ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad file, ``InputError`` for an unknown setting;
+    whatever happens inside the run is in the outcome.
     """
     project = open_project(project_config, environment)
     settings = project.dataset(dataset)
@@ -77,7 +81,9 @@ def run_job(
             instance = stack.enter_context(dg.DagsterInstance.get())
         close_dead_runs(instance)
         definitions = project_definitions(project_config, environment=environment, only=dataset)
-        job = definitions.resolve_job_def(job_name(dataset, verb))
+        job, tags = _covering(
+            definitions.resolve_job_def(job_name(dataset, verb)), instance, dataset, settings, verb, project
+        )
         if not os.environ.get(DEBUG):
             values["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
         run_id = str(uuid.uuid4())
@@ -86,11 +92,40 @@ def run_job(
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags={**full_range(settings, verb), DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
+            tags={**tags, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
         )
         return RunOutcome(
             result.success, run_id, take_errors(run_id), _messages(result.all_events), _values(result.all_events)
         )
+
+
+def _covering(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    dataset: str,
+    settings: DatasetConfig,
+    verb: Verb,
+    project: Project,
+) -> tuple[dg.JobDefinition, dict[str, str]]:
+    """The job and the tags that make a run cover the shards with something to do: an event costs more than a shard that is skipped.
+
+    A shard that this instance has never materialised counts too. Without any, only what has no shards is run, and the checks.
+    """
+    if verb not in SHARDED_VERBS:
+        return job, {}
+    sharded = sharded_keys(dataset, settings)
+    wanted = project.pending(dataset)
+    for key in sharded:
+        if len(wanted) == settings.shards:
+            break
+        done = {int(name) for name in instance.get_materialized_partitions(key)}
+        wanted |= set(range(settings.shards)) - done
+    if wanted:
+        return job, range_tags(min(wanted), max(wanted))
+    # The checks of the shards still run, and stop what is below them: one that failed before has not passed since.
+    covered = job.asset_layer.selected_asset_keys
+    checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in covered}
+    return job.get_subset(asset_selection=set(covered) - set(sharded), asset_check_selection=checks), {}
 
 
 def _this_process() -> str:

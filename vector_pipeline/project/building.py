@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
+from vector_pipeline.build.pending import pending_shards
 from vector_pipeline.embedding.batches import Progress
+from vector_pipeline.errors import NotFoundError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
 from vector_pipeline.parts import Parts
@@ -38,6 +40,17 @@ class Building(Parts):
             self.lake(), dataset, self.dataset(dataset), self.base, shards=shards,
             on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
         )  # fmt: skip
+
+    def pending(self, dataset: str) -> set[int]:
+        """Shards that a build would change, in any space; all of them when there is no lake yet. Writes nothing."""
+        settings = self.dataset(dataset)
+        try:
+            lake = self.lake(read_only=True)
+        except NotFoundError:
+            return set(range(settings.shards))
+        return pending_shards(
+            lake, dataset, settings, self.base, (self.tables(dataset, space) for space in settings.spaces)
+        )
 
     def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
         """Documents → chunks of a space."""

@@ -1,0 +1,73 @@
+"""Which shards have something to do? Asked before a run, so that it covers them and no others. Reads only.
+
+A shard is pending when its listing differs from the lake's (or a parser does), a document lacks its chunks, a chunk its document
+or its vector. A source whose changes cannot be told from its revision makes every shard pending.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from vector_pipeline.config import DatasetConfig, FileSourceConfig
+from vector_pipeline.corpus import FileSource, RecordSource
+from vector_pipeline.hashing import sql_shard
+from vector_pipeline.lake import documents as store
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.documents import LISTED
+from vector_pipeline.lake.tables import DatasetTables, SpaceTables
+
+
+def pending_shards(
+    lake: Lake, dataset: str, config: DatasetConfig, base: Path, spaces: Iterable[SpaceTables]
+) -> set[int]:
+    """Shards that a build of the dataset, in these spaces, would change. Raises what a listing raises."""
+    tables, every = DatasetTables(dataset), set(range(config.shards))
+    if not lake.has_table(dataset, "documents"):
+        return every
+    pending = _changed(lake, tables, config, base)
+    for space in spaces:
+        if pending == every:
+            break
+        names = (space.chunk_table, space.embedding_table)
+        if not all(lake.has_table(dataset, name) for name in names):
+            return every
+        pending |= _unfinished(lake, space)
+    return pending
+
+
+def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path) -> set[int]:
+    every = set(range(config.shards))
+    if not isinstance(config.source, FileSourceConfig):
+        revision = RecordSource(config.source, base).revision()
+        return set() if revision is not None and revision == store.source_revision(lake, tables) else every
+    source = FileSource(config.source, base)
+    items = list(source.list())
+    if not items:
+        return every  # The run refuses it, or deletes everything: either way it has to look.
+    columns = [pa.array([item.id for item in items]), pa.array([item.revision for item in items])]
+    store.stage(lake, "listed", LISTED, [pa.RecordBatch.from_arrays(columns, schema=LISTED)])
+    store.select_shards(lake, config.shards, None)
+    changed = store.changed_items(lake, tables, config.shards, sorted(source.parsers()))
+    with lake.registered("changed_now", changed):
+        return _shards(
+            lake,
+            f"""SELECT {sql_shard("document_id", config.shards)} FROM changed_now
+                UNION SELECT shard FROM {tables.items} ANTI JOIN listed USING (document_id)""",
+        )
+
+
+def _unfinished(lake: Lake, tables: SpaceTables) -> set[int]:
+    return _shards(
+        lake,
+        f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents}),
+            c AS (SELECT DISTINCT shard, document_id, document_digest AS digest FROM {tables.chunks})
+            SELECT shard FROM d ANTI JOIN c USING (document_id, digest)
+            UNION SELECT shard FROM c ANTI JOIN d USING (document_id)
+            UNION SELECT shard FROM (SELECT DISTINCT shard, content_hash FROM {tables.chunks})
+                  ANTI JOIN {tables.embeddings} USING (shard, content_hash)""",
+    )
+
+
+def _shards(lake: Lake, sql: str) -> set[int]:
+    return {int(row[0]) for row in lake.rows(sql)}
