@@ -3,22 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
 from vector_pipeline.config import DatasetConfig, FileSourceConfig, RecordSourceConfig
-from vector_pipeline.corpus import FileSource, parse_record
-from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen, sql_digest
+from vector_pipeline.corpus import FileSource
+from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Seen, sql_digest
+from vector_pipeline.corpus.records import RECORD_ROWS, RecordSource
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.hashing import canonical_json, content_hash, sql_content_hash, sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import LISTED, STAGED_DOCUMENTS, STAGED_ITEMS, SyncCounts
 from vector_pipeline.lake.tables import DatasetTables
-
-if TYPE_CHECKING:
-    from vector_pipeline.corpus.records import RecordSource
 
 T = TypeVar("T")
 OnRead = Callable[[int, int], None]
@@ -42,8 +40,6 @@ def sync_documents(
         _stage_files(lake, tables, config.source, base, config.shards, on_read)
         revision = None
     else:
-        from vector_pipeline.corpus.records import RecordSource
-
         source = RecordSource(config.source, base)
         revision = source.revision()
         if revision is not None and revision == store.source_revision(lake, tables):
@@ -151,17 +147,10 @@ def _append(lake: Lake, name: str, rows: pa.Table) -> None:
 
 
 def _stage_records(
-    lake: Lake, tables: DatasetTables, config: RecordSourceConfig, source: "RecordSource", shards: int
+    lake: Lake, tables: DatasetTables, config: RecordSourceConfig, source: RecordSource, shards: int
 ) -> None:
-    """Stage a record source set-based: rows are hashed and compared by the engine; only HTML rows pass through Python."""
-    batches = source.batches()
-    first = next(iter(batches), None)
-    if first is None:
-        from vector_pipeline.corpus.records import RECORD_ROWS
-
-        store.stage(lake, "source_rows", RECORD_ROWS, ())
-    else:
-        store.stage(lake, "source_rows", first.schema, _chained(first, batches))
+    """Stage a record source set-based: the engine hashes and compares the rows; none passes through Python here."""
+    store.stage(lake, "source_rows", RECORD_ROWS, source.batches())
     hashed = " || ".join(
         sql_content_hash(f"coalesce({name}, '')") for name in ("text", "title", "media_type", "metadata")
     )
@@ -188,43 +177,8 @@ def _stage_records(
         f"""CREATE OR REPLACE TEMP TABLE staged_documents AS
             SELECT id AS document_id, {digest} AS digest, {sql_content_hash("text")} AS content_hash, title, media_type,
                    metadata, text
-            FROM changed_rows WHERE reason IS NULL AND media_type <> 'text/html'"""
+            FROM changed_rows WHERE reason IS NULL"""
     )
-    _stage_html_rows(lake)
-
-
-def _stage_html_rows(lake: Lake) -> None:
-    rows = lake.table(
-        "SELECT id, text, title, metadata FROM changed_rows WHERE reason IS NULL AND media_type = 'text/html'"
-    )
-    for batch in rows.to_batches(max_chunksize=256):
-        documents = []
-        for row in batch.to_pylist():
-            text, media_type = parse_record(row["text"], "text/html")
-            if not text.strip():
-                lake.run(
-                    "UPDATE staged_items SET reason = ?, detail = 'no text is left of the HTML' WHERE document_id = ?",
-                    [Reason.EMPTY.value, row["id"]],
-                )
-                continue
-            parts = (text, row["title"], media_type, row["metadata"])
-            documents.append(
-                {
-                    "document_id": row["id"],
-                    "digest": content_hash("".join(content_hash(part) for part in parts)),
-                    "content_hash": content_hash(text),
-                    "title": row["title"],
-                    "media_type": media_type,
-                    "metadata": row["metadata"],
-                    "text": text,
-                }
-            )
-        _append(lake, "staged_documents", pa.Table.from_pylist(documents, schema=STAGED_DOCUMENTS))
-
-
-def _chained(first: pa.RecordBatch, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
 
 
 def _refuse_empty(lake: Lake, tables: DatasetTables, listed: int, allowed: bool, where: str) -> None:

@@ -1,0 +1,105 @@
+"""The reader: one version at a time, followed without restart, never a mixed space."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeProject, page
+from vector_pipeline import open_index
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.project import Project
+
+
+def release(project: Project) -> None:
+    project.build("handbook")
+    project.push("handbook")
+    project.verify("handbook")
+    project.promote("handbook", by="test")
+
+
+def test_a_query_returns_text_document_score_and_version(make_project: MakeProject) -> None:
+    pages = {f"guides/page{n}.md": page(n) for n in range(6)} | {"other/page9.md": page(9)}
+    project = make_project(pages)
+    release(project)
+    with open_index("handbook", project=project.base) as index:
+        hits = index.query("paragraph 2 of page 3 speaks of item3x2", top_k=3)
+        assert hits[0].document == "guides/page3.md"
+        assert "item3x2" in hits[0].text
+        assert (hits[0].version, hits[0].metadata["title"]) == (1, "Page 3")
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        within = index.query("item3x2", top_k=3, filter={"folder": "other"})
+        assert {hit.document for hit in within} == {"other/page9.md"}
+        both = index.query(["about page 3", "page 4 item4x1 item4x2"], top_k=1)
+        assert [hits[0].document for hits in both] == ["guides/page3.md", "guides/page4.md"]
+
+
+def test_a_cutover_and_a_rollback_are_followed_without_restart(project: Project) -> None:
+    release(project)
+    with open_index("handbook", project=project.base, max_staleness_s=0) as index:
+        assert index.query("about page 1", top_k=1)[0].document == "page1.md"
+        (project.base / "documents" / "page1.md").write_text(page(900), encoding="utf-8")
+        project.build("handbook")
+        project.push("handbook")
+        assert index.query("item900x1", top_k=1)[0].version == 1
+        assert "item900x1" not in index.query("item900x1", top_k=1)[0].text
+        project.verify("handbook")
+        project.promote("handbook", by="test")
+        hit = index.query("about page 900", top_k=1)[0]
+        assert (hit.version, hit.document) == (2, "page1.md")
+        project.rollback("handbook", by="test")
+        assert "page 1." in index.query("about page 1", top_k=1)[0].text
+
+
+def test_nothing_promoted_and_bad_queries_are_named(project: Project) -> None:
+    with pytest.raises(NotFoundError):
+        open_index("handbook", project=project.base)
+    project.build("handbook")
+    project.push("handbook")
+    with pytest.raises(NotFoundError, match="nothing of handbook is in production yet"):
+        open_index("handbook", project=project.base)
+    with open_index("handbook", project=project.base, alias="staging") as index:
+        for empty in ("", "  ", [], ["a", ""]):
+            with pytest.raises(InputError, match="the query is empty"):
+                index.query(empty)
+        with pytest.raises(InputError, match="top_k"):
+            index.query("x", top_k=0)
+        with pytest.raises(InputError, match="bad"):
+            index.query("x", filter={"year": {"$bad": 1}})
+
+
+def test_a_query_is_never_embedded_with_another_space(project: Project) -> None:
+    release(project)
+    config = project.base / "vector_pipeline.yaml"
+    config.write_text(config.read_text().replace("model: seed", "model: swapped"), encoding="utf-8")
+    with (
+        open_index("handbook", project=config) as index,
+        pytest.raises(RefusedError, match="served in another space than tiny is here"),
+    ):
+        index.query("item1x1")
+
+
+def test_reading_imports_neither_dagster_nor_torch(project: Project) -> None:
+    release(project)
+    script = (
+        "import sys\nfrom vector_pipeline import open_index\n"
+        f"with open_index('handbook', project={str(project.base)!r}) as index:\n"
+        "    assert index.query('item1x1')\n"
+        "print([name for name in ('dagster', 'torch', 'great_expectations') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_the_index_is_untouched_by_reading(project: Project) -> None:
+    release(project)
+    root = project.base / ".vector_pipeline" / "index"
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+    before = files()
+    with open_index("handbook", project=project.base) as index:
+        index.query("item1x1")
+    assert files() == before
