@@ -14,7 +14,7 @@ os.environ["VECTOR_PIPELINE_ALLOW_DETERMINISTIC"] = "1"
 for _name in ("VECTOR_PIPELINE_CONFIG", "VECTOR_PIPELINE_ENV", "DAGSTER_HOME"):
     os.environ.pop(_name, None)
 
-from vector_pipeline.project import Project
+from vector_pipeline.project import Project  # noqa: E402  after the environment, which its libraries read at import
 
 CONFIG = """
 datasets:

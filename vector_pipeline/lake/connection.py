@@ -13,6 +13,7 @@ The SQLite catalog runs in WAL mode: readers are not blocked by a commit, and fo
 2.5 s here instead of 18 s with SQLite's default journal.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from vector_pipeline.config import LakeConfig
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
@@ -39,7 +40,9 @@ _CONFLICTS = (
     "could not serialize",
     "malformed database",
 )
-_ATTEMPTS = 40
+_PATIENCE_S = 30.0
+"""Longest that a transaction is repeated on conflicts before it gives up."""
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@|(?<=password=)\S+")
 
 
 class Lake:
@@ -191,7 +194,7 @@ class Lake:
     def _retry(self, work: Callable[[], T]) -> T:
         retrying = Retrying(
             retry=retry_if_exception_type(ConflictError),
-            stop=stop_after_attempt(_ATTEMPTS),
+            stop=stop_after_delay(_PATIENCE_S),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),
             reraise=True,
         )
@@ -261,5 +264,6 @@ def _quoted(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines and lines[0].startswith("TransactionContext") else (lines[0] if lines else repr(error))
+    """The telling line of a message of DuckDB's, without credentials: it quotes connection strings."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    return _CREDENTIALS.sub("", lines[-1] if lines[0].startswith("TransactionContext") else lines[0])

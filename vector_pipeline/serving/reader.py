@@ -12,7 +12,7 @@ Laws
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, overload
@@ -94,10 +94,10 @@ class Index:
     def query(self, text: str, *, top_k: int = 5, filter: Filter | None = None) -> list[Hit]: ...
 
     @overload
-    def query(self, text: Sequence[str], *, top_k: int = 5, filter: Filter | None = None) -> list[list[Hit]]: ...
+    def query(self, text: list[str], *, top_k: int = 5, filter: Filter | None = None) -> list[list[Hit]]: ...
 
     def query(
-        self, text: str | Sequence[str], *, top_k: int = 5, filter: Filter | None = None
+        self, text: str | list[str], *, top_k: int = 5, filter: Filter | None = None
     ) -> list[Hit] | list[list[Hit]]:
         """The nearest chunks of the live version, best first; for a list of texts, one list each.
 
