@@ -3,6 +3,7 @@
 import json
 
 import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from assets.jobs import full_range
 from assets.names import DATASET_TAG, job_name
@@ -51,6 +52,9 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
         changed = sorted(shard for shard in {*now, *before} if now.get(shard) != before.get(shard))
         if not changed:
             return dg.SkipReason(f"{len(now)} shards, none changed")
+        if _failed_last(context.instance, dataset):
+            # Shards of a run that broke off may be half done, and only a whole range makes a version.
+            changed = list(range(config.shards))
         state = {shard_key(shard): digest for shard, digest in sorted(now.items())}
         request = dg.RunRequest(
             run_key=fingerprint(state),
@@ -63,6 +67,13 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
         return dg.SensorResult(run_requests=[request], cursor=json.dumps(state))
 
     return body
+
+
+def _failed_last(instance: dg.DagsterInstance, dataset: str) -> bool:
+    """Whether the last finished release did not succeed."""
+    done = dg.RunsFilter(job_name=job_name(dataset, "release"), statuses=list(FINISHED_STATUSES))
+    last = instance.get_runs(done, limit=1)
+    return bool(last) and last[0].status is not dg.DagsterRunStatus.SUCCESS
 
 
 def _read(cursor: str | None) -> dict[int, str]:

@@ -10,7 +10,7 @@ Laws
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +155,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _messages(events: list[dg.DagsterEvent]) -> list[str]:
+def _messages(events: Sequence[dg.DagsterEvent]) -> list[str]:
     found = []
     for event in events:
         if event.event_type is not DagsterEventType.STEP_FAILURE:
@@ -169,7 +169,7 @@ def _messages(events: list[dg.DagsterEvent]) -> list[str]:
     return found
 
 
-def _values(events: list[dg.DagsterEvent]) -> dict[str, dict[str, Any]]:
+def _values(events: Sequence[dg.DagsterEvent]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for event in events:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
