@@ -80,9 +80,9 @@ def _counts(values: "dict[str, dict[str, Any]]") -> None:
         step = key.rpartition("/")[2]
         if step == "raw_documents":
             read, changed = value.get("read", 0), [f"{value.get(word, 0):,} {word}" for word in _SYNCED]
-            say(f"documents: {value.get('listed', 0):,} listed, {read:,} read; {', '.join(changed)}")
+            say(f"documents: {read:,} read; {', '.join(changed)}")
         elif step == "embeddings":
-            say(f"embeddings: {value.get('embedded', 0):,} texts embedded, {value.get('vectors', 0):,} vectors kept")
+            say(f"embeddings: {value.get('embedded', 0):,} texts embedded in space {key.split('/')[-2]}")
 
 
 def _quarantine_note(session: Session, name: str) -> None:
