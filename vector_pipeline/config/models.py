@@ -38,6 +38,7 @@ class FileSourceConfig(Model):
     """Documents from files: one file, one document; its id is the path below ``root``."""
 
     kind: Literal["files"] = "files"
+    """May be left out."""
     root: Path
     """Folder that holds the documents."""
     include: list[str] = ["**/*"]
