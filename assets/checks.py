@@ -13,7 +13,9 @@ from vector_pipeline.project.gating import DATA_GATES, Kind
 from vector_pipeline.verify.outcome import CheckResult, Status, overall
 
 EXPECTATIONS_OF_VERSION, COVERAGE, CANARIES = "expectations_of_version", "coverage", "canary_retrieval"
-_PRETTY = {EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
+_GATES = {EXPECTATIONS_OF_VERSION: DATA_GATES, COVERAGE: ("coverage",), CANARIES: ("canary retrieval",)}
+"""Checks of a staging index, and the core's gates that each stands for."""
+_SAYS = {EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
            COVERAGE: "The target holds exactly the version's records: ids, spaces, marks and metadata.",
            CANARIES: "Fixed questions find the documents that answer them, on the target itself."}  # fmt: skip
 
@@ -61,29 +63,29 @@ def staging_checks(dataset: str, space: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=staging_checks_op(dataset, space),
-        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=says) for name, says in _PRETTY.items()],
+        can_subset=True,
+        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=says) for name, says in _SAYS.items()],
     )
     def body(
         context: dg.AssetCheckExecutionContext, config: VerifySettings, project: ProjectResource
     ) -> Iterator[dg.AssetCheckResult]:
+        chosen = [name for name in _GATES if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys]
         with step(context):
             core = project.get()
             version = config.version or core.staged(dataset, space)
-            _, results = core.verify(dataset, version=version, run_id=context.run.run_id)
-        by_name = {result.name: result for result in results}
-        gates = {
-            EXPECTATIONS_OF_VERSION: _worst([by_name[name] for name in DATA_GATES]),
-            COVERAGE: by_name["coverage"],
-            CANARIES: by_name["canary retrieval"],
-        }
-        for name, result in gates.items():
-            yield as_check(result, name=name, asset_key=key, version=version)
+            wanted = [gate for name in chosen for gate in _GATES[name]]
+            _, results = core.verify(dataset, version=version, run_id=context.run.run_id, only=wanted)
+        by_gate = {result.name: result for result in results}
+        for name in chosen:
+            yield as_check(_worst([by_gate[gate] for gate in _GATES[name]]), name=name, asset_key=key, version=version)
 
     return body
 
 
 def _worst(results: Sequence[CheckResult]) -> CheckResult:
     """Several results as one: the worst status, every summary."""
+    if len(results) == 1:
+        return results[0]
     return CheckResult(
         EXPECTATIONS_OF_VERSION,
         overall(results),
@@ -103,6 +105,8 @@ def as_check(
 ) -> dg.AssetCheckResult:
     """A gate's result in Dagster's words: a warning passes, and what could not run fails."""
     examples = [dict(example) for example in result.examples]
+    # Top-level numbers stand by themselves, so that the UI plots them over time.
+    numbers = {name: value for name, value in result.detail.items() if isinstance(value, int | float)}
     return dg.AssetCheckResult(
         passed=not result.blocks,
         severity=dg.AssetCheckSeverity.WARN if result.status is Status.WARNED else dg.AssetCheckSeverity.ERROR,
@@ -110,6 +114,7 @@ def as_check(
         asset_key=asset_key,
         description=result.summary,
         metadata={
+            **numbers,
             "status": result.status.value,
             "summary": result.summary,
             **({"version": version} if version is not None else {}),

@@ -16,22 +16,28 @@ from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 
 
-def build_vector_dataset(name: str, config: DatasetConfig, project: ProjectResource) -> dg.Definitions:
-    """Assets, checks, jobs, sensor and schedule of a dataset. Opens nothing: no lake, no model, no source."""
+def build_vector_dataset(
+    name: str, config: DatasetConfig, project: ProjectResource, *, target_kind: str | None = None
+) -> dg.Definitions:
+    """Assets, checks, jobs, sensor and schedule of a dataset. Opens nothing: no lake, no model, no source.
+
+    ``target_kind`` (``duckdb``) is shown on the assets that stand on the target.
+    """
     with warnings.catch_warnings():
         # Single-run backfills are what keeps one model in one process; Dagster is pinned.
         warnings.simplefilter("ignore", BetaWarning)
-        return _build(name, config, project)
+        return _build(name, config, project, {target_kind} if target_kind else set())
 
 
-def _build(name: str, config: DatasetConfig, project: ProjectResource) -> dg.Definitions:
+def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: set[str]) -> dg.Definitions:
     spaces = list(config.spaces)
     assets: list[Any] = [raw_documents(name, config)]
     checks: list[Any] = data_checks(name, spaces)
     for space in spaces:
-        assets += [step(name, config, space) for step in (chunks, embeddings, snapshot, staging_index)]
+        assets += [step(name, config, space) for step in (chunks, embeddings, snapshot)]
+        assets.append(staging_index(name, config, space, kinds))
         checks.append(staging_checks(name, space))
-    assets.append(production_index(name, config))
+    assets.append(production_index(name, config, kinds))
     sensor = changes_sensor(name, config)
     return dg.Definitions(
         assets=assets,

@@ -9,6 +9,7 @@ from assets.factory import build_vector_dataset
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig, load_config
 from vector_pipeline.errors import ConfigError, VectorPipelineError
+from vector_pipeline.parts import choose_environment
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,13 +23,15 @@ def project_definitions(path: Path, *, environment: str | None = None, only: str
     config = load_config(path)
     project = ProjectResource(config_path=str(path.resolve()), environment=environment)
     chosen = {name: dataset for name, dataset in config.datasets.items() if only in (None, name)}
-    parts = [_load(name, dataset, project, alone=only is not None) for name, dataset in chosen.items()]
+    settings = config.environments[choose_environment(config, environment)]
+    kinds = {name: target.kind for name, target in settings.targets.items()}
+    parts = [_load(name, one, project, kinds[one.target], alone=only is not None) for name, one in chosen.items()]
     return dg.Definitions.merge(*parts) if parts else dg.Definitions()
 
 
-def _load(name: str, config: DatasetConfig, project: ProjectResource, *, alone: bool) -> dg.Definitions:
+def _load(name: str, config: DatasetConfig, project: ProjectResource, kind: str, *, alone: bool) -> dg.Definitions:
     try:
-        return build_vector_dataset(name, config, project)
+        return build_vector_dataset(name, config, project, target_kind=kind)
     except (dg.DagsterError, VectorPipelineError) as error:
         reason = " ".join(str(error).split())
         if alone:

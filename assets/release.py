@@ -54,7 +54,7 @@ def account() -> str:
         return "dagster"
 
 
-def staging_index(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefinition:
+def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[str]) -> dg.AssetsDefinition:
     """A version on the target, seen by nobody until an alias moves."""
     serving = space == config.serving_space
 
@@ -64,6 +64,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsD
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
+        kinds=kinds,
         description=f"The newest version on target {config.target}: planned against what it really holds, then pushed."
         + ("" if serving else " Not the space that production serves."),
     )
@@ -122,7 +123,7 @@ def _pushed(core: Project, pushed: Pushed, took: float) -> show.Metadata:
     }
 
 
-def production_index(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
+def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg.AssetsDefinition:
     """The alias that readers follow. It refuses by itself what the gates have not passed, whoever asks."""
 
     @dg.asset(
@@ -131,6 +132,7 @@ def production_index(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
+        kinds=kinds,
         description="What readers see. Promotion and rollback move an alias, and write nothing to the target.",
     )
     def body(

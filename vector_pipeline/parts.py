@@ -29,7 +29,7 @@ class Parts:
     def __init__(self, config: Config, base: Path, environment: str | None = None) -> None:
         self.config = config
         self.base = base
-        self.environment = _environment(config, environment)
+        self.environment = choose_environment(config, environment)
         self._lock = threading.RLock()
         self._open = ExitStack()
         self._lakes: dict[bool, Lake] = {}
@@ -169,7 +169,8 @@ class Parts:
             return self._spaces[dataset, name]
 
 
-def _environment(config: Config, name: str | None) -> str:
+def choose_environment(config: Config, name: str | None) -> str:
+    """The named environment, ``$VECTOR_PIPELINE_ENV``, or the first of the file. ``ConfigError`` for an unknown one."""
     wanted = name or os.environ.get("VECTOR_PIPELINE_ENV") or next(iter(config.environments))
     if wanted not in config.environments:
         raise ConfigError(

@@ -88,8 +88,7 @@ class Verdicts(Part):
         return sorted(found, key=lambda verdict: verdict.check)
 
     def verified(self, deployment_id: int, digest: str, required: Iterable[str]) -> list[str]:
-        """Names of the required checks whose latest verdict for this digest is neither ``passed`` nor ``warned``.
-        """
+        """Names of the required checks whose latest verdict for this digest is neither ``passed`` nor ``warned``."""
         query = _latest(table.c.deployment_id == deployment_id, table.c.digest == digest)
         rows = self._db.read(lambda connection: connection.execute(query).all())
         enough = (VerdictStatus.PASSED, VerdictStatus.WARNED)
