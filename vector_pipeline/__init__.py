@@ -1,10 +1,10 @@
 """Vector indexes as deployment targets: build, plan, push, verify, promote, roll back.
 
-    from vector_pipeline import open_index
+from vector_pipeline import open_index
 
-    with open_index("handbook") as index:
-        for hit in index.query("How do I roll back?", top_k=5, filter={"folder": "guides"}):
-            print(hit.score, hit.document, hit.text)
+with open_index("handbook") as index:
+    for hit in index.query("How do I roll back?", top_k=5, filter={"folder": "guides"}):
+        print(hit.score, hit.document, hit.text)
 """
 
 from typing import TYPE_CHECKING, Any
