@@ -1,0 +1,98 @@
+"""Verbs that write: each is a Dagster run that the instance remembers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CANARIES, RunCommand
+from tests.conftest import page
+from vector_pipeline.project import Project
+
+
+@pytest.fixture
+def judged(unbuilt: Path) -> Path:
+    """A project whose canaries can fail."""
+    unbuilt.write_text(unbuilt.read_text().replace("gates: {", "gates: {canaries: canaries.yaml, "))
+    (unbuilt.parent / "canaries.yaml").write_text(CANARIES)
+    return unbuilt
+
+
+def test_from_nothing_to_a_rollback(vp: RunCommand, judged: Path, tmp_path: Path) -> None:
+    here = ("--project", judged)
+    built = vp("build", "-m", "first", *here)
+    assert built.code == 0, built
+    assert "Made v1: 6 documents" in built.out
+    assert "Next: vector-pipeline plan" in built.out
+    again = vp("build", *here)
+    assert again.code == 0
+    assert "Nothing changed. v1 is the newest version." in again.out
+
+    assert vp("plan", "--out", tmp_path / "plan.json", *here).code == 0
+    pushed = vp("push", "--plan", tmp_path / "plan.json", *here)
+    assert pushed.code == 0, pushed
+    assert "v1 is on staging." in pushed.out
+    assert "canary retrieval" in pushed.out
+    promoted = vp("promote", "--reason", "good", *here)
+    assert promoted.code == 0
+    assert "production serves v1." in promoted.out
+    assert "already: nothing moved" in vp("promote", *here).out
+
+    documents = judged.parent / "documents"
+    (documents / "page0.md").write_text(page(0) + "\n\nOne more paragraph.\n")
+    assert "Made v2" in vp("build", *here).out
+    stale = vp("push", "--plan", tmp_path / "plan.json", *here)
+    assert stale.code == 1
+    assert stale.err.startswith("Error: ")
+    assert vp("push", *here).code == 0
+    assert "production serves v2; before: v1." in vp("promote", *here).out
+    verified = vp("verify", *here)
+    assert verified.code == 0
+    assert "Gates of v2:" in verified.out
+
+    before = vp("status", "--json", *here).json[0]["index"]
+    back = vp("rollback", "--reason", "to try it", *here)
+    assert back.code == 0
+    assert "production serves v1; before: v2." in back.out
+    assert vp("status", "--json", *here).json[0]["index"] == before
+    moves = vp("history", "--json", *here).json
+    assert moves[0]["kind"] == "rollback"
+    assert moves[0]["reason"] == "to try it"
+    assert "@" in moves[0]["by"]
+    assert all(move["run_id"] for move in moves), "every move is a run's"
+    none = vp("rollback", *here)
+    assert none.code == 1
+    assert "no earlier version" in none.err
+
+
+def test_a_gate_that_fails_stops_the_release(vp: RunCommand, judged: Path) -> None:
+    here = ("--project", judged)
+    assert vp("build", *here).code == 0
+    assert vp("push", *here).code == 0
+    assert vp("promote", *here).code == 0
+    (judged.parent / "documents/page3.md").write_text("# Gone\n\nThis page has moved.\n")
+    assert vp("build", *here).code == 0
+    pushed = vp("push", *here)
+    assert pushed.code == 1
+    assert "canary retrieval" in pushed.out
+    assert "failed" in pushed.out
+    assert "must find page3.md; found" in pushed.out
+    assert pushed.err.splitlines() == ["Error: v2 did not pass: canary retrieval. Production is unchanged"]
+    assert vp("verify", *here).code == 1
+    refused = vp("promote", *here)
+    assert refused.code == 1
+    assert "has not passed: canary retrieval" in refused.err
+    assert refused.err.count("\n") == 1
+    (found,) = vp("status", "--json", *here).json
+    assert found["production"]["version"] == 1
+    assert found["staging"]["version"] == 2
+
+
+def test_a_source_that_suddenly_lists_nothing_is_an_error(vp: RunCommand, fresh: Path) -> None:
+    for file in (fresh.parent / "documents").iterdir():
+        file.unlink()
+    ran = vp("build", "--project", fresh)
+    assert ran.code == 1
+    assert ran.err.startswith("Error: ")
+    assert ran.err.count("\n") == 1
+    with Project.load(fresh) as project:
+        assert len(project.documents("handbook")) == 6
