@@ -14,6 +14,9 @@ from vector_pipeline.hashing import fingerprint
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.report.samples import document_samples, document_shards
 
+_KIND_OF = {"files": "file", "jsonl": "json"}
+"""Kinds that Dagster has a picture of."""
+
 
 def raw_documents(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
     """The documents of a dataset, by shard."""
@@ -24,7 +27,7 @@ def raw_documents(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
-        kinds={config.source.kind, "ducklake"},
+        kinds={_KIND_OF.get(config.source.kind, config.source.kind), "ducklake"},
         code_version=fingerprint({"source": config.source.model_dump(mode="json")}),
         description=f"{config.description or dataset}\n\nDocuments as the source has them. Only files that changed are read.",
     )

@@ -178,7 +178,7 @@ def _values(events: Sequence[dg.DagsterEvent]) -> dict[str, dict[str, Any]]:
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             name = f"{check.asset_key.to_user_string()}:{check.check_name}"
-            found[name] = {"passed": check.passed, **_plain(check.metadata)}
+            found[name] = {**_plain(check.metadata), "passed": check.passed}
     return found
 
 

@@ -14,6 +14,8 @@ from vector_pipeline.hashing import fingerprint
 from vector_pipeline.report.samples import chunk_samples, chunk_shards, vector_shards
 
 _NOT_OF_THE_SPACE = {"device", "batch_size"}
+_KIND_OF = {"sentence-transformers": "huggingface"}
+"""Kinds that Dagster has a picture of."""
 
 
 class SnapshotSettings(dg.Config):
@@ -80,7 +82,7 @@ def embeddings(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefi
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
-        kinds={settings.embedder.kind.replace("-", ""), "ducklake"},
+        kinds={_KIND_OF.get(settings.embedder.kind, "python"), "ducklake"},
         code_version=code_version(settings),
         description=f"Vectors made with {settings.embedder.model}. No text is ever embedded twice in a space.",
     )

@@ -1,0 +1,85 @@
+"""Take the pictures in ``docs/images`` from a real Dagster in a real browser: ``make screenshots``.
+
+The example's documents are released, edited, broken; nothing is drawn or pasted. It takes a few minutes.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from examples.python_reference.edit_documents import break_documents  # noqa: E402
+from examples.python_reference.write_documents import write_documents  # noqa: E402
+from tests.ui import dagster_ui as dagster  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES = ROOT / "docs" / "images"
+DATASET = "python_reference"
+STAGING = f"{DATASET}/minilm/staging_index"
+
+
+def main() -> None:
+    """Make every picture."""
+    if reason := dagster.missing():
+        sys.exit(f"no pictures can be taken: {reason}")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        example = ROOT / "examples" / DATASET
+        project.mkdir()
+        for name in ("vector_pipeline.yaml", "canaries.yaml"):
+            shutil.copyfile(example / name, project / name)
+        write_documents(project / "documents")
+        with dagster.served(project / "vector_pipeline.yaml") as ui, dagster.browser() as page:
+            take(page, ui, project)
+
+
+def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
+    """The pictures, in the order of what happens."""
+    dagster.launch_backfill(page, ui, DATASET)
+    page.goto(f"{ui.url}/runs/b/{ui.backfills()[0]['id']}", wait_until="domcontentloaded")
+    page.get_by_text("raw_documents").first.wait_for()
+    shoot(page, "backfill")
+
+    dagster.open_graph(page, ui, DATASET)
+    page.get_by_text("Asset checks").first.wait_for()
+    shoot(page, "asset_graph")
+
+    dagster.open_asset(page, ui, STAGING, "checks")
+    page.get_by_text("canary_retrieval").first.click()
+    page.get_by_text("Latest execution").first.wait_for()
+    shoot(page, "checks_passed")
+
+    (run,) = dagster.materialize(page, ui, STAGING)
+    page.goto(f"{ui.url}/runs/{run['id']}", wait_until="domcontentloaded")
+    page.get_by_text("Materialized").first.wait_for()
+    shoot(page, "run")
+    dagster.open_asset(page, ui, f"{DATASET}/minilm/snapshot")
+    page.get_by_text("lake_snapshot").first.wait_for()
+    shoot(page, "materialisation")
+
+    break_documents(project / "documents")
+    dagster.launch_backfill(page, ui, DATASET)
+    dagster.open_asset(page, ui, STAGING, "checks")
+    page.get_by_text("Failed").first.wait_for()
+    page.get_by_text("canary_retrieval").first.click()
+    page.get_by_text("Latest execution").first.wait_for()
+    shoot(page, "checks_failed")
+
+
+def shoot(page: "Page", name: str) -> None:
+    """Save what the page shows, after its own animations."""
+    page.mouse.move(800, 990)
+    page.wait_for_timeout(2500)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    sys.stdout.write(f"docs/images/{name}.png\n")
+
+
+if __name__ == "__main__":
+    main()
