@@ -10,8 +10,6 @@ Laws
 4. One writer a namespace: a lease in the registry, whose fencing number travels with every write.
 """
 
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,17 +17,15 @@ from functools import partial
 
 import pyarrow as pa
 
-from vector_pipeline.errors import ConflictError, RefusedError, UnknownOutcomeError, VectorPipelineError
+from vector_pipeline.errors import RefusedError, UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import read_vectors
 from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.release.holding import Held, hold
 from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.registry import Lease, Outcome, Registry
+from vector_pipeline.release.registry import Outcome, Registry
 from vector_pipeline.targets.base import LIVE, NamespaceSpec, Target, WriteReceipt, record_schema
-
-LEASE_SECONDS = 60.0
-"""A dead writer's lease frees itself after this long; a living one renews it with every batch."""
 
 OnWrite = Callable[[int, int], None]
 """Called with (records written or closed, records in the plan)."""
@@ -51,65 +47,11 @@ class Applied:
         self.receipts[:] = [receipt]
 
 
-def holder_name() -> str:
-    """Who this process is, for leases and the journal."""
-    return f"{socket.gethostname()}/{os.getpid()}"
-
-
 @contextmanager
-def writer(registry: Registry, target: Target, namespace: str) -> Iterator["Writer"]:
-    """Hold the namespace's lease for a block. A lease whose process died on this machine is taken over at once."""
-    resource = f"{target.name}/{namespace}"
-    holder = holder_name()
-    try:
-        lease = registry.acquire_lease(resource, holder, LEASE_SECONDS)
-    except ConflictError:
-        dead = _dead_holder(registry, resource)
-        if dead is None:
-            raise
-        lease = registry.acquire_lease(resource, holder, LEASE_SECONDS, instead_of=dead)
-    held = Writer(registry, lease)
-    try:
+def writer(registry: Registry, target: Target, namespace: str) -> Iterator[Held]:
+    """Hold the namespace for a block: law 4."""
+    with hold(registry, f"{target.name}/{namespace}") as held:
         yield held
-    finally:
-        held.release()
-
-
-class Writer:
-    """The right to write to one namespace, kept alive while it is used."""
-
-    def __init__(self, registry: Registry, lease: Lease) -> None:
-        self._registry = registry
-        self._lease = lease
-
-    @property
-    def fence(self) -> int:
-        return self._lease.fence
-
-    def renew(self) -> None:
-        """``ConflictError`` when the lease was lost: stop writing at once."""
-        self._lease = self._registry.renew_lease(self._lease, LEASE_SECONDS)
-
-    def release(self) -> None:
-        """Give the lease back; one that was lost meanwhile is somebody else's by now."""
-        self._registry.release_lease(self._lease)
-
-
-def _dead_holder(registry: Registry, resource: str) -> str | None:
-    """The holder's name if it was a process of this machine that is gone."""
-    lease = registry.lease(resource)
-    if lease is None:
-        return None
-    host, _, pid = lease.holder.rpartition("/")
-    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
-        return None
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return lease.holder
-    except PermissionError:
-        return None
-    return None
 
 
 def apply_plan(
@@ -118,7 +60,7 @@ def apply_plan(
     registry: Registry,
     target: Target,
     plan: Plan,
-    writer: Writer,
+    writer: Held,
     *,
     push_id: int,
     on_write: OnWrite | None = None,
@@ -165,11 +107,11 @@ def _ensured(target: Target, spec: NamespaceSpec, fence: int) -> WriteReceipt:
 class _Journal:
     """Law 1 and the lease's heartbeat, around every write."""
 
-    def __init__(self, registry: Registry, push_id: int, writer: Writer) -> None:
+    def __init__(self, registry: Registry, push_id: int, writer: Held) -> None:
         self._registry, self._push, self._writer = registry, push_id, writer
 
     def write(self, step: str, payload: dict[str, object], send: Callable[[], WriteReceipt]) -> WriteReceipt:
-        self._writer.renew()
+        self._writer.check()
         intent = self._registry.intent(self._push, step, payload)
         try:
             receipt = send()
