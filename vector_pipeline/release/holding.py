@@ -104,7 +104,7 @@ def holder_name() -> str:
 
 def _machine() -> str:
     namespace = Path("/proc/self/ns/pid")
-    number = os.readlink(namespace).strip("pid:[]") if namespace.exists() else "0"
+    number = str(namespace.readlink()).strip("pid:[]") if namespace.exists() else "0"
     return f"{socket.gethostname()}:{number}"
 
 
