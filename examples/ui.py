@@ -29,7 +29,9 @@ def main() -> int:
     if not config.is_file():
         make_project()
         subprocess.run([sys.executable, WRITE, "documents"], cwd=PROJECT, check=True)
-        print("The project has documents and no version yet: launch the job python_reference__release, or run make demo.")
+        print(
+            "The project has documents and no version yet: launch the job python_reference__release, or run make demo."
+        )
     os.environ.pop("DAGSTER_HOME", None)
     home = ensure_home(PROJECT)
     port = int(os.environ.get("PORT") or free_port())

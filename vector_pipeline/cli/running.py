@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vector_pipeline.definitions import RunOutcome
     from vector_pipeline.verify.outcome import CheckResult
 
+_INTERRUPTED = "DagsterExecutionInterruptedError"
+"""How Dagster names Ctrl-C inside a step."""
+
 Verb = Literal["build", "push", "verify", "promote", "release"]
 
 
@@ -37,6 +40,8 @@ def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
         complain(f"Error: {what} did not pass: {', '.join(blocking)}. Production is unchanged")
         raise typer.Exit(1)
     lines = [str(error) for error in outcome.errors] or outcome.messages
+    if any(_INTERRUPTED in line for line in lines):
+        raise typer.Exit(130)
     for line in dict.fromkeys(lines):
         complain(f"Error: {' '.join(line.split())}")
     if not lines:
