@@ -1,6 +1,7 @@
 """The left half is incremental by content: cost follows what changed, and the lake is not touched where nothing did."""
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -212,3 +213,92 @@ def test_expire_and_collect_keep_every_version(project: Project) -> None:
                 ANTI JOIN {tables.embeddings} e USING (shard, content_hash)"""
         )
         assert lacking == (0,)
+
+
+def test_settings_of_a_record_source_are_part_of_its_revision(make_project: MakeProject) -> None:
+    project = make_project()
+    rows = [{"id": n, "text": f"Text {n}.", "more": f"More of {n}.", "year": 2000 + n} for n in range(6)]
+    (project.base / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = project.base / "vector_pipeline.yaml"
+    text = config.read_text().replace('{root: documents, include: ["**/*.md"]}', "{kind: jsonl, path: rows.jsonl}")
+    config.write_text(text)
+    with Project.load(config) as first:
+        assert first.build("handbook").version.documents == 6
+        assert first.pending("handbook") == set()
+    config.write_text(text.replace("path: rows.jsonl", "path: rows.jsonl, text: [text, more], metadata: [year]"))
+    with Project.load(config) as second:
+        assert second.pending("handbook") == {0, 1, 2, 3}
+        assert second.sync("handbook").changed == 6
+
+
+def test_a_partial_sync_does_not_hide_what_the_other_shards_missed(make_project: MakeProject) -> None:
+    project = make_project()
+    path = project.base / "rows.jsonl"
+
+    def write_rows(word: str) -> None:
+        rows = [{"id": n, "text": f"{word} text of {n}."} for n in range(12)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        # As a backup is restored: with the time that the file had.
+        os.utime(path, ns=(10**18, 10**18 if word == "first" else 2 * 10**18))
+
+    config = project.base / "vector_pipeline.yaml"
+    source = "{kind: jsonl, path: rows.jsonl}"
+    config.write_text(config.read_text().replace('{root: documents, include: ["**/*.md"]}', source))
+    with Project.load(config) as records:
+        write_rows("first")
+        digest = records.build("handbook").version.digest
+        write_rows("other")
+        assert records.sync("handbook", shards=[0, 1]).changed > 0
+        write_rows("first")
+        assert records.sync("handbook").changed > 0
+        assert records.build("handbook").version.digest == digest
+
+
+def test_another_number_of_shards_is_refused(project: Project) -> None:
+    project.build("handbook")
+    path = project.base / "vector_pipeline.yaml"
+    path.write_text(path.read_text().replace("shards: 4", "shards: 8"))
+    with Project.load(path) as changed:
+        for verb in (changed.sync, changed.pending):
+            with pytest.raises(RefusedError, match="was built with 4 shards, the configuration says 8"):
+                verb("handbook")
+
+
+def test_a_nul_in_a_record_is_quarantined(make_project: MakeProject) -> None:
+    project = make_project()
+    rows = [{"id": "a", "text": "Good."}, {"id": "b\0c", "text": "Bad id."}, {"id": "d", "text": "Bad\0text."}]
+    (project.base / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = project.base / "vector_pipeline.yaml"
+    source = "{kind: jsonl, path: rows.jsonl}"
+    config.write_text(config.read_text().replace('{root: documents, include: ["**/*.md"]}', source))
+    with Project.load(config) as records:
+        made = records.build("handbook")
+        assert made.version.documents == 1
+        assert {row["reason"] for row in records.quarantined("handbook")} == {"bad-id", "not-text"}
+
+
+def build_whole(config: Path) -> None:
+    with Project.load(config) as project:
+        project.build("handbook")
+
+
+def test_builds_at_once_write_everything_once(make_project: MakeProject) -> None:
+    project = make_project(24)
+    config = project.base / "vector_pipeline.yaml"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.process.work"])
+    processes = [context.Process(target=build_whole, args=(config,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    calm = make_project(24).build("handbook").version
+    (version,) = project.versions("handbook")
+    assert (version.digest, version.records) == (calm.digest, calm.records)
+    tables = project.tables("handbook")
+    for table, key in (("documents", "document_id"), ("chunks", "record_id")):
+        name = tables.dataset.documents if table == "documents" else tables.chunks
+        total, distinct = project.lake().row(f"SELECT count(*), count(DISTINCT {key}) FROM {name}")
+        assert total == distinct
+    assert project.push("handbook").applied.upserted == version.records

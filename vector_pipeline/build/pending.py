@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from vector_pipeline.build.documents import known_state
+from vector_pipeline.build.records import record_revision
 from vector_pipeline.config import DatasetConfig, FileSourceConfig
-from vector_pipeline.corpus import FileSource, RecordSource
+from vector_pipeline.corpus import FileSource
 from vector_pipeline.hashing import sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
@@ -38,9 +40,11 @@ def pending_shards(
 
 def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path) -> set[int]:
     every = set(range(config.shards))
+    known = known_state(lake, tables, config)
     if not isinstance(config.source, FileSourceConfig):
-        revision = RecordSource(config.source, base).revision()
-        return set() if revision is not None and revision == store.source_revision(lake, tables) else every
+        revision = record_revision(config.source, base)
+        same = known is not None and revision is not None and revision == known.revision
+        return set() if same else every
     source = FileSource(config.source, base)
     items = list(source.list())
     if not items:

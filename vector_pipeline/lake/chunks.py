@@ -36,7 +36,7 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stale_documents AS
-            SELECT d.document_id FROM {tables.dataset.documents} d
+            SELECT d.shard, d.document_id FROM {tables.dataset.documents} d
             WHERE {condition} AND NOT EXISTS (
                 FROM chunked c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)"""
     )
@@ -49,18 +49,20 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
     return int(stale), int(orphaned)
 
 
-def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 512) -> Iterator[pa.RecordBatch]:
-    """The stale documents, whole, in batches: call after ``find_stale`` in the same thread."""
-    ids = lake.table("SELECT document_id FROM stale_documents ORDER BY document_id")["document_id"].combine_chunks()
-    for begin in range(0, len(ids), rows):
-        wanted = pa.table({"document_id": ids.slice(begin, rows)})
-        with lake.registered("wanted_documents", wanted):
-            found = lake.table(
-                f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
-                    FROM {tables.dataset.documents} d SEMI JOIN wanted_documents USING (document_id)
-                    ORDER BY d.document_id"""
-            )
-        yield from found.to_batches()
+def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 128) -> Iterator[pa.RecordBatch]:
+    """The stale documents, whole, in small batches: call after ``find_stale`` in the same thread.
+
+    One pass over each shard that holds any, on a cursor of its own: a shard is read once, however many of it are stale.
+    """
+    for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard"):
+        wanted = lake.table("SELECT document_id FROM stale_documents WHERE shard = ?", [shard])
+        yield from lake.stream(
+            f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
+                FROM {tables.dataset.documents} d SEMI JOIN wanted_documents USING (document_id)
+                WHERE d.shard = {int(shard)}""",
+            rows=rows,
+            given={"wanted_documents": wanted},
+        )
 
 
 def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: str) -> tuple[int, int]:

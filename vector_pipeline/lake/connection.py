@@ -13,8 +13,11 @@ The SQLite catalog runs in WAL mode: readers are not blocked by a commit, and fo
 2.5 s here instead of 18 s with SQLite's default journal.
 """
 
+import os
 import re
+import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +63,10 @@ class Lake:
         attach, where = _attachment(config, base, read_only=read_only)
         options: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": config.memory_limit,
+            # The default is a folder below the current one, which may be read-only.
+            "temp_directory": str(
+                Path(tempfile.gettempdir()) / f"vector-pipeline-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            ),
             "autoinstall_known_extensions": "false",
         }
         if config.threads is not None:
@@ -111,10 +118,22 @@ class Lake:
         with self._translated():
             return self.connection.execute(sql, parameters or []).to_arrow_table()
 
-    def stream(self, sql: str, parameters: list[Any] | None = None, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
-        """Result of a query in batches, on a cursor of its own: other statements may run between two batches."""
+    def stream(
+        self,
+        sql: str,
+        parameters: list[Any] | None = None,
+        *,
+        rows: int = 16_384,
+        given: dict[str, pa.Table] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Result of a query in batches, on a cursor of its own: other statements may run between two batches.
+
+        Temporary tables of this thread are not seen there: what the query needs beside the lake comes in ``given``, by name.
+        """
         with self._translated():
             cursor = self._root.cursor()
+            for name, data in (given or {}).items():
+                cursor.register(name, data)
             reader = cursor.execute(sql, parameters or []).to_arrow_reader(rows)
         try:
             while True:

@@ -28,6 +28,15 @@ STAGED_DOCUMENTS = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
+class SourceState:
+    """What a sync saw of the whole source."""
+
+    revision: str | None
+    """Of a source that has one, when every shard was synced to it; else None."""
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncCounts:
     """What a sync did, by document."""
 
@@ -64,6 +73,13 @@ def stage(lake: Lake, name: str, schema: pa.Schema, batches: Iterable[pa.RecordB
     return count
 
 
+def append(lake: Lake, name: str, rows: pa.Table) -> None:
+    """Add rows to a staged table."""
+    if rows.num_rows:
+        with lake.registered("staging_rows", rows):
+            lake.run(f"INSERT INTO {name} SELECT * FROM staging_rows")
+
+
 def select_shards(lake: Lake, shards: int, selected: Sequence[int] | None) -> None:
     """Temporary table ``selected_shards`` of the shards that this sync may touch."""
     chosen = range(shards) if selected is None else selected
@@ -87,12 +103,15 @@ def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Seque
     )
 
 
-def apply_sync(lake: Lake, tables: DatasetTables, shards: int, message: str) -> SyncCounts:
+def apply_sync(
+    lake: Lake, tables: DatasetTables, state: SourceState, known: SourceState | None, message: str
+) -> SyncCounts:
     """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state.
 
     An item that left ``listed`` is deleted; one that was quarantined loses its document, unless it merely could not be
     read: a transient error must not delete. Nothing is written, not even an empty commit, when nothing differs.
     """
+    shards = state.shards
     _work_out(lake, tables)
     deleted, gone, written, items = lake.row(
         """SELECT (SELECT count(*) FROM sync_deleted WHERE was_document), (SELECT count(*) FROM sync_gone),
@@ -100,14 +119,14 @@ def apply_sync(lake: Lake, tables: DatasetTables, shards: int, message: str) -> 
     )
     counts = _counts(lake, tables, shards, deleted)
     removed_items = lake.row("SELECT count(*) FROM sync_deleted")[0]
-    if not (gone or written or items or removed_items):
+    if not (gone or written or items or removed_items or state != known):
         return counts
 
     def work() -> None:
         if gone or written:
             lake.run(
                 f"""DELETE FROM {tables.documents} WHERE document_id IN
-                    (SELECT document_id FROM sync_gone UNION ALL SELECT document_id FROM sync_written WHERE NOT is_new)"""
+                    (SELECT document_id FROM sync_gone UNION ALL SELECT document_id FROM sync_written)"""
             )
         if written:
             lake.run(
@@ -120,7 +139,7 @@ def apply_sync(lake: Lake, tables: DatasetTables, shards: int, message: str) -> 
         if items or removed_items:
             lake.run(
                 f"""DELETE FROM {tables.items} WHERE document_id IN
-                    (SELECT document_id FROM sync_deleted UNION ALL SELECT document_id FROM sync_items WHERE NOT is_new)"""
+                    (SELECT document_id FROM sync_deleted UNION ALL SELECT document_id FROM sync_items)"""
             )
         if items:
             lake.run(
@@ -128,6 +147,10 @@ def apply_sync(lake: Lake, tables: DatasetTables, shards: int, message: str) -> 
                     SELECT {sql_shard("document_id", shards)}, document_id, revision, bytes_hash, parser, reason, detail
                     FROM staged_items SEMI JOIN sync_items USING (document_id) ORDER BY 1, 2"""
             )
+
+        if state != known:
+            lake.run(f"DELETE FROM {tables.sources}")
+            lake.run(f"INSERT INTO {tables.sources} VALUES (?, ?)", [state.revision, state.shards])
 
     lake.transaction(work, message)
     quarantined = _quarantined(lake, tables)
@@ -198,17 +221,7 @@ def quarantined_items(lake: Lake, tables: DatasetTables, limit: int = 1000) -> l
     return [{"document": row[0], "reason": row[1], "detail": row[2]} for row in rows]
 
 
-def source_revision(lake: Lake, tables: DatasetTables) -> str | None:
-    """Revision of the whole source at the last complete sync of all shards; None when there was none."""
-    rows = lake.rows(f"SELECT revision FROM {tables.sources}")
-    return rows[0][0] if rows else None
-
-
-def set_source_revision(lake: Lake, tables: DatasetTables, revision: str, listed: int) -> None:
-    """Remember the source's revision, so that the next sync of an unchanged source reads nothing."""
-
-    def work() -> None:
-        lake.run(f"DELETE FROM {tables.sources}")
-        lake.run(f"INSERT INTO {tables.sources} VALUES (?, ?)", [revision, listed])
-
-    lake.transaction(work, "remember the source's revision")
+def source_state(lake: Lake, tables: DatasetTables) -> SourceState | None:
+    """What the last sync saw; None before the first."""
+    rows = lake.rows(f"SELECT revision, shards FROM {tables.sources}")
+    return SourceState(rows[0][0], int(rows[0][1])) if rows else None

@@ -62,7 +62,11 @@ def store_vectors(lake: Lake, tables: SpaceTables, shard: int, vectors: pa.Table
 
     def work() -> None:
         with lake.registered("new_vectors", vectors):
-            lake.run(f"INSERT INTO {tables.embeddings} SELECT {int(shard)}, content_hash, vector FROM new_vectors")
+            # A vector that another space's run has stored meanwhile stays: a key stands once in a shard.
+            lake.run(
+                f"""INSERT INTO {tables.embeddings} SELECT {int(shard)}, content_hash, vector FROM new_vectors
+                    ANTI JOIN (SELECT content_hash FROM {tables.embeddings} WHERE shard = {int(shard)}) USING (content_hash)"""
+            )
 
     lake.transaction(work, message)
 
@@ -78,7 +82,8 @@ def copy_known(lake: Lake, tables: SpaceTables, message: str) -> int:
             f"""INSERT INTO {tables.embeddings}
                 SELECT p.shard, p.content_hash, any_value(e.vector)
                 FROM pending p JOIN {tables.embeddings} e USING (content_hash)
-                WHERE p.known GROUP BY p.shard, p.content_hash ORDER BY p.shard"""
+                WHERE p.known AND (p.shard, p.content_hash) NOT IN (SELECT (shard, content_hash) FROM {tables.embeddings})
+                GROUP BY p.shard, p.content_hash ORDER BY p.shard"""
         )
 
     lake.transaction(work, message)

@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. A snapshot is complete: every document has its chunks, every chunk its vector. What is not complete is not described.
+1. A snapshot is complete: every document has its chunks, every chunk its vector, and no key stands twice. What is not so is not
+   described.
 2. The digest is a function of the set of (record id, metadata hash) alone: not of order, shards, files, times or the run.
    Per shard it is a sha256 over the sorted rows; over shards a sha256 of those. Vectors are not read: content names them.
 3. A described state is read back by its lake snapshot number, whatever was committed since.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from vector_pipeline.errors import RefusedError
+from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
@@ -36,6 +37,7 @@ def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
     """Facts of the present state. ``RefusedError`` when documents lack chunks or chunks lack vectors."""
     snapshot = lake.snapshot_id()
     _require_complete(lake, tables, snapshot)
+    _require_unique(lake, tables, snapshot)
     documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
     shards = shard_digests(lake, tables, snapshot)
     return SnapshotFacts(_combined(shards), shards, snapshot, int(documents), int(records))
@@ -81,6 +83,19 @@ def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
 def read_records(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.Table:
     """Identity of every record at a lake snapshot: record id, document id, content hash, metadata hash."""
     return lake.table(f"SELECT {RECORD_COLUMNS} FROM {at(tables.chunks, snapshot)}")
+
+
+def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
+    documents, records, vectors = lake.row(
+        f"""SELECT (SELECT count(*) - count(DISTINCT document_id) FROM {at(tables.dataset.documents, snapshot)} d),
+                   (SELECT count(*) - count(DISTINCT record_id) FROM {at(tables.chunks, snapshot)} c),
+                   (SELECT count(*) - count(DISTINCT (shard, content_hash)) FROM {at(tables.embeddings, snapshot)} e)"""
+    )
+    if documents or records or vectors:
+        raise CorruptError(
+            f"{tables.dataset.dataset}: {documents} documents, {records} chunks and {vectors} vectors stand twice in the lake",
+            fix="Two writers without a common registry? Build under another dataset name, and report this",
+        )
 
 
 def read_vectors(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table:

@@ -24,7 +24,7 @@ _ITEMS = """
     shard INTEGER, document_id VARCHAR, revision VARCHAR, bytes_hash VARCHAR, parser VARCHAR, reason VARCHAR,
     detail VARCHAR
 """
-_SOURCES = "revision VARCHAR, listed BIGINT"
+_SOURCES = "revision VARCHAR, shards INTEGER"
 _CHUNKS = """
     shard INTEGER, document_id VARCHAR, document_digest VARCHAR, ordinal INTEGER, span_start INTEGER, span_end INTEGER,
     context VARCHAR, text VARCHAR, content_hash VARCHAR, metadata VARCHAR, metadata_hash VARCHAR, record_id VARCHAR
@@ -53,7 +53,7 @@ class DatasetTables:
 
     @property
     def sources(self) -> str:
-        """At most one row: the revision of the whole source at the last complete sync."""
+        """At most one row: what the last sync saw of the whole source (``documents.SourceState``)."""
         return f'{self.schema}."source_state"'
 
     def named(self, table: str) -> str:
@@ -106,7 +106,7 @@ def _create(lake: Lake, tables: DatasetTables, missing: dict[str, str]) -> None:
         lake.run(f"CREATE SCHEMA IF NOT EXISTS {tables.schema}")
         for name, columns in missing.items():
             lake.run(f"CREATE TABLE IF NOT EXISTS {tables.named(name)} ({columns})")
-            if "shard" in columns:
+            if columns.lstrip().startswith("shard "):
                 lake.run(f"ALTER TABLE {tables.named(name)} SET PARTITIONED BY (shard)")
 
     lake.transaction(work, f"create {', '.join(missing)} of {tables.dataset}")

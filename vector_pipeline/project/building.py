@@ -3,18 +3,23 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
 from vector_pipeline.build.pending import pending_shards
 from vector_pipeline.embedding.batches import Progress
-from vector_pipeline.errors import NotFoundError
+from vector_pipeline.errors import ConflictError, NotFoundError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
 from vector_pipeline.parts import Parts
+from vector_pipeline.release.holding import Held, hold
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import make_version, tables_of
 from vector_pipeline.report.progress import ProgressSink, current_sink
+
+WAIT_SECONDS = 900.0
+"""A step waits this long for another build of the same dataset, then says who holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,12 @@ class Building(Parts):
 
     def sync(self, dataset: str, *, shards: Sequence[int] | None = None) -> SyncCounts:
         """Source → documents, for the selected shards (None: all)."""
-        return sync_documents(
-            self.lake(), dataset, self.dataset(dataset), self.base, shards=shards,
-            on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
-        )  # fmt: skip
+        settings = self.dataset(dataset)
+        with self._writing(dataset, "documents"):
+            return sync_documents(
+                self.lake(), dataset, settings, self.base, shards=shards,
+                on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
+            )  # fmt: skip
 
     def pending(self, dataset: str) -> set[int]:
         """Shards that a build would change, in any space; all of them when there is no lake yet. Writes nothing."""
@@ -54,10 +61,12 @@ class Building(Parts):
 
     def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
         """Documents → chunks of a space."""
-        return chunk_documents(
-            self.lake(), self.tables(dataset, space), self.space(dataset, space), self.chunker(dataset, space),
-            shards=shards, on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
-        )  # fmt: skip
+        tables = self.tables(dataset, space)
+        with self._writing(dataset, tables.chunk_table):
+            return chunk_documents(
+                self.lake(), tables, self.space(dataset, space), self.chunker(dataset, space), shards=shards,
+                on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
+            )  # fmt: skip
 
     def embed(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> EmbedCounts:
         """Chunks → embeddings of a space."""
@@ -70,10 +79,21 @@ class Building(Parts):
             )
             self.progress.update("embed", progress.done, progress.total, unit="texts", note=left)
 
-        return embed_chunks(
-            self.lake(), self.tables(dataset, space), self.space(dataset, space), self.embedder(dataset, space),
-            shards=shards, on_progress=report,
-        )  # fmt: skip
+        tables = self.tables(dataset, space)
+        # By table, not by space: two spaces of one embedder share their vectors.
+        with self._writing(dataset, tables.embedding_table):
+            return embed_chunks(
+                self.lake(), tables, self.space(dataset, space), self.embedder(dataset, space), shards=shards,
+                on_progress=report,
+            )  # fmt: skip
+
+    def _writing(self, dataset: str, table: str) -> AbstractContextManager[Held]:
+        """One writer a table: what is missing is worked out and written under one lease, or two builds would write it twice."""
+
+        def waiting(error: ConflictError) -> None:
+            self.progress.update(f"waiting: {error.what}", 0, 1)
+
+        return hold(self.registry(), f"lake/{dataset}/{table}", wait_s=WAIT_SECONDS, on_wait=waiting)
 
     def snapshot(
         self, dataset: str, *, space: str | None = None, message: str = "", run_id: str | None = None

@@ -1,0 +1,65 @@
+"""A record source into temporary tables: the engine hashes and compares the rows; none passes through Python here."""
+
+from pathlib import Path
+
+from vector_pipeline.config import RecordSourceConfig
+from vector_pipeline.corpus.model import Reason, sql_digest
+from vector_pipeline.corpus.records import RECORD_ROWS, RecordSource
+from vector_pipeline.hashing import fingerprint, sql_content_hash, sql_shard
+from vector_pipeline.lake import documents as store
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import DatasetTables
+
+PARSER = "record/1"
+"""Raised when our own code changes what a row becomes: every row is compared again."""
+_NUL = "chr(0)"
+# No catalog holds a NUL: PostgreSQL refuses it in text, and the lake's filters break on it.
+_CLEAN = f"""
+    SELECT replace(id, {_NUL}, '\\0') AS id, text, title, media_type, metadata,
+           CASE WHEN contains(id, {_NUL}) THEN '{Reason.BAD_ID}'
+                WHEN contains(text, {_NUL}) OR contains(title, {_NUL}) THEN '{Reason.NOT_TEXT}'
+                ELSE reason END AS reason,
+           CASE WHEN contains(id, {_NUL}) THEN 'the id holds a NUL character'
+                WHEN contains(text, {_NUL}) OR contains(title, {_NUL}) THEN 'the text or title holds a NUL character'
+                ELSE detail END AS detail
+    FROM source_rows
+"""
+
+
+def record_revision(config: RecordSourceConfig, base: Path) -> str | None:
+    """Name of the source's files and of the settings that make documents of them; None for a query: ask it."""
+    revision = RecordSource(config, base).revision()
+    if revision is None:
+        return None
+    return fingerprint({"files": revision, "settings": config.model_dump(mode="json"), "parser": PARSER})
+
+
+def stage_records(lake: Lake, tables: DatasetTables, config: RecordSourceConfig, base: Path, shards: int) -> int:
+    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a record source; returns its number of rows."""
+    store.stage(lake, "source_rows", RECORD_ROWS, RecordSource(config, base).batches())
+    columns = ("text", "title", "media_type", "metadata", "reason")
+    hashed = " || ".join(sql_content_hash(f"coalesce({name}, '')") for name in columns)
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE hashed_rows AS
+            SELECT *, {sql_content_hash(f"({hashed})")} AS bytes_hash FROM ({_CLEAN})"""
+    )
+    lake.run("CREATE OR REPLACE TEMP TABLE listed AS SELECT id AS document_id, bytes_hash AS revision FROM hashed_rows")
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE changed_rows AS
+            SELECT h.* FROM hashed_rows h LEFT JOIN {tables.items} s ON s.document_id = h.id
+            WHERE {sql_shard("h.id", shards)} IN (FROM selected_shards)
+              AND (s.bytes_hash IS DISTINCT FROM h.bytes_hash OR s.parser <> '{PARSER}')"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE staged_items AS
+            SELECT id AS document_id, bytes_hash AS revision, bytes_hash, '{PARSER}' AS parser, reason, detail
+            FROM changed_rows"""
+    )
+    digest = sql_digest("text", "title", "media_type", "metadata")
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE staged_documents AS
+            SELECT id AS document_id, {digest} AS digest, {sql_content_hash("text")} AS content_hash, title, media_type,
+                   metadata, text
+            FROM changed_rows WHERE reason IS NULL"""
+    )
+    return int(lake.row("SELECT count(*) FROM listed")[0])
