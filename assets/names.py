@@ -9,6 +9,8 @@ Verb = Literal["build", "push", "verify", "promote", "release"]
 RAW_DOCUMENTS, CHUNKS, EMBEDDINGS, SNAPSHOT = "raw_documents", "chunks", "embeddings", "snapshot"
 STAGING_INDEX, PRODUCTION_INDEX = "staging_index", "production_index"
 
+LOCATION = "vector_pipeline"
+"""Name of the code location in ``workspace.yaml``."""
 DATASET_TAG = "vector_pipeline/dataset"
 """On every run of a dataset's jobs; the run queue lets one of them run at a time."""
 PROCESS_TAG = "vector_pipeline/process"

@@ -18,10 +18,11 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 
 from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
 from assets.loading import project_definitions
-from assets.names import DATASET_TAG, PROCESS_TAG, Verb, job_name
+from assets.names import DATASET_TAG, LOCATION, PROCESS_TAG, Verb, job_name
 from assets.partitions import range_tags
 from assets.steps import take_errors
 from resources.home import ensure_home
@@ -31,6 +32,8 @@ from vector_pipeline.errors import InputError, VectorPipelineError
 from vector_pipeline.project import Project
 
 DEBUG = "VECTOR_PIPELINE_DEBUG"
+_PLACE = {"dagster/code_location": LOCATION, ".dagster/repository": f"{SINGLETON_REPOSITORY_NAME}@{LOCATION}"}
+"""Tags by which the UI finds a run under its job; a run that Dagster launches gets the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def run_job(
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags={**tags, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
+            tags={**tags, **_PLACE, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
         )
         return RunOutcome(
             result.success, run_id, take_errors(run_id), _messages(result.all_events), _values(result.all_events)
@@ -114,7 +117,10 @@ def _covering(
     if verb not in SHARDED_VERBS:
         return job, {}
     sharded = sharded_keys(dataset, settings)
-    wanted = project.pending(dataset)
+    try:
+        wanted = project.pending(dataset)
+    except VectorPipelineError:
+        wanted = set(range(settings.shards))  # The run meets the same error, and keeps it where people look.
     for key in sharded:
         if len(wanted) == settings.shards:
             break

@@ -127,6 +127,7 @@ def test_a_dataset_without_canaries_passes_with_a_warning(instance: dg.DagsterIn
 
 
 def test_an_unreadable_source_is_one_line(run: Run, config: Path) -> None:
+    assert run("build").success
     shutil.rmtree(config.parent / "documents")
     outcome = run("build")
     assert not outcome.success
