@@ -198,11 +198,12 @@ def test_expire_and_collect_keep_every_version(project: Project) -> None:
         write(project, "page1.md", page(100 + number, paragraphs=40))
         project.build("handbook")
     before = [project.documents("handbook", version=number) for number in (1, 2, 3)]
-    told = project.expire(dry_run=True)
+    assert project.expire(dry_run=True).snapshots == ()  # all of them are young
+    told = project.expire(dry_run=True, grace_s=0)
     assert told.snapshots
-    assert project.expire(dry_run=True) == told
-    assert project.expire(dry_run=False).snapshots == told.snapshots
-    assert project.expire(dry_run=True).snapshots == ()
+    assert project.expire(dry_run=True, grace_s=0) == told
+    assert project.expire(dry_run=False, grace_s=0).snapshots == told.snapshots
+    assert project.expire(dry_run=True, grace_s=0).snapshots == ()
     project.collect(dry_run=False)
     assert [project.documents("handbook", version=number) for number in (1, 2, 3)] == before
     lake = project.lake()

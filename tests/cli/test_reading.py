@@ -145,12 +145,14 @@ def test_check_names_everything_that_is_missing(vp: RunCommand, unbuilt: Path) -
 
 
 def test_expire_and_collect_do_nothing_by_themselves(vp: RunCommand, fresh: Path) -> None:
-    first = vp("expire", "--json", "--project", fresh).json
+    assert vp("expire", "--json", "--project", fresh).json["snapshots"] == [], "all of them are young"
+    now = ("--grace", 0)
+    first = vp("expire", *now, "--json", "--project", fresh).json
     assert first["dry_run"]
     assert first["snapshots"]
-    assert vp("expire", "--json", "--project", fresh).json == first
-    assert "Would forget" in vp("expire", "--project", fresh).out
-    assert "Forgot" in vp("expire", "--yes", "--project", fresh).out
-    assert vp("expire", "--json", "--project", fresh).json["snapshots"] == []
+    assert vp("expire", *now, "--json", "--project", fresh).json == first
+    assert "Would forget" in vp("expire", *now, "--project", fresh).out
+    assert "Forgot" in vp("expire", *now, "--yes", "--project", fresh).out
+    assert vp("expire", *now, "--json", "--project", fresh).json["snapshots"] == []
     assert vp("collect", "--yes", "--json", "--project", fresh).json["dry_run"] is False
     assert vp("plan", "--json", "--project", fresh).json["version"] == 1, "the version is still whole"

@@ -16,11 +16,18 @@ _SHOWN = 20
 
 
 @app.command(cls=Command)
-def expire(ctx: typer.Context, yes: Yes = False, json_: Json = False) -> None:
+def expire(
+    ctx: typer.Context,
+    yes: Yes = False,
+    grace: Annotated[
+        float, typer.Option("--grace", metavar="SECONDS", min=0, help="Spare states that are younger than this.")
+    ] = 3600,
+    json_: Json = False,
+) -> None:
     """Forget states of the lake that no kept version needs. A dry run unless --yes is given."""
     session = session_of(ctx)
     _existing(session)
-    report = session.project().expire(dry_run=not yes)
+    report = session.project().expire(dry_run=not yes, grace_s=grace)
     if json_:
         emit(_json(report))
         return

@@ -1,5 +1,6 @@
 """Verbs that write: build, push, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,8 +71,11 @@ def _made(session: Session, name: str, version: "Version") -> None:
     )
     if version.parent is not None:
         parent = session.project().version(name, version.parent)
-        if parent.expired_at is None:
-            show(diff_lines(parent.number, version.number, session.project().diff(name, parent.number, version.number)))
+        # A parent that the lake no longer holds (it was made anew) shows no difference.
+        with suppress(NotFoundError):
+            if parent.expired_at is None:
+                changes = session.project().diff(name, parent.number, version.number)
+                show(diff_lines(parent.number, version.number, changes))
 
 
 def _counts(values: "dict[str, dict[str, Any]]") -> None:
@@ -200,7 +204,7 @@ def rollback(
         int | None,
         typer.Option(
             "--to", metavar="N", parser=version_number, show_default=False,
-            help="Version that was in production before. Default: the newest older one.",
+            help="Version that was in production before. Default: the one before the last promotion.",
         ),
     ] = None,
     reason: Reason = "",

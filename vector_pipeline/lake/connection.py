@@ -236,6 +236,8 @@ def translate(error: duckdb.Error, where: str) -> VectorPipelineError:
     line = _first_line(error)
     if any(mark in text for mark in _CONFLICTS):
         return ConflictError(f"{where}: another process is committing: {line}", fix="Run the command again")
+    if "no snapshot found" in text:
+        return NotFoundError(f"{where}: {line}", fix="Was it expired? See: vector-pipeline versions")
     if isinstance(error, duckdb.CatalogException):
         return NotFoundError(f"{where}: {line}", fix="Build the dataset first: vector-pipeline build")
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -270,7 +272,7 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
         target = f"ducklake:sqlite:{path}"
     elif kind in ("postgresql", "postgres"):
         where = f"lake {config.catalog}"
-        target = f"ducklake:postgres:{config.catalog.resolve()}"
+        target = f"ducklake:postgres:{config.catalog.resolve_url()}"
     else:
         raise ConfigError(
             f"lake.catalog: {config.catalog} is neither sqlite:///… nor postgresql://…", fix="Use one of the two"

@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. A lake snapshot that a kept version names, and the newest one, are never expired.
+1. A lake snapshot that a kept version names, and the newest one, are never expired; nor is one that is younger than a grace
+   period: somebody may be about to make a version of it.
 2. Collect deletes only files that DuckLake itself has scheduled or that no catalog entry names and that are older than a
    grace period: a writer that is about to commit its files is not robbed.
 3. Both can say what they would do and do nothing (``dry_run``).
@@ -16,6 +17,9 @@ from vector_pipeline.lake.connection import CATALOG, Lake
 ORPHAN_GRACE = "INTERVAL 1 DAY"
 """Files that no catalog entry names may belong to a commit that is under way: they are left alone this long."""
 
+SNAPSHOT_GRACE_S = 3600.0
+"""Seconds between the look at a state and the version that is made of it, at the most."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionReport:
@@ -26,10 +30,17 @@ class RetentionReport:
     files: tuple[str, ...] = ()
 
 
-def expire_snapshots(lake: Lake, kept: Collection[int], *, dry_run: bool) -> RetentionReport:
-    """Forget every lake snapshot but those in ``kept`` and the newest."""
+def expire_snapshots(
+    lake: Lake, kept: Collection[int], *, dry_run: bool, grace_s: float = SNAPSHOT_GRACE_S
+) -> RetentionReport:
+    """Forget every lake snapshot but those in ``kept``, the newest, and those of the last ``grace_s`` seconds."""
     newest = lake.snapshot_id()
-    known = [int(row[0]) for row in lake.rows(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY 1")]
+    old = lake.rows(
+        f"""SELECT snapshot_id FROM {CATALOG}.snapshots()
+            WHERE snapshot_time <= now() - to_microseconds(?) ORDER BY 1""",
+        [int(grace_s * 1_000_000)],
+    )
+    known = [int(row[0]) for row in old]
     doomed = [snapshot for snapshot in known if snapshot != newest and snapshot not in kept]
     if doomed and not dry_run:
         listed = ", ".join(str(snapshot) for snapshot in doomed)

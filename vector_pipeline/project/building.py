@@ -15,7 +15,7 @@ from vector_pipeline.lake.documents import SyncCounts
 from vector_pipeline.parts import Parts
 from vector_pipeline.release.holding import Held, hold
 from vector_pipeline.release.registry import Version
-from vector_pipeline.release.snapshot import make_version, tables_of
+from vector_pipeline.release.snapshot import make_version, reads_back, tables_of
 from vector_pipeline.report.progress import ProgressSink, current_sink
 
 WAIT_SECONDS = 900.0
@@ -107,7 +107,8 @@ class Building(Parts):
 
     def _since_parent(self, version: Version) -> VersionDiff:
         parent = self.registry().version(version.dataset, version.parent) if version.parent else None
-        old = None if parent is None or parent.expired_at else Side(tables_of(parent), parent.lake_snapshot)
+        gone = parent is None or parent.expired_at or not reads_back(self.lake(), parent)
+        old = None if parent is None or gone else Side(tables_of(parent), parent.lake_snapshot)
         return diff_versions(self.lake(), old, Side(tables_of(version), version.lake_snapshot))
 
     def build(self, dataset: str, *, message: str = "") -> VersionMade:

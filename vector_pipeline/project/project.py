@@ -6,7 +6,7 @@ from typing import Any
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import quarantined_items
-from vector_pipeline.lake.retention import RetentionReport, collect_files, expire_snapshots
+from vector_pipeline.lake.retention import SNAPSHOT_GRACE_S, RetentionReport, collect_files, expire_snapshots
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.gating import REQUIRED_GATES, Gating
 from vector_pipeline.release.plan import Plan
@@ -145,9 +145,10 @@ class Project(Gating):
         names = ("document", "title", "media_type", "characters", "shard", "digest")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def expire(self, *, dry_run: bool) -> RetentionReport:
-        """Forget lake snapshots that no kept version of any dataset needs."""
-        return expire_snapshots(self.lake(), self.registry().kept_lake_snapshots(), dry_run=dry_run)
+    def expire(self, *, dry_run: bool, grace_s: float = SNAPSHOT_GRACE_S) -> RetentionReport:
+        """Forget lake snapshots that no kept version of any dataset needs and that are older than ``grace_s`` seconds."""
+        kept = self.registry().kept_lake_snapshots()
+        return expire_snapshots(self.lake(), kept, dry_run=dry_run, grace_s=grace_s)
 
     def collect(self, *, dry_run: bool) -> RetentionReport:
         """Delete files that nothing refers to any more."""

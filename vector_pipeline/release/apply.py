@@ -11,7 +11,7 @@ Laws
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -120,6 +120,11 @@ class _Journal:
             raise
         except VectorPipelineError as error:
             self._registry.outcome(self._push, intent, Outcome.NOT_LANDED, {"error": error.what})
+            raise
+        except BaseException as error:
+            # An interrupt, or a fault that no adapter foresaw: the target may have written.
+            with suppress(VectorPipelineError):
+                self._registry.outcome(self._push, intent, Outcome.UNKNOWN, {"error": type(error).__name__})
             raise
         self._registry.outcome(
             self._push,

@@ -6,15 +6,22 @@ Laws
    is missing or unknown counts as not passed.
 2. The move names what it expects; whoever was faster wins, and the loser is told where the alias points now.
 3. Rolling back is the same move, to a deployment that the alias pointed to before; its checks are those it had then.
+4. Moves are a stack: promoting puts a deployment on it, rolling back takes off what lies above its goal. What was rolled back
+   from is thought bad: it is gone back to by its number only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from vector_pipeline.errors import NotFoundError, RefusedError
-from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.release.registry import Alias, AliasMove, Deployment, DeploymentStatus, Registry
 
 PRODUCTION = "production"
 STAGING = "staging"
+_ALL_MOVES = 1_000_000
+_STAGING_ATTEMPTS = 10
+"""Pushes of several spaces or processes may end together: the last one wins, the others are not errors."""
 
 
 def promote(
@@ -57,13 +64,18 @@ def require_verified(registry: Registry, deployment: Deployment, required: Itera
 
 def point_staging(registry: Registry, deployment: Deployment, *, by: str, run_id: str | None = None) -> Alias:
     """Move ``staging`` to what was just pushed. Staging serves nobody: the last push wins."""
-    now = registry.alias(deployment.dataset, deployment.environment, STAGING)
-    if now is not None and now.deployment.id == deployment.id:
-        return now
-    return registry.move_alias(
-        deployment.dataset, deployment.environment, STAGING, to=deployment.id,
-        expected=now.deployment.id if now is not None else None, by=by, reason="pushed", run_id=run_id, kind="push",
-    )  # fmt: skip
+
+    def move() -> Alias:
+        now = registry.alias(deployment.dataset, deployment.environment, STAGING)
+        if now is not None and now.deployment.id == deployment.id:
+            return now
+        return registry.move_alias(
+            deployment.dataset, deployment.environment, STAGING, to=deployment.id,
+            expected=now.deployment.id if now is not None else None, by=by, reason="pushed", run_id=run_id, kind="push",
+        )  # fmt: skip
+
+    again = retry_if_exception_type(ConflictError)
+    return Retrying(retry=again, stop=stop_after_attempt(_STAGING_ATTEMPTS), reraise=True)(move)
 
 
 def rollback_target(registry: Registry, dataset: str, environment: str, to: int | None) -> tuple[Alias, Deployment]:
@@ -73,28 +85,41 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         raise NotFoundError(
             f"{dataset} has no production alias", fix=f"Promote first: vector-pipeline promote {dataset}"
         )
-    moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=1000)
-    served: list[int] = []
-    for move in moves:
-        for deployment_id in (move.to_deployment, move.from_deployment):
-            if deployment_id is not None and deployment_id not in served:
-                served.append(deployment_id)
-    candidates = [registry.deployment(identifier) for identifier in served if identifier != now.deployment.id]
-    candidates = [one for one in candidates if one.status == DeploymentStatus.PUSHED]
-    if to is None:
-        # The newest one that is older than what is served: rolling back twice goes back twice, never forth.
-        candidates = [one for one in candidates if one.version < now.deployment.version]
-        candidates.sort(key=lambda one: one.version, reverse=True)
-    else:
-        if now.deployment.version == to:
-            return now, now.deployment
-        candidates = [one for one in candidates if one.version == to]
-    if not candidates:
-        wanted = "no earlier version" if to is None else f"no version {to}"
+    if now.deployment.version == to:
+        return now, now.deployment
+    moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=_ALL_MOVES)
+    below = [identifier for identifier in reversed(_trail(moves)) if identifier != now.deployment.id]
+    if to is not None:
+        # Asked for by name: whatever was served once, even what was rolled back from.
+        below = [
+            identifier for move in moves for identifier in (move.to_deployment, move.from_deployment) if identifier
+        ]
+    for identifier in dict.fromkeys(below):
+        found = registry.deployment(identifier)
+        if found.status == DeploymentStatus.PUSHED and to in (None, found.version):
+            return now, found
+    if to is not None:
         raise NotFoundError(
-            f"{wanted} of {dataset} was ever in production here", fix=f"See: vector-pipeline history {dataset}"
+            f"no version {to} of {dataset} was ever in production here", fix=f"See: vector-pipeline history {dataset}"
         )
-    return now, candidates[0]
+    raise NotFoundError(
+        f"no earlier version of {dataset} was in production here",
+        fix=f"One that was rolled back from is reached by its number: vector-pipeline rollback {dataset} --to VERSION",
+    )
+
+
+def _trail(moves: Sequence[AliasMove]) -> list[int]:
+    """Law 4: the deployments that the alias stands on, the present one last. ``moves``: newest first."""
+    trail: list[int] = []
+    for move in reversed(moves):
+        if not trail and move.from_deployment is not None:
+            trail.append(move.from_deployment)
+        if move.kind == "rollback" and move.to_deployment in trail:
+            while trail[-1] != move.to_deployment:
+                trail.pop()
+        else:
+            trail.append(move.to_deployment)
+    return trail
 
 
 def rollback(

@@ -3,7 +3,8 @@
 Laws
 ----
 1. Numbers are 1, 2, 3, … per dataset, over all its spaces, without gaps and never used twice, whoever records at once.
-2. Recording what the newest kept version of that space already holds (same digest) makes nothing.
+2. Recording what the newest kept version of that space already holds (same digest) makes nothing, unless the caller has found
+   that the lake no longer holds that version (``not_as``).
 3. A row never goes away and nothing in it changes, but ``pinned`` and ``expired_at``. Expiry is one-way.
 """
 
@@ -60,8 +61,11 @@ class Version(NewVersion):
 class Versions(Part):
     """The registry's versions."""
 
-    def record_version(self, new: NewVersion) -> tuple[Version, bool]:
-        """The version that holds this snapshot, and whether it was made now."""
+    def record_version(self, new: NewVersion, *, not_as: int | None = None) -> tuple[Version, bool]:
+        """The version that holds this snapshot, and whether it was made now.
+
+        ``not_as``: number of a version that will not do although its digest is the same, because its lake snapshot is gone.
+        """
 
         def work(connection: Connection) -> tuple[Version, bool]:
             self._db.serialise(connection, _key(new.dataset))
@@ -71,7 +75,7 @@ class Versions(Part):
                 table.c.fingerprint == new.fingerprint,
             )
             newest = _newest(connection, *in_space, table.c.expired_at.is_(None))
-            if newest is not None and newest.digest == new.digest:
+            if newest is not None and newest.digest == new.digest and newest.number != not_as:
                 return newest, False
             last = select(func.max(table.c.number))
             version = Version(

@@ -1,0 +1,152 @@
+"""What goes wrong around a release: rolled back, lost, interrupted, overtaken. On a real lake, registry and index."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.release.test_release import edit, mark, release
+from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError
+from vector_pipeline.lake.retention import expire_snapshots
+from vector_pipeline.project import Project
+from vector_pipeline.release.apply import writer
+from vector_pipeline.release.plan import Plan
+from vector_pipeline.release.promote import point_staging
+from vector_pipeline.release.push import push_version
+from vector_pipeline.release.registry import Deployment
+from vector_pipeline.verify.outcome import Status
+
+
+def test_what_was_rolled_back_from_is_reached_by_its_number_only(project: Project) -> None:
+    for number in (500, 600, 700):
+        edit(project, number)
+        release(project)
+        if number == 600:
+            alias, _ = project.rollback("handbook", by="test", reason="bad")
+            assert alias.deployment.version == 1
+    alias, _ = project.rollback("handbook", by="test")
+    assert alias.deployment.version == 1
+    with pytest.raises(NotFoundError, match="no earlier version"):
+        project.rollback("handbook", by="test")
+    alias, _ = project.rollback("handbook", by="test", to=2)
+    assert alias.deployment.version == 2
+    alias, _ = project.rollback("handbook", by="test")
+    assert alias.deployment.version == 1
+
+
+def test_of_pushes_that_end_together_none_fails_to_point_staging(project: Project) -> None:
+    project.build("handbook")
+    first = project.push("handbook").deployment
+    edit(project, 500)
+    project.build("handbook")
+    second = project.push("handbook").deployment
+    with ThreadPoolExecutor(2) as threads:
+        moves = [threads.submit(_point_often, project, deployment) for deployment in (first, second)]
+        assert [move.result() for move in moves] == [None, None]
+
+
+def _point_often(project: Project, deployment: Deployment) -> None:
+    for _ in range(40):
+        point_staging(project.registry(), deployment, by="test")
+
+
+def test_an_index_that_another_lake_made_is_not_taken_for_this_one(project: Project) -> None:
+    release(project)
+    edit(project, 500)
+    assert release(project) == 2
+    project.close()
+    shutil.rmtree(project.base / ".vector_pipeline" / "lake")
+    # The same documents, another lake: version 2's state has another number there, or none.
+    made = project.build("handbook")
+    assert (made.made, made.version.number) == (True, 3)
+    assert project.push("handbook").applied.upserted == 0
+    project.verify("handbook")
+    assert project.promote("handbook", by="test")[0].deployment.version == 3
+    assert project.build("handbook").made is False
+
+
+def test_a_version_that_the_lake_does_not_hold_is_never_pushed(project: Project) -> None:
+    release(project)
+    edit(project, 500)
+    project.build("handbook")
+    project.close()
+    shutil.rmtree(project.base / ".vector_pipeline" / "lake")
+    before = mark(project)
+    with pytest.raises(NotFoundError):
+        project.plan("handbook")
+    project.sync("handbook")
+    with pytest.raises(CorruptError, match="does not hold version 2 of handbook as it was made"):
+        project.push("handbook", version=2)
+    for number in (600, 700, 800, 900):  # Now the lake has a state of version 2's number, with other content.
+        edit(project, number)
+        for step in (project.sync, project.chunk, project.embed):
+            step("handbook")
+    assert project.lake().snapshot_id() > project.versions("handbook")[1].lake_snapshot
+    with pytest.raises(CorruptError, match=r"does not hold version 2 .* Build a new version"):
+        project.push("handbook", version=2)
+    assert mark(project) == before
+
+
+def test_a_snapshot_that_expires_while_it_is_recorded_is_described_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.build("handbook")
+    edit(project, 500)
+    for step in (project.sync, project.chunk, project.embed):
+        step("handbook")
+    record, kept = project.registry().record_version, project.registry().kept_lake_snapshots()
+
+    def late(*args: object, **options: object) -> object:
+        """Between the look and the recording, somebody commits and expires."""
+        monkeypatch.undo()
+        lake = project.lake()
+        lake.transaction(lambda: lake.run("CREATE TABLE lake.handbook.other (x INTEGER)"), "other")
+        expire_snapshots(lake, kept, dry_run=False, grace_s=0)
+        return record(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(project.registry(), "record_version", late)
+    made = project.snapshot("handbook")
+    assert made.made
+    assert project.documents("handbook", version=made.version.number)
+    assert made.version.number == 3
+    assert [version.expired_at is None for version in project.versions("handbook")] == [True, False, True]
+
+
+def test_a_push_that_is_interrupted_says_so(project: Project) -> None:
+    project.build("handbook")
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    version = project.version("handbook")
+    with pytest.raises(KeyboardInterrupt):
+        push_version(
+            project.lake(), project.registry(), version, project.target("handbook"), environment="dev",
+            on_write=interrupt,
+        )  # fmt: skip
+    registry = project.registry()
+    assert [push.status for push in registry.pushes("handbook")] == ["failed"]
+    assert [one.status for one in registry.deployments("handbook")] == ["failed"]
+    assert registry.lease(f"local/{registry.deployments('handbook')[0].namespace}") is None
+
+
+def test_who_held_the_lease_before_can_change_nothing_after_the_look(project: Project) -> None:
+    release(project)
+    edit(project, 500)
+    project.build("handbook")
+    registry, target = project.registry(), project.target("handbook")
+    namespace = target.namespaces()[0]
+    with writer(registry, target, namespace) as old:
+        fence = old.fence
+    before = mark(project)
+    victim = next(iter(target.scan(namespace)))["id"].slice(0, 1)
+
+    def late(plan: Plan) -> None:
+        assert mark(project) == before
+        with pytest.raises(ConflictError):
+            target.delete(namespace, victim, fence=fence)
+
+    version = project.version("handbook")
+    push_version(project.lake(), registry, version, target, environment="dev", on_plan=late)
+    _, results = project.verify("handbook", only=["coverage"])
+    assert results[0].status == Status.PASSED
