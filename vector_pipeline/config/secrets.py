@@ -1,12 +1,13 @@
 """Secrets by reference: ``${env:NAME}`` in a value, resolved only at the moment of use.
 
-A ``SecretTemplate`` prints as its template, so a configuration may be shown, logged and stored as it is.
+A ``SecretTemplate`` prints as its template, so a configuration may be shown, logged and stored as it is. What a library
+says about a connection may hold the resolved value: ``scrub`` such text before it becomes part of a message.
 """
 
 import os
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
@@ -14,6 +15,27 @@ from pydantic_core import core_schema
 from vector_pipeline.errors import ConfigError
 
 _REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+# Stands for a resolved value while a template is taken apart: no such character stands in a URL that works.
+_STAND_IN = "\ue000"
+_PASSWORD = re.compile(r"^[^:/?#]*://[^:/@]*:([^@]*)@")
+"""The password as SQLAlchemy finds it, which is also where a person would put one with a slash in it."""
+_SECRET_KEYS = (
+    "password",
+    "sslpassword",
+    "passwd",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+    "secret_access_key",
+    "session_token",
+)
+"""Settings of a connection that are secrets. Not ``passfile`` and ``sslkey``: they are paths."""
+_MASK = "***"
+_IN_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@")
+_IN_SETTING = re.compile(
+    rf"\b({'|'.join(_SECRET_KEYS)})(\s*=\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s&'\"]+)", re.IGNORECASE
+)
+_SHORT = 4
 
 
 class SecretTemplate(str):
@@ -27,10 +49,38 @@ class SecretTemplate(str):
 
     def resolve(self) -> str:
         """The value, for the library that needs it: never log it. ``ConfigError`` names a variable that is not set."""
+        self._check()
+        return _REFERENCE.sub(lambda match: os.environ[match.group(1)], self)
+
+    def resolve_url(self) -> str:
+        """The value of a URL: what stands for a user, password, database or setting is percent-quoted.
+
+        A whole URL, host or port by reference stays as it is, and so does a path of a file: nobody unquotes those.
+        """
+        self._check()
+        if self.startswith("sqlite:"):
+            return self.resolve()
+        skeleton = _REFERENCE.sub(_STAND_IN, self)
+        start = skeleton.find("://")
+        if start < 0:
+            return self.resolve()
+        # The host ends at the first slash after the last @ before the query.
+        query = _index(skeleton, "?", start)
+        host = max(skeleton.rfind("@", start, query), start + 2) + 1
+        after_host = min(_index(skeleton, "/", host), query)
+        names = iter(self.names())
+        parts = [
+            character
+            if character != _STAND_IN
+            else _filled(os.environ[next(names)], raw=at < start or host <= at < after_host)
+            for at, character in enumerate(skeleton)
+        ]
+        return "".join(parts)
+
+    def _check(self) -> None:
         missing = [name for name in self.names() if name not in os.environ]
         if missing:
             raise ConfigError(f"environment variable {missing[0]} is not set", fix=f"export {missing[0]}=…")
-        return _REFERENCE.sub(lambda match: os.environ[match.group(1)], self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -39,13 +89,75 @@ class SecretTemplate(str):
         )
 
 
-def refuse_literal_password(url: str) -> str:
-    """Validator for URLs: a password in one must be a reference."""
-    try:
-        password = urlsplit(_REFERENCE.sub("REFERENCE", url)).password
-    except ValueError:
+def check_url(url: str) -> str:
+    """Validator for URLs: it is one, and a password in it is a reference. No message repeats the value."""
+    skeleton = _REFERENCE.sub(_STAND_IN, url)
+    if skeleton == _STAND_IN:
         return url
-    if password not in (None, "", "REFERENCE"):
-        # The value itself must not be repeated in the message.
-        raise ValueError("a password in a URL must be a reference such as ${env:DATABASE_PASSWORD}")
+    # Before the URL is taken apart: one that cannot be may hold a password all the same.
+    for password in _passwords(skeleton):
+        if password.strip(_STAND_IN):
+            raise ValueError("a password in a URL must be a reference such as ${env:DATABASE_PASSWORD}")
+    try:
+        parts = urlsplit(skeleton)
+        if _STAND_IN not in parts.netloc:
+            _ = parts.port
+    except ValueError:
+        parts = None
+    if parts is None or not parts.scheme or "://" not in skeleton or any(c.isspace() for c in parts.netloc):
+        raise ValueError("not a URL: write sqlite:///path or postgresql://user:${env:PASSWORD}@host/database")
     return url
+
+
+def scrub(text: str, *urls: str) -> str:
+    """``text`` without secrets: what the templates resolve to, the passwords in plain URLs, and whatever looks like one.
+
+    Values are found as they are, percent-quoted and with doubled quotes. Never raises: a variable that is not set has no
+    value that could be shown.
+    """
+    values: set[str] = set()
+    for url in urls:
+        values |= _values(url)
+    forms = {form for value in values for form in _forms(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        # A short value occurs inside other words: only where it stands alone is it the secret.
+        pattern = re.escape(form) if len(form) >= _SHORT else rf"(?<!\w){re.escape(form)}(?!\w)"
+        text = re.sub(pattern, _MASK, text)
+    text = _IN_ADDRESS.sub(rf"\1:{_MASK}@", text)
+    return _IN_SETTING.sub(rf"\1\2{_MASK}", text)
+
+
+def is_secret_setting(name: str) -> bool:
+    """Whether a setting in a connection's URL, such as ``sslpassword``, is a secret."""
+    return name.lower() in _SECRET_KEYS
+
+
+def _values(url: str) -> set[str]:
+    if not isinstance(url, SecretTemplate):
+        return set(_passwords(url))
+    if url.startswith("sqlite:"):
+        return set()
+    found = {os.environ[name] for name in url.names() if name in os.environ}
+    return found | {password for value in found for password in _passwords(value)}
+
+
+def _passwords(url: str) -> list[str]:
+    """Passwords in a URL, unquoted: the one before the host, and those among the settings."""
+    before_host = _PASSWORD.match(url)
+    settings = parse_qsl(url.partition("?")[2], keep_blank_values=True)
+    found = [unquote(before_host.group(1))] if before_host else []
+    return [value for value in (*found, *(v for key, v in settings if is_secret_setting(key.strip()))) if value]
+
+
+def _forms(value: str) -> set[str]:
+    doubled = {value.replace("'", "''"), value.replace("\\", "\\\\").replace("'", "\\'")}
+    return {form for form in (value, quote(value), quote(value, safe=""), quote_plus(value), *doubled) if form}
+
+
+def _filled(value: str, *, raw: bool) -> str:
+    return value if raw else quote(value, safe="")
+
+
+def _index(text: str, character: str, start: int) -> int:
+    at = text.find(character, start)
+    return len(text) if at < 0 else at

@@ -25,7 +25,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from vector_pipeline.config import SecretTemplate
+from vector_pipeline.config import SecretTemplate, is_secret_setting
 from vector_pipeline.errors import ConfigError, InputError, UnknownOutcomeError
 from vector_pipeline.release.registry.faults import did_not_happen, own_error
 
@@ -41,7 +41,7 @@ def parse_url(url: str) -> URL:
     """The URL as SQLAlchemy wants it: ``sqlite`` files and PostgreSQL by psycopg 3. ``ConfigError`` on anything
     else.
     """
-    text = url.resolve() if isinstance(url, SecretTemplate) else url
+    text = url.resolve_url() if isinstance(url, SecretTemplate) else url
     try:
         parsed = make_url(text)
     except (ArgumentError, ValueError):
@@ -66,8 +66,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
-        self.where = self._url.set(password=None).render_as_string()
-        """The URL for messages: without its password."""
+        secret = [name for name in self._url.query if is_secret_setting(name)]
+        self.where = self._url.set(password=None).difference_update_query(secret).render_as_string()
+        """The URL for messages: without its passwords."""
         self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
         """The SQLite file; None for PostgreSQL."""
         arguments: dict[str, Any] = {"timeout": BUSY_MS / 1000} if self.path else {"connect_timeout": 10}
@@ -146,7 +147,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise own_error(error, self.where, self._url.password) from error
+            raise own_error(error, self.where, self._url.render_as_string(hide_password=False)) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise InputError(
                 "the registry cannot hold a value: text that is no valid Unicode, or too large a number"

@@ -4,6 +4,7 @@ import sqlite3
 
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 
+from vector_pipeline.config import scrub
 from vector_pipeline.errors import ConflictError, CorruptError, InputError, UnavailableError, VectorPipelineError
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -14,12 +15,12 @@ _POSTGRES_CONFLICT = {"40001", "40P01", "55P03"}
 _POSTGRES_UNIQUE = "23505"
 
 
-def own_error(error: SQLAlchemyError, where: str, password: object) -> VectorPipelineError:
-    """The error of ours for one of SQLAlchemy's. ``where``: the URL without its password, which is cut from any
+def own_error(error: SQLAlchemyError, where: str, url: str) -> VectorPipelineError:
+    """The error of ours for one of SQLAlchemy's. ``where``: ``url`` without its passwords, which are cut from any
     text.
     """
     cause = getattr(error, "orig", None) or error
-    reason = str(cause).replace(str(password or "\0"), "***")
+    reason = scrub(str(cause), url)
     if _is_conflict(error):
         return ConflictError(f"others kept the registry {where} busy for long", fix="repeat the command")
     if isinstance(error, DataError) or (not isinstance(error, DBAPIError) and isinstance(error, StatementError)):

@@ -1,0 +1,150 @@
+"""A secret comes from the environment, reaches the library that needs it whole, and no message."""
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from vector_pipeline.config import LakeConfig, SecretTemplate, scrub
+from vector_pipeline.config.secrets import check_url
+from vector_pipeline.errors import ConfigError, VectorPipelineError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.registry.engine import Database
+
+NASTY = "hun/ter2@x y'z"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PW": NASTY,
+        "USER_": "a@b",
+        "HOST_": "db.local:5433",
+        "WHOLE": "postgresql://u:p%40ss@h/d",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8))
+def test_any_password_arrives_whole_and_is_scrubbed(value: str) -> None:
+    before = dict(os.environ)
+    os.environ["ANY_PASSWORD"] = value
+    try:
+        template = SecretTemplate("postgresql://u:${env:ANY_PASSWORD}@host:5432/db?sslpassword=${env:ANY_PASSWORD}")
+        url = template.resolve_url()
+        parsed = make_url(url)
+        assert (parsed.username, parsed.password, parsed.host, parsed.port) == ("u", value, "host", 5432)
+        assert psycopg.conninfo.conninfo_to_dict(url)["password"] == value
+        assert scrub(f"cannot open {url}", template) == "cannot open postgresql://u:***@host:5432/db?sslpassword=***"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.mark.parametrize(
+    ("template", "url"),
+    [
+        ("${env:WHOLE}", "postgresql://u:p%40ss@h/d"),
+        ("postgresql://${env:USER_}@${env:HOST_}/d", "postgresql://a%40b@db.local:5433/d"),
+        ("postgresql://${env:HOST_}/d?user=${env:USER_}", "postgresql://db.local:5433/d?user=a%40b"),
+        ("sqlite:///${env:PW}/x", f"sqlite:///{NASTY}/x"),
+    ],
+)
+def test_only_what_the_other_side_unquotes_is_quoted(template: str, url: str) -> None:
+    assert SecretTemplate(template).resolve_url() == url
+
+
+def test_a_variable_that_is_not_set_is_named() -> None:
+    template = SecretTemplate("postgresql://u:${env:NOT_SET_ANYWHERE}@h/d")
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE is not set"):
+        template.resolve_url()
+    assert scrub("no such server", template) == "no such server"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@h/d",
+        "postgresql://u:hun/ter2@h/d",
+        "postgresql://u:hun#ter2@h/d",
+        "postgresql://u:hunter2@[bad/db",
+        "postgresql://u:hunter2${env:PW}@h/d",
+        "postgresql://h/d?user=u&password=hunter2",
+        "postgresql://h/d?sslpassword=hunter2",
+        "postgresql://h/d?pass%77ord=hunter2",
+    ],
+)
+def test_a_literal_password_is_refused_wherever_it_hides(url: str) -> None:
+    with pytest.raises(ValueError, match="must be a reference") as caught:
+        check_url(url)
+    assert "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://[bad/db",
+        "postgresql://u:${env:PW}@[bad/db",
+        "postgresql://h:port/db",
+        "catalog.sqlite",
+        "sqlite:x",
+        "",
+    ],
+)
+def test_what_is_no_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="not a URL: write sqlite:///path or postgresql://"):
+        check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///a b/[1].sqlite",
+        "sqlite:////abs/x.sqlite",
+        "${env:WHOLE}",
+        "postgresql://u@[::1]:5432/db",
+        "postgresql:///db?host=/run/postgresql&passfile=/run/secrets/pgpass",
+        "postgresql://${env:USER_}:${env:PW}@${env:HOST_}:${env:PORT_}/db?sslpassword=${env:PW}",
+    ],
+)
+def test_urls_that_are_fine(url: str) -> None:
+    assert check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("at postgresql://u:p@ss/w@h/d now", "at postgresql://u:***@h/d now"),
+        ('DSN "host=h password=hunter2 user=u"', 'DSN "host=h password=*** user=u"'),
+        (r"password='hun\' ter2' user=u", "password=*** user=u"),
+        ("…/d?sslpassword=hunter2&user=u", "…/d?sslpassword=***&user=u"),
+        ("https://example.org/a@b, port 5432: password authentication failed", None),
+    ],
+)
+def test_what_looks_like_a_password_is_scrubbed_too(text: str, clean: str | None) -> None:
+    assert scrub(text) == (text if clean is None else clean)
+
+
+def test_a_short_secret_does_not_garble_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PW", "a")
+    template = SecretTemplate("postgresql://u:${env:PW}@h/d")
+    assert scrub("a password was rejected: 'a'", template) == "*** password was rejected: '***'"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["postgresql://u:${env:PW}@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db?user=u&password=${env:PW}"],
+)
+def test_neither_registry_nor_lake_prints_a_password(template: str, tmp_path: Path) -> None:
+    secret = SecretTemplate(template)
+    database = Database(secret)
+    with pytest.raises(VectorPipelineError, match=r"registry postgresql.*127\.0\.0\.1") as registry:
+        database.read(lambda connection: connection)
+    with pytest.raises(VectorPipelineError) as lake:
+        Lake.open(LakeConfig(catalog=secret, data=str(tmp_path)), tmp_path)
+    for said in (database.where, str(registry.value), str(lake.value)):
+        assert not any(part in said for part in ("hun/", "hun%2F", "ter2", "x y'z", "y%20z"))
