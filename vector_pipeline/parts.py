@@ -94,7 +94,7 @@ class Parts:
             return self._registries[key]
 
     def _registry_url(self) -> str:
-        url = self.settings.registry.resolve()
+        url = self.settings.registry.resolve_url()
         if not url.startswith("sqlite:///"):
             return url
         path = (self.base / url.removeprefix("sqlite:///")).resolve()
