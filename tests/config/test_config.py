@@ -125,6 +125,10 @@ NAMES = "a name has lower-case letters, digits and _, begins with a letter, and 
             (ADDED, ADDED + "environments: {dev: {registry: 'postgresql://[bad/db'}}\n"),
             "registry: not a URL: write sqlite",
         ),
+        (
+            (ADDED, ADDED + "environments: {dev: {lake: {data: 's3://b/p?s3_secret_access_key=k'}}}\n"),
+            "data: a secret does",
+        ),
         ((ADDED, ADDED + "version: 2\n"), "version: must be 1"),
     ],
 )
@@ -186,3 +190,11 @@ def test_secrets_are_resolved_late_and_never_shown(tmp_path: Path, monkeypatch: 
     shown = (repr(config), str(registry), config.model_dump_json(), config.digest())
     assert not any("hunter2" in text for text in shown)
     assert isinstance(registry, SecretTemplate)
+
+
+def test_environments_that_share_a_lake_share_a_registry(tmp_path: Path) -> None:
+    shared = "environments:\n  dev: {}\n  prod: {registry: 'sqlite:///other.sqlite'}\n"
+    with pytest.raises(ConfigError, match="dev and prod share a lake but not a registry"):
+        load(tmp_path, GOOD + shared)
+    apart = shared.replace("other.sqlite'", "other.sqlite', lake: {catalog: 'sqlite:///l.sqlite', data: l}")
+    assert set(load(tmp_path, GOOD + apart).environments) == {"dev", "prod"}

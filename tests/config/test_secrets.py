@@ -1,6 +1,7 @@
 """A secret comes from the environment, reaches the library that needs it whole, and no message."""
 
 import os
+import traceback
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.registry.engine import Database
 
 NASTY = "hun/ter2@x y'z"
+FRAGMENTS = ("hun/", "hun%2F", "ter2", "x y'z", "y%20z")
 
 
 @pytest.fixture(autouse=True)
@@ -147,4 +149,28 @@ def test_neither_registry_nor_lake_prints_a_password(template: str, tmp_path: Pa
     with pytest.raises(VectorPipelineError) as lake:
         Lake.open(LakeConfig(catalog=secret, data=str(tmp_path)), tmp_path)
     for said in (database.where, str(registry.value), str(lake.value)):
-        assert not any(part in said for part in ("hun/", "hun%2F", "ter2", "x y'z", "y%20z"))
+        assert not any(part in said for part in FRAGMENTS)
+
+
+def test_not_even_under_a_misspelt_name_nor_in_what_caused_the_error() -> None:
+    # Dagster keeps the causes of an error too.
+    database = Database(SecretTemplate("postgresql://127.0.0.1:1/db?user=u&passwort=${env:PW}"))
+    with pytest.raises(VectorPipelineError) as caught:
+        database.read(lambda connection: connection)
+    assert "127.0.0.1:1/db?user=u" in str(caught.value)
+    told = "".join(traceback.format_exception(caught.value))
+    assert not any(part in told for part in FRAGMENTS)
+
+
+def test_a_configuration_shows_templates_only() -> None:
+    lake = LakeConfig(catalog=SecretTemplate("postgresql://u:${env:PW}@h/d"))
+    shown = (
+        repr(lake),
+        str(lake),
+        f"{lake.catalog}",
+        repr(lake.catalog),
+        lake.model_dump_json(),
+        repr(lake.model_dump()),
+    )
+    assert all("${env:PW}" in text for text in shown)
+    assert not any(part in text for part in FRAGMENTS for text in shown)

@@ -15,7 +15,7 @@ from vector_pipeline.config.models import (
     SpaceConfig,
     TargetConfig,
 )
-from vector_pipeline.config.secrets import SecretTemplate, is_secret_setting, scrub
+from vector_pipeline.config.secrets import SecretTemplate, scrub
 
 __all__ = [
     "CONFIG_NAME",
@@ -33,7 +33,6 @@ __all__ = [
     "SpaceConfig",
     "TargetConfig",
     "find_config",
-    "is_secret_setting",
     "load_config",
     "scrub",
 ]

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from vector_pipeline.config.secrets import SecretTemplate, check_url
+from vector_pipeline.config.secrets import SecretTemplate, check_url, refuse_secrets
 from vector_pipeline.hashing import fingerprint
 
 # A dataset's name becomes a schema of the lake and a group in Dagster; a space's name becomes part of a table's name.
@@ -250,7 +250,7 @@ class LakeConfig(Model):
 
     catalog: Url = SecretTemplate("sqlite:///.vector_pipeline/lake/catalog.sqlite")
     """``sqlite:///path`` or ``postgresql://…``."""
-    data: str = ".vector_pipeline/lake/data"
+    data: Annotated[str, AfterValidator(refuse_secrets)] = ".vector_pipeline/lake/data"
     """Folder or ``s3://bucket/prefix`` of the Parquet files."""
     memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
     """Most that the lake's engine may take; beyond it, it spills to disk."""
@@ -310,6 +310,19 @@ class Config(Model):
                             "known": known,
                         },
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _one_registry_a_lake(self) -> "Config":
+        lakes: dict[tuple[str, str], tuple[str, str]] = {}
+        for name, environment in self.environments.items():
+            key = (str(environment.lake.catalog), environment.lake.data)
+            other, registry = lakes.setdefault(key, (name, str(environment.registry)))
+            if registry != str(environment.registry):
+                raise ValueError(
+                    f"environments {other} and {name} share a lake but not a registry: expiring in one would forget "
+                    "versions of the other; give each its own lake, or both one registry"
+                )
         return self
 
     def digest(self) -> str:

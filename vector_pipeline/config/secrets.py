@@ -33,7 +33,7 @@ _SECRET_KEYS = (
 _MASK = "***"
 _IN_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@")
 _IN_SETTING = re.compile(
-    rf"\b({'|'.join(_SECRET_KEYS)})(\s*=\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s&'\"]+)", re.IGNORECASE
+    rf"\b((?:s3_)?(?:{'|'.join(_SECRET_KEYS)}))(\s*=\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s&'\"]+)", re.IGNORECASE
 )
 _SHORT = 4
 
@@ -127,9 +127,11 @@ def scrub(text: str, *urls: str) -> str:
     return _IN_SETTING.sub(rf"\1\2{_MASK}", text)
 
 
-def is_secret_setting(name: str) -> bool:
-    """Whether a setting in a connection's URL, such as ``sslpassword``, is a secret."""
-    return name.lower() in _SECRET_KEYS
+def refuse_secrets(address: str) -> str:
+    """Validator for an address that takes no references, such as ``s3://…``: it holds no password and no key."""
+    if _passwords(address):
+        raise ValueError("a secret does not belong here: give it by the environment, such as AWS_SECRET_ACCESS_KEY")
+    return address
 
 
 def _values(url: str) -> set[str]:
@@ -146,7 +148,12 @@ def _passwords(url: str) -> list[str]:
     before_host = _PASSWORD.match(url)
     settings = parse_qsl(url.partition("?")[2], keep_blank_values=True)
     found = [unquote(before_host.group(1))] if before_host else []
-    return [value for value in (*found, *(v for key, v in settings if is_secret_setting(key.strip()))) if value]
+    return [value for value in (*found, *(v for key, v in settings if _is_secret(key))) if value]
+
+
+def _is_secret(setting: str) -> bool:
+    # DuckDB writes s3_secret_access_key.
+    return setting.strip().lower().removeprefix("s3_") in _SECRET_KEYS
 
 
 def _forms(value: str) -> set[str]:

@@ -14,7 +14,6 @@ The SQLite catalog runs in WAL mode: readers are not blocked by a commit, and fo
 """
 
 import os
-import re
 import tempfile
 import threading
 import uuid
@@ -30,6 +29,7 @@ import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from vector_pipeline.config import LakeConfig
+from vector_pipeline.config.secrets import scrub
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.extensions import load_extension
 
@@ -45,14 +45,16 @@ _CONFLICTS = (
 )
 _PATIENCE_S = 30.0
 """Longest that a transaction is repeated on conflicts before it gives up."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@|(?<=password=)\S+")
 
 
 class Lake:
     """A connection to one DuckLake. Threads may share it: each thread gets a cursor of its own."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, where: str, *, read_only: bool) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, where: str, *, read_only: bool, secrets: tuple[str, ...] = ()
+    ) -> None:
         self._root = connection
+        self._secrets = secrets
         self._local = threading.local()
         self.where = where
         self.read_only = read_only
@@ -80,7 +82,7 @@ class Lake:
         load_extension(connection, "ducklake")
         if config.data.startswith("s3://"):
             load_extension(connection, "httpfs")
-        lake = cls(connection, where, read_only=read_only)
+        lake = cls(connection, where, read_only=read_only, secrets=(config.catalog,))
         try:
             lake._retry(lambda: connection.execute(attach))
         except VectorPipelineError as error:
@@ -227,13 +229,13 @@ class Lake:
         try:
             yield
         except duckdb.Error as error:
-            raise translate(error, self.where) from error
+            raise translate(error, self.where, self._secrets) from None
 
 
-def translate(error: duckdb.Error, where: str) -> VectorPipelineError:
-    """Our error for one of DuckDB's."""
+def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) -> VectorPipelineError:
+    """Our error for one of DuckDB's, without what the templates ``secrets`` resolve to: DuckDB quotes connection strings."""
     text = str(error).lower()
-    line = _first_line(error)
+    line = scrub(_first_line(error), *secrets)
     if any(mark in text for mark in _CONFLICTS):
         return ConflictError(f"{where}: another process is committing: {line}", fix="Run the command again")
     if "no snapshot found" in text:
@@ -285,6 +287,6 @@ def _quoted(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """The telling line of a message of DuckDB's, without credentials: it quotes connection strings."""
+    """The telling line of a message of DuckDB's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
-    return _CREDENTIALS.sub("", lines[-1] if lines[0].startswith("TransactionContext") else lines[0])
+    return lines[-1] if lines[0].startswith("TransactionContext") else lines[0]
