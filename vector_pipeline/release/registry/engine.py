@@ -25,7 +25,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from vector_pipeline.config import SecretTemplate, is_secret_setting
+from vector_pipeline.config import SecretTemplate
 from vector_pipeline.errors import ConfigError, InputError, UnknownOutcomeError
 from vector_pipeline.release.registry.faults import did_not_happen, own_error
 
@@ -35,6 +35,7 @@ RETRY_S = 30.0
 """How long a transaction that lost to others is repeated before the caller hears of it."""
 BUSY_MS = 5_000
 LOCK_TIMEOUT = "10s"
+_SHOWN = {"host", "port", "user", "dbname", "sslmode"}
 
 
 def parse_url(url: str) -> URL:
@@ -66,8 +67,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
-        secret = [name for name in self._url.query if is_secret_setting(name)]
-        self.where = self._url.set(password=None).difference_update_query(secret).render_as_string()
+        # Of the settings only what is known to be harmless: a misspelt `password=` is no known secret.
+        hidden = self._url.query.keys() - _SHOWN
+        self.where = self._url.set(password=None).difference_update_query(hidden).render_as_string()
         """The URL for messages: without its passwords."""
         self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
         """The SQLite file; None for PostgreSQL."""
