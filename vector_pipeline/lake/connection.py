@@ -77,7 +77,7 @@ class Lake:
             connection = duckdb.connect(config=options)
         except duckdb.Error as error:
             raise ConfigError(f"lake: DuckDB refuses the settings: {_first_line(error)}") from None
-        kind = urlsplit(config.catalog).scheme
+        kind = urlsplit(config.catalog.resolve_url()).scheme
         load_extension(connection, "sqlite_scanner" if kind == "sqlite" else "postgres_scanner")
         load_extension(connection, "ducklake")
         if config.data.startswith("s3://"):
@@ -251,13 +251,14 @@ def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) ->
 
 def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str, str]:
     """The ATTACH statement, with its secrets, and the lake's address without them."""
-    kind = urlsplit(config.catalog).scheme
+    url = config.catalog.resolve_url()
+    kind = urlsplit(url).scheme
     data = config.data if "://" in config.data else str((base / config.data).resolve())
     options = [f"DATA_PATH {_quoted(data.rstrip('/') + '/')}"]
     if read_only:
         options.append("READ_ONLY")
     if kind == "sqlite":
-        path = (base / config.catalog.resolve().removeprefix("sqlite:///")).resolve()
+        path = (base / url.removeprefix("sqlite:///")).resolve()
         where = f"lake {path}"
         if not path.exists():
             if read_only:
@@ -274,7 +275,7 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
         target = f"ducklake:sqlite:{path}"
     elif kind in ("postgresql", "postgres"):
         where = f"lake {config.catalog}"
-        target = f"ducklake:postgres:{config.catalog.resolve_url()}"
+        target = f"ducklake:postgres:{url}"
     else:
         raise ConfigError(
             f"lake.catalog: {config.catalog} is neither sqlite:///… nor postgresql://…", fix="Use one of the two"
