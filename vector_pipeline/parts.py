@@ -16,7 +16,7 @@ from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, fin
 from vector_pipeline.corpus import Chunker
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.factory import open_embedder, resolve_space
-from vector_pipeline.errors import ConfigError, InputError, NotFoundError
+from vector_pipeline.errors import ConfigError, InputError, NotFoundError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables
 from vector_pipeline.release.registry import Registry, Version
@@ -107,10 +107,19 @@ class Parts:
         return f"sqlite:///{path}"
 
     def target(self, dataset: str, *, read_only: bool = False) -> Target:
-        """The target that serves a dataset."""
+        """The target that a dataset is pushed to. What was pushed before may be in another: see ``target_named``."""
+        return self.target_named(self.dataset(dataset).target, read_only=read_only)
+
+    def target_named(self, name: str, *, read_only: bool = False) -> Target:
+        """A target of this environment, such as a deployment's. ``RefusedError`` when the configuration has it no longer."""
         from vector_pipeline.targets.factory import open_target
 
-        name = self.dataset(dataset).target
+        if name not in self.settings.targets:
+            raise RefusedError(
+                f"environment {self.environment} has no target {name!r} any more, and something deployed is in it; "
+                f"it has: {', '.join(self.settings.targets)}",
+                fix=f"Put target {name} back into vector_pipeline.yaml, or push and promote a version on another one",
+            )
         with self._lock:
             if (name, read_only) not in self._targets:
                 target = open_target(name, self.settings.targets[name], self.base, read_only=read_only)
@@ -130,6 +139,21 @@ class Parts:
         """The embedder of a space. Its weights are loaded at its first use, once per process."""
         settings = self.dataset(dataset)
         return open_embedder(settings.spaces[self._space_name(dataset, space)].embedder, self.base)
+
+    def query_space(self, version: Version) -> EmbeddingSpace:
+        """The space that embeds queries for a version, as it is on this machine.
+
+        Queries do not depend on the chunker: it may have changed since. ``RefusedError`` when embedder, dimension or metric have.
+        """
+        here = self.space(version.dataset, version.space)
+        if _query_identity(here) != _query_identity(version):
+            raise RefusedError(
+                f"{version.dataset}: version {version.number} is served in another space than {version.space} is here "
+                f"(embedder {version.embedder_fingerprint}, {version.dimension} dimensions, {version.metric}; here "
+                f"{here.embedder_fingerprint}, {here.dimension}, {here.metric}, {here.model})",
+                fix="Install the model and settings that the version was built with, or build and promote a new version",
+            )
+        return here
 
     def tables(self, dataset: str, space: str | None = None) -> SpaceTables:
         """The lake tables of a space as it is configured now."""
@@ -167,6 +191,10 @@ class Parts:
                 chunker = Chunker(config.chunker, self.embedder(dataset, name).tokens)
                 self._spaces[dataset, name] = (resolve_space(name, config, self.base, chunker.version), chunker)
             return self._spaces[dataset, name]
+
+
+def _query_identity(space: EmbeddingSpace | Version) -> tuple[str, int, str]:
+    return space.embedder_fingerprint, space.dimension, space.metric
 
 
 def choose_environment(config: Config, name: str | None) -> str:

@@ -44,6 +44,9 @@ def test_a_deployment_that_cannot_be_is_refused(registry: Registry) -> None:
     record(registry, "d1", dataset="faq")
     with pytest.raises(RefusedError, match="belongs to handbook"):
         registry.begin_deployment(dataset="faq", version=1, records=1, **place)
+    record(registry, "d2", dataset="faq")
+    with pytest.raises(RefusedError, match="belongs to handbook"):  # Whatever the version's number.
+        registry.begin_deployment(dataset="faq", version=2, records=1, **place)
     registry.mark_expired("handbook", [1])
     with pytest.raises(RefusedError, match="has expired"):
         begin(registry, version)
@@ -102,3 +105,14 @@ def test_a_verdict_on_nothing_or_with_no_json_is_refused(registry: Registry) -> 
             registry.record_verdict(deployment.id, "coverage", VerdictStatus.PASSED, digest="d1", detail=detail)
     assert registry.verdicts(deployment.id) == []
     assert registry.record_version(new_version("d1"))[1] is False
+
+
+def test_a_verdict_on_the_target_counts_for_its_mark_only(registry: Registry) -> None:
+    deployment = pushed(registry, "d1")
+    made = registry.record_verdict(deployment.id, "coverage", VerdictStatus.PASSED, digest="d1", mark="m1")
+    assert made.mark == "m1"
+    assert registry.verified(deployment.id, "d1", ["coverage"]) == []
+    assert registry.verified(deployment.id, "d1", ["coverage"], mark="m1") == []
+    assert registry.verified(deployment.id, "d1", ["coverage"], mark="m2") == ["coverage"]
+    registry.record_verdict(deployment.id, "coverage", VerdictStatus.PASSED, digest="d1")
+    assert registry.verified(deployment.id, "d1", ["coverage"], mark="m2") == ["coverage"]

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.release.test_release import edit, mark, release
-from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError
+from vector_pipeline import open_index
+from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, RefusedError
 from vector_pipeline.lake.retention import expire_snapshots
 from vector_pipeline.project import Project
+from vector_pipeline.project.gating import Kind
 from vector_pipeline.release.apply import writer
 from vector_pipeline.release.plan import Plan
+from vector_pipeline.release.planner import namespace_of
 from vector_pipeline.release.promote import point_staging
 from vector_pipeline.release.push import push_version
 from vector_pipeline.release.registry import Deployment
@@ -150,3 +153,65 @@ def test_who_held_the_lease_before_can_change_nothing_after_the_look(project: Pr
     push_version(project.lake(), registry, version, target, environment="dev", on_plan=late)
     _, results = project.verify("handbook", only=["coverage"])
     assert results[0].status == Status.PASSED
+
+
+def test_verdicts_are_worth_nothing_once_the_index_has_changed(project: Project) -> None:
+    project.build("handbook")
+    project.push("handbook")
+    project.verify("handbook")
+    target = project.target("handbook")
+    namespace = target.namespaces()[0]
+    victim = next(iter(target.scan(namespace)))["id"].slice(0, 1)
+    target.delete(namespace, victim, fence=10**6)
+    stale = "was checked before the index changed: coverage, canary retrieval. Verify it again: vector-pipeline verify handbook"
+    with pytest.raises(RefusedError, match=stale):
+        project.promote("handbook", by="test")
+    status = project.status("handbook")
+    assert {verdict.mark == status.mark for verdict in status.gates if verdict.mark} == {False}
+    project.verify("handbook")
+    with pytest.raises(RefusedError, match="has not passed: coverage"):
+        project.promote("handbook", by="test")
+
+
+def test_a_later_push_asks_for_another_look_and_rolling_back_does_not(project: Project) -> None:
+    release(project)
+    edit(project, 500)
+    release(project)
+    edit(project, 600)
+    project.build("handbook")
+    project.push("handbook")
+    assert project.rollback("handbook", by="test")[0].deployment.version == 1
+    with pytest.raises(RefusedError, match="verify handbook --version 2"):
+        project.promote("handbook", by="test", version=2)
+    project.verify("handbook", version=2)
+    assert project.promote("handbook", by="test", version=2)[1]
+
+
+def test_an_older_version_that_was_damaged_is_not_said_to_need_no_push(project: Project) -> None:
+    for number in (500, 600):
+        edit(project, number)
+        project.build("handbook")
+    project.push("handbook", version=2)
+    with pytest.raises(RefusedError, match=r"version 1 can no longer be pushed into it, and never was"):
+        project.push("handbook", version=1)
+
+
+def test_namespaces_of_two_datasets_never_meet() -> None:
+    assert namespace_of("docs_en", "mini", "0" * 16) != namespace_of("docs", "en_mini", "0" * 16)
+    assert namespace_of("docs_en", "mini", "0123456789abcdef") == "docs_en--mini--01234567"
+
+
+def test_a_source_that_may_be_empty_reaches_production_empty(project: Project) -> None:
+    config = project.base / "vector_pipeline.yaml"
+    config.write_text(config.read_text().replace('"**/*.md"]', '"**/*.md"], allow_empty: true'), encoding="utf-8")
+    with Project.load(config) as empty:
+        release(empty)
+        for path in (empty.base / "documents").iterdir():
+            path.unlink()
+        assert release(empty) == 2
+        assert empty.version("handbook").records == 0
+        with open_index("handbook", project=config) as index:
+            assert index.query("item1x1") == []
+        kinds: list[Kind] = ["documents", "chunks", "embeddings"]
+        assert [empty.check_data("handbook", kind).status for kind in kinds] == [Status.PASSED] * 3
+    assert project.check_data("handbook", "documents").status == Status.FAILED

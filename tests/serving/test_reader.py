@@ -1,15 +1,20 @@
 """The reader: one version at a time, followed without restart, never a mixed space."""
 
+import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeProject, page
 from vector_pipeline import open_index
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project import Project
+from vector_pipeline.release.registry import engine
+from vector_pipeline.serving import following
 
 
 def release(project: Project) -> None:
@@ -103,3 +108,75 @@ def test_the_index_is_untouched_by_reading(project: Project) -> None:
     with open_index("handbook", project=project.base) as index:
         index.query("item1x1")
     assert files() == before
+
+
+def rewrite(config: Path, old: str, new: str) -> None:
+    """Change a word of the configuration."""
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_another_chunker_does_not_stop_production(project: Project) -> None:
+    release(project)
+    config = project.base / "vector_pipeline.yaml"
+    rewrite(config, "overlap_tokens: 5", "overlap_tokens: 6")
+    with open_index("handbook", project=config) as index:
+        assert index.query("about page 1", top_k=1)[0].document == "page1.md"
+    with Project.load(config) as changed:
+        _, results = changed.verify("handbook", version=1)
+        assert {result.status.value for result in results} <= {"passed", "warned"}
+        release(changed)  # In a namespace of its own.
+        assert len(changed.target("handbook").namespaces()) == 2
+        assert changed.rollback("handbook", by="test")[0].deployment.version == 1
+
+
+def test_what_is_live_is_read_where_it_was_deployed(project: Project) -> None:
+    release(project)
+    config = project.base / "vector_pipeline.yaml"
+    text = config.read_text(encoding="utf-8")
+    two = "environments: {dev: {targets: {local: {}, other: {path: other_index}}}}\n"
+    config.write_text(text.replace("target: local", "target: other") + two, encoding="utf-8")
+    with open_index("handbook", project=config) as index:
+        assert index.query("about page 1", top_k=1)[0].document == "page1.md"
+    with Project.load(config) as changed, pytest.raises(NotFoundError, match="never pushed to other"):
+        changed.verify("handbook")
+    rewrite(config, "local: {}, ", "")
+    with (
+        open_index("handbook", project=config) as index,
+        pytest.raises(RefusedError, match="environment dev has no target 'local' any more"),
+    ):
+        index.query("about page 1")
+
+
+def test_an_outage_of_the_registry_is_lived_through_for_a_while(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(project)
+    monkeypatch.setattr(engine, "BUSY_MS", 1_500)
+    monkeypatch.setattr(engine, "RETRY_S", 0.1)
+    monkeypatch.setattr(following, "WAIT_S", 0.05)
+    with open_index("handbook", project=project.base, max_staleness_s=0) as index:
+        index.query("about page 1")
+        # SQLite locks a database out only when nobody else has it open.
+        project.close()
+        index._parts.registry(read_only=True).close()
+        lock = sqlite3.connect(project.base / ".vector_pipeline" / "registry.sqlite", isolation_level=None)
+        lock.execute("PRAGMA locking_mode = EXCLUSIVE")
+        lock.execute("BEGIN EXCLUSIVE")
+
+        def seconds(_: int) -> float:
+            started = time.monotonic()
+            assert index.query("about page 1", top_k=1)[0].document == "page1.md"
+            return time.monotonic() - started
+
+        with ThreadPoolExecutor(6) as threads:
+            took = sorted(threads.map(seconds, range(6)))
+        assert took[-2] < 1.4, "one thread asks, and the others are not queued behind it"
+        monkeypatch.setattr(following, "OUTAGE_S", 0.0)
+        with pytest.raises(ConflictError):
+            index.query("about page 1")
+        lock.execute("ROLLBACK")
+        lock.close()
+        monkeypatch.setattr(following, "_PAUSE_S", 0.0)
+        assert index.query("about page 1", top_k=1)[0].version == 1

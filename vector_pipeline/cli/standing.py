@@ -39,7 +39,7 @@ def _standing(project: "Project", name: str) -> "tuple[str, Status | None, dict[
     pushed = found.staging or found.production
     if pushed is None:
         return name, found, None
-    target = project.target(name, read_only=True)
+    target = project.target_named(pushed.deployment.target, read_only=True)
     state = target.describe(pushed.deployment.namespace)
     index = {
         "address": target.address(pushed.deployment.namespace),
@@ -58,6 +58,8 @@ def gates_of(found: "Status") -> "list[CheckResult]":
     for verdict in found.gates:
         stale = found.staging is not None and verdict.digest != found.staging.deployment.digest
         summary = "judged other content: verify again"
+        if not stale and verdict.mark is not None and verdict.mark != found.mark:
+            stale, summary = True, "judged before the index changed: verify again"
         results.append(CheckResult(verdict.check, summary=summary) if stale else CheckResult.from_json(verdict.detail))
     return results
 

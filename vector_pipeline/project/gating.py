@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from vector_pipeline.config import DatasetConfig
-from vector_pipeline.errors import NotFoundError
+from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineError
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.lake.tables import SpaceTables, at
 from vector_pipeline.project.building import Building
@@ -54,10 +54,11 @@ class Gating(Building):
         deployment = self.deployment_of(wanted)
         results = []
         for name in only:
+            mark = self._mark_before(deployment) if name in DEPLOYMENT_GATES else None
             result = guarded(name, self._gate(wanted, deployment, name))
             self.registry().record_verdict(
                 deployment.id, name, VerdictStatus(result.status.value), digest=wanted.digest,
-                detail=result.to_json(), run_id=run_id,
+                detail=result.to_json(), run_id=run_id, mark=mark,
             )  # fmt: skip
             results.append(result)
         return deployment, results
@@ -73,6 +74,21 @@ class Gating(Building):
                 fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}",
             )
         return found
+
+    def _mark_before(self, deployment: Deployment) -> str | None:
+        """Read before a check looks: a write in between makes the verdict worthless, not wrong. None counts for no state."""
+        try:
+            return self.mark_of(deployment)
+        except VectorPipelineError:
+            return None  # The check itself meets the same and says it.
+
+    def mark_of(self, deployment: Deployment) -> str | None:
+        """The state that a deployment's namespace is in now; None when it or its target is not there."""
+        try:
+            state = self.target_named(deployment.target, read_only=True).describe(deployment.namespace)
+        except (NotFoundError, RefusedError):
+            return None
+        return state.mark if state is not None else None
 
     def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
         settings = self.dataset(version.dataset)
@@ -96,11 +112,14 @@ class Gating(Building):
     ) -> CheckResult:
         lake = self.lake(read_only=True)
         snapshot = version.lake_snapshot if version is not None else None
+        # A source that may be empty may be released empty: nothing is what was asked for.
+        least = 0 if settings.source.allow_empty else 1
         if kind == "documents":
             facts = lake.table(documents_facts(at(tables.dataset.documents, snapshot)))
-            return validate("documents", facts, gates=settings.gates, shards=settings.shards)
+            return validate("documents", facts, gates=settings.gates, shards=settings.shards, min_rows=least)
         if kind == "chunks":
-            return validate("chunks", lake.table(chunks_facts(at(tables.chunks, snapshot))), gates=settings.gates)
+            facts = lake.table(chunks_facts(at(tables.chunks, snapshot)))
+            return validate("chunks", facts, gates=settings.gates, min_rows=least)
         # A vector stands in every shard that needs it: it is checked once. Vectors that no chunk needs any more are not.
         needed = (
             f"(SELECT * FROM {tables.embeddings} SEMI JOIN (SELECT content_hash FROM {at(tables.chunks, snapshot)}) "
@@ -110,35 +129,32 @@ class Gating(Building):
             f"SELECT coalesce(max(len(vector)), 0) FROM {tables.embeddings}"
         )[0]  # fmt: skip
         facts = lake.table(embeddings_facts(needed, dimension))
-        return validate("embeddings", facts, gates=settings.gates, dimension=dimension, normalized=normalized)
+        return validate(
+            "embeddings", facts, gates=settings.gates, dimension=dimension, normalized=normalized, min_rows=least
+        )
 
     def _coverage(self, version: Version, deployment: Deployment) -> CheckResult:
         desired = read_identities(self.lake(read_only=True), tables_of(version), version.lake_snapshot)
-        observed = self.target(version.dataset, read_only=True).scan(deployment.namespace)
+        observed = self.target_named(deployment.target, read_only=True).scan(deployment.namespace)
         return coverage(desired, observed, version.number, version.fingerprint)
 
     def _canaries(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:
         path = settings.gates.canaries
         canaries = load_canaries(self.base / path) if path is not None else ()
-        return run_canaries(canaries, self.searcher(version, deployment.namespace), settings.gates.canary_pass_rate)
+        return run_canaries(canaries, self.searcher(version, deployment), settings.gates.canary_pass_rate)
 
     def searcher(
-        self, version: Version, namespace: str
+        self, version: Version, deployment: Deployment
     ) -> Callable[[Sequence[str], int, Filter | None], list[list[Match]]]:
-        """Search of one version in a namespace, whatever any alias says. Embeds with that version's space or refuses."""
-        space = self.space(version.dataset, version.space)
-        if space.fingerprint != version.fingerprint:
-            raise NotFoundError(
-                f"version {version.number} was made in another space than {version.space} is now",
-                fix="Restore the space's settings, or build a new version",
-            )
+        """Search of one version where it was deployed, whatever any alias says. Embeds with that version's space or refuses."""
+        self.query_space(version)
         embedder = self.embedder(version.dataset, version.space)
-        target = self.target(version.dataset, read_only=True)
+        target = self.target_named(deployment.target, read_only=True)
 
         def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
             vectors = np.ascontiguousarray(embedder.embed_queries(list(queries)))
             return target.query(
-                namespace, vectors, top_k=top_k, version=version.number, filter=filter, include_text=False
+                deployment.namespace, vectors, top_k=top_k, version=version.number, filter=filter, include_text=False
             )
 
         return search

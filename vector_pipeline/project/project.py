@@ -8,7 +8,7 @@ from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.retention import SNAPSHOT_GRACE_S, RetentionReport, collect_files, expire_snapshots
 from vector_pipeline.lake.tables import DatasetTables, at
-from vector_pipeline.project.gating import REQUIRED_GATES, Gating
+from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES, Gating
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.promote import PRODUCTION, STAGING, point_staging, promote, rollback
 from vector_pipeline.release.push import Pushed, plan_push, push_version
@@ -28,6 +28,8 @@ class Status:
     production: Alias | None
     gates: tuple[Verdict, ...]
     """Latest verdicts on what staging points to."""
+    mark: str | None = None
+    """State of the index that staging points into: a verdict with another mark is out of date."""
 
 
 class Project(Gating):
@@ -85,7 +87,10 @@ class Project(Gating):
             deployment = staging.deployment
         else:
             deployment = self.deployment_of(self.version(dataset, version))
-        return promote(self.registry(), deployment, required=REQUIRED_GATES, by=by, reason=reason, run_id=run_id)
+        return promote(
+            self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
+            by=by, reason=reason, run_id=run_id,
+        )  # fmt: skip
 
     def rollback(
         self, dataset: str, *, by: str, to: int | None = None, reason: str = "", run_id: str | None = None
@@ -121,6 +126,7 @@ class Project(Gating):
             staging,
             registry.alias(dataset, self.environment, PRODUCTION),
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
+            self.mark_of(staging.deployment) if staging is not None else None,
         )
 
     def history(self, dataset: str, *, limit: int = 50) -> list[AliasMove]:

@@ -30,8 +30,11 @@ OVERHEAD = 200
 
 
 def namespace_of(dataset: str, space: str, fingerprint: str) -> str:
-    """Name of the namespace that holds a dataset in a space: another model or chunker gets another namespace."""
-    return f"{dataset}-{space}-{fingerprint[:8]}".replace("_", "-")
+    """Name of the namespace that holds a dataset in a space: another model or chunker gets another namespace.
+
+    Two datasets or spaces never share one: their names hold no ``-``.
+    """
+    return f"{dataset}--{space}--{fingerprint[:8]}"
 
 
 def make_plan(
@@ -86,9 +89,20 @@ def _refuse_older(lake: Lake, version: Version, namespace: str, actions: dict[st
     )[0]
     changes = sum(count for action, count in actions.items() if action != Action.UNCHANGED)
     if newest is not None and newest > version.number and changes:
+        stood = lake.rows(
+            f"""SELECT 1 FROM observed WHERE {version.number} IN (added_in, removed_in) AND regexp_matches(id, '{_OUR_ID}')
+                LIMIT 1"""
+        )
+        what = f"{namespace} already holds version {newest}; version {version.number} can no longer be pushed into it"
+        if stood:
+            raise RefusedError(
+                f"{what}, and is not whole there any more ({changes} records differ): it was changed by hand, or never "
+                "pushed to its end",
+                fix=f"Bring the source to what you want to serve, then: vector-pipeline build {version.dataset}",
+            )
         raise RefusedError(
-            f"{namespace} already holds version {newest}; version {version.number} can no longer be pushed into it",
-            fix=f"Going back needs no push: vector-pipeline rollback {version.dataset} --to {version.number}",
+            f"{what}, and never was",
+            fix=f"Push a later version, or go back to one that was served: vector-pipeline history {version.dataset}",
         )
 
 

@@ -2,8 +2,8 @@
 
 Laws
 ----
-1. An alias moves only to a deployment that was pushed whole and whose required checks passed for exactly its digest. A check that
-   is missing or unknown counts as not passed.
+1. An alias moves only to a deployment that was pushed whole and whose required checks passed for exactly its digest, those of the
+   index for exactly the state (mark) that it is in now. A check that is missing or unknown counts as not passed.
 2. The move names what it expects; whoever was faster wins, and the loser is told where the alias points now.
 3. Rolling back is the same move, to a deployment that the alias pointed to before; its checks are those it had then.
 4. Moves are a stack: promoting puts a deployment on it, rolling back takes off what lies above its goal. What was rolled back
@@ -29,13 +29,18 @@ def promote(
     deployment: Deployment,
     *,
     required: Iterable[str],
+    observed: Iterable[str] = (),
+    mark: str | None = None,
     by: str,
     reason: str = "",
     run_id: str | None = None,
     alias: str = PRODUCTION,
 ) -> tuple[Alias, bool]:
-    """Move ``production`` to a verified deployment; returns the alias, and whether it moved."""
-    require_verified(registry, deployment, required)
+    """Move ``production`` to a verified deployment; returns the alias, and whether it moved.
+
+    ``required``: checks that must have passed; ``observed``: those that must have for the target's present ``mark`` too.
+    """
+    require_verified(registry, deployment, required, observed, mark)
     now = registry.alias(deployment.dataset, deployment.environment, alias)
     if now is not None and now.deployment.id == deployment.id:
         return now, False
@@ -46,19 +51,29 @@ def promote(
     return moved, True
 
 
-def require_verified(registry: Registry, deployment: Deployment, required: Iterable[str]) -> None:
-    """Law 1, or ``RefusedError`` that names the checks that are missing."""
+def require_verified(
+    registry: Registry,
+    deployment: Deployment,
+    required: Iterable[str],
+    observed: Iterable[str] = (),
+    mark: str | None = None,
+) -> None:
+    """Law 1, or ``RefusedError`` that names the checks that are missing. ``mark`` None: there is no index."""
     name = f"version {deployment.version} of {deployment.dataset}"
     if deployment.status != DeploymentStatus.PUSHED or deployment.digest is None:
         raise RefusedError(
             f"{name} is not pushed whole to {deployment.target} (state: {deployment.status})",
             fix=f"Push it again: vector-pipeline push {deployment.dataset}",
         )
-    missing = registry.verified(deployment.id, deployment.digest, list(required))
+    observed = list(observed)
+    command = f"vector-pipeline verify {deployment.dataset} --version {deployment.version}"
+    missing = registry.verified(deployment.id, deployment.digest, [*required, *observed])
     if missing:
+        raise RefusedError(f"{name} has not passed: {', '.join(missing)}", fix=f"Look at the gates: {command}")
+    stale = registry.verified(deployment.id, deployment.digest, observed, mark=mark) if mark is not None else observed
+    if stale:
         raise RefusedError(
-            f"{name} has not passed: {', '.join(missing)}",
-            fix=f"Look at the gates: vector-pipeline verify {deployment.dataset} --version {deployment.version}",
+            f"{name} was checked before the index changed: {', '.join(stale)}", fix=f"Verify it again: {command}"
         )
 
 

@@ -4,14 +4,13 @@ Laws
 ----
 1. One query sees one version in one space: alias, namespace, version and space are read together, once per query, and a
    query that has begun keeps them to its end, whatever moves meanwhile.
-2. A cutover is followed without restart, at most ``max_staleness_s`` seconds late.
-3. A query is never embedded with another space than the one it searches: if this machine's model or settings make another
-   fingerprint than the live deployment's, the query is refused.
-4. Reading writes nothing.
+2. A cutover is followed without restart, at most ``max_staleness_s`` seconds late while the registry answers. While it does not,
+   the last known alias is served for a while: see ``following``.
+3. A query is never embedded with another embedder, dimension or metric than those of the version it searches: such a query is
+   refused. The chunker may have changed since.
+4. Reading writes nothing. What was deployed is read where it was deployed, whatever target the dataset is pushed to today.
 """
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.errors import InputError
 from vector_pipeline.parts import Parts
-from vector_pipeline.release.registry import Alias, Deployment
+from vector_pipeline.release.registry import Version
+from vector_pipeline.serving.following import Follower
 from vector_pipeline.targets.base import Filter, Match, Target
 
 
@@ -84,11 +84,7 @@ class Index:
         parts.dataset(dataset)
         self._parts = parts
         self._dataset = dataset
-        self._name = alias
-        self._staleness = max_staleness_s
-        self._lock = threading.Lock()
-        self._alias: Alias | None = None
-        self._asked = float("-inf")
+        self._follower = Follower(parts, dataset, alias, max_staleness_s)
 
     @overload
     def query(self, text: str, *, top_k: int = 5, filter: Filter | None = None) -> list[Hit]: ...
@@ -106,19 +102,20 @@ class Index:
         Raises:
             InputError: an empty query, a ``top_k`` out of bounds, a filter that is none.
             NotFoundError: nothing is promoted.
-            RefusedError: this machine's space is not the live one.
+            RefusedError: this machine's embedder is not the live one, or the configuration has lost the live target.
             UnavailableError: registry or target do not answer.
         """
         texts = [text] if isinstance(text, str) else list(text)
         if not texts or any(not isinstance(one, str) or not one.strip() for one in texts):
             raise InputError("the query is empty", fix="Give it at least one word")
-        deployment = self._current().deployment
-        target = self._parts.target(self._dataset, read_only=True)
+        live = self._follower.current()
+        deployment = live.alias.deployment
+        target = self._parts.target_named(deployment.target, read_only=True)
         most = target.capabilities.max_top_k
         if not 1 <= top_k <= most:
             raise InputError(f"top_k is {top_k}", fix=f"Ask for 1 to {most} hits")
         found = target.query(
-            deployment.namespace, self._embed(deployment, texts), top_k=top_k, version=deployment.version,
+            deployment.namespace, self._embed(live.version, texts), top_k=top_k, version=deployment.version,
             filter=filter, exact=not _approximate(target),
         )  # fmt: skip
         hits = [[_hit(match, deployment.version) for match in matches] for matches in found]
@@ -127,12 +124,11 @@ class Index:
     @property
     def version(self) -> int:
         """Version that the next query searches."""
-        return self._current().deployment.version
+        return self._follower.current().version.number
 
     def refresh(self) -> int:
         """Ask the registry now where the alias points; returns the version."""
-        with self._lock:
-            return self._resolve().deployment.version
+        return self._follower.refresh().version.number
 
     def close(self) -> None:
         """Release connections. The index must not be used afterwards."""
@@ -144,36 +140,9 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _current(self) -> Alias:
-        alias = self._alias
-        if alias is not None and time.monotonic() - self._asked < self._staleness:
-            return alias
-        with self._lock:
-            # Of several threads that found it stale together, one asks.
-            if self._alias is not None and time.monotonic() - self._asked < self._staleness:
-                return self._alias
-            return self._resolve()
-
-    def _resolve(self) -> Alias:
-        now = time.monotonic()
-        found = self._parts.registry(read_only=True).alias(self._dataset, self._parts.environment, self._name)
-        if found is None:
-            verb = "promote" if self._name == "production" else "push"
-            raise NotFoundError(
-                f"nothing of {self._dataset} is in {self._name} yet", fix=f"vector-pipeline {verb} {self._dataset}"
-            )
-        self._alias, self._asked = found, now
-        return found
-
-    def _embed(self, deployment: Deployment, texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        space = self._parts.space(self._dataset, deployment.space)
-        if space.fingerprint != deployment.fingerprint:
-            raise RefusedError(
-                f"{self._dataset}: version {deployment.version} is served in another space than {deployment.space} is here "
-                f"({deployment.fingerprint}, here {space.fingerprint}, {space.model})",
-                fix="Install the model and settings that the version was built with, or build and promote a new version",
-            )
-        return np.ascontiguousarray(self._parts.embedder(self._dataset, deployment.space).embed_queries(texts))
+    def _embed(self, version: Version, texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self._parts.query_space(version)
+        return np.ascontiguousarray(self._parts.embedder(self._dataset, version.space).embed_queries(texts))
 
 
 def _approximate(target: Target) -> bool:

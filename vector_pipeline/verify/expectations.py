@@ -66,6 +66,9 @@ def validate(
             rules = chunk_rules(gates)
         else:
             rules = embedding_rules(dimension, normalized)
+        if not facts.num_rows:
+            # Nothing can be said of no rows but whether there may be none: a mean over them is no number.
+            rules = Rules()
         rules.rows(min_rows)
         with _quiet():
             return _run(name, kind, facts.select(FACTS[kind]), rules)

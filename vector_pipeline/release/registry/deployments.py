@@ -87,12 +87,11 @@ class Deployments(Part):
             _may_be_pushed(connection, dataset, version, space, fingerprint)
             now = self._db.now(connection)
             state = {"status": DeploymentStatus.PUSHING, "digest": None, "records": records, "updated_at": now}
-            existing = connection.execute(select(table.c.id, table.c.dataset).filter_by(**place)).one_or_none()
+            _may_hold(connection, dataset, environment, target, namespace)
+            existing = connection.execute(select(table.c.id).filter_by(**place)).one_or_none()
             if existing is None:
                 made = insert(table).values(**place, **identity, **state, run_id=run_id, created_at=now)
                 return to_deployment(connection.execute(made.returning(table)).one())
-            if existing.dataset != dataset:
-                raise RefusedError(f"namespace {namespace} of {target} belongs to {existing.dataset}, not to {dataset}")
             again = update(table).where(table.c.id == existing.id).values(**state, run_id=run_id)
             return to_deployment(connection.execute(again.returning(table)).one())
 
@@ -152,6 +151,13 @@ class Deployments(Part):
         query = select(table).filter_by(environment=environment, target=target, namespace=namespace, version=version)
         row = self._db.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else to_deployment(row)
+
+
+def _may_hold(connection: Connection, dataset: str, environment: str, target: str, namespace: str) -> None:
+    query = select(table.c.dataset).filter_by(environment=environment, target=target, namespace=namespace)
+    owner = connection.execute(query.where(table.c.dataset != dataset).limit(1)).scalar()
+    if owner is not None:
+        raise RefusedError(f"namespace {namespace} of {target} belongs to {owner}, not to {dataset}")
 
 
 def _may_be_pushed(connection: Connection, dataset: str, version: int, space: str, fingerprint: str) -> None:

@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -189,6 +189,8 @@ verdicts = Table(
     Column("detail", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("run_id", Text),
+    # Of the target's namespace before the check looked at it; null for checks of the lake.
+    Column("mark", Text),
     Index(None, "deployment_id", "check_name"),
     sqlite_autoincrement=True,
 )

@@ -1,8 +1,9 @@
 """Verdicts of the gates: what each check found, for which content, on which deployment.
 
-A verdict counts only for the digest that it was given for. What is missing or unknown blocks like a failure: a gate
-that could not run has not passed. A warning is a pass that a person should read. Verdicts are only added; the latest of a
-check counts.
+A verdict counts only for the digest that it was given for, and one on what the target holds only while the target's
+mark is the one that it was given for: any write since, a push or a hand in the index, makes it worthless. What is
+missing or unknown blocks like a failure: a gate that could not run has not passed. A warning is a pass that a person
+should read. Verdicts are only added; the latest of a check counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,6 +45,8 @@ class Verdict:
     """JSON for people: measures, thresholds, examples."""
     created_at: datetime
     run_id: str | None
+    mark: str | None = None
+    """Of the target's namespace when the check looked; None for a check that does not look at the target."""
 
 
 class Verdicts(Part):
@@ -58,6 +61,7 @@ class Verdicts(Part):
         digest: str,
         detail: Mapping[str, Any] | None = None,
         run_id: str | None = None,
+        mark: str | None = None,
     ) -> Verdict:
         """Add a verdict. ``NotFoundError`` for an unknown deployment."""
         status = VerdictStatus(status)
@@ -76,6 +80,7 @@ class Verdicts(Part):
                 "detail": dict(detail or {}),
                 "created_at": self._db.now(connection),
                 "run_id": run_id,
+                "mark": mark,
             }
             return _verdict(connection.execute(insert(table).values(**place._mapping, **values).returning(table)).one())
 
@@ -87,9 +92,17 @@ class Verdicts(Part):
         found = [_verdict(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
         return sorted(found, key=lambda verdict: verdict.check)
 
-    def verified(self, deployment_id: int, digest: str, required: Iterable[str]) -> list[str]:
-        """Names of the required checks whose latest verdict for this digest is neither ``passed`` nor ``warned``."""
-        query = _latest(table.c.deployment_id == deployment_id, table.c.digest == digest)
+    def verified(
+        self, deployment_id: int, digest: str, required: Iterable[str], *, mark: str | None = None
+    ) -> list[str]:
+        """Names of the required checks whose latest verdict for this digest is neither ``passed`` nor ``warned``.
+
+        With ``mark``, only verdicts for that state of the target count.
+        """
+        conditions = [table.c.deployment_id == deployment_id, table.c.digest == digest]
+        if mark is not None:
+            conditions.append(table.c.mark == mark)
+        query = _latest(*conditions)
         rows = self._db.read(lambda connection: connection.execute(query).all())
         enough = (VerdictStatus.PASSED, VerdictStatus.WARNED)
         passed = {row.check_name for row in rows if row.status in enough}
@@ -111,4 +124,5 @@ def _verdict(row: Row[Any]) -> Verdict:
         detail=row.detail,
         created_at=row.created_at,
         run_id=row.run_id,
+        mark=row.mark,
     )
