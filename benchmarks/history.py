@@ -37,13 +37,17 @@ MODELS = {
 PROJECT = """
 datasets:
   history:
-    source: {{root: documents, include: ["**/*.md"]}}
+    source: {{root: documents, include: {include}}}
     shards: 16
     spaces:
       text:
         embedder: {embedder}
     target: local
 """
+
+
+# One page is called ..md: a hidden file, which a source leaves out unless a pattern names it.
+INCLUDE = ["**/*.md", "**/.*.md"]
 
 
 class Mismatch(Exception):
@@ -79,7 +83,7 @@ def run(work: Path, archive: Path, revisions: list[dict[str, Any]], embedder: st
     project_folder = work / "project"
     (project_folder / "documents").mkdir(parents=True)
     config = project_folder / "vector_pipeline.yaml"
-    config.write_text(PROJECT.format(embedder=embedder), encoding="utf-8")
+    config.write_text(PROJECT.format(embedder=embedder, include=json.dumps(INCLUDE)), encoding="utf-8")
     texts: dict[int, str] = {}
     embedded = seconds = 0.0
     with Project.load(config) as project:
@@ -149,7 +153,7 @@ def check_step(project: Project, revision: dict[str, Any], made: VersionMade, em
 
 def texts_on_disk(folder: Path) -> str:
     """Digest over ids and texts of the documents as the files say, parsed apart from the lake."""
-    source = FileSource(FileSourceConfig(root=folder, include=["**/*.md"]), folder)
+    source = FileSource(FileSourceConfig(root=folder, include=INCLUDE), folder)
     parsed = (one.outcome for one in source.read(source.list(), {}))
     return texts_digest((one.id, one.text) for one in parsed if isinstance(one, Document))
 
