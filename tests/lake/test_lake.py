@@ -82,7 +82,7 @@ def test_a_stream_survives_other_statements(lake: Lake) -> None:
 
 
 def test_reading_never_makes_a_lake(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no lake .*catalog.sqlite. Build a dataset first"):
+    with pytest.raises(NotFoundError, match=r"no lake .*catalog\.sqlite\. Build a dataset first"):
         Lake.open(sqlite_lake(tmp_path), tmp_path, read_only=True)
     assert list(tmp_path.iterdir()) == []
 
