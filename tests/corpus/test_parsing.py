@@ -129,6 +129,12 @@ PAGE = """<!doctype html><html lang="en"><head><title>Site – Page</title>
 <footer>Imprint</footer></body></html>"""
 
 
+def test_a_page_inside_a_form_keeps_its_text() -> None:
+    page = """<body><form action="./x.aspx"><input type="hidden" value="state"><h1>Page</h1><p>Body.</p>
+<select><option>choice</option></select><textarea>typed</textarea><button>Send</button></form>after</body>"""
+    assert document("a.html", page).text == "# Page\n\nBody.\n\nafter"
+
+
 def test_html() -> None:
     found = document("a.htm", PAGE)
     assert found.title == "Page"

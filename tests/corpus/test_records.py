@@ -192,6 +192,48 @@ def test_html_rows_become_markdown(tmp_path: Path) -> None:
     assert parse_record("x \r\n", "text/plain") == ("x", "text/plain")
 
 
+def test_html_too_deep_to_read_is_that_rows_problem(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "<div>" * 2_000 + "deep"}, {"id": "2", "text": "<p>fine</p>"})
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl", media_type="text/html")
+    assert good(found) == {"2": "fine"}
+    assert bad(found) == {"1": "unparsable"}
+    assert found[0]["text"] == ""
+    assert "\n" not in found[0]["detail"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "nan", "1e999", "-Infinity", "-1E+400", "9" * 5_000])
+def test_a_number_that_json_has_not_is_that_rows_problem(tmp_path: Path, value: str) -> None:
+    lines = [f'{{"id": "1", "text": "a", "n": {value}}}', '{"id": "2", "text": "b", "n": 1.5}']
+    jsonl(tmp_path / "a.jsonl", *lines, '{"id": "3", "text": "c", "n": {"deep": NaN}}')
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl", metadata=["n"])
+    assert bad(found) == {"1": "bad-metadata"}
+    assert [row["text"] for row in found] == ["", "b", "c"]
+    assert [row["metadata"] for row in found] == ["{}", '{"n":1.5}', '{"n":"{\\"deep\\":NaN}"}']
+    assert bad(rows(tmp_path, kind="jsonl", path="a.jsonl")) == {}  # only where it is metadata
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2028", "\x0b", " \u00a0\n\u2003\x85\x1f"])
+def test_unicode_blanks_are_no_text(tmp_path: Path, blank: str) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "q": blank, "a": blank}, {"id": "2", "q": blank, "a": f"{blank}x"})
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl", text=["q", "a"])
+    assert bad(found) == {"1": "empty"}
+    assert good(found) == {"2": f"{blank}x"}
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_names_of_files_and_folders_are_no_patterns(tmp_path: Path, kind: str, name: str) -> None:
+    base = tmp_path / "my [old] project"
+    base.mkdir()
+    for stem in ("a1", name):
+        file = base / f"{stem}.{kind}"
+        form = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "jsonl": "FORMAT json"}[kind]
+        duckdb.sql(f"COPY (SELECT '{stem}' AS id, 'text of {stem}' AS text, 1 AS n) TO '{file}' ({form})")
+    found = rows(base, kind=kind, path=f"*.{kind}", metadata=["n"])
+    assert good(found) == {"a1": "text of a1", name: f"text of {name}"}
+    assert bad(found) == {}
+
+
 def test_batches_stream_in_order(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", *({"id": n, "text": f"text {n}"} for n in range(5_000)))
     source = RecordSource(RecordSourceConfig(kind="jsonl", path="a.jsonl"), tmp_path)

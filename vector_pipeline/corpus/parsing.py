@@ -44,7 +44,7 @@ _HTML = ("beautifulsoup4", "markdownify")
 PARSERS = (
     Parser("markdown", 1, (".md", ".markdown"), "text:parse_markdown", ("python-frontmatter", "charset-normalizer")),
     Parser("text", 1, (".txt",), "text:parse_plain", ("charset-normalizer",)),
-    Parser("html", 1, (".html", ".htm"), "html:parse", (*_HTML, "charset-normalizer")),
+    Parser("html", 2, (".html", ".htm"), "html:parse", (*_HTML, "charset-normalizer")),
     Parser("rst", 1, (".rst",), "rst:parse", ("docutils", *_HTML, "charset-normalizer")),
     Parser("pdf", 1, (".pdf",), "pdf:parse", ("pypdf",)),
     Parser("docx", 1, (".docx",), "docx:parse", ("mammoth", *_HTML)),

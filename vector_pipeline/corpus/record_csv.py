@@ -12,7 +12,7 @@ from typing import IO, cast
 
 import duckdb
 
-from vector_pipeline.corpus.record_sql import named, quoted
+from vector_pipeline.corpus.record_sql import file_name, named, quoted
 from vector_pipeline.errors import ConfigError
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -34,7 +34,7 @@ def csv_relation(path: Path, *, rejects: bool) -> tuple[str, list[str]]:
     bad = "store_rejects = true" if rejects else "ignore_errors = true"
     # A line may be as long as a text; the default of 2 MB would refuse it.
     return (
-        f"read_csv({quoted(str(path))}, auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', "
+        f"read_csv({file_name(path)}, auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', "
         f"escape = '\"', columns = {{{kinds}}}, max_line_size = 64000000, buffer_size = 128000000, {bad})"
     ), columns
 

@@ -4,9 +4,11 @@
 ``title``, ``metadata`` (JSON text), ``columns`` (bits: which of the named columns a JSON line has), ``reason``, ``detail``.
 """
 
+import glob
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.model import Reason
@@ -31,12 +33,19 @@ SELECT CASE WHEN reason IN ('{Reason.BAD_ID}', '{Reason.UNPARSABLE}') THEN place
 FROM rows ORDER BY seq
 """
 _JSON_TEXT = "to_json(({value})::VARCHAR)::VARCHAR"
+# What Python's `strip` leaves, as the chunker sees it: RE2's own \s knows ASCII blanks only.
+_INK = r"[^\s\v\x1c-\x1f\x{85}\p{Z}]"
 _PLAIN_TYPES = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DECIMAL|BOOLEAN")
 
 
 def quoted(text: str) -> str:
     """A string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_name(path: Path) -> str:
+    """A string literal that names one file: DuckDB takes every path for a pattern, in which ``a[1]`` is ``a1``."""
+    return quoted(glob.escape(str(path)))
 
 
 def named(column: str) -> str:
@@ -128,7 +137,7 @@ FROM (
 
 def _joined(texts: Sequence[str]) -> str:
     """Texts with a blank line between them; blank ones are left out, line ends become ``\\n``."""
-    kept = ", ".join(f"CASE WHEN regexp_matches({text}, '\\S') THEN {text} END" for text in texts)
+    kept = ", ".join(f"CASE WHEN regexp_matches({text}, {quoted(_INK)}) THEN {text} END" for text in texts)
     return f"replace(replace(concat_ws(chr(10) || chr(10), {kept}), chr(13) || chr(10), chr(10)), chr(13), chr(10))"
 
 

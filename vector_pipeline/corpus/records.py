@@ -3,7 +3,7 @@
 Laws
 ----
 1. A row that cannot become a document is quarantined and never stops the others: a line that is no JSON, a CSV row with other
-   columns, a null or repeated id (the first wins), no text, too much text.
+   columns, a null or repeated id (the first wins), no text, too much text, HTML too deep to read, a number that JSON has not.
 2. What is wrong with the source as a whole is an error: no file, no such column, a query that fails.
 3. A user's query runs alone: one SELECT, against its database opened read-only; with ``path`` it cannot touch other files.
 """
@@ -11,7 +11,7 @@ Laws
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 import duckdb
@@ -96,7 +96,7 @@ class RecordSource:
             self._check_json_columns(connection)
 
     def _fill_from_table(self, connection: duckdb.DuckDBPyConnection, path: Path, first: int) -> None:
-        relation = f"read_parquet({sql.quoted(str(path))})"
+        relation = f"read_parquet({sql.file_name(path)})"
         if self.config.kind == "csv":
             with _errors(str(path)):
                 relation, known = csv_relation(path, rejects=True)
@@ -175,11 +175,12 @@ class RecordSource:
         raise _missing(missing, sorted(str(key) for (key,) in keys), self._describe())
 
     def _files(self) -> list[Path]:
-        pattern = str(self.base / Path(self.config.path or "").expanduser())
-        found = glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        # Only what the user wrote is a pattern: the project's folder may be called anything.
+        wanted = Path(self.config.path or "").expanduser()
+        found = glob(str(Path(escape(str(self.base))) / wanted), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
         files = [Path(name) for name in sorted(found) if Path(name).is_file()]
         if not files:
-            raise ConfigError(f"source: no file matches {pattern}", fix="Correct `path:` of the source")
+            raise ConfigError(f"source: no file matches {self.base / wanted}", fix="Correct `path:` of the source")
         return files
 
     def _place(self, path: Path) -> str:

@@ -10,7 +10,8 @@ from markdownify import ATX, MarkdownConverter
 from vector_pipeline.corpus.decoding import decode
 from vector_pipeline.corpus.parsers import MARKDOWN, Draft
 
-_NEVER = ("script", "style", "template", "noscript", "nav", "aside", "svg", "iframe", "form", "button")
+_NEVER = ("script", "style", "template", "noscript", "nav", "aside", "svg", "iframe")
+_CONTROLS = ("input", "select", "button", "textarea", "option")
 _FRAME = ("header", "footer")
 _META = ("description", "author")
 
@@ -31,8 +32,10 @@ def html_to_markdown(html: str, *, everything: bool = False) -> str:
 
 def _content(soup: BeautifulSoup) -> Tag:
     """The part of a page that is its own: ``main``, a single ``article``, else the body without header and footer."""
-    for tag in soup.find_all(_NEVER):
+    for tag in soup.find_all((*_NEVER, *_CONTROLS)):
         tag.decompose()
+    for form in soup.find_all("form"):
+        form.name = "div"  # Whole pages stand in one (ASP.NET): only its controls are no content.
     main = soup.find("main") or soup.find(role="main")
     articles = soup.find_all("article")
     chosen = main or (articles[0] if len(articles) == 1 else None)
