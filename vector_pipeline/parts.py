@@ -11,6 +11,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, find_config, load_config
 from vector_pipeline.corpus import Chunker
@@ -104,7 +105,8 @@ class Parts:
                 f"lake.catalog and registry are the same SQLite file ({path}), which would lose locks",
                 fix="Give the registry a file of its own",
             )
-        return f"sqlite:///{path}"
+        # Quoted: SQLAlchemy unquotes a file's path and cuts it at a question mark.
+        return f"sqlite:///{quote(str(path))}"
 
     def target(self, dataset: str, *, read_only: bool = False) -> Target:
         """The target that a dataset is pushed to. What was pushed before may be in another: see ``target_named``."""

@@ -161,3 +161,30 @@ def test_unknown_names_say_what_there_is(project: Project) -> None:
         project.plan("handbook", version=0)
     with pytest.raises(NotFoundError, match="never pushed"):
         project.verify("handbook", version=1)
+
+
+def test_verdicts_end_with_the_settings_that_they_were_made_under(make_project: MakeProject) -> None:
+    project = make_project(gates="canaries: canaries.yaml")
+    path = project.base / "canaries.yaml"
+    path.write_text("canaries:\n  - {query: about page 3, expect: [page3.md], k: 1}\n", encoding="utf-8")
+    project.build("handbook")
+    project.push("handbook")
+    project.verify("handbook")
+    path.write_text("canaries:\n  - {query: about page 3, expect: [page4.md], k: 1}\n", encoding="utf-8")
+    with pytest.raises(RefusedError, match="the gates' settings have changed since version 1"):
+        project.promote("handbook", by="test")
+
+
+def test_a_project_that_was_moved_goes_on(project: Project) -> None:
+    from pathlib import Path
+
+    release(project)
+    project.close()
+    moved = project.base.rename(Path(f"{project.base} 100% moved"))
+    with Project.load(moved / "vector_pipeline.yaml") as there:
+        assert there.build("handbook").made is False
+        assert there.push("handbook").plan.empty
+        (moved / "documents" / "page1.md").write_text(page(700), encoding="utf-8")
+        assert there.build("handbook").version.number == 2
+        there.push("handbook")
+        assert [result.status for result in there.verify("handbook")[1]][:4] == [Status.PASSED] * 4

@@ -90,7 +90,7 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
         return ("push",)
     if found.production is None or found.production.deployment.version < found.staging.deployment.version:
         results = gates_of(found)
-        passed = bool(results) and not any(result.status != "passed" for result in results)
+        passed = bool(results) and not any(result.blocks for result in results)
         return ("promote",) if passed else ("verify",)
     return ("history",)
 

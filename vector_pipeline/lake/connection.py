@@ -254,7 +254,8 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
     url = config.catalog.resolve_url()
     kind = urlsplit(url).scheme
     data = config.data if "://" in config.data else str((base / config.data).resolve())
-    options = [f"DATA_PATH {_quoted(data.rstrip('/') + '/')}"]
+    # The catalog remembers the folder's absolute path and would refuse a project that was moved; files are named relative to it.
+    options = [f"DATA_PATH {_quoted(data.rstrip('/') + '/')}", "OVERRIDE_DATA_PATH true"]
     if read_only:
         options.append("READ_ONLY")
     if kind == "sqlite":

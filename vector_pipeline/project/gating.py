@@ -7,6 +7,7 @@ import numpy as np
 
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.lake.tables import SpaceTables, at
 from vector_pipeline.project.building import Building
@@ -24,6 +25,8 @@ DATA_GATES = ("documents expectations", "chunks expectations", "embeddings expec
 DEPLOYMENT_GATES = ("coverage", "canary retrieval")
 REQUIRED_GATES = (*DATA_GATES, *DEPLOYMENT_GATES)
 """Checks that must have passed for a deployment's digest before it is promoted."""
+SETTINGS = "settings"
+"""Key of a verdict's detail that names the settings it was made under."""
 Kind = Literal["documents", "chunks", "embeddings"]
 
 
@@ -58,10 +61,31 @@ class Gating(Building):
             result = guarded(name, self._gate(wanted, deployment, name))
             self.registry().record_verdict(
                 deployment.id, name, VerdictStatus(result.status.value), digest=wanted.digest,
-                detail=result.to_json(), run_id=run_id, mark=mark,
+                detail={**result.to_json(), SETTINGS: self.gate_settings(dataset)}, run_id=run_id, mark=mark,
             )  # fmt: skip
             results.append(result)
         return deployment, results
+
+    def gate_settings(self, dataset: str) -> str:
+        """Name of what the gates demand now: their configuration and the canary file's bytes."""
+        settings = self.dataset(dataset)
+        path = settings.gates.canaries
+        try:
+            canaries = bytes_hash((self.base / path).read_bytes()) if path is not None else ""
+        except OSError:
+            canaries = "unreadable"
+        return fingerprint({"gates": settings.gates.model_dump(mode="json"), "canaries": canaries})
+
+    def require_current_gates(self, deployment: Deployment) -> None:
+        """``RefusedError`` when a verdict on a deployment was made under other settings than today's."""
+        now = self.gate_settings(deployment.dataset)
+        verdicts = self.registry(read_only=True).verdicts(deployment.id)
+        old = [one.check for one in verdicts if one.check in REQUIRED_GATES and one.detail.get(SETTINGS) != now]
+        if old:
+            raise RefusedError(
+                f"the gates' settings have changed since version {deployment.version} of {deployment.dataset} was checked",
+                fix=f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}",
+            )
 
     def deployment_of(self, version: Version) -> Deployment:
         """Where a version was pushed to. ``NotFoundError`` when it was not."""
@@ -153,8 +177,10 @@ class Gating(Building):
 
         def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
             vectors = np.ascontiguousarray(embedder.embed_queries(list(queries)))
+            # As the reader searches: a gate that looked at exact search would not see an index that finds less.
             return target.query(
-                deployment.namespace, vectors, top_k=top_k, version=version.number, filter=filter, include_text=False
-            )
+                deployment.namespace, vectors, top_k=top_k, version=version.number, filter=filter,
+                exact=not target.capabilities.approximate, include_text=False,
+            )  # fmt: skip
 
         return search

@@ -87,6 +87,7 @@ class Project(Gating):
             deployment = staging.deployment
         else:
             deployment = self.deployment_of(self.version(dataset, version))
+        self.require_current_gates(deployment)
         return promote(
             self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
             by=by, reason=reason, run_id=run_id,
