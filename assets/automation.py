@@ -1,9 +1,13 @@
 """What starts runs by itself: a sensor for changed files, and a daily schedule. Both are off until somebody turns them on."""
 
 import json
+import time
+from dataclasses import dataclass, field
+from typing import Self
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from assets.jobs import full_range
 from assets.names import DATASET_TAG, job_name
@@ -16,6 +20,9 @@ from vector_pipeline.hashing import fingerprint
 
 SECONDS = 30
 """Between two looks at a source."""
+LONGEST_WAIT_S = 6 * 3600
+"""Before a run that keeps failing is repeated once more."""
+ATTEMPT_TAG = "vector_pipeline/attempt"
 
 
 def sensor_name(dataset: str) -> str:
@@ -27,7 +34,8 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
     """One run of the chain for the shards whose files changed; None for a source that is not files.
 
     The cursor keeps a digest a shard. Without one (the first look) everything counts as changed: such a run finds in the lake
-    what is built already, and does nothing for it.
+    what is built already, and does nothing for it. A run of this sensor that failed is repeated once, over every shard; so is
+    that repetition when it fails, after a wait that doubles each time.
     """
     if not isinstance(config.source, FileSourceConfig):
         return None
@@ -42,29 +50,34 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
     def body(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
         core = project.get()
         try:
-            now = source_digests(core.dataset(dataset), core.base)
+            settings = core.dataset(dataset)
+            now = source_digests(settings, core.base)
         except VectorPipelineError as error:
             # The run would say the same; a tick that fails is retried without a person having to look.
             return dg.SkipReason(str(error))
-        if not now:
+        if now is None or (not now and not settings.source.allow_empty):
             return dg.SkipReason("the source lists nothing")
-        before = _read(context.cursor)
+        seen = _Seen.read(context.cursor) if context.cursor else _Seen(serial=_requested(context.instance, dataset))
+        before = seen.shards
         changed = sorted(shard for shard in {*now, *before} if now.get(shard) != before.get(shard))
-        if not changed:
+        failed = _failed_request(context.instance, dataset)
+        if not changed and context.cursor and (failed is None or failed.id == seen.retried or not failed.due):
             return dg.SkipReason(f"{len(now)} shards, none changed")
-        if _failed_last(context.instance, dataset):
+        if not changed or not context.cursor or _failed_last(context.instance, dataset):
             # Shards of a run that broke off may be half done, and only a whole range makes a version.
             changed = list(range(config.shards))
-        state = {shard_key(shard): digest for shard, digest in sorted(now.items())}
-        request = dg.RunRequest(
-            run_key=fingerprint(state),
-            tags={
-                **range_tags(changed[0], changed[-1]),
-                DATASET_TAG: dataset,
-                "vector_pipeline/changed_shards": " ".join(shard_key(shard) for shard in changed),
-            },
-        )
-        return dg.SensorResult(run_requests=[request], cursor=json.dumps(state))
+        tags = {
+            **range_tags(changed[0], changed[-1]),
+            DATASET_TAG: dataset,
+            "vector_pipeline/changed_shards": " ".join(shard_key(shard) for shard in changed),
+        }
+        if failed is not None and failed.id != seen.retried and now == before:
+            tags[ATTEMPT_TAG] = str(failed.attempt + 1)
+        # A run over every shard does what the failed one left undone, whatever it was asked for.
+        after = _Seen(now, seen.serial + 1, failed.id if failed else seen.retried)
+        # Dagster drops a key that it has seen: a source that returns to an earlier state needs a new one.
+        request = dg.RunRequest(run_key=f"{after.serial}-{fingerprint(after.state)}", tags=tags)
+        return dg.SensorResult(run_requests=[request], cursor=after.write())
 
     return body
 
@@ -76,8 +89,63 @@ def _failed_last(instance: dg.DagsterInstance, dataset: str) -> bool:
     return bool(last) and last[0].status is not dg.DagsterRunStatus.SUCCESS
 
 
-def _read(cursor: str | None) -> dict[int, str]:
-    return {int(key): str(digest) for key, digest in json.loads(cursor).items()} if cursor else {}
+def _requested(instance: dg.DagsterInstance, dataset: str) -> int:
+    """How many runs the sensor has asked for: where its serial goes on after somebody reset the cursor."""
+    return instance.get_runs_count(dg.RunsFilter(tags={SENSOR_NAME_TAG: sensor_name(dataset)}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    id: str
+    attempt: int
+    """0: asked for by a change; n: the n-th repetition of that."""
+    due: bool
+    """Whether its repetition has waited long enough."""
+
+
+def _failed_request(instance: dg.DagsterInstance, dataset: str) -> _Failed | None:
+    """The sensor's last finished run, if it failed and no release has succeeded since. One that was cancelled did not fail."""
+    done = dg.RunsFilter(
+        job_name=job_name(dataset, "release"),
+        statuses=list(FINISHED_STATUSES),
+        tags={SENSOR_NAME_TAG: sensor_name(dataset)},
+    )
+    last = next(iter(instance.get_run_records(done, limit=1)), None)
+    if (
+        last is None
+        or last.dagster_run.status is not dg.DagsterRunStatus.FAILURE
+        or not _failed_last(instance, dataset)
+    ):
+        return None
+    attempt = int(last.dagster_run.tags.get(ATTEMPT_TAG, 0))
+    wait = min(SECONDS * (2 ** min(attempt, 20) - 1), LONGEST_WAIT_S)
+    return _Failed(last.dagster_run.run_id, attempt, time.time() >= (last.end_time or 0) + wait)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The cursor: what the source was at the last request."""
+
+    shards: dict[int, str] = field(default_factory=dict)
+    serial: int = 0
+    """Requests so far."""
+    retried: str | None = None
+    """The failed run that has been repeated."""
+
+    @property
+    def state(self) -> dict[str, str]:
+        return {shard_key(shard): digest for shard, digest in sorted(self.shards.items())}
+
+    def write(self) -> str:
+        return json.dumps({"serial": self.serial, "retried": self.retried, "shards": self.state})
+
+    @classmethod
+    def read(cls, cursor: str) -> Self:
+        held = json.loads(cursor)
+        if "shards" not in held:  # Written before there were serial numbers.
+            held = {"shards": held}
+        shards = {int(key): str(digest) for key, digest in held["shards"].items()}
+        return cls(shards, int(held.get("serial", 0)), held.get("retried"))
 
 
 def daily_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition:

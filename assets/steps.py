@@ -30,7 +30,8 @@ def step(context: Context) -> Iterator[None]:
         except VectorPipelineError as error:
             with _LOCK:
                 _ERRORS.setdefault(context.run.run_id, []).append(error)
-            raise dg.Failure(str(error), metadata={"kind": error.code}, allow_retries=False) from error
+            # Not from the error: Dagster stores the messages of all causes, and those of libraries may hold secrets.
+            raise dg.Failure(str(error), metadata={"kind": error.code}, allow_retries=False) from None
 
 
 def take_errors(run_id: str) -> list[VectorPipelineError]:

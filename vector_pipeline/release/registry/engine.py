@@ -127,7 +127,7 @@ class Database:
                 raise UnknownOutcomeError(
                     f"the connection to the registry {self.where} broke during a commit",
                     fix="look what the registry holds before repeating the command",
-                ) from error
+                ) from None
             raise
 
     def _repeat(self, once: Callable[[], T]) -> T:
@@ -149,11 +149,12 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise own_error(error, self.where, self._url.render_as_string(hide_password=False)) from error
-        except (UnicodeEncodeError, OverflowError) as error:
+            # From None: whoever prints or stores causes would print what the library says, unscrubbed.
+            raise own_error(error, self.where, self._url.render_as_string(hide_password=False)) from None
+        except (UnicodeEncodeError, OverflowError):
             raise InputError(
                 "the registry cannot hold a value: text that is no valid Unicode, or too large a number"
-            ) from error
+            ) from None
 
 
 class Part:
