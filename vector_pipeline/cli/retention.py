@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without: only say what would be done.")]
 _SHOWN = 20
+GRACE_S = 3600.0
 
 
 @app.command(cls=Command)
@@ -21,7 +22,7 @@ def expire(
     yes: Yes = False,
     grace: Annotated[
         float, typer.Option("--grace", metavar="SECONDS", min=0, help="Spare states that are younger than this.")
-    ] = 3600,
+    ] = GRACE_S,
     json_: Json = False,
 ) -> None:
     """Forget states of the lake that no kept version needs. A dry run unless --yes is given."""
@@ -34,7 +35,7 @@ def expire(
     count = len(report.snapshots)
     states = f"{count:,} state{'' if count == 1 else 's'} of the lake"
     say(f"{'Forgot' if yes else 'Would forget'} {states}; no version needs {'them' if count != 1 else 'it'}.")
-    _next(session, "expire", "collect", yes, count)
+    _next(session, f"expire --grace {grace:g}" if grace != GRACE_S else "expire", "collect", yes, count)
 
 
 @app.command(cls=Command)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shlex
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ class Session:
 
     def command(self, *words: str) -> str:
         """A command line as this session would be repeated: with the options that it was given."""
-        options = [f"--project {self.project_path}"] if self.project_path else []
+        options = [f"--project {shlex.quote(str(self.project_path))}"] if self.project_path else []
         options += [f"--env {self.environment}"] if self.environment else []
         return " ".join(["vector-pipeline", *words, *options])
 

@@ -52,6 +52,7 @@ def _standing(project: "Project", name: str) -> "tuple[str, Status | None, dict[
 
 def gates_of(found: "Status") -> "list[CheckResult]":
     """The latest verdicts on what staging holds, as the gates said them; one for other content counts as unknown."""
+    from vector_pipeline.project.gating import REQUIRED_GATES
     from vector_pipeline.verify.outcome import CheckResult
 
     results = []
@@ -61,7 +62,9 @@ def gates_of(found: "Status") -> "list[CheckResult]":
         if not stale and verdict.mark is not None and verdict.mark != found.mark:
             stale, summary = True, "judged before the index changed: verify again"
         results.append(CheckResult(verdict.check, summary=summary) if stale else CheckResult.from_json(verdict.detail))
-    return results
+    judged = {result.name for result in results}
+    missing = [name for name in REQUIRED_GATES if name not in judged] if found.staging is not None else []
+    return sorted([*results, *(CheckResult(name, summary="has not run") for name in missing)], key=lambda one: one.name)
 
 
 def _print_status(name: str, found: "Status | None", index: dict[str, Any] | None, *, first: bool) -> None:
@@ -88,6 +91,8 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
         return ("build",)
     if found.staging is None or found.staging.deployment.version < found.newest.number:
         return ("push",)
+    if found.rolled_back_from is not None and found.rolled_back_from >= found.staging.deployment.version:
+        return ("history",)  # Promoting what was rolled back from is a decision, not the next step.
     if found.production is None or found.production.deployment.version < found.staging.deployment.version:
         results = gates_of(found)
         passed = bool(results) and not any(result.blocks for result in results)

@@ -152,6 +152,7 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
     session = session_of(ctx)
     name = session.dataset(dataset)
     project = session.project()
+    asked = version is not None
     if version is None:
         staging = project.status(name).staging
         if staging is None:
@@ -163,7 +164,7 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
     stop(outcome, gates, f"v{version}")
     say(f"Gates of v{version}:")
     show_gates(gates)
-    session.next("promote", *session.named(name))
+    session.next("promote", *session.named(name), *([f"--version {version}"] if asked else []))
 
 
 def _gates(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":

@@ -56,7 +56,7 @@ def explain(path: Path, tree: yaml.Node | None, error: ValidationError) -> str:
     found = sorted(
         ((_line(tree, _place(problem)), problem) for problem in error.errors(include_input=False, include_url=False)),
         # An unknown key often explains the missing one beside it: name it first.
-        key=lambda item: (item[0], item[1]["type"] != _EXTRA),
+        key=lambda item: (item[1]["type"] != _EXTRA, item[0]),
     )
     line, problem = found[0]
     place = ".".join(str(part) for part in _visible(tree, _place(problem)))

@@ -30,6 +30,8 @@ class Status:
     """Latest verdicts on what staging points to."""
     mark: str | None = None
     """State of the index that staging points into: a verdict with another mark is out of date."""
+    rolled_back_from: int | None = None
+    """Version that production served before, when its last move was a rollback."""
 
 
 class Project(Gating):
@@ -120,6 +122,7 @@ class Project(Gating):
         space = self.space(dataset)
         registry = self.registry(read_only=True)
         staging = registry.alias(dataset, self.environment, STAGING)
+        last = next(iter(registry.alias_moves(dataset, self.environment, PRODUCTION, limit=1)), None)
         return Status(
             dataset,
             self.environment,
@@ -128,6 +131,7 @@ class Project(Gating):
             registry.alias(dataset, self.environment, PRODUCTION),
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
             self.mark_of(staging.deployment) if staging is not None else None,
+            last.from_version if last is not None and last.kind == "rollback" else None,
         )
 
     def history(self, dataset: str, *, limit: int = 50) -> list[AliasMove]:

@@ -117,5 +117,5 @@ def guard_removal(plan: Plan, max_removed_share: float) -> None:
         raise RefusedError(
             f"the push of version {plan.version} would remove {plan.actions['remove']} of {before} records "
             f"({documents} whole documents), more than gates.max_removed_share allows ({max_removed_share:.0%})",
-            fix="Check the source; if the removal is meant, raise gates.max_removed_share for this push",
+            fix="Check the source; if the removal is meant, push with --max-removed-share 1",
         )
