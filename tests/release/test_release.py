@@ -99,6 +99,8 @@ def test_the_mass_deletion_guard_refuses_before_writing(make_project: MakeProjec
     before = mark(project)
     with pytest.raises(RefusedError, match=r"would remove .* more than gates.max_removed_share"):
         project.push("handbook")
+    with pytest.raises(RefusedError, match=r"more than gates\.max_removed_share"):
+        project.push("handbook", max_removed_share=float("nan"))
     assert mark(project) == before
     assert project.push("handbook", max_removed_share=1.0).applied.closed > 0
 

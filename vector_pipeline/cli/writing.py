@@ -134,9 +134,7 @@ def push(
     config: dict[str, Any] = {"version": planned.version, "by": who()}
     if saved is not None:
         config["plan_json"] = plan.read_text(encoding="utf-8") if plan is not None else ""
-    if (
-        max_removed_share is not None and max_removed_share == max_removed_share
-    ):  # not NaN, which no guard compares with
+    if max_removed_share is not None:
         config["allow_removed_share"] = max_removed_share
     outcome = run(session, name, "push", config)
     gates = _gates(session, name, outcome.run_id, planned.version)

@@ -67,8 +67,7 @@ def stage(lake: Lake, name: str, schema: pa.Schema, batches: Iterable[pa.RecordB
         lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM staging_rows")
     count = 0
     for batch in batches:
-        with lake.registered("staging_rows", pa.Table.from_batches([batch])):
-            lake.run(f"INSERT INTO {name} SELECT * FROM staging_rows")
+        append(lake, name, pa.Table.from_batches([batch]))
         count += batch.num_rows
     return count
 

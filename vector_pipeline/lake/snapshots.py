@@ -18,8 +18,6 @@ from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
-RECORD_COLUMNS = "record_id, document_id, content_hash, metadata_hash"
-
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
@@ -78,11 +76,6 @@ def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
             f"{orphaned} removed documents with chunks, {unembedded} chunks without a vector",
             fix="Materialise every shard of chunks and embeddings: vector-pipeline build",
         )
-
-
-def read_records(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.Table:
-    """Identity of every record at a lake snapshot: record id, document id, content hash, metadata hash."""
-    return lake.table(f"SELECT {RECORD_COLUMNS} FROM {at(tables.chunks, snapshot)}")
 
 
 def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int) -> None:

@@ -113,7 +113,9 @@ def guard_removal(plan: Plan, max_removed_share: float) -> None:
     """Mass-deletion guard, before anything is written."""
     before = plan.actions["remove"] + plan.actions["unchanged"] + plan.actions["metadata"]
     documents = plan.documents["removed"]
-    if before and plan.actions["remove"] / before > max_removed_share and documents:
+    # Asked this way round, a limit that is not a number allows nothing.
+    allowed = not before or plan.actions["remove"] / before <= max_removed_share
+    if documents and not allowed:
         raise RefusedError(
             f"the push of version {plan.version} would remove {plan.actions['remove']} of {before} records "
             f"({documents} whole documents), more than gates.max_removed_share allows ({max_removed_share:.0%})",
