@@ -10,7 +10,7 @@ from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, R
 from vector_pipeline.lake.retention import expire_snapshots
 from vector_pipeline.project import Project
 from vector_pipeline.project.gating import Kind
-from vector_pipeline.release.apply import writer
+from vector_pipeline.release.journalling import writer
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.planner import namespace_of
 from vector_pipeline.release.promote import point_staging

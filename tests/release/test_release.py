@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import MakeProject, page
 from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project import Project
-from vector_pipeline.release.apply import writer
+from vector_pipeline.release.journalling import writer
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.verify.outcome import Status
 

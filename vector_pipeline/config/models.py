@@ -190,6 +190,39 @@ class PromotionConfig(Model):
 
     policy: Literal["automatic", "manual"] = "manual"
     """``automatic``: the chain promotes what passed. ``manual``: a person promotes."""
+    require_reason: bool = False
+    """Refuse a promotion or rollback that says no reason."""
+    rollback_on_failure: bool = True
+    """Move production back when the checks after a promotion fail."""
+
+
+class ReleaseConfig(Model):
+    """How a version gets into the target."""
+
+    strategy: Literal["auto", "versioned", "blue-green", "in-place"] = "auto"
+    """``auto``: versioned or blue/green, whichever costs less. ``in-place`` is for readers that cannot filter by version."""
+
+
+class RetentionConfig(Model):
+    """What is kept to go back to."""
+
+    keep_versions: int = Field(default=10, ge=1)
+    """Newest versions of each space that are kept. What an alias serves or a person pinned is always kept."""
+    reader_grace_s: float = Field(default=3600, ge=0)
+    """Seconds for which readers may still finish on a version that an alias has left."""
+
+
+class DriftConfig(Model):
+    """What happens when somebody else has written to the index."""
+
+    on_drift: Literal["stop", "repair", "ignore"] = "stop"
+    """What a push does that finds drift and has no person to ask."""
+    audit_level: Literal["count", "ids", "sample", "full"] = "ids"
+    """How deep the scheduled audit of production looks."""
+    audit_schedule: str = "17 * * * *"
+    """Cron expression of the scheduled audit (UTC)."""
+    sample: int = Field(default=1000, gt=0)
+    """Records whose values the level ``sample`` compares."""
 
 
 class DatasetConfig(Model):
@@ -210,7 +243,13 @@ class DatasetConfig(Model):
     gates: GateConfig = GateConfig()
     """What must hold before promotion."""
     promotion: PromotionConfig = PromotionConfig()
-    """How a verified version reaches production."""
+    """How a verified version reaches production; an environment may say otherwise."""
+    release: ReleaseConfig = ReleaseConfig()
+    """How a version gets into the target."""
+    retention: RetentionConfig = RetentionConfig()
+    """What is kept to go back to."""
+    drift: DriftConfig = DriftConfig()
+    """What happens when somebody else has written to the index."""
     owners: list[str] = []
     """E-mail addresses or ``team:name``; shown in Dagster."""
 
@@ -258,6 +297,21 @@ class LakeConfig(Model):
     """Default: all cores."""
 
 
+class PriceConfig(Model):
+    """What a target charges: plans are priced with it. All prices in ``currency``."""
+
+    currency: str = "USD"
+    """Shown behind amounts."""
+    per_million_records: float = Field(default=0, ge=0)
+    """For a million records written or closed."""
+    per_gb_written: float = Field(default=0, ge=0)
+    """For 10^9 bytes written."""
+    per_million_requests: float = Field(default=0, ge=0)
+    """For a million requests of any kind."""
+    per_gb_month: float = Field(default=0, ge=0)
+    """For 10^9 bytes kept for a month."""
+
+
 class TargetConfig(Model):
     """A system that serves vectors."""
 
@@ -269,6 +323,10 @@ class TargetConfig(Model):
     """Build an HNSW index (approximate search) beside exact search."""
     memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
     """Most that one reader or writer may take."""
+    prices: PriceConfig | None = None
+    """What writing costs; without it plans show no money."""
+    parallel_writes: int | None = Field(default=None, ge=1)
+    """Most writes under way at once; default: what the target gains from."""
 
 
 class EnvironmentConfig(Model):
@@ -280,6 +338,8 @@ class EnvironmentConfig(Model):
     """Database of versions, deployments, aliases, leases and journal. Not the same SQLite file as the lake's catalog."""
     targets: dict[Name, TargetConfig] = {"local": TargetConfig()}
     """Targets by name."""
+    promotion: PromotionConfig | None = None
+    """How verified versions reach production in this environment; default: what each dataset says."""
 
 
 class Config(Model):

@@ -92,14 +92,15 @@ def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
 
 
 def read_vectors(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table:
-    """Whole records of ``wanted`` [shard, record_id, id]: text, metadata and vector, with the id that they shall take.
+    """Whole records of ``wanted`` [shard, record_id, id, added_in, removed_in]: what it says, with text, metadata and vector.
 
     Only the shards that ``wanted`` names are read: give it rows ordered by shard, and a batch costs its shards.
     """
     with lake.registered("wanted_records", wanted):
         shards = within([row[0] for row in lake.rows("SELECT DISTINCT shard FROM wanted_records")])
         return lake.table(
-            f"""SELECT w.id, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text, c.metadata, e.vector
+            f"""SELECT w.id, w.added_in, w.removed_in, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text,
+                       c.metadata, e.vector
                 FROM (SELECT * FROM {at(tables.chunks, snapshot)} WHERE {shards}) c
                 JOIN wanted_records w ON w.record_id = c.record_id
                 JOIN (SELECT * FROM {tables.embeddings} WHERE {shards}) e

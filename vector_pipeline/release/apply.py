@@ -11,21 +11,19 @@ Laws
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import pyarrow as pa
 
-from vector_pipeline.errors import RefusedError, UnknownOutcomeError, VectorPipelineError
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.snapshots import read_vectors
-from vector_pipeline.lake.tables import SpaceTables
-from vector_pipeline.release.holding import Held, hold
-from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.registry import Outcome, Registry
-from vector_pipeline.targets.base import LIVE, NamespaceSpec, Target, WriteReceipt, record_schema
+from vector_pipeline.release.journalling import Journalled
+from vector_pipeline.release.plan import Plan, StageKind
+from vector_pipeline.release.records import batches
+from vector_pipeline.release.registry import Version
+from vector_pipeline.targets.base import LIVE, NamespaceSpec, Target, WriteReceipt
 
 OnWrite = Callable[[int, int], None]
 """Called with (records written or closed, records in the plan)."""
@@ -47,43 +45,33 @@ class Applied:
         self.receipts[:] = [receipt]
 
 
-@contextmanager
-def writer(registry: Registry, target: Target, namespace: str) -> Iterator[Held]:
-    """Hold the namespace for a block: law 4."""
-    with hold(registry, f"{target.name}/{namespace}") as held:
-        yield held
-
-
 def apply_plan(
     lake: Lake,
-    tables: SpaceTables,
-    registry: Registry,
+    version: Version,
     target: Target,
     plan: Plan,
-    writer: Held,
+    journal: Journalled,
     *,
-    push_id: int,
     on_write: OnWrite | None = None,
 ) -> Applied:
     """Execute the stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions)."""
     done = Applied()
-    journal = _Journal(registry, push_id, writer)
     for stage in plan.stages:
-        if stage.kind == "ensure-namespace":
+        if stage.kind is StageKind.ENSURE_NAMESPACE:
             spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
             payload: dict[str, object] = {"namespace": plan.namespace}
-            journal.write(stage.kind, payload, partial(_ensured, target, spec, writer.fence))
-        elif stage.kind == "upsert":
-            for batch in _upserts(lake, tables, plan, target):
+            journal.write(stage.kind, payload, partial(_ensured, target, spec, journal.fence))
+        elif stage.kind is StageKind.UPSERT:
+            for batch in _upserts(lake, version, target):
                 payload = {"records": batch.num_rows, "first": batch["id"][0].as_py()}
-                send = partial(target.upsert, plan.namespace, batch, fence=writer.fence)
+                send = partial(target.upsert, plan.namespace, batch, fence=journal.fence)
                 done.add(journal.write(stage.kind, payload, send))
                 done.upserted += batch.num_rows
                 _report(on_write, done, plan)
-        elif stage.kind == "close":
+        elif stage.kind is StageKind.CLOSE:
             for ids in _closings(lake, target):
                 payload = {"records": len(ids), "first": ids[0].as_py()}
-                send = partial(target.set_removed, plan.namespace, ids, plan.version, fence=writer.fence)
+                send = partial(target.set_removed, plan.namespace, ids, plan.version, fence=journal.fence)
                 done.add(journal.write(stage.kind, payload, send))
                 done.closed += len(ids)
                 _report(on_write, done, plan)
@@ -104,81 +92,12 @@ def _ensured(target: Target, spec: NamespaceSpec, fence: int) -> WriteReceipt:
     return WriteReceipt(0, 0, 1, state.mark)
 
 
-class _Journal:
-    """Law 1 and the lease's heartbeat, around every write."""
-
-    def __init__(self, registry: Registry, push_id: int, writer: Held) -> None:
-        self._registry, self._push, self._writer = registry, push_id, writer
-
-    def write(self, step: str, payload: dict[str, object], send: Callable[[], WriteReceipt]) -> WriteReceipt:
-        self._writer.check()
-        intent = self._registry.intent(self._push, step, payload)
-        try:
-            receipt = send()
-        except UnknownOutcomeError as error:
-            self._registry.outcome(self._push, intent, Outcome.UNKNOWN, {"error": error.what})
-            raise
-        except VectorPipelineError as error:
-            self._registry.outcome(self._push, intent, Outcome.NOT_LANDED, {"error": error.what})
-            raise
-        except BaseException as error:
-            # An interrupt, or a fault that no adapter foresaw: the target may have written.
-            with suppress(VectorPipelineError):
-                self._registry.outcome(self._push, intent, Outcome.UNKNOWN, {"error": type(error).__name__})
-            raise
-        self._registry.outcome(
-            self._push,
-            intent,
-            Outcome.LANDED,
-            {"records": receipt.records, "bytes": receipt.bytes, "mark": receipt.mark},
-        )
-        return receipt
-
-
-def _upserts(lake: Lake, tables: SpaceTables, plan: Plan, target: Target) -> Iterator[pa.Table]:
-    """Records to write, in the target's schema, in batches within its limits: memory holds one batch."""
-    ids = lake.table("SELECT shard, record_id, id FROM plan_actions WHERE id IS NOT NULL ORDER BY shard, record_id")
-    limits = target.capabilities
-    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // (4 * plan.dimension + 2_000)))
-    for begin in range(0, ids.num_rows, rows):
-        # The row count is a guess from typical texts: what turns out too large is halved.
-        yield from _fitting(_records(lake, tables, plan, ids.slice(begin, rows)), limits.max_batch_bytes)
-
-
-def _records(lake: Lake, tables: SpaceTables, plan: Plan, wanted: pa.Table) -> pa.Table:
-    """Whole records of a slice of ``plan_writes``: all of them, or ``RefusedError``."""
-    found = read_vectors(lake, tables, plan.preconditions.lake_snapshot, wanted)
-    if found.num_rows != wanted.num_rows:
-        raise RefusedError(
-            f"version {plan.version} of {plan.dataset} lacks {wanted.num_rows - found.num_rows} records or vectors in the lake",
-            fix="Was it expired? See: vector-pipeline versions",
-        )
-    count = found.num_rows
-    vectors = found["vector"].combine_chunks()
-    return pa.table(
-        [
-            found["id"],
-            pa.FixedSizeListArray.from_arrays(vectors.flatten(), plan.dimension),
-            found["document_id"],
-            found["content_hash"],
-            found["metadata_hash"],
-            pa.repeat(pa.scalar(plan.fingerprint), count),
-            pa.repeat(pa.scalar(plan.version, pa.int64()), count),
-            pa.repeat(pa.scalar(LIVE, pa.int64()), count),
-            found["text"],
-            found["metadata"],
-        ],
-        schema=record_schema(plan.dimension),
+def _upserts(lake: Lake, version: Version, target: Target) -> Iterator[pa.Table]:
+    wanted = lake.table(
+        f"""SELECT shard, record_id, id, {version.number}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+            FROM plan_actions WHERE id IS NOT NULL ORDER BY shard, record_id"""
     )
-
-
-def _fitting(records: pa.Table, limit: int) -> Iterator[pa.Table]:
-    if records.num_rows > 1 and records.nbytes > limit:
-        half = records.num_rows // 2
-        yield from _fitting(records.slice(0, half), limit)
-        yield from _fitting(records.slice(half), limit)
-    else:
-        yield records
+    yield from batches(lake, version, wanted, target.capabilities)
 
 
 def _closings(lake: Lake, target: Target) -> Iterator[pa.Array]:
@@ -191,7 +110,7 @@ def _closings(lake: Lake, target: Target) -> Iterator[pa.Array]:
 
 def same_actions(saved: Plan, fresh: Plan) -> None:
     """``RefusedError`` unless a saved plan still describes exactly what would be done now."""
-    if canonical_json(saved.to_json()) != canonical_json(fresh.to_json()):
+    if canonical_json(saved.identity().to_json()) != canonical_json(fresh.identity().to_json()):
         raise RefusedError(
             f"the plan is stale: {saved.namespace} or version {saved.version} is not what it was when the plan was made",
             fix="Plan again and look at the difference",

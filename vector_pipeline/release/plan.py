@@ -1,46 +1,109 @@
-"""A plan: what a push would do, frozen and serialisable. No I/O.
+"""A plan: what a push or a promotion would do, frozen and serialisable. No I/O.
 
 Laws
 ----
 1. A plan is a function of (desired snapshot, observed target): planning twice gives equal plans.
 2. ``stages`` is the one list that the preview prints and apply executes: they cannot disagree.
-3. ``preconditions`` name the state that was looked at. Apply refuses when the target's mark, the version's digest or the
-   digest over all actions is another one.
-4. In the versioned strategy nothing in a plan changes what a reader of another version sees.
+3. ``preconditions`` name the state that was looked at. Apply refuses when the target's mark, the version's digest, the alias or
+   the digest over all actions is another one. Estimates (seconds, money) are for people, and no precondition.
+4. In the versioned and blue/green strategies nothing in a plan changes what a reader of another version sees.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from vector_pipeline.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
+Goal = Literal["staging", "production"]
+
+
+class Strategy(StrEnum):
+    """How a version gets into the target."""
+
+    VERSIONED = "versioned"
+    """Beside the other versions of a namespace: only what changed is written, readers filter by version."""
+    BLUE_GREEN = "blue-green"
+    """Whole, into a namespace of its own."""
+    IN_PLACE = "in-place"
+    """Over what is there, for readers that cannot filter: they see the change while it happens."""
 
 
 class Action(StrEnum):
     """What happens to one record."""
 
     ADD = "add"
-    """Wanted, and not visible at the new version."""
+    """Wanted, and never held by this namespace."""
     REMOVE = "remove"
-    """Visible, and not wanted: its interval is closed."""
+    """Visible, and not wanted: its interval is closed (in place: deleted)."""
     METADATA = "metadata"
-    """Same content, other metadata: closed, and added again under a new generation with the same vector."""
+    """Same content, other metadata: no vector is written where the target can derive or update a record."""
+    RESTORE = "restore"
+    """Wanted, not visible, and still held under a closed interval: it returns under a new generation."""
     FOREIGN = "foreign"
-    """Visible, and not made by this pipeline in this space: closed, and reported."""
+    """Visible, and not made by this pipeline in this space: closed (in place: deleted), and reported."""
     UNCHANGED = "unchanged"
+
+
+class StageKind(StrEnum):
+    """One kind of step; stages are executed in the plan's order, each to its end before the next begins."""
+
+    ENSURE_NAMESPACE = "ensure-namespace"
+    UPSERT = "upsert"
+    """Whole records, with vectors."""
+    DERIVE = "derive"
+    """Records that take their vector from one that is there."""
+    SET_METADATA = "set-metadata"
+    """Metadata in place."""
+    CLOSE = "close"
+    """Ends intervals."""
+    DELETE = "delete"
+    """Records that no version needs; in place: what is not wanted."""
+    VERIFY = "verify"
+    """The gates, where their verdicts are missing or out of date."""
+    MOVE_ALIAS = "move-alias"
+    """One compare-and-swap."""
+
+
+WRITING = frozenset({StageKind.UPSERT, StageKind.DERIVE, StageKind.SET_METADATA, StageKind.CLOSE, StageKind.DELETE})
+"""Stages that send records to the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One step of apply. ``bytes`` is an estimate: vectors, texts and metadata as they travel."""
 
-    kind: str
-    """``ensure-namespace``, ``upsert`` or ``close``."""
+    kind: StageKind
     records: int = 0
     bytes: int = 0
     requests: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What executing a list of stages takes. Estimates; ``money`` is None without a price table."""
+
+    records: int = 0
+    """Records written, closed or deleted."""
+    vectors: int = 0
+    bytes: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    money: float | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A strategy that was weighed."""
+
+    strategy: Strategy
+    namespace: str
+    cost: Cost
+    why: str
+    """Why it was chosen, or was not."""
+    possible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +115,8 @@ class Preconditions:
     mark: str | None
     """The target's mark; None when the namespace did not exist."""
     actions_digest: str
+    alias_generation: int | None = None
+    """Of the alias that the plan moves; None when it did not exist, or for a plan that moves none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +132,8 @@ class Plan:
     dimension: int
     metric: str
     version: int
-    strategy: str
+    goal: Goal
+    strategy: Strategy
     why: str
     actions: dict[str, int]
     """Records by action: every ``Action`` is a key."""
@@ -77,22 +143,31 @@ class Plan:
     """Up to ten document ids by action."""
     stages: tuple[Stage, ...]
     preconditions: Preconditions
+    cost: Cost = Cost()
+    alternatives: tuple[Alternative, ...] = ()
+    """Every strategy that was weighed, the chosen one too; empty when it was forced."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before applying: guards that would refuse it, foreign records, a missing verdict."""
     format: int = field(default=FORMAT)
 
     @property
     def empty(self) -> bool:
-        """Whether apply would write nothing."""
+        """Whether apply would do nothing."""
         return not self.stages
 
     @property
     def writes(self) -> int:
-        """Records that apply writes or closes."""
-        return sum(stage.records for stage in self.stages)
+        """Records that apply writes, closes or deletes."""
+        return sum(stage.records for stage in self.stages if stage.kind in WRITING)
 
     @property
     def vectors(self) -> int:
         """Records whose vector is written."""
-        return sum(stage.records for stage in self.stages if stage.kind == "upsert")
+        return sum(stage.records for stage in self.stages if stage.kind is StageKind.UPSERT)
+
+    def identity(self) -> "Plan":
+        """The plan without estimates and explanations: what must be equal for a saved plan to be applied."""
+        return replace(self, cost=Cost(), alternatives=(), why="", notes=())
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,9 +181,21 @@ class Plan:
             return cls(
                 **{
                     **data,
-                    "stages": tuple(Stage(**stage) for stage in data["stages"]),
+                    "strategy": Strategy(data["strategy"]),
+                    "stages": tuple(_stage(stage) for stage in data["stages"]),
                     "preconditions": Preconditions(**data["preconditions"]),
+                    "cost": Cost(**data["cost"]),
+                    "alternatives": tuple(_alternative(one) for one in data["alternatives"]),
+                    "notes": tuple(data["notes"]),
                 }
             )
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise InputError(f"the plan file is damaged: {error}", fix="Make a new one") from None
+
+
+def _stage(data: dict[str, Any]) -> Stage:
+    return Stage(**{**data, "kind": StageKind(data["kind"])})
+
+
+def _alternative(data: dict[str, Any]) -> Alternative:
+    return Alternative(**{**data, "strategy": Strategy(data["strategy"]), "cost": Cost(**data["cost"])})

@@ -20,7 +20,7 @@ from vector_pipeline.hashing import sql_base_record_id
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import stage as stage_rows
 from vector_pipeline.lake.tables import SpaceTables, at
-from vector_pipeline.release.plan import Action, Plan, Preconditions, Stage
+from vector_pipeline.release.plan import Action, Plan, Preconditions, Stage, StageKind, Strategy
 from vector_pipeline.release.registry import Version
 from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, Target
 
@@ -61,7 +61,8 @@ def make_plan(
         dimension=version.dimension,
         metric=version.metric,
         version=version.number,
-        strategy="versioned",
+        goal="staging",
+        strategy=Strategy.VERSIONED,
         why="the target filters by number: readers keep their version until the alias moves, and going back writes nothing",
         actions=actions,
         documents=_documents(lake),
@@ -150,13 +151,13 @@ def _stages(lake: Lake, tables: SpaceTables, version: Version, target: Target, *
     closes = int(lake.row("SELECT count(*) FROM plan_actions WHERE close_id IS NOT NULL")[0])
     stages = []
     if not exists:
-        stages.append(Stage("ensure-namespace"))
+        stages.append(Stage(StageKind.ENSURE_NAMESPACE))
     if adds:
         total = int(size) + int(adds) * (4 * version.dimension + OVERHEAD)
         requests = max(_ceil(int(adds), limits.max_batch_records), _ceil(total, limits.max_batch_bytes))
-        stages.append(Stage("upsert", int(adds), total, requests))
+        stages.append(Stage(StageKind.UPSERT, int(adds), total, requests))
     if closes:
-        stages.append(Stage("close", closes, closes * 60, _ceil(closes, limits.max_batch_records)))
+        stages.append(Stage(StageKind.CLOSE, closes, closes * 60, _ceil(closes, limits.max_batch_records)))
     return tuple(stages)
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from vector_pipeline.errors import RefusedError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.apply import Applied, OnWrite, apply_plan, same_actions, writer
+from vector_pipeline.release.apply import Applied, OnWrite, apply_plan, same_actions
 from vector_pipeline.release.holding import Held
+from vector_pipeline.release.journalling import Journalled, writer
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.planner import make_plan, namespace_of
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
@@ -80,9 +81,8 @@ def push_version(
         )  # fmt: skip
         push = registry.open_push(deployment.id, plan.to_json(), held.fence, run_id)
         try:
-            applied = apply_plan(
-                lake, tables_of(version), registry, target, plan, held, push_id=push, on_write=on_write
-            )
+            journal = Journalled(registry, push, held)
+            applied = apply_plan(lake, version, target, plan, journal, on_write=on_write)
             held.check()
         except BaseException:
             _failed(registry, held, push, deployment)

@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vector_pipeline.errors import RefusedError
+
 LIVE = 2**53 - 1
 """``removed_in`` of a record that no version has removed: the largest integer that a JSON number holds exactly."""
 
@@ -66,6 +68,22 @@ MARK_SCHEMA = pa.schema(
 """What ``scan`` yields: everything that identifies a record, and no vector."""
 
 
+DERIVE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source_id", pa.string()),
+        ("metadata_hash", pa.string()),
+        ("metadata", pa.string()),
+        ("added_in", pa.int64()),
+        ("removed_in", pa.int64()),
+    ]
+)
+"""Records that take document, content, text, space and vector from an existing record: no vector travels."""
+
+METADATA_SCHEMA = pa.schema([("id", pa.string()), ("metadata_hash", pa.string()), ("metadata", pa.string())])
+"""New metadata of existing records."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a target can do. Planner and apply read these; they never try and see."""
@@ -85,6 +103,16 @@ class Capabilities:
     eventually_consistent: bool = False
     max_id_bytes: int = 512
     max_metadata_bytes: int | None = None
+    derives: bool = False
+    """``derive`` works: metadata changes and returning content need no vector on the way."""
+    updates_metadata: bool = False
+    """``set_metadata`` works: metadata is replaced in place without the vector."""
+    parallel_writes: int = 1
+    """Most writes that are worth having under way at once."""
+    records_per_s: float = 5_000.0
+    """Expected rate of written records, before any push was measured: for estimates only."""
+    request_s: float = 0.02
+    """Expected time of one request beside its records: for estimates only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +196,20 @@ class Target(ABC):
     @abstractmethod
     def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
         """Set ``removed_in`` of existing records: closes an interval (or reopens it, with ``LIVE``). Unknown ids are ignored."""
+
+    def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (for adapters)
+        """Insert or replace records (``DERIVE_SCHEMA``) that take everything else from the record ``source_id``.
+
+        An unknown ``source_id`` is ``RefusedError`` and nothing is written. Only where ``capabilities.derives``.
+        """
+        raise RefusedError(f"target {self.name} cannot derive records in {namespace}")
+
+    def set_metadata(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (for adapters)
+        """Replace metadata of existing records (``METADATA_SCHEMA``), marks and vector untouched. Unknown ids are ignored.
+
+        Only where ``capabilities.updates_metadata``.
+        """
+        raise RefusedError(f"target {self.name} cannot update metadata in {namespace}")
 
     @abstractmethod
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:

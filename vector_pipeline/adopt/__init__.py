@@ -1,0 +1,1 @@
+"""Taking over an index that grew by hand."""

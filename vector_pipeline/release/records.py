@@ -1,0 +1,67 @@
+"""Whole records, from the lake to a target's schema: in batches within the target's limits, so that memory holds one batch."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.snapshots import read_vectors
+from vector_pipeline.release.registry import Version
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.targets.base import Capabilities, record_schema
+
+WANTED_SCHEMA = pa.schema(
+    [
+        ("shard", pa.int32()),
+        ("record_id", pa.string()),
+        ("id", pa.string()),
+        ("added_in", pa.int64()),
+        ("removed_in", pa.int64()),
+    ]
+)
+"""Records to make: the lake's record id, the id to write it under, and its interval. Order by shard: a batch reads its shards."""
+
+
+def batches(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
+    """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits."""
+    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // (4 * version.dimension + 2_000)))
+    for begin in range(0, wanted.num_rows, rows):
+        # The row count is a guess from typical texts: what turns out too large is halved.
+        yield from _fitting(records(lake, version, wanted.slice(begin, rows)), limits.max_batch_bytes)
+
+
+def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
+    """Whole records of ``wanted``: all of them, or ``RefusedError``."""
+    found = read_vectors(lake, tables_of(version), version.lake_snapshot, wanted)
+    if found.num_rows != wanted.num_rows:
+        raise RefusedError(
+            f"version {version.number} of {version.dataset} lacks {wanted.num_rows - found.num_rows} records or vectors in the "
+            "lake",
+            fix="Was it expired? See: vector-pipeline versions",
+        )
+    vectors = found["vector"].combine_chunks()
+    return pa.table(
+        [
+            found["id"],
+            pa.FixedSizeListArray.from_arrays(vectors.flatten(), version.dimension),
+            found["document_id"],
+            found["content_hash"],
+            found["metadata_hash"],
+            pa.repeat(pa.scalar(version.fingerprint), found.num_rows),
+            found["added_in"],
+            found["removed_in"],
+            found["text"],
+            found["metadata"],
+        ],
+        schema=record_schema(version.dimension),
+    )
+
+
+def _fitting(batch: pa.Table, limit: int) -> Iterator[pa.Table]:
+    if batch.num_rows > 1 and batch.nbytes > limit:
+        half = batch.num_rows // 2
+        yield from _fitting(batch.slice(0, half), limit)
+        yield from _fitting(batch.slice(half), limit)
+    else:
+        yield batch

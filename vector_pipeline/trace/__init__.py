@@ -1,0 +1,1 @@
+"""Where answers came from, and how a document goes for good."""
