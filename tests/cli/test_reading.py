@@ -45,7 +45,7 @@ def test_plan_of_what_the_target_holds(vp: RunCommand, released: Path) -> None:
     found = vp("plan", "--json", "--project", released).json
     assert found["stages"] == []
     assert found["version"] == 2
-    assert found["format"] == 1
+    assert found["format"] == 2
 
 
 def test_plan_of_a_change_is_saved_and_tells_by_its_exit_code(vp: RunCommand, fresh: Path, tmp_path: Path) -> None:
