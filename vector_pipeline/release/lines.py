@@ -1,0 +1,74 @@
+"""Lines: the namespaces that versions of one dataset in one space share, and how they are named.
+
+Laws
+----
+1. A line's name says whose it is: two datasets or spaces never share one, and what no rule here names is nobody's of ours.
+2. ``<dataset>--<space>--<fingerprint>`` is the first line of a space, ``…--v<N>`` one that began with version N (``…--v<N>-2`` where
+   an older line of that name still holds something), ``…--next`` and ``…--live`` the two of the in-place strategy.
+3. Which versions a line holds is what the registry's deployments say; whether it really does, only the target can.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from vector_pipeline.release.registry import Deployment
+
+_SUFFIX = re.compile(r"--(v[1-9][0-9]*(-[1-9][0-9]*)?|next|live)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One namespace with the deployments in it that were not retired, oldest version first."""
+
+    target: str
+    namespace: str
+    deployments: tuple[Deployment, ...]
+
+    @property
+    def newest(self) -> int:
+        """The latest version that was begun in it."""
+        return max(deployment.version for deployment in self.deployments)
+
+
+def base_namespace(dataset: str, space: str, fingerprint: str) -> str:
+    """Name of the first line of a dataset in a space: another model or chunker gets another. Names hold no ``-``."""
+    return f"{dataset}--{space}--{fingerprint[:8]}"
+
+
+def fresh_namespace(base: str, version: int, *, taken: Collection[str] = ()) -> str:
+    """Name of a line that begins with ``version``, other than those ``taken``."""
+    name, again = f"{base}--v{version}", 2
+    while name in taken:
+        name, again = f"{base}--v{version}-{again}", again + 1
+    return name
+
+
+def in_place_namespaces(base: str) -> tuple[str, str]:
+    """``(next, live)``: what the gates look at, and what readers read."""
+    return f"{base}--next", f"{base}--live"
+
+
+def is_in_place(namespace: str) -> bool:
+    """Whether a line is one of the two of the in-place strategy."""
+    return namespace.endswith(("--next", "--live"))
+
+
+def belongs(namespace: str, base: str) -> bool:
+    """Whether a namespace is a line of ``base``."""
+    return namespace == base or (
+        namespace.startswith(base) and _SUFFIX.fullmatch(namespace.removeprefix(base)) is not None
+    )
+
+
+def lines_of(deployments: Iterable[Deployment]) -> list[Line]:
+    """Deployments (as the registry gives them) by line; the line that was begun or continued last comes first."""
+    found: dict[tuple[str, str], list[Deployment]] = {}
+    for one in deployments:
+        if one.status != "retired":
+            found.setdefault((one.target, one.namespace), []).append(one)
+    lines = [
+        Line(target, namespace, tuple(sorted(ones, key=lambda one: one.version)))
+        for (target, namespace), ones in found.items()
+    ]
+    return sorted(lines, key=lambda line: max((one.version, one.id) for one in line.deployments), reverse=True)
