@@ -3,8 +3,8 @@
 Laws
 ----
 1. A line's name says whose it is: two datasets or spaces never share one, and what no rule here names is nobody's of ours.
-2. ``<dataset>--<space>--<fingerprint>`` is the first line of a space, ``…--v<N>`` one that began with version N (``…--v<N>-2`` where
-   an older line of that name still holds something), ``…--next`` and ``…--live`` the two of the in-place strategy.
+2. ``<dataset>--<space>--<fingerprint>`` is the first line of a space, ``…--v<N>`` one that began with version N (``…--v<N>-2``
+   where an older line of that name still holds something), ``…--next`` and ``…--live`` the two of the in-place strategy.
 3. Which versions a line holds is what the registry's deployments say; whether it really does, only the target can.
 """
 
