@@ -1,0 +1,99 @@
+"""A lake of any size without parsing or a model: documents and chunks by SQL, random vectors of the right shape.
+
+What comes after the vectors (snapshot, diff, plan, push, drift, promotion, collection) does not care what they mean, and is what
+the release benchmark measures.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from vector_pipeline.hashing import sql_content_hash, sql_shard
+from vector_pipeline.lake.chunks import find_stale, replace_chunks
+from vector_pipeline.lake.embeddings import find_pending, store_vectors
+from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.project import Project, VersionMade
+
+DATASET = "synthetic"
+SHARDS = 16
+_CONFIG = """
+environments:
+  dev:
+    lake: {{memory_limit: 4GB}}
+    targets:
+      local:
+        memory_limit: 4GB
+        prices: {{per_million_records: 2, per_gb_written: 1}}
+datasets:
+  synthetic:
+    source: {{root: documents, allow_empty: true}}
+    shards: 16
+    spaces:
+      random:
+        embedder: {{kind: deterministic, model: synthetic, dimension: {dimension}}}
+        chunker: {{kind: whole}}
+    target: local
+    gates: {{max_removed_share: 1, max_duplicate_share: 1}}
+"""
+
+
+def open_synthetic(folder: Path, dimension: int = 384) -> Project:
+    """An empty project in a folder."""
+    (folder / "documents").mkdir(parents=True, exist_ok=True)
+    config = folder / "vector_pipeline.yaml"
+    config.write_text(_CONFIG.format(dimension=dimension), encoding="utf-8")
+    return Project.load(config)
+
+
+def fill(project: Project, documents: int, *, revision: int, share: float = 1.0, seed: int = 0) -> VersionMade:
+    """Write ``share`` of ``documents`` one-chunk documents with the text of a revision, give them vectors, make a version.
+
+    Which documents change is spread evenly: every ``1 / share``-th.
+    """
+    lake, tables = project.lake(), project.tables(DATASET)
+    tables.dataset.ensure(lake)
+    tables.ensure(lake)
+    step = round(1 / share)
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE fresh AS
+            SELECT {sql_shard("document_id", SHARDS)} AS shard, document_id, text, {sql_content_hash("text")} AS digest
+            FROM (SELECT format('doc-{{:08d}}', i) AS document_id,
+                         format('document {{}} revision {revision} speaks of item{{}} and of nothing else', i, i) AS text
+                  FROM range({int(documents)}) r(i) WHERE i % {step} = {revision % step})"""
+    )
+
+    def write() -> None:
+        lake.run(f"DELETE FROM {tables.dataset.documents} WHERE document_id IN (SELECT document_id FROM fresh)")
+        lake.run(
+            f"""INSERT INTO {tables.dataset.documents} (shard, document_id, digest, content_hash, title, media_type,
+                    metadata, text, updated_at)
+                SELECT shard, document_id, digest, digest, '', 'text/plain', '{{}}', text, now()::TIMESTAMP FROM fresh
+                ORDER BY shard, document_id"""
+        )
+
+    lake.transaction(write, f"revision {revision}")
+    find_stale(lake, tables, None)
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE staged_chunks AS
+           SELECT shard, document_id, digest AS document_digest, 0::INTEGER AS ordinal, 0::INTEGER AS span_start,
+                  length(text)::INTEGER AS span_end, '' AS context, text, '{}' AS metadata FROM fresh"""
+    )
+    replace_chunks(lake, tables, project.space(DATASET).fingerprint, f"chunks of revision {revision}")
+    _vectors(project, tables, seed + revision)
+    return project.snapshot(DATASET, message=f"revision {revision}")
+
+
+def _vectors(project: Project, tables: SpaceTables, seed: int) -> None:
+    lake, dimension = project.lake(), project.space(DATASET).dimension
+    for pending in find_pending(lake, tables, None):
+        hashes = lake.table(
+            "SELECT content_hash FROM pending WHERE shard = ? AND NOT known ORDER BY content_hash", [pending.shard]
+        )["content_hash"].combine_chunks()
+        random = np.random.default_rng([seed, pending.shard])
+        vectors = random.standard_normal((len(hashes), dimension), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        table = pa.table(
+            {"content_hash": hashes, "vector": pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dimension)}
+        )
+        store_vectors(lake, tables, pending.shard, table, f"random vectors of shard {pending.shard}")
