@@ -10,29 +10,35 @@ to others, and raises from ``vector_pipeline.errors`` only: ``UnavailableError``
 """
 
 from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind
+from vector_pipeline.release.registry.audits import Audit
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
+from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
+from vector_pipeline.release.registry.throughput import Throughput
 from vector_pipeline.release.registry.verdicts import Verdict, VerdictStatus
 from vector_pipeline.release.registry.versions import NewVersion, Version
 
 __all__ = [
     "Alias",
     "AliasMove",
+    "Audit",
     "Deployment",
     "DeploymentStatus",
     "Intent",
     "JournalEntry",
     "Lease",
     "MoveKind",
+    "NamespaceRecord",
     "NewVersion",
     "Outcome",
     "OutcomeRecord",
     "Push",
     "PushStatus",
     "Registry",
+    "Throughput",
     "Verdict",
     "VerdictStatus",
     "Version",

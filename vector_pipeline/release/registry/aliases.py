@@ -17,12 +17,14 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from vector_pipeline.errors import ConflictError, InputError, RefusedError
+from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus, unknown_deployment
 from vector_pipeline.release.registry.engine import Part
 from vector_pipeline.release.registry.schema import alias_moves, deployments
 from vector_pipeline.release.registry.schema import aliases as table
 
-MoveKind = Literal["promote", "rollback", "push"]
+MoveKind = Literal["promote", "rollback", "push", "self-check"]
+"""``self-check``: an automatic rollback, because what the alias had just been moved to failed its checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _joined() -> Select[Any]:
 def _alias(row: Row[Any]) -> Alias:
     values = row._mapping
     inner = {field: values[f"deployment_{field}"] for field in _DEPLOYMENT_FIELDS}
-    inner["status"] = DeploymentStatus(inner["status"])
+    inner["status"], inner["strategy"] = DeploymentStatus(inner["status"]), Strategy(inner["strategy"])
     own = {column.name: values[column.name] for column in table.c if column.name != "deployment_id"}
     return Alias(**own, deployment=Deployment(**inner))
 

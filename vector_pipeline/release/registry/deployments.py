@@ -5,7 +5,8 @@ Laws
 1. There is one deployment per (environment, target, namespace, version): beginning it again finds it, and its state is
    ``pushing`` until it is finished again, because nobody knows meanwhile what the namespace holds.
 2. Space and fingerprint are those of its version, and a namespace belongs to one dataset.
-3. What an alias points at cannot be retired.
+3. What an alias points at cannot be retired. Retired and replaced are final: only a new push begins them again.
+4. A namespace that is written in place holds one version: beginning another one in it replaces all that were there.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry.engine import Part
 from vector_pipeline.release.registry.schema import aliases, versions
 from vector_pipeline.release.registry.schema import deployments as table
@@ -32,6 +34,8 @@ class DeploymentStatus(StrEnum):
     FAILED = "failed"
     RETIRED = "retired"
     """Its records are collected or about to be: nothing may point at it again."""
+    REPLACED = "replaced"
+    """Its namespace was written over in place: it holds another version now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Deployment:
     updated_at: datetime
     run_id: str | None
     """Run that pushed it last."""
+    strategy: Strategy = Strategy.VERSIONED
+    """How it was pushed last."""
 
 
 class Deployments(Part):
@@ -73,12 +79,17 @@ class Deployments(Part):
         fingerprint: str,
         records: int,
         run_id: str | None = None,
+        strategy: str = Strategy.VERSIONED,
     ) -> Deployment:
         """The deployment of that version in that namespace, made or set back to ``pushing`` (its digest is gone then).
 
-        ``records``: how many the version has. ``NotFoundError`` for an unknown version; ``RefusedError`` for an expired
-        one, another space than the version's, or a namespace of another dataset.
+        ``records``: how many the version has. ``strategy="in-place"`` sets every other deployment of the namespace to
+        ``replaced``, even one that an alias points at: its readers see the new one from here on. ``NotFoundError`` for
+        an unknown version; ``RefusedError`` for an expired one, another space than the version's, or a namespace of
+        another dataset.
         """
+        if strategy not in tuple(Strategy):
+            raise InputError(f"there is no strategy {strategy!r}", fix=f"one of {', '.join(Strategy)}")
         place = {"environment": environment, "target": target, "namespace": namespace, "version": version}
         identity = {"dataset": dataset, "space": space, "fingerprint": fingerprint}
 
@@ -86,8 +97,13 @@ class Deployments(Part):
             self._db.serialise(connection, f"deployment:{environment}:{target}:{namespace}")
             _may_be_pushed(connection, dataset, version, space, fingerprint)
             now = self._db.now(connection)
-            state = {"status": DeploymentStatus.PUSHING, "digest": None, "records": records, "updated_at": now}
+            state = {
+                "status": DeploymentStatus.PUSHING, "digest": None, "records": records, "updated_at": now,
+                "strategy": strategy,
+            }  # fmt: skip
             _may_hold(connection, dataset, environment, target, namespace)
+            if strategy == Strategy.IN_PLACE:
+                _replace_others(connection, place, now)
             existing = connection.execute(select(table.c.id).filter_by(**place)).one_or_none()
             if existing is None:
                 made = insert(table).values(**place, **identity, **state, run_id=run_id, created_at=now)
@@ -102,7 +118,7 @@ class Deployments(Part):
     ) -> Deployment:
         """Say how a push ended, or that a deployment is retired. ``pushed`` needs the digest of what was pushed.
 
-        ``RefusedError`` for retiring what an alias points at.
+        ``RefusedError`` for retiring what an alias points at, and for finishing what was retired or replaced meanwhile.
         """
         status = DeploymentStatus(status)
         if status is DeploymentStatus.PUSHING:
@@ -120,6 +136,11 @@ class Deployments(Part):
                 raise RefusedError(
                     f"alias {name} points at deployment {deployment_id} (v{held.version} of {held.dataset})",
                     fix="move the alias first",
+                )
+            if held.status in _FINAL and status not in (held.status, DeploymentStatus.RETIRED):
+                raise RefusedError(
+                    f"deployment {deployment_id} (v{held.version} of {held.dataset}) was {held.status} meanwhile",
+                    fix="push that version again",
                 )
             values: dict[str, Any] = {"status": status, "updated_at": self._db.now(connection)}
             if digest is not None:
@@ -152,6 +173,35 @@ class Deployments(Part):
         row = self._db.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else to_deployment(row)
 
+    def redigest_deployments(self, dataset: str, version: int, digest: str) -> list[int]:
+        """Only for erasing: every finished deployment of a version that was rewritten gets its new digest. Returns ids."""
+        write = update(table).where(
+            table.c.dataset == dataset, table.c.version == version, table.c.digest.is_not(None)
+        )  # fmt: skip
+
+        def work(connection: Connection) -> list[int]:
+            changed = write.values(digest=digest, updated_at=self._db.now(connection)).returning(table.c.id)
+            return sorted(connection.execute(changed).scalars())
+
+        return self._db.write(work)
+
+
+_FINAL = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
+
+
+def _replace_others(connection: Connection, place: dict[str, Any], now: datetime) -> None:
+    others = select(table.c.id).where(
+        table.c.environment == place["environment"],
+        table.c.target == place["target"],
+        table.c.namespace == place["namespace"],
+        table.c.version != place["version"],
+        table.c.status.not_in(_FINAL),
+    )
+    # Locked in one order, as everybody does who takes several.
+    ids = connection.execute(others.order_by(table.c.id).with_for_update(key_share=True)).scalars().all()
+    replaced = {"status": DeploymentStatus.REPLACED, "updated_at": now}
+    connection.execute(update(table).where(table.c.id.in_(ids)).values(replaced))
+
 
 def _may_hold(connection: Connection, dataset: str, environment: str, target: str, namespace: str) -> None:
     query = select(table.c.dataset).filter_by(environment=environment, target=target, namespace=namespace)
@@ -176,7 +226,8 @@ def _may_be_pushed(connection: Connection, dataset: str, version: int, space: st
 def to_deployment(row: Row[Any]) -> Deployment:
     """A row of the deployments' table as a value."""
     values = dict(row._mapping)
-    return Deployment(**{**values, "status": DeploymentStatus(values["status"])})
+    values["status"], values["strategy"] = DeploymentStatus(values["status"]), Strategy(values["strategy"])
+    return Deployment(**values)
 
 
 def unknown_deployment(deployment_id: int) -> NotFoundError:

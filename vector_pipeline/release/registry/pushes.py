@@ -89,6 +89,19 @@ class Pushes(Part):
         query = query.order_by(table.c.id.desc()).limit(limit)
         return [to_push(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
 
+    def open_pushes(self, environment: str, target: str, namespace: str) -> list[Push]:
+        """Pushes of a namespace that nobody closed, newest first. Whoever holds its lease may close them: their writers are
+        dead.
+        """
+        place = (
+            deployments.c.environment == environment,
+            deployments.c.target == target,
+            deployments.c.namespace == namespace,
+        )
+        query = select(table).join(deployments, deployments.c.id == table.c.deployment_id)
+        query = query.where(*place, table.c.status == PushStatus.OPEN).order_by(table.c.id.desc())
+        return [to_push(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
+
 
 def to_push(row: Row[Any]) -> Push:
     """A row of the pushes' table as a value."""

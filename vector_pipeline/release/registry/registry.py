@@ -3,17 +3,23 @@
 from typing import Self
 
 from vector_pipeline.release.registry.aliases import Aliases
+from vector_pipeline.release.registry.audits import Audits
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
 from vector_pipeline.release.registry.journal import Journal
 from vector_pipeline.release.registry.leases import Leases
 from vector_pipeline.release.registry.migrate import ensure_schema
+from vector_pipeline.release.registry.namespaces import Namespaces
 from vector_pipeline.release.registry.pushes import Pushes
+from vector_pipeline.release.registry.retiring import Retiring
+from vector_pipeline.release.registry.throughput import Throughputs
 from vector_pipeline.release.registry.verdicts import Verdicts
 from vector_pipeline.release.registry.versions import Versions
 
 
-class Registry(Versions, Deployments, Aliases, Verdicts, Leases, Pushes, Journal):
+class Registry(
+    Versions, Deployments, Aliases, Retiring, Verdicts, Namespaces, Audits, Leases, Pushes, Journal, Throughputs
+):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
 
     @classmethod

@@ -3,8 +3,9 @@ catalog.
 
 Laws
 ----
-1. Rows of versions, alias moves, verdicts, intents and outcomes are only ever added. Mutable are: a version's
-   ``pinned`` and ``expired_at``, a deployment's state, where an alias points, who holds a lease, and a push's status.
+1. Rows of versions, alias moves, verdicts, intents, outcomes, audits and erasures are only ever added. Mutable are: a
+   version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
+   who holds a lease, a push's status, and what a namespace was last seen as after a write of ours.
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
    order.
 3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
@@ -36,7 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -134,6 +135,7 @@ deployments = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("run_id", Text),
+    Column("strategy", Text, nullable=False, server_default="versioned"),
     ForeignKeyConstraint(["dataset", "version"], ["vp_versions.dataset", "vp_versions.number"]),
     UniqueConstraint("environment", "target", "namespace", "version"),
     sqlite_autoincrement=True,
@@ -249,5 +251,55 @@ outcomes = Table(
     Column("at", UtcDateTime, nullable=False),
     Index(None, "push_id"),
     Index(None, "intent_id"),
+    sqlite_autoincrement=True,
+)
+
+# What a namespace was after the last write of ours: by this a foreign hand is noticed without reading records.
+namespaces = Table(
+    "vp_namespaces",
+    metadata,
+    Column("environment", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("environment", "target", "namespace"),
+)
+
+audits = Table(
+    "vp_audits",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    # Null for an audit of a line's other versions, that no alias names.
+    Column("alias", Text),
+    Column("deployment_id", ID, ForeignKey("vp_deployments.id")),
+    Column("level", Text, nullable=False),
+    Column("drifted", Boolean, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("run_id", Text),
+    Index(None, "dataset", "environment"),
+    Index(None, "deployment_id"),
+    sqlite_autoincrement=True,
+)
+
+# A document that was erased never comes back by a build: its key (a hash) is all that stays of it.
+erasures = Table(
+    "vp_erasures",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("document_key", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("report", Json, nullable=False),
+    Index(None, "dataset", "document_key"),
     sqlite_autoincrement=True,
 )

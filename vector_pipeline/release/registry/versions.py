@@ -5,7 +5,8 @@ Laws
 1. Numbers are 1, 2, 3, … per dataset, over all its spaces, without gaps and never used twice, whoever records at once.
 2. Recording what the newest kept version of that space already holds (same digest) makes nothing, unless the caller has found
    that the lake no longer holds that version (``not_as``).
-3. A row never goes away and nothing in it changes, but ``pinned`` and ``expired_at``. Expiry is one-way.
+3. A row never goes away and nothing in it changes, but ``pinned`` and ``expired_at``. Expiry is one-way. The one exception is
+   an erasure, which leaves a version without a document, and must be able to say so (``rewrite_version``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -139,6 +140,24 @@ class Versions(Part):
             return fresh
 
         return self._db.write(work) if wanted else []
+
+    def rewrite_version(
+        self, dataset: str, number: int, *, lake_snapshot: int, digest: str, documents: int, records: int
+    ) -> Version:
+        """Only for erasing: what is left of a version after a document was taken out of the lake's history.
+
+        ``NotFoundError`` for an unknown version, ``RefusedError`` for an expired one: there is nothing left to rewrite.
+        """
+        values = {"lake_snapshot": lake_snapshot, "digest": digest, "documents": documents, "records": records}
+
+        def work(connection: Connection) -> Version:
+            self._db.serialise(connection, _key(dataset))
+            if _known(connection, dataset, [number])[0].expired_at is not None:
+                raise RefusedError(f"v{number} of {dataset} has expired: nothing of it can be rewritten")
+            connection.execute(update(table).where(_is(dataset, [number])).values(values))
+            return _known(connection, dataset, [number])[0]
+
+        return self._db.write(work)
 
     def datasets(self) -> list[str]:
         """Names of the datasets that have a version, sorted."""
