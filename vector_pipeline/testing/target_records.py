@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from vector_pipeline.targets.base import (
+    DERIVE_SCHEMA,
     LIVE,
+    METADATA_SCHEMA,
     NamespaceSpec,
     NamespaceState,
     Target,
@@ -60,6 +62,37 @@ def make_records(
     return pa.table(columns, schema=record_schema(dimension))
 
 
+def make_derived(
+    sources: Mapping[str, str],
+    *,
+    added_in: int = 2,
+    removed_in: int = LIVE,
+    metadata: Mapping[str, Any] | None = None,
+    metadata_hash: str = "derived",
+) -> pa.Table:
+    """Records to derive (``DERIVE_SCHEMA``): id to the id of its source."""
+    count = len(sources)
+    columns = {
+        "id": list(sources),
+        "source_id": list(sources.values()),
+        "metadata_hash": [metadata_hash] * count,
+        "metadata": [json.dumps(metadata or {}, ensure_ascii=False)] * count,
+        "added_in": [added_in] * count,
+        "removed_in": [removed_in] * count,
+    }
+    return pa.table(columns, schema=DERIVE_SCHEMA)
+
+
+def make_metadata(metadata: Mapping[str, Mapping[str, Any]], metadata_hash: str = "changed") -> pa.Table:
+    """New metadata (``METADATA_SCHEMA``) by id."""
+    columns = {
+        "id": list(metadata),
+        "metadata_hash": [metadata_hash] * len(metadata),
+        "metadata": [json.dumps(value, ensure_ascii=False) for value in metadata.values()],
+    }
+    return pa.table(columns, schema=METADATA_SCHEMA)
+
+
 class Namespace:
     """One namespace of a target, with every write awaited: law 3 for targets that are only eventually consistent."""
 
@@ -82,6 +115,12 @@ class Namespace:
         ids = pa.array(list(ids), pa.string())
         return self._fresh(self.target.set_removed(self.name, ids, removed_in, fence=fence))
 
+    def derive(self, records: pa.Table, fence: int = 0) -> WriteReceipt:
+        return self._fresh(self.target.derive(self.name, records, fence=fence))
+
+    def set_metadata(self, records: pa.Table, fence: int = 0) -> WriteReceipt:
+        return self._fresh(self.target.set_metadata(self.name, records, fence=fence))
+
     def delete(self, ids: Iterable[str], fence: int = 0) -> WriteReceipt:
         return self._fresh(self.target.delete(self.name, pa.array(list(ids), pa.string()), fence=fence))
 
@@ -91,6 +130,11 @@ class Namespace:
     def marks(self) -> list[dict[str, Any]]:
         """Everything ``scan`` says, in its order."""
         return [row for batch in self.target.scan(self.name) for row in batch.to_pylist()]
+
+    def mark(self) -> str:
+        state = self.target.describe(self.name)
+        assert state is not None
+        return state.mark
 
     def fetched(self, ids: Iterable[str], *, vectors: bool = True) -> dict[str, dict[str, Any]]:
         """Whole records by id, metadata decoded."""

@@ -12,12 +12,13 @@ tried. ``reopen`` and ``raw`` are optional: they add the checks that need a seco
 """
 
 from vector_pipeline.targets.base import Target
+from vector_pipeline.testing.target_suite_derived import DeriveLaws, MetadataLaws
 from vector_pipeline.testing.target_suite_queries import QueryLaws
 from vector_pipeline.testing.target_suite_reads import ReadLaws
 from vector_pipeline.testing.target_suite_writes import WriteLaws
 
 
-class TargetConformance(WriteLaws, ReadLaws, QueryLaws):
+class TargetConformance(WriteLaws, DeriveLaws, MetadataLaws, ReadLaws, QueryLaws):
     """Every law. The fixture ``target`` yields a fresh target (it may be shared: each test makes a namespace of its own)."""
 
     def reopen(self, target: Target) -> Target | None:  # noqa: ARG002 (for those who override it)

@@ -10,6 +10,7 @@ import pytest
 from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.targets.base import LIVE, Target, WriteReceipt
 from vector_pipeline.testing.target_records import DIMENSION, Namespace, make_records, unit_vectors
+from vector_pipeline.testing.target_suite_derived import STRICT, with_metadata
 
 IDS = [f"doc{index % 3}#{index:02d}" for index in range(10)]
 
@@ -195,8 +196,7 @@ class WriteLaws:
             make_records(IDS[:2], infinite),
             make_records([IDS[0], IDS[0]]),
             make_records(IDS[:1], metadata=[{"vp_added_in": 1}]),
-            records.set_column(9, "metadata", pa.array(["[1]", "{}"])),
-            records.set_column(9, "metadata", pa.array(["{", "{}"])),
+            *(with_metadata(records, text) for text, _ in STRICT),
             records.drop_columns(["text"]),
             records.append_column("more", pa.array([1, 2])),
         )

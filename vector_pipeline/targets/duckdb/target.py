@@ -5,7 +5,8 @@ Laws (beside those of ``vector_pipeline.targets.base``)
 1. ``<root>/<namespace>/CURRENT`` names one manifest, a manifest names immutable files: readers in any process take no lock,
    are never blocked, and see one whole state. A .duckdb file that is written in place would shut them out.
 2. One writer at a time per namespace, by a file lock; its fence is checked under the lock and is remembered even after a drop.
-3. Every write costs what it changes: records go into a new segment, deaths and closings into a small change file.
+3. Every write costs what it changes: records go into a new segment, deaths and closings into a small change file. Derived
+   records and new metadata make a segment too: its vectors are joined from the old ones inside the engine.
 4. ``mark`` is the namespace's incarnation and the number of its last change: compaction leaves it, a drop does not.
 5. Scores: cosine; inner product; *negative* Euclidean distance. A zero vector has cosine 0 to everything. Ties by id.
 """
@@ -17,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from vector_pipeline.errors import InputError, NotFoundError, RefusedError, UnavailableError
+from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import (
     LIVE,
     MARK_SCHEMA,
@@ -29,7 +31,6 @@ from vector_pipeline.targets.base import (
     WriteReceipt,
     record_schema,
 )
-from vector_pipeline.targets.duckdb import checks
 from vector_pipeline.targets.duckdb.approximate import approximately_nearest
 from vector_pipeline.targets.duckdb.engine import Engine
 from vector_pipeline.targets.duckdb.failures import VanishedError, translated
@@ -68,6 +69,8 @@ class DuckDBTarget(Target):
             max_batch_bytes=512_000_000,
             max_top_k=10_000,
             approximate=hnsw,
+            derives=True,
+            updates_metadata=True,
         )
         self._engine = Engine(root, memory_limit, hnsw=hnsw)
         self._writer = Writer(self._engine, root, self._capabilities, hnsw, lock_timeout_s)
@@ -103,6 +106,12 @@ class DuckDBTarget(Target):
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
         return self._writing(namespace).set_removed(namespace, ids, removed_in, fence)
+
+    def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        return self._writing(namespace).derive(namespace, records, fence)
+
+    def set_metadata(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        return self._writing(namespace).set_metadata(namespace, records, fence)
 
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:
         return self._writing(namespace).delete(namespace, ids, fence)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError
-from vector_pipeline.targets.base import RESERVED_PREFIX, Capabilities, NamespaceSpec, NamespaceState, WriteReceipt
-from vector_pipeline.targets.duckdb import checks
+from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.targets import checks
+from vector_pipeline.targets.base import Capabilities, NamespaceSpec, NamespaceState, WriteReceipt
 from vector_pipeline.targets.duckdb.compaction import full_merge
 from vector_pipeline.targets.duckdb.engine import Engine, View
 from vector_pipeline.targets.duckdb.failures import unavailable
@@ -24,6 +24,7 @@ from vector_pipeline.targets.duckdb.locks import check_fence, locked, remember_f
 from vector_pipeline.targets.duckdb.manifest import Changes, Manifest, Segment, apply_write
 from vector_pipeline.targets.duckdb.merging import maintain, run_merge
 from vector_pipeline.targets.duckdb.relations import DEAD, live
+from vector_pipeline.targets.duckdb.rewriting import derived, missing_ids, with_new_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,6 @@ class Writer:
             table = checks.conform(records, spec, self.capabilities)
             if not table.num_rows:
                 return WriteReceipt(0, 0, mark=view.manifest.mark)
-            self._check_metadata(table)
             touched = self._find(view, table.select(["id"]), f"{DEAD}", "true")
             source = Source("SELECT * FROM incoming", table.num_rows, {"incoming": table})
             added = write_segment(self.engine, folder, source, spec, view.manifest.next_segment, hnsw=self.hnsw)
@@ -65,6 +65,35 @@ class Writer:
             value = int(removed_in)
             touched = self._find(view, checks.id_table(ids), f"{value}", f"removed_in <> {value}")
             return self._finish(folder, view, None, touched, touched.num_rows)
+
+    def derive(self, namespace: str, records: pa.Table, fence: int) -> WriteReceipt:
+        with self._session(namespace, fence) as (folder, view):
+            given = checks.conform_derived(records, self.capabilities)
+            sources = given.select(["source_id"]).rename_columns(["id"])
+            unknown = missing_ids(self.engine, view, sources)
+            if unknown:
+                raise RefusedError(
+                    f"{len(unknown)} sources are not in namespace {namespace}, such as {unknown[0]}: nothing was written",
+                    fix="Upsert these records whole",
+                )
+            return self._rewrite(folder, view, given, given.nbytes)
+
+    def set_metadata(self, namespace: str, records: pa.Table, fence: int) -> WriteReceipt:
+        with self._session(namespace, fence) as (folder, view):
+            given = checks.conform_metadata(records, self.capabilities)
+            return self._rewrite(folder, view, with_new_metadata(self.engine, view, given), given.nbytes)
+
+    def _rewrite(self, folder: Folder, view: View, given: pa.Table, travelled: int) -> WriteReceipt:
+        """Write the records that ``given`` makes of live ones. What travelled is what the caller sent, not the file."""
+        if not given.num_rows:
+            return WriteReceipt(0, 0, mark=view.manifest.mark)
+        touched = self._find(view, given.select(["id"]), f"{DEAD}", "true")
+        manifest = view.manifest
+        added = write_segment(
+            self.engine, folder, derived(view, given), manifest.spec, manifest.next_segment, hnsw=self.hnsw
+        )
+        receipt = self._finish(folder, view, added, touched, given.num_rows)
+        return replace(receipt, bytes=travelled)
 
     def delete(self, namespace: str, ids: pa.Array, fence: int) -> WriteReceipt:
         with self._session(namespace, fence) as (folder, view):
@@ -133,18 +162,6 @@ class Writer:
                 f"SELECT segment, position, {value}::BIGINT AS removed_in FROM ({live(view, ['id', 'removed_in'])})"
                 f" WHERE {test} AND id IN (SELECT id FROM wanted)"
             ).to_arrow_table()
-
-    def _check_metadata(self, table: pa.Table) -> None:
-        with self.engine.cursor() as cursor:
-            cursor.register("incoming", table.select(["id", "metadata"]))
-            bad = cursor.execute(
-                "SELECT id FROM incoming WHERE NOT json_valid(metadata) OR json_type(metadata) <> 'OBJECT' OR"
-                f" len(list_filter(json_keys(metadata), lambda k: starts_with(k, '{RESERVED_PREFIX}'))) > 0 LIMIT 1"
-            ).fetchone()
-        if bad is not None:
-            raise InputError(
-                f"metadata of {bad[0]} must be a JSON object without keys that begin with {RESERVED_PREFIX}"
-            )
 
     def _finish(
         self, folder: Folder, view: View, added: Segment | None, touched: pa.Table, records: int

@@ -1,13 +1,30 @@
-"""What a caller hands in, checked before anything is written: every mistake is an ``InputError`` that names it."""
+"""What a caller hands in, checked before anything is written, the same for every adapter.
+
+Laws
+----
+1. Every mistake is an ``InputError`` that names it, raised before anything was written.
+2. Metadata is strict JSON (RFC 8259): a trailing comma, ``NaN`` or half a surrogate pair would be read differently, or not at
+   all, by the next program.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic_core import from_json
 
 from vector_pipeline.errors import InputError, RefusedError
-from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceSpec, Vector, record_schema
+from vector_pipeline.targets.base import (
+    DERIVE_SCHEMA,
+    LIVE,
+    METADATA_SCHEMA,
+    RESERVED_PREFIX,
+    Capabilities,
+    NamespaceSpec,
+    Vector,
+    record_schema,
+)
 
 
 def check_spec(spec: NamespaceSpec, capabilities: Capabilities) -> None:
@@ -30,27 +47,76 @@ def difference(wanted: NamespaceSpec, found: NamespaceSpec) -> str | None:
 def conform(records: pa.Table, spec: NamespaceSpec, capabilities: Capabilities) -> pa.Table:
     """The records in ``record_schema``, in one chunk each column, fit to be written."""
     schema = record_schema(spec.dimension)
+    if "vector" in records.column_names:
+        _check_width(records.schema.field("vector").type, spec.dimension)
+    table = _in_schema(records, schema, "record_schema", capabilities, optional=("text",))
+    _check_marks(table)
+    _check_values(table, spec)
+    return table
+
+
+def conform_derived(records: pa.Table, capabilities: Capabilities) -> pa.Table:
+    """Records to derive, in ``DERIVE_SCHEMA``, fit to be written.
+
+    A source that the same call replaces is refused: sent twice, the call would not equal itself sent once.
+    """
+    table = _in_schema(records, DERIVE_SCHEMA, "DERIVE_SCHEMA", capabilities)
+    _check_marks(table)
+    others = table.filter(pc.not_equal(table.column("id"), table.column("source_id")))
+    chained = others.filter(pc.is_in(others.column("source_id"), value_set=table.column("id")))
+    if chained.num_rows:
+        source, name = chained.column("source_id")[0].as_py(), chained.column("id")[0].as_py()
+        raise InputError(f"{source}, the source of {name}, is replaced in the same write")
+    return table
+
+
+def conform_metadata(records: pa.Table, capabilities: Capabilities) -> pa.Table:
+    """New metadata, in ``METADATA_SCHEMA``, fit to be written."""
+    return _in_schema(records, METADATA_SCHEMA, "METADATA_SCHEMA", capabilities)
+
+
+def _in_schema(
+    records: pa.Table, schema: pa.Schema, called: str, capabilities: Capabilities, *, optional: tuple[str, ...] = ()
+) -> pa.Table:
     missing = [name for name in schema.names if name not in records.column_names]
     extra = [name for name in records.column_names if name not in schema.names]
     if missing or extra:
-        raise InputError(f"records need the columns of record_schema: missing {missing}, unknown {extra}")
+        raise InputError(f"records need the columns of {called}: missing {missing}, unknown {extra}")
     if records.num_rows > capabilities.max_batch_records:
         raise InputError(f"{records.num_rows} records in one write; at most {capabilities.max_batch_records}")
     if records.nbytes > capabilities.max_batch_bytes:
         raise InputError(f"{records.nbytes} bytes in one write; at most {capabilities.max_batch_bytes}")
-    _check_width(records.schema.field("vector").type, spec.dimension)
     try:
         table = records.select(schema.names).cast(schema).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise InputError(f"records do not fit record_schema: {error}") from error
+        raise InputError(f"records do not fit {called}: {error}") from error
     for name in schema.names:
-        if name != "text" and table.column(name).null_count:
+        if name not in optional and table.column(name).null_count:
             raise InputError(f"column {name} has {table.column(name).null_count} nulls")
     check_ids(table.column("id"), capabilities.max_id_bytes)
     if pc.count_distinct(table.column("id")).as_py() != table.num_rows:
         raise InputError("an id occurs twice in one write")
-    _check_values(table, spec)
+    _check_metadata(table, capabilities.max_metadata_bytes)
     return table
+
+
+def _check_metadata(table: pa.Table, max_bytes: int | None) -> None:
+    names, texts = table.column("id"), table.column("metadata")
+    for index, text in enumerate(texts.to_pylist()):
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            raise InputError(f"metadata of {names[index]} is not strict JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise InputError(f"metadata of {names[index]} must be a JSON object")
+        reserved = next((key for key in value if key.startswith(RESERVED_PREFIX)), None)
+        if reserved is not None:
+            raise InputError(
+                f"metadata of {names[index]} has the key {reserved}: keys that begin with {RESERVED_PREFIX} belong to"
+                " the pipeline"
+            )
+        if max_bytes is not None and len(text.encode()) > max_bytes:
+            raise InputError(f"metadata of {names[index]} has {len(text.encode())} bytes; at most {max_bytes}")
 
 
 def _check_width(found: pa.DataType, dimension: int) -> None:
@@ -58,11 +124,14 @@ def _check_width(found: pa.DataType, dimension: int) -> None:
         raise InputError(f"vectors have {found.list_size} dimensions, the namespace has {dimension}")
 
 
-def _check_values(table: pa.Table, spec: NamespaceSpec) -> None:
+def _check_marks(table: pa.Table) -> None:
     for name in ("added_in", "removed_in"):
         bounds = pc.min_max(table.column(name)).as_py()
         if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] <= LIVE:
             raise InputError(f"{name} must be between 0 and {LIVE}, found {bounds['min']} to {bounds['max']}")
+
+
+def _check_values(table: pa.Table, spec: NamespaceSpec) -> None:
     foreign = table.filter(pc.not_equal(table.column("space"), spec.space))
     if foreign.num_rows:
         space = foreign.column("space")[0].as_py()
@@ -89,7 +158,7 @@ def check_ids(ids: "pa.Array | pa.ChunkedArray", max_bytes: int) -> None:
         raise InputError("an id is not ASCII")
     lengths = pc.min_max(pc.binary_length(ids)).as_py()
     if not 1 <= lengths["min"] <= lengths["max"] <= max_bytes:
-        raise InputError(f"an id has {lengths['min'] or lengths['max']} bytes; 1 to {max_bytes} are allowed")
+        raise InputError(f"an id has {lengths['max'] if lengths['min'] else 0} bytes; 1 to {max_bytes} are allowed")
 
 
 def id_table(ids: "pa.Array | pa.ChunkedArray | Iterable[str]") -> pa.Table:
