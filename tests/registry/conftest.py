@@ -90,7 +90,13 @@ def record(registry: Registry, digest: str, **changes: object) -> Version:
     return registry.record_version(new_version(digest, **changes))[0]  # type: ignore[arg-type]
 
 
-def begin(registry: Registry, version: Version, environment: str = "dev", namespace: str = "main") -> Deployment:
+def begin(
+    registry: Registry,
+    version: Version,
+    environment: str = "dev",
+    namespace: str = "main",
+    strategy: str = "versioned",
+) -> Deployment:
     """A deployment that is being pushed."""
     return registry.begin_deployment(
         dataset=version.dataset,
@@ -102,6 +108,7 @@ def begin(registry: Registry, version: Version, environment: str = "dev", namesp
         fingerprint=version.fingerprint,
         records=version.records,
         run_id="run-2",
+        strategy=strategy,
     )
 
 

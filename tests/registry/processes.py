@@ -7,7 +7,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 from tests.registry.conftest import new_version
-from vector_pipeline.errors import ConflictError
+from vector_pipeline.errors import ConflictError, RefusedError
 from vector_pipeline.release.registry import Registry
 
 THREADS = 4
@@ -51,6 +51,23 @@ def fences(registry: Registry, worker: int) -> list[int]:
         got.append(lease.fence)
         registry.release_lease(lease)
     return got
+
+
+def retire_and_move(registry: Registry, worker: int) -> None:
+    """Every second worker retires deployments, the others move two aliases to all but the last four of them."""
+    ids = [one.id for one in registry.deployments("handbook")]
+    name = ("production", "staging")[worker // 2 % 2]
+    goals = ids if worker % 2 else ids[:-4]
+    for identifier in goals if worker % 4 < 2 else goals[::-1]:
+        seen = registry.alias("handbook", "dev", name)
+        expected = seen.deployment.id if seen else None
+        try:
+            if worker % 2:
+                registry.retire_deployments([identifier], grace_s=3600)
+            else:
+                registry.move_alias("handbook", "dev", name, to=identifier, expected=expected, by="", reason="")
+        except (ConflictError, RefusedError):
+            continue
 
 
 def _run(url: str, barrier: Barrier, work: Work, process: int, results: Any) -> None:

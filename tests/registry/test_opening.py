@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -71,6 +72,36 @@ def test_a_registry_of_a_newer_release_is_refused(url: str) -> None:
     for migrate in (True, False):
         with pytest.raises(RefusedError, match=r"written by a newer release \(revision 9999.*upgrade vector-pipeline"):
             Registry.open(url, migrate=migrate)
+
+
+def test_a_registry_of_the_first_releases_is_brought_up_with_what_it_holds(url: str) -> None:
+    database = Database(url)
+    if database.path:
+        database.path.parent.mkdir()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    def old(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        at = "'2026-01-02T03:04:05.000000+00:00'"
+        connection.exec_driver_sql(
+            "INSERT INTO vp_versions VALUES ('handbook', 1, 's', 'f', 'e', 3, 'cosine', 'd', 1, NULL, 1, 1, 'c', 'e', NULL, "
+            f"NULL, '', {at}, NULL, false)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO vp_deployments (dataset, environment, target, namespace, version, space, fingerprint, status, digest, "
+            f"records, created_at, updated_at) VALUES ('handbook', 'dev', 't', 'n', 1, 's', 'f', 'pushed', 'd', 1, {at}, {at})"
+        )
+
+    database.write(old)
+    database.close()
+    with pytest.raises(RefusedError, match="at revision 0002 and this release needs"):
+        Registry.open(url, migrate=False)
+    with Registry.open(url) as registry:
+        (found,) = registry.deployments("handbook")
+        assert (found.status, found.strategy) == ("pushed", "versioned")
+        assert registry.retire_deployments([found.id], grace_s=0) == [found.id]
 
 
 def test_an_open_registry_at_head_does_not_import_alembic(tmp_path: Path) -> None:
