@@ -6,10 +6,12 @@ from typing import Any
 import dagster as dg
 from dagster_shared.utils.warnings import BetaWarning
 
+from assets.auditing import audit_schedule, drift_check
 from assets.automation import changes_sensor, daily_schedule
 from assets.checks import data_checks, staging_checks
 from assets.documents import raw_documents
 from assets.jobs import dataset_jobs
+from assets.maintenance import maintenance_jobs
 from assets.release import production_index, staging_index
 from assets.space import chunks, embeddings, snapshot
 from resources import ProjectResource
@@ -38,13 +40,14 @@ def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: se
         assets.append(staging_index(name, config, space, kinds))
         checks.append(staging_checks(name, space))
     assets.append(production_index(name, config, kinds))
+    checks.append(drift_check(name))
     sensor = changes_sensor(name, config)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=dataset_jobs(name, config),
+        jobs=[*dataset_jobs(name, config), *maintenance_jobs(name)],
         sensors=[sensor] if sensor is not None else [],
-        schedules=[daily_schedule(name, config)],
+        schedules=[daily_schedule(name, config), audit_schedule(name, config)],
         resources={"project": project},
         executor=dg.in_process_executor,
     )

@@ -1,19 +1,25 @@
 """Jobs: the verbs that write. The command line, a schedule and a person in the UI launch the same ones."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import dagster as dg
 
 from assets.names import (
+    ASSET_VERBS,
     CHUNKS,
     DATASET_TAG,
+    DRIFT,
     EMBEDDINGS,
     SNAPSHOT,
     STAGING_INDEX,
+    AssetVerb,
     Verb,
+    audit_op,
     documents_key,
     job_name,
+    maintains,
+    maintenance_op,
     op_of,
     production_key,
     space_key,
@@ -22,7 +28,6 @@ from assets.names import (
 from assets.partitions import range_tags
 from vector_pipeline.config import DatasetConfig
 
-VERBS: tuple[Verb, ...] = get_args(Verb)
 SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
 """Verbs whose runs cover a range of shards."""
 _SAYS = {
@@ -30,12 +35,13 @@ _SAYS = {
     "push": "The newest version to the target's staging, then its gates.",
     "verify": "The gates of what staging holds, again.",
     "promote": "Move production to what staging holds, or back: `verb: rollback`.",
+    "audit": "What production serves, compared with what it should hold. Nothing is moved or written.",
     "release": "The whole chain to staging and its gates; production too where promotion is automatic.",
 }
 
 
 def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
-    """The jobs of a dataset, one a verb."""
+    """The asset jobs of a dataset, one a verb."""
     return [
         dg.define_asset_job(
             job_name(dataset, verb),
@@ -43,13 +49,16 @@ def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
             description=_SAYS[verb],
             tags={DATASET_TAG: dataset},
         )
-        for verb in VERBS
+        for verb in ASSET_VERBS
     ]
 
 
-def _selection(dataset: str, config: DatasetConfig, verb: Verb) -> dg.AssetSelection:
+def _selection(dataset: str, config: DatasetConfig, verb: AssetVerb) -> dg.AssetSelection:
     staging = dg.AssetSelection.assets(space_key(dataset, config.serving_space, STAGING_INDEX))
-    production = dg.AssetSelection.assets(production_key(dataset))
+    # An audit reads the whole index: it has a schedule of its own, and a move does not wait for it.
+    production = dg.AssetSelection.assets(production_key(dataset)).without_checks()
+    if verb == "audit":
+        return dg.AssetSelection.checks(dg.AssetCheckKey(production_key(dataset), DRIFT))
     if verb == "verify":
         return dg.AssetSelection.checks_for_assets(space_key(dataset, config.serving_space, STAGING_INDEX))
     if verb == "push":
@@ -82,12 +91,16 @@ def full_range(config: DatasetConfig) -> dict[str, str]:
 
 def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str, Any]) -> dict[str, Any]:
     """A run's configuration from flat values: each goes to the op that knows it, whatever ops the verb has."""
+    if maintains(verb):
+        given = {name: value for name, value in values.items() if value is not None}
+        return {"ops": {maintenance_op(dataset, verb): {"config": given}}} if given else {}
     serving = config.serving_space
     push = op_of(space_key(dataset, serving, STAGING_INDEX))
     snapshots = [op_of(space_key(dataset, space, SNAPSHOT)) for space in config.spaces]
-    takers: dict[Verb, dict[str, Sequence[str]]] = {
+    takers: dict[AssetVerb, dict[str, Sequence[str]]] = {
         "build": {"message": snapshots},
         "push": {name: [push] for name in ("version", "allow_removed_share", "plan_json", "by")},
+        "audit": {name: [audit_op(dataset)] for name in ("level", "by")},
         "verify": {"version": [staging_checks_op(dataset, serving)]},
         "promote": {name: [op_of(production_key(dataset))] for name in ("verb", "version", "to", "by", "reason")},
         "release": {"message": snapshots, "allow_removed_share": [push], "by": [push]},

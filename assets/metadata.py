@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from vector_pipeline.lake.diff import VersionDiff
+from vector_pipeline.release.plan import Cost, Plan
 from vector_pipeline.report.samples import ShardFacts
 
 Metadata = dict[str, Any]
@@ -70,6 +71,49 @@ def diff(found: VersionDiff) -> Metadata:
     ]
     examples = [{"": kind, "documents": ", ".join(ids)} for kind, ids in found.examples.items() if ids]
     return {"diff": table(rows), "examples": table(examples), "documents_moved": found.documents_moved}
+
+
+def plan(found: Plan) -> Metadata:
+    """What a push was about to do, and what else was weighed."""
+    examples = [{"action": action, "documents": ", ".join(ids)} for action, ids in found.examples.items() if ids]
+    stages = [
+        {"stage": stage.kind.value, "records": stage.records, "bytes": stage.bytes, "requests": stage.requests}
+        for stage in found.stages
+    ]
+    weighed = [
+        {
+            "strategy": one.strategy.value,
+            "chosen": "yes" if one.strategy is found.strategy else "" if one.possible else "not possible",
+            **_cost(one.cost),
+            "why": one.why,
+        }
+        for one in found.alternatives
+    ]
+    return {
+        "actions": table([found.actions]),
+        "documents": table([found.documents]),
+        "examples": table(examples),
+        "strategy": found.strategy.value,
+        "why": found.why,
+        "stages": table(stages),
+        "cost": table([_cost(found.cost)]),
+        **({"alternatives": table(weighed)} if weighed else {}),
+        **({"notes": table([{"note": note} for note in found.notes])} if found.notes else {}),
+        # By themselves, so that the UI plots them.
+        "estimated_seconds": seconds(found.cost.seconds),
+        **({"money": found.cost.money} if found.cost.money is not None else {}),
+    }
+
+
+def _cost(cost: Cost) -> Mapping[str, Any]:
+    return {
+        "vectors": cost.vectors,
+        "records": cost.records,
+        "bytes": cost.bytes,
+        "requests": cost.requests,
+        "seconds": f"{cost.seconds:.1f}",
+        "money": "" if cost.money is None else f"{cost.money:.6g} {cost.currency or ''}".rstrip(),
+    }
 
 
 def report_shards(

@@ -1,13 +1,31 @@
 """Names in the asset graph, in one place: keys, checks, jobs."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import dagster as dg
+from typing_extensions import TypeIs
 
-Verb = Literal["build", "push", "verify", "promote", "release"]
+AssetVerb = Literal["build", "push", "verify", "promote", "release", "audit"]
+"""Verbs that materialise or check assets."""
+MaintenanceVerb = Literal["repair", "expire", "collect", "erase", "adopt"]
+"""Verbs that tend an index and materialise nothing."""
+Verb = AssetVerb | MaintenanceVerb
+ASSET_VERBS: tuple[AssetVerb, ...] = get_args(AssetVerb)
+MAINTENANCE_VERBS: tuple[MaintenanceVerb, ...] = get_args(MaintenanceVerb)
+
+
+def maintains(verb: Verb) -> TypeIs[MaintenanceVerb]:
+    """Whether a verb's job is a single op."""
+    return verb in MAINTENANCE_VERBS
+
 
 RAW_DOCUMENTS, CHUNKS, EMBEDDINGS, SNAPSHOT = "raw_documents", "chunks", "embeddings", "snapshot"
 STAGING_INDEX, PRODUCTION_INDEX = "staging_index", "production_index"
+DRIFT = "drift"
+"""Name of the check of ``production_index`` that audits what it serves."""
+
+RESULT = "result"
+"""Metadata key of what a verb returned, as JSON: a command prints from it."""
 
 LOCATION = "vector_pipeline"
 """Name of the code location in ``workspace.yaml``."""
@@ -40,6 +58,16 @@ def staging_checks_op(dataset: str, space: str) -> str:
 def op_of(key: dg.AssetKey) -> str:
     """Name of the op that materialises an asset: where a run's configuration for it goes."""
     return "__".join(key.path)
+
+
+def audit_op(dataset: str) -> str:
+    """Name of the op that audits what production serves."""
+    return f"{op_of(production_key(dataset))}_{DRIFT}"
+
+
+def maintenance_op(dataset: str, verb: MaintenanceVerb) -> str:
+    """Name of the one op of a maintenance job."""
+    return f"{verb}__{dataset}"
 
 
 def job_name(dataset: str, verb: Verb) -> str:

@@ -99,21 +99,16 @@ def _saved(text: str | None) -> Plan | None:
 
 def _pushed(core: Project, pushed: Pushed, took: float) -> show.Metadata:
     plan, applied = pushed.plan, pushed.applied
-    examples = [{"action": action, "documents": ", ".join(ids)} for action, ids in plan.examples.items() if ids]
     dataset = plan.dataset
     return {
         "version": plan.version,
         "digest": pushed.deployment.digest or "",
         "records": pushed.deployment.records,
-        "actions": show.table([plan.actions]),
-        "documents": show.table([plan.documents]),
-        "examples": show.table(examples),
         "written": applied.upserted,
         "closed": applied.closed,
         "bytes": applied.bytes,
         "requests": applied.requests,
-        "strategy": plan.strategy,
-        "why": plan.why,
+        **show.plan(plan),
         "environment": plan.environment,
         "target": plan.target,
         "namespace": plan.namespace,

@@ -22,7 +22,7 @@ from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY
 
 from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
 from assets.loading import project_definitions
-from assets.names import DATASET_TAG, LOCATION, PROCESS_TAG, Verb, job_name
+from assets.names import DATASET_TAG, LOCATION, PROCESS_TAG, RESULT, Verb, job_name
 from assets.partitions import range_tags
 from assets.steps import take_errors
 from resources.home import ensure_home
@@ -48,7 +48,7 @@ class RunOutcome:
     """One line for each step that failed: errors of ours, blocked checks, and anything else."""
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metadata as plain values. Assets by their key (``handbook/minilm/snapshot``; of a sharded asset its run's totals), checks by
-    ``<asset>:<check>`` with ``passed``."""
+    ``<asset>:<check>`` with ``passed``. Of a maintenance verb and of ``audit``: what it returned, by the verb."""
 
     def raise_first(self) -> None:
         """Raise the first error of ours, if there was one."""
@@ -68,7 +68,8 @@ def run_job(
     """Run ``<dataset>__<verb>`` here and now.
 
     ``config`` is flat. build: ``message``; push: ``version``, ``allow_removed_share``, ``plan_json``, ``by``; verify: ``version``;
-    promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release: ``message``, ``allow_removed_share``, ``by``.
+    promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release: ``message``, ``allow_removed_share``, ``by``; audit:
+    ``level``, ``by``; a maintenance verb: keyword arguments of the project's method of that name.
     Raises ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad file, ``InputError`` for an unknown setting;
     whatever happens inside the run is in the outcome.
     """
@@ -97,9 +98,8 @@ def run_job(
             run_id=run_id,
             tags={**tags, **_PLACE, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
         )
-        return RunOutcome(
-            result.success, run_id, take_errors(run_id), _messages(result.all_events), _values(result.all_events)
-        )
+        events = result.all_events
+        return RunOutcome(result.success, run_id, take_errors(run_id), _messages(events), _values(events, verb))
 
 
 def _covering(
@@ -175,16 +175,24 @@ def _messages(events: Sequence[dg.DagsterEvent]) -> list[str]:
     return found
 
 
-def _values(events: Sequence[dg.DagsterEvent]) -> dict[str, dict[str, Any]]:
+def _values(events: Sequence[dg.DagsterEvent], verb: Verb) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for event in events:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
             found[made.asset_key.to_user_string()] = _plain(made.metadata)
-        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             name = f"{check.asset_key.to_user_string()}:{check.check_name}"
             found[name] = {**_plain(check.metadata), "passed": check.passed}
+            returned = check.metadata.get(RESULT)
+        elif event.event_type is DagsterEventType.STEP_OUTPUT:
+            returned = (event.step_output_data.metadata or {}).get(RESULT)
+        else:
+            continue
+        if isinstance(returned, dg.JsonMetadataValue):
+            found[verb] = dict(returned.value or {})
     return found
 
 

@@ -12,12 +12,12 @@ from vector_pipeline.report.progress import LogSink, current_sink, reporting_to
 _LOCK = threading.Lock()
 _ERRORS: dict[str, list[VectorPipelineError]] = {}
 
-Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
 @contextmanager
 def step(context: Context) -> Iterator[None]:
-    """The body of an asset or a check.
+    """The body of an asset, a check or an op.
 
     Progress goes to the run's log, unless a terminal listens already. An error of ours fails the step with its one line
     and is never retried: what it says has to be done first.

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 """How Dagster names Ctrl-C inside a step."""
 
-Verb = Literal["build", "push", "verify", "promote", "release"]
+Verb = Literal[
+    "build", "push", "verify", "promote", "release", "audit", "repair", "expire", "collect", "erase", "adopt"
+]
+"""The jobs of a dataset; of the last six, ``outcome.values[verb]`` is what the project's method returned, as JSON."""
 
 
 def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | None = None) -> "RunOutcome":

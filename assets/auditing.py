@@ -1,0 +1,115 @@
+"""The drift audit: what production serves against what it should hold, as a check with a history of its own.
+
+It stops nothing: by the time that it looks, readers have seen what is there. It moves no alias and repairs nothing.
+"""
+
+from typing import Any, Literal
+
+import dagster as dg
+
+from assets import metadata as show
+from assets.names import DATASET_TAG, DRIFT, RESULT, job_name, production_key
+from assets.release import account
+from assets.steps import step
+from resources import ProjectResource
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.errors import NotFoundError
+from vector_pipeline.project import Project
+from vector_pipeline.release.promote import PRODUCTION
+
+_COUNTED = ("expected", "found", "missing", "foreign", "tampered", "stale_marks", "compared")
+"""Numbers of a report; each stands by itself in the metadata, so that the UI plots it over time."""
+
+
+class AuditSettings(dg.Config):
+    """What a run may say about an audit."""
+
+    level: Literal["configured", "count", "ids", "sample", "full"] = "configured"
+    """How deep it looks; ``configured``: as ``drift.audit_level`` says."""
+    by: str = ""
+    """Who asks; default: the account that runs Dagster."""
+
+
+def drift_check(dataset: str) -> dg.AssetChecksDefinition:
+    """``drift`` of ``production_index``."""
+
+    @dg.asset_check(
+        asset=production_key(dataset),
+        name=DRIFT,
+        description="What the target holds now, against what production should serve. Every result is kept in the registry too.",
+    )
+    def body(
+        context: dg.AssetCheckExecutionContext, config: AuditSettings, project: ProjectResource
+    ) -> dg.AssetCheckResult:
+        with step(context):
+            core = project.get()
+            if not serves(core, dataset):
+                said = "nothing is in production yet"
+                return dg.AssetCheckResult(
+                    passed=True,
+                    description=said,
+                    metadata={"status": "skipped", "summary": said, RESULT: _result([])},
+                )
+            level = core.dataset(dataset).drift.audit_level if config.level == "configured" else config.level
+            reports = core.drift(dataset, PRODUCTION, level=level, run_id=context.run.run_id, by=config.by or account())
+            return _as_check(reports)
+
+    return body
+
+
+def serves(core: Project, dataset: str) -> bool:
+    """Whether anything of a dataset is in production."""
+    try:
+        return core.registry(read_only=True).alias(dataset, core.environment, PRODUCTION) is not None
+    except NotFoundError:
+        return False
+
+
+def _as_check(reports: list[Any]) -> dg.AssetCheckResult:
+    """Non-blocking, but an error: somebody else's hand in the index is not a matter of taste."""
+    drifted = any(report.drifted for report in reports)
+    summary = "; ".join(report.summary for report in reports)
+    examples = [
+        {"kind": kind, "namespace": report.namespace, "examples": ", ".join(names)}
+        for report in reports
+        for kind, names in report.examples.items()
+        if names
+    ]
+    return dg.AssetCheckResult(
+        passed=not drifted,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=summary,
+        metadata={
+            **{name: sum(getattr(report, name) for report in reports) for name in _COUNTED},
+            "status": "failed" if drifted else "passed",
+            "summary": summary,
+            "version": reports[0].version if reports else 0,
+            "level": reports[0].level if reports else "",
+            "seconds": show.seconds(sum(report.seconds for report in reports)),
+            **({"examples": show.table(examples)} if examples else {}),
+            RESULT: _result(reports),
+        },
+    )
+
+
+def _result(reports: list[Any]) -> dg.JsonMetadataValue:
+    return dg.MetadataValue.json(
+        {"drifted": any(report.drifted for report in reports), "reports": [report.to_json() for report in reports]}
+    )
+
+
+def audit_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition:
+    """The audit alone, as often as ``drift.audit_schedule`` says. Off until somebody turns it on."""
+
+    @dg.schedule(
+        name=f"{dataset}__audits",
+        job_name=job_name(dataset, "audit"),
+        cron_schedule=config.drift.audit_schedule,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"Compares what production serves with what it should hold, at `{config.drift.audit_schedule}` (UTC).",
+    )
+    def body() -> dg.RunRequest:
+        return dg.RunRequest(tags={DATASET_TAG: dataset})
+
+    return body
