@@ -1,17 +1,143 @@
-"""Pins, expiry and collection."""
+"""Pins, expiry and collection.
 
-from vector_pipeline.lake.retention import SNAPSHOT_GRACE_S, RetentionReport, collect_files, expire_snapshots
+*Expire* says what may go: versions that nothing reaches, and states of the lake that no kept version needs. *Collect* deletes: in
+the targets what no kept version sees, in the lake the files that nothing refers to. Both say what they would do with ``dry_run``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vector_pipeline.errors import NotFoundError
+from vector_pipeline.lake.retention import SNAPSHOT_GRACE_S, collect_files, expire_snapshots
 from vector_pipeline.project.gating import Gating
+from vector_pipeline.release.collecting import collect
+from vector_pipeline.release.collection import Collection, plan_collection
+from vector_pipeline.release.registry import DeploymentStatus, Version
+from vector_pipeline.release.retention import Expiry, expire_versions
+from vector_pipeline.serving.following import OUTAGE_S
+from vector_pipeline.targets.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What expired, or would."""
+
+    dry_run: bool
+    datasets: tuple[Expiry, ...]
+    snapshots: tuple[int, ...]
+    """States of the lake that were forgotten: no version needed them."""
+
+    @property
+    def versions(self) -> int:
+        """Versions that expired."""
+        return sum(len(one.expired) for one in self.datasets)
+
+    def to_json(self) -> dict[str, Any]:
+        datasets = [one.to_json() for one in self.datasets]
+        return {"dry_run": self.dry_run, "datasets": datasets, "snapshots": list(self.snapshots)}
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was deleted, or would be."""
+
+    dry_run: bool
+    collections: tuple[Collection, ...]
+    """One for each dataset and target."""
+    files: tuple[str, ...]
+    """Files of the lake that nothing referred to."""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        collections = [one.to_json() for one in self.collections]
+        return {
+            "dry_run": self.dry_run, "collections": collections, "files": list(self.files), "notes": list(self.notes)
+        }  # fmt: skip
 
 
 class Retaining(Gating):
     """What is kept, and what is deleted when nothing needs it any more."""
 
-    def expire(self, *, dry_run: bool, grace_s: float = SNAPSHOT_GRACE_S) -> RetentionReport:
-        """Forget lake snapshots that no kept version of any dataset needs and that are older than ``grace_s`` seconds."""
-        kept = self.registry().kept_lake_snapshots()
-        return expire_snapshots(self.lake(), kept, dry_run=dry_run, grace_s=grace_s)
+    def pin(self, dataset: str, version: int, on: bool = True) -> Version:
+        """Keep a version from expiry and collection, or stop keeping it. ``RefusedError`` for one that has expired."""
+        return self.registry().pin(dataset, self.version(dataset, version).number, on)
 
-    def collect(self, *, dry_run: bool) -> RetentionReport:
-        """Delete files that nothing refers to any more."""
-        return collect_files(self.lake(), dry_run=dry_run)
+    def expire(self, dataset: str | None = None, *, dry_run: bool, grace_s: float = SNAPSHOT_GRACE_S) -> Expired:
+        """Expire versions that nothing reaches, then forget lake states that no version of any dataset needs.
+
+        ``dataset`` None: every dataset of the project. ``grace_s``: states of the lake younger than that are spared, in seconds.
+        """
+        registry = self.registry(read_only=dry_run)
+        found = []
+        for name in self._named(dataset):
+            retention = self.dataset(name).retention
+            found.append(
+                expire_versions(
+                    registry, name, keep_versions=retention.keep_versions, grace_s=retention.reader_grace_s,
+                    dry_run=dry_run,
+                )
+            )  # fmt: skip
+        # What expires in a dry run is in the registry still.
+        gone = {(one.dataset, number) for one in found for number in one.expired}
+        kept = {
+            version.lake_snapshot
+            for name in registry.datasets()
+            for version in registry.versions(name)
+            if version.expired_at is None and (name, version.number) not in gone
+        }
+        lake = self.lake(read_only=dry_run)
+        forgotten = expire_snapshots(lake, kept, dry_run=dry_run, grace_s=grace_s)
+        return Expired(dry_run, tuple(found), forgotten.snapshots)
+
+    def collect(
+        self, dataset: str | None = None, *, dry_run: bool, run_id: str | None = None, by: str = "vector-pipeline"
+    ) -> Collected:
+        """Delete what nothing reaches: in the targets, for one dataset or all of the project's; then in the lake."""
+        registry = self.registry(read_only=dry_run)
+        lake = self.lake(read_only=True)
+        found: list[Collection] = []
+        notes: list[str] = []
+        for name in self._named(dataset):
+            retention = self.dataset(name).retention
+            keep, grace = retention.keep_versions, retention.reader_grace_s
+            if grace < OUTAGE_S:
+                notes.append(
+                    f"{name}: retention.reader_grace_s is {grace:g} s, and a reader may follow an alias up to {OUTAGE_S:g} s "
+                    "late when the registry does not answer"
+                )
+            for target in self._holding(name, notes, dry_run=dry_run):
+                if dry_run:
+                    one = plan_collection(
+                        lake, registry, target, name, self.environment, keep_versions=keep, grace_s=grace
+                    )
+                else:
+                    one = collect(
+                        lake, registry, target, name, self.environment, keep_versions=keep, grace_s=grace,
+                        run_id=run_id, by=by,
+                        on_delete=lambda done, total: self.progress.update("collect", done, total, unit="records"),
+                    )  # fmt: skip
+                found.append(one)
+        files = collect_files(self.lake(read_only=dry_run), dry_run=dry_run).files
+        return Collected(dry_run, tuple(found), files, tuple(notes))
+
+    def _named(self, dataset: str | None) -> list[str]:
+        if dataset is None:
+            return list(self.config.datasets)
+        self.dataset(dataset)
+        return [dataset]
+
+    def _holding(self, dataset: str, notes: list[str], *, dry_run: bool) -> list[Target]:
+        """The targets that hold something of a dataset in this environment. What cannot be reached from here is noted."""
+        deployments = self.registry(read_only=True).deployments(dataset, self.environment)
+        live = {one.target for one in deployments if one.status != DeploymentStatus.RETIRED}
+        found = []
+        for name in sorted({one.target for one in deployments}):
+            if name not in self.settings.targets:
+                if name in live:
+                    notes.append(f"{dataset}: target {name} is not configured any more, and what is in it is left")
+                continue
+            try:
+                found.append(self.target_named(name, read_only=dry_run))
+            except NotFoundError as error:
+                notes.append(f"{dataset}: {error.what}")
+        return found

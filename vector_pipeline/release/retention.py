@@ -10,7 +10,7 @@ Laws
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from vector_pipeline.errors import RefusedError
@@ -107,7 +107,8 @@ class Expiry:
     """Reasons by version number."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        kept = {str(number): reasons for number, reasons in sorted(self.kept.items())}
+        return {"dataset": self.dataset, "dry_run": self.dry_run, "expired": list(self.expired), "kept": kept}
 
 
 def expire_versions(
