@@ -53,6 +53,8 @@ def make_version(
             run_id=run_id,
             code_revision=code_revision,
             message=message,
+            model=space.model,
+            chunker=space.chunker.model_dump_json(),
         )
         version, made = registry.record_version(new, not_as=lost)
         # Asked after the recording: from here on, the registry keeps the snapshot from expiry.

@@ -115,6 +115,9 @@ versions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expired_at", UtcDateTime),
     Column("pinned", Boolean, nullable=False),
+    # For people: the fingerprints say whether it is the same, these say what it was. Null for versions before revision 0003.
+    Column("model", Text),
+    Column("chunker", Text),
     PrimaryKeyConstraint("dataset", "number"),
 )
 

@@ -44,6 +44,10 @@ class NewVersion:
     run_id: str | None = None
     code_revision: str | None = None
     message: str = ""
+    model: str | None = None
+    """The embedder's name and revision, for people. None where it was not recorded."""
+    chunker: str | None = None
+    """The chunker's settings as JSON, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Deployments name their strategy; what namespaces were after our last write; audits; erasures."""
+"""Versions name their model and chunker, deployments their strategy; namespaces after our last write; audits; erasures."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,6 +29,9 @@ def own_id(table: str) -> tuple[sa.Column[int], sa.PrimaryKeyConstraint]:
 
 
 def upgrade() -> None:
+    # What made the versions so far is in their fingerprints only.
+    op.add_column("vp_versions", text("model", nullable=True))
+    op.add_column("vp_versions", text("chunker", nullable=True))
     # What exists was pushed by the only strategy that there was.
     op.add_column("vp_deployments", sa.Column("strategy", sa.Text(), nullable=False, server_default="versioned"))
     op.create_table(
