@@ -23,6 +23,17 @@ from vector_pipeline.targets.base import (
 DIMENSION = 8
 SPACE = "0123456789abcdef"
 
+NOT_STRICT = {
+    "[1]": "an array",
+    "{": "an end is missing",
+    '{"a": 1,}': "a trailing comma",
+    '{"a": NaN}': "NaN",
+    '{"a": -Infinity}': "infinity",
+    '{"vp_added_in": 1}': "a reserved key",
+    '{"a": "\\ud800"}': "half a surrogate pair",
+}
+"""Metadata that no write may take, and why."""
+
 
 def unit_vectors(count: int, seed: int = 0, dimension: int = DIMENSION) -> Vector:
     """float32[count, dimension] of length one."""
@@ -91,6 +102,13 @@ def make_metadata(metadata: Mapping[str, Mapping[str, Any]], metadata_hash: str 
         "metadata": [json.dumps(value, ensure_ascii=False) for value in metadata.values()],
     }
     return pa.table(columns, schema=METADATA_SCHEMA)
+
+
+def with_metadata(records: pa.Table, text: str) -> pa.Table:
+    """The records, the first of them with that metadata."""
+    column = records.schema.get_field_index("metadata")
+    rest = records.column("metadata").to_pylist()[1:]
+    return records.set_column(column, "metadata", pa.array([text, *rest], pa.string()))
 
 
 class Namespace:

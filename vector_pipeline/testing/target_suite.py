@@ -12,7 +12,8 @@ tried. ``reopen`` and ``raw`` are optional: they add the checks that need a seco
 """
 
 from vector_pipeline.targets.base import Target
-from vector_pipeline.testing.target_suite_derived import DeriveLaws, MetadataLaws
+from vector_pipeline.testing.target_suite_derived import DeriveLaws
+from vector_pipeline.testing.target_suite_metadata import MetadataLaws
 from vector_pipeline.testing.target_suite_queries import QueryLaws
 from vector_pipeline.testing.target_suite_reads import ReadLaws
 from vector_pipeline.testing.target_suite_writes import WriteLaws

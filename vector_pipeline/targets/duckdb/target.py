@@ -71,6 +71,8 @@ class DuckDBTarget(Target):
             approximate=hnsw,
             derives=True,
             updates_metadata=True,
+            records_per_s=20_000.0,
+            request_s=0.03,
         )
         self._engine = Engine(root, memory_limit, hnsw=hnsw)
         self._writer = Writer(self._engine, root, self._capabilities, hnsw, lock_timeout_s)

@@ -1,0 +1,214 @@
+"""A target in memory, for tests: the whole contract, exact, and quick enough for state machines.
+
+It passes the conformance suite, so a machine that runs over it proves what it proves over a real target, a thousand times as
+often. What it can do is set by the constructor: a planner must meet targets that cannot do everything.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError, UnavailableError
+from vector_pipeline.targets import checks
+from vector_pipeline.targets.base import (
+    LIVE,
+    MARK_SCHEMA,
+    Capabilities,
+    Filter,
+    Match,
+    NamespaceSpec,
+    NamespaceState,
+    Target,
+    Vector,
+    WriteReceipt,
+)
+from vector_pipeline.targets.filters import parse_filter
+from vector_pipeline.testing.memory_search import nearest, visible
+from vector_pipeline.testing.memory_store import MemoryStore, Record, Records, State, records_of, table_of
+
+_Write = Callable[[State], tuple[Records, int]]
+
+
+class MemoryTarget(Target):
+    """``store`` is what several instances share; each makes its own where none is given."""
+
+    kind = "memory"
+
+    def __init__(
+        self,
+        name: str = "memory",
+        store: MemoryStore | None = None,
+        *,
+        numeric_filters: bool = True,
+        scans_marks: bool = True,
+        fencing: bool = True,
+        derives: bool = True,
+        updates_metadata: bool = True,
+        max_batch_records: int = 1_000,
+        max_batch_bytes: int = 64_000_000,
+        parallel_writes: int = 1,
+    ) -> None:
+        self.name = name
+        self.store = MemoryStore() if store is None else store
+        self._closed = False
+        self._capabilities = Capabilities(
+            numeric_filters=numeric_filters,
+            scans_marks=scans_marks,
+            atomic_batches=True,
+            fencing=fencing,
+            metrics=frozenset({"cosine", "dotproduct", "euclidean"}),
+            max_batch_records=max_batch_records,
+            max_batch_bytes=max_batch_bytes,
+            max_top_k=10_000,
+            derives=derives,
+            updates_metadata=updates_metadata,
+            parallel_writes=parallel_writes,
+            records_per_s=100_000.0,
+            request_s=0.001,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def address(self, namespace: str) -> str:
+        return f"memory:{self.name}/{namespace}"
+
+    def ensure_namespace(self, spec: NamespaceSpec, *, fence: int = 0) -> NamespaceState:
+        checks.check_spec(spec, self._capabilities)
+        found = self._open().get(spec.name)
+        if found is None or checks.difference(spec, found.spec) is None:
+            found = self._open().ensure(spec, self._fence(fence))
+        if different := checks.difference(spec, found.spec):
+            raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
+        return found.described()
+
+    def describe(self, namespace: str) -> NamespaceState | None:
+        state = self._open().get(namespace)
+        return None if state is None else state.described()
+
+    def namespaces(self) -> list[str]:
+        return self._open().names()
+
+    def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        def write(state: State) -> tuple[Records, int]:
+            new = records_of(checks.conform(records, state.spec, self._capabilities), state.spec.dimension)
+            return {**state.records, **new}, len(new)
+
+        return self._change(namespace, fence, write, records.nbytes)
+
+    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
+        if not 0 <= removed_in <= LIVE:
+            raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
+        wanted = checks.id_table(ids).column("id").to_pylist()
+
+        def write(state: State) -> tuple[Records, int]:
+            found = (state.records[name] for name in wanted if name in state.records)
+            new = {row.id: replace(row, removed_in=int(removed_in)) for row in found if row.removed_in != removed_in}
+            return {**state.records, **new}, len(new)
+
+        return self._change(namespace, fence, write, 8 * len(wanted))
+
+    def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        if not self._capabilities.derives:
+            return super().derive(namespace, records, fence=fence)
+
+        def write(state: State) -> tuple[Records, int]:
+            rows = checks.conform_derived(records, self._capabilities).to_pylist()
+            unknown = sorted({row["source_id"] for row in rows} - state.records.keys())
+            if unknown:
+                raise RefusedError(f"{len(unknown)} sources are not in namespace {namespace}, such as {unknown[0]}")
+            new = {row["id"]: replace(state.records[row.pop("source_id")], **row) for row in rows}
+            return {**state.records, **new}, len(new)
+
+        return self._change(namespace, fence, write, records.nbytes)
+
+    def set_metadata(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
+        if not self._capabilities.updates_metadata:
+            return super().set_metadata(namespace, records, fence=fence)
+
+        def write(state: State) -> tuple[Records, int]:
+            rows = checks.conform_metadata(records, self._capabilities).to_pylist()
+            new = {row["id"]: replace(state.records[row["id"]], **row) for row in rows if row["id"] in state.records}
+            changed = {name: row for name, row in new.items() if not _same_metadata(row, state.records[name])}
+            return {**state.records, **changed}, len(changed)
+
+        return self._change(namespace, fence, write, records.nbytes)
+
+    def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:
+        gone = set(checks.id_table(ids).column("id").to_pylist())
+
+        def write(state: State) -> tuple[Records, int]:
+            kept = {name: record for name, record in state.records.items() if name not in gone}
+            return kept, len(state.records) - len(kept)
+
+        return self._change(namespace, fence, write, 8 * len(gone))
+
+    def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:
+        self._open().drop(namespace, self._fence(fence))
+
+    def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
+        """Returns at once: a write is visible to every reader when it returns."""
+
+    def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
+        if batch_records < 1:
+            raise InputError(f"batch_records must be at least 1, not {batch_records}")
+        rows = [record for record in self._state(namespace).ordered if record.id.startswith(prefix)]
+        return (self._marks(rows[start : start + batch_records]) for start in range(0, len(rows), batch_records))
+
+    def _marks(self, rows: list[Record]) -> pa.RecordBatch:
+        told = MARK_SCHEMA.names if self._capabilities.scans_marks else ["id"]
+        columns = [[getattr(row, name) if name in told else None for row in rows] for name in MARK_SCHEMA.names]
+        return pa.RecordBatch.from_pydict(dict(zip(MARK_SCHEMA.names, columns, strict=True)), schema=MARK_SCHEMA)
+
+    def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:
+        state = self._state(namespace)
+        wanted = checks.id_table(ids).column("id").to_pylist()
+        found = table_of([state.records[name] for name in wanted if name in state.records], state.spec.dimension)
+        return found if vectors else found.drop_columns(["vector"])
+
+    def query(
+        self,
+        namespace: str,
+        vectors: Vector,
+        *,
+        top_k: int,
+        version: int | None = None,
+        filter: Filter | None = None,
+        exact: bool = True,  # noqa: ARG002 (always is)
+        include_text: bool = True,
+    ) -> list[list[Match]]:
+        if not 1 <= top_k <= self._capabilities.max_top_k:
+            raise InputError(f"top_k must be between 1 and {self._capabilities.max_top_k}, not {top_k}")
+        if version is not None and not self._capabilities.numeric_filters:
+            raise RefusedError(f"target {self.name} cannot filter by version")
+        state = self._state(namespace)
+        queries = checks.check_queries(vectors, state.spec.dimension)
+        chosen = visible(state, version, None if filter is None else parse_filter(filter))
+        return [nearest(state, chosen, query, top_k, include_text=include_text) for query in queries]
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _open(self) -> MemoryStore:
+        if self._closed:
+            raise UnavailableError(f"target {self.name} is closed")
+        return self.store
+
+    def _state(self, namespace: str) -> State:
+        state = self._open().get(namespace)
+        if state is None:
+            raise NotFoundError(f"target {self.name} has no namespace {namespace}")
+        return state
+
+    def _fence(self, fence: int) -> int | None:
+        return fence if self._capabilities.fencing else None
+
+    def _change(self, namespace: str, fence: int, write: _Write, travelled: int) -> WriteReceipt:
+        state, changed = self._open().change(namespace, self._fence(fence), write)
+        return WriteReceipt(changed, travelled if changed else 0, mark=state.mark)
+
+
+def _same_metadata(a: Record, b: Record) -> bool:
+    return (a.metadata_hash, a.metadata) == (b.metadata_hash, b.metadata)
