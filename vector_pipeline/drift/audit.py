@@ -1,0 +1,190 @@
+"""Audit: a deployment against what its target holds now. Reads only.
+
+Laws
+----
+1. What is expected is the lake's snapshot of the version that was deployed, never what a journal or a count says.
+2. ``count`` proves nothing but that somebody wrote: it compares the namespace's mark and size with those after our last write.
+   Where nothing was recorded, or a writer of ours is at work, it goes on to ``ids``.
+3. A namespace is read once, however many versions of it are judged.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vector_pipeline.drift import compare
+from vector_pipeline.drift.held import IN_PLACE, observe
+from vector_pipeline.drift.report import DriftReport, Level
+from vector_pipeline.drift.values import compare_found
+from vector_pipeline.errors import InputError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.registry import Deployment, Registry, Version
+from vector_pipeline.targets.base import NamespaceState, Target
+
+SAMPLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is audited: a deployment, its version, and the alias that points at it, if one does."""
+
+    deployment: Deployment
+    version: Version
+    alias: str | None = None
+
+
+def audit(
+    lake: Lake,
+    registry: Registry,
+    target: Target,
+    deployment: Deployment,
+    version: Version,
+    *,
+    level: str = Level.IDS,
+    sample: int = SAMPLE,
+    seed: int = 0,
+    alias: str | None = None,
+) -> DriftReport:
+    """Compare one deployment with its target. ``CorruptError`` or ``NotFoundError`` when the lake no longer holds the version."""
+    subject = Subject(deployment, version, alias)
+    return audit_line(lake, registry, target, [subject], level=level, sample=sample, seed=seed)[0]
+
+
+def audit_line(
+    lake: Lake,
+    registry: Registry,
+    target: Target,
+    subjects: Sequence[Subject],
+    *,
+    level: str = Level.IDS,
+    sample: int = SAMPLE,
+    seed: int = 0,
+) -> list[DriftReport]:
+    """Compare deployments of one namespace, which is read once."""
+    wanted = checked_level(level)
+    state = target.describe(subjects[0].deployment.namespace)
+    blank = [_blank(subject, wanted, state) for subject in subjects]
+    faults = _faults(subjects[0], state)
+    if faults or state is None:
+        missing = [one.expected if state is None else 0 for one in blank]
+        return [
+            replace(one, found=one.expected if state else 0, missing=gone, faults=faults)
+            for one, gone in zip(blank, missing, strict=True)
+        ]
+    if wanted is Level.COUNT:
+        counted = _by_count(registry, subjects[0].deployment, blank, state)
+        if counted is not None:
+            return counted
+        wanted = Level.IDS
+    started = time.perf_counter()
+    observe(lake, target, subjects[0].deployment)
+    reports = []
+    for subject, one in zip(subjects, blank, strict=True):
+        reports.append(_judged(lake, registry, target, subject, replace(one, level=wanted), sample, seed, started))
+        started = time.perf_counter()
+    return reports
+
+
+def checked_level(level: str) -> Level:
+    """``InputError`` lists the levels."""
+    try:
+        return Level(level)
+    except ValueError:
+        raise InputError(f"{level!r} is no level of an audit", fix=f"Use one of: {', '.join(Level)}") from None
+
+
+def _blank(subject: Subject, level: Level, state: NamespaceState | None) -> DriftReport:
+    one = subject.deployment
+    return DriftReport(
+        dataset=one.dataset,
+        environment=one.environment,
+        alias=subject.alias,
+        deployment=one.id,
+        target=one.target,
+        namespace=one.namespace,
+        version=one.version,
+        level=level,
+        expected=subject.version.records,
+        found=0,
+        mark=state.mark if state is not None else None,
+    )
+
+
+def _faults(subject: Subject, state: NamespaceState | None) -> tuple[str, ...]:
+    """What makes a look at the records pointless."""
+    name = subject.deployment.namespace
+    if state is None:
+        return (f"{name} does not exist",)
+    wanted = {
+        "dimension": subject.version.dimension,
+        "metric": subject.version.metric,
+        "space": subject.version.fingerprint,
+    }
+    return tuple(
+        f"{name} has {what} {getattr(state.spec, what)}, not {value}"
+        for what, value in wanted.items()
+        if getattr(state.spec, what) != value
+    )
+
+
+def _by_count(
+    registry: Registry, deployment: Deployment, blank: Sequence[DriftReport], state: NamespaceState
+) -> list[DriftReport] | None:
+    """Law 2; None where it cannot say."""
+    known = registry.namespace_record(deployment.environment, deployment.target, deployment.namespace)
+    if known is None:
+        return None
+    if (known.mark, known.records) == (state.mark, state.records):
+        return [replace(one, found=one.expected) for one in blank]
+    if registry.lease(f"{deployment.target}/{deployment.namespace}") is not None:
+        return None
+    written = f"{deployment.namespace} was written to after our last write, {known.updated_at:%Y-%m-%d %H:%M} UTC"
+    if known.records != state.records:
+        written += f" ({state.records:,} records, {known.records:,} then)"
+    return [
+        replace(
+            one,
+            found=one.expected,
+            faults=(written,),
+            missing=0,
+            not_judged=("which records changed: look at the level ids",),
+        )
+        for one in blank
+    ]
+
+
+def _judged(
+    lake: Lake,
+    registry: Registry,
+    target: Target,
+    subject: Subject,
+    blank: DriftReport,
+    sample: int,
+    seed: int,
+    started: float,
+) -> DriftReport:
+    compare.judge(lake, registry, subject.version)
+    not_judged: tuple[str, ...] = ()
+    if not target.capabilities.scans_marks:
+        not_judged = ("metadata",) if subject.deployment.strategy == IN_PLACE else ("metadata", "version marks")
+        # Records of other versions stand beside, and nothing says which of them a reader sees.
+        lake.run(f"DELETE FROM drift_judged WHERE word = '{compare.STALE}'")
+    compared = 0
+    if blank.level in (Level.SAMPLE, Level.FULL):
+        some = sample if blank.level is Level.SAMPLE else None
+        compared = compare_found(lake, target, subject.deployment.namespace, subject.version, sample=some, seed=seed)
+    found, examples = compare.counts(lake), compare.examples(lake)
+    stale = sorted([*examples.pop(compare.HIDDEN, []), *examples.pop(compare.STALE, [])])[:10]
+    return replace(
+        blank,
+        expected=int(lake.row("SELECT count(*) FROM drift_judged WHERE shard IS NOT NULL")[0]),
+        found=found.get(compare.FOUND, 0),
+        missing=found.get(compare.MISSING, 0),
+        foreign=found.get(compare.FOREIGN, 0),
+        tampered=found.get(compare.TAMPERED, 0),
+        stale_marks=found.get(compare.HIDDEN, 0) + found.get(compare.STALE, 0),
+        compared=compared,
+        not_judged=not_judged,
+        examples={**examples, **({"stale_marks": stale} if stale else {})},
+        seconds=time.perf_counter() - started,
+    )
