@@ -215,6 +215,9 @@ class Target(ABC):
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:
         """Delete records. Unknown ids are ignored."""
 
+    def purge(self, namespace: str) -> None:  # noqa: B027 (most targets keep nothing of what was deleted)
+        """Make deleted records physically gone where a target's files still hold them. Content and mark stay."""
+
     @abstractmethod
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:
         """Delete a namespace with everything in it. Dropping what does not exist is no error."""

@@ -90,25 +90,25 @@ class Folder:
                 f"{self.path}: the write landed but may not survive a power cut ({error.strerror})"
             ) from error
 
-    def collect(self, manifest: Manifest) -> list[str]:
-        """Delete what nothing needs any more, given the state now; names of what was deleted.
+    def collect(self, manifest: Manifest, *, at_once: bool = False) -> list[str]:
+        """Delete what nothing needs any more, given the state now; names of what was deleted. ``at_once``: all but that state.
 
         What cannot be deleted is left for the next call: the write before this has landed whatever happens here.
         """
         gone: list[str] = []
         with suppress(OSError):
-            self._collect(manifest, gone)
+            self._collect(manifest, gone, at_once=at_once)
         return gone
 
-    def _collect(self, manifest: Manifest, gone: list[str]) -> None:
+    def _collect(self, manifest: Manifest, gone: list[str], *, at_once: bool) -> None:
         kept = {"CURRENT", *manifest.files}
         for file in self.path.glob("manifest-*.json"):
             number = int(file.stem.removeprefix("manifest-"))
-            if manifest.number - KEPT_MANIFESTS < number <= manifest.number:
+            if manifest.number - (1 if at_once else KEPT_MANIFESTS) < number <= manifest.number:
                 kept.add(file.name)
                 with suppress(CorruptError):
                     kept.update(parse_manifest(file.read_bytes(), str(file)).files)
-        youngest = time.time() - GRACE_SECONDS
+        youngest = float("inf") if at_once else time.time() - GRACE_SECONDS
         for file in self.path.iterdir():
             if file.name not in kept and file.stat().st_mtime <= youngest:
                 file.unlink(missing_ok=True)

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from vector_pipeline.targets.base import NamespaceSpec
 from vector_pipeline.targets.duckdb.engine import View
 from vector_pipeline.targets.duckdb.manifest import Changes, Segment
@@ -34,7 +38,8 @@ def vector_type(spec: NamespaceSpec) -> str:
 def live(view: View, columns: Sequence[str], only: Mapping[int, str] | None = None) -> str:
     """A query of ``segment``, ``position`` and ``columns`` of live records.
 
-    ``only`` limits it to positions of some segments: segment number to the name of a parameter that holds BIGINT[].
+    ``only`` limits it to positions of some segments: segment number to a query of positions. Vectors are then read at those
+    positions alone; a join by id would read every vector that there is.
     """
     parts = [
         _segment(view, segment, columns, None if only is None else only[segment.number])
@@ -42,6 +47,16 @@ def live(view: View, columns: Sequence[str], only: Mapping[int, str] | None = No
         if only is None or segment.number in only
     ]
     return " UNION ALL ".join(parts) if parts else _nothing(view.manifest.spec, columns)
+
+
+def located(ids: pa.Table, view: View, cursor: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[int, str]]:
+    """``id``, ``segment``, ``position`` of the live records of ``ids``, and ``only`` of a query that has it as ``located``."""
+    cursor.register("wanted", ids)
+    table = cursor.execute(
+        f"SELECT id, segment, position FROM ({live(view, ['id'])}) WHERE id IN (SELECT id FROM wanted)"
+    ).to_arrow_table()
+    numbers = pc.unique(table.column("segment")).to_pylist()
+    return table, {number: f"SELECT position FROM located WHERE segment = {int(number)}" for number in numbers}
 
 
 def _nothing(spec: NamespaceSpec, columns: Sequence[str]) -> str:
@@ -63,7 +78,7 @@ def _segment(view: View, segment: Segment, columns: Sequence[str], positions: st
         source += f" LEFT JOIN ({_newest(view, segment, changes)}) c ON c.position = r.rowid"
         tests.append(f"c.removed_in IS DISTINCT FROM {DEAD}")
     if positions is not None:
-        tests.append(f"r.rowid IN (SELECT unnest(${positions}::BIGINT[]))")
+        tests.append(f"r.rowid IN ({positions})")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
     return f"SELECT {head} FROM {source}{where}"
 

@@ -88,8 +88,8 @@ def nearest(
 def _positions(only: Mapping[int, list[int]] | None) -> tuple[dict[int, str] | None, dict[str, list[int]]]:
     if only is None:
         return None, {}
-    names = {segment: f"p{segment}" for segment in only}
-    return names, {names[segment]: found for segment, found in only.items()}
+    queries = {segment: f"SELECT unnest($p{segment}::BIGINT[])" for segment in only}
+    return queries, {f"p{segment}": found for segment, found in only.items()}
 
 
 def matches_of(

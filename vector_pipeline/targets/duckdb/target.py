@@ -35,7 +35,7 @@ from vector_pipeline.targets.duckdb.approximate import approximately_nearest
 from vector_pipeline.targets.duckdb.engine import Engine
 from vector_pipeline.targets.duckdb.failures import VanishedError, translated
 from vector_pipeline.targets.duckdb.folder import Folder, check_name
-from vector_pipeline.targets.duckdb.relations import live
+from vector_pipeline.targets.duckdb.relations import live, located
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
 from vector_pipeline.targets.duckdb.writer import Writer
 from vector_pipeline.targets.filters import parse_filter
@@ -125,6 +125,10 @@ class DuckDBTarget(Target):
         """Merge all files of a namespace into one. Readers go on meanwhile; content and mark stay."""
         self._writing(namespace).compact(namespace)
 
+    def purge(self, namespace: str) -> None:
+        """Compact, and delete every file that the present state does not need: readers open the new ones."""
+        self._writing(namespace).compact(namespace, at_once=True)
+
     def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
         """Returns at once: a write is visible to every reader when it returns."""
 
@@ -166,10 +170,10 @@ class DuckDBTarget(Target):
             schema = record_schema(view.manifest.spec.dimension)
             if not vectors:
                 schema = schema.remove(schema.get_field_index("vector"))
-            cursor.register("wanted", wanted)
-            table = cursor.execute(
-                f"SELECT {', '.join(schema.names)} FROM ({live(view, schema.names)}) WHERE id IN (SELECT id FROM wanted)"
-            ).to_arrow_table()
+            found, only = located(wanted, view, cursor)
+            cursor.register("located", found)
+            rows = live(view, schema.names, only)
+            table = cursor.execute(f"SELECT {', '.join(schema.names)} FROM ({rows})").to_arrow_table()
             return table.cast(schema)
 
     def query(

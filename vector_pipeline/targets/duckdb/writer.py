@@ -24,7 +24,7 @@ from vector_pipeline.targets.duckdb.locks import check_fence, locked, remember_f
 from vector_pipeline.targets.duckdb.manifest import Changes, Manifest, Segment, apply_write
 from vector_pipeline.targets.duckdb.merging import maintain, run_merge
 from vector_pipeline.targets.duckdb.relations import DEAD, live
-from vector_pipeline.targets.duckdb.rewriting import derived, missing_ids, with_new_metadata
+from vector_pipeline.targets.duckdb.rewriting import derived, with_new_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,6 @@ class Writer:
     def derive(self, namespace: str, records: pa.Table, fence: int) -> WriteReceipt:
         with self._session(namespace, fence) as (folder, view):
             given = checks.conform_derived(records, self.capabilities)
-            sources = given.select(["source_id"]).rename_columns(["id"])
-            unknown = missing_ids(self.engine, view, sources)
-            if unknown:
-                raise RefusedError(
-                    f"{len(unknown)} sources are not in namespace {namespace}, such as {unknown[0]}: nothing was written",
-                    fix="Upsert these records whole",
-                )
             return self._rewrite(folder, view, given, given.nbytes)
 
     def set_metadata(self, namespace: str, records: pa.Table, fence: int) -> WriteReceipt:
@@ -87,11 +80,9 @@ class Writer:
         """Write the records that ``given`` makes of live ones. What travelled is what the caller sent, not the file."""
         if not given.num_rows:
             return WriteReceipt(0, 0, mark=view.manifest.mark)
+        source, manifest = derived(self.engine, view, given), view.manifest
         touched = self._find(view, given.select(["id"]), f"{DEAD}", "true")
-        manifest = view.manifest
-        added = write_segment(
-            self.engine, folder, derived(view, given), manifest.spec, manifest.next_segment, hnsw=self.hnsw
-        )
+        added = write_segment(self.engine, folder, source, manifest.spec, manifest.next_segment, hnsw=self.hnsw)
         receipt = self._finish(folder, view, added, touched, given.num_rows)
         return replace(receipt, bytes=travelled)
 
@@ -108,14 +99,14 @@ class Writer:
                 remember_fence(self.root, namespace, max(fence, manifest.fence))
             folder.remove()
 
-    def compact(self, namespace: str) -> None:
-        """Merge everything into one segment. Content and mark stay."""
+    def compact(self, namespace: str, *, at_once: bool = False) -> None:
+        """Merge everything into one segment. Content and mark stay. ``at_once``: no grace for files of earlier states."""
         with self._session(namespace, None) as (folder, view):
             merge = full_merge(view.manifest)
             if merge is not None:
                 run_merge(self.engine, folder, view, merge, hnsw=self.hnsw)
         with self._locked(namespace) as folder, self.engine.view(folder) as view:
-            folder.collect(view.manifest)
+            folder.collect(view.manifest, at_once=at_once)
 
     def _locked(self, namespace: str) -> AbstractContextManager[Folder]:
         return locked(self.root, namespace, self.lock_timeout_s)
