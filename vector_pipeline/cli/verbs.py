@@ -9,7 +9,7 @@ __all__ = ["app", "asking", "checking", "planning", "reading", "retention", "sta
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "promote", "rollback", "status", "query",
-    "documents", "history", "blame", "expire", "collect",
+    "documents", "history", "blame", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
