@@ -35,6 +35,8 @@ from vector_pipeline.lake.extensions import load_extension
 
 T = TypeVar("T")
 CATALOG = "lake"
+METADATA = f"__ducklake_metadata_{CATALOG}"
+"""The catalog's own tables, in DuckLake's format 1.0."""
 _CONFLICTS = (
     "database is locked",
     "transaction conflict",
@@ -51,13 +53,24 @@ class Lake:
     """A connection to one DuckLake. Threads may share it: each thread gets a cursor of its own."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, where: str, *, read_only: bool, secrets: tuple[str, ...] = ()
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        where: str,
+        *,
+        read_only: bool,
+        secrets: tuple[str, ...] = (),
+        data: str = "",
+        catalog_file: Path | None = None,
     ) -> None:
         self._root = connection
         self._secrets = secrets
         self._local = threading.local()
         self.where = where
         self.read_only = read_only
+        self.data = data
+        """Folder or ``s3://`` prefix of the data files; ends with a slash."""
+        self.catalog_file = catalog_file
+        """The catalog's SQLite file; None where a server has it."""
 
     @classmethod
     def open(cls, config: LakeConfig, base: Path, *, read_only: bool = False) -> "Lake":
@@ -82,7 +95,11 @@ class Lake:
         load_extension(connection, "ducklake")
         if config.data.startswith("s3://"):
             load_extension(connection, "httpfs")
-        lake = cls(connection, where, read_only=read_only, secrets=(config.catalog,))
+        file = (base / config.catalog.resolve_url().removeprefix("sqlite:///")).resolve() if kind == "sqlite" else None
+        lake = cls(
+            connection, where, read_only=read_only, secrets=(config.catalog,), data=_data_path(config, base),
+            catalog_file=file,
+        )  # fmt: skip
         try:
             lake._retry(lambda: connection.execute(attach))
         except VectorPipelineError as error:
@@ -178,8 +195,11 @@ class Lake:
             with self._translated():
                 self.connection.unregister(name)
 
-    def transaction(self, work: Callable[[], T], message: str) -> T:
-        """Run ``work`` in one transaction; retried whole on a conflict, so it must be repeatable. ``message`` is kept."""
+    def transaction(self, work: Callable[[], T], message: str | None) -> T:
+        """Run ``work`` in one transaction; retried whole on a conflict, so it must be repeatable. ``message`` is kept.
+
+        None: the work touches the catalog's own tables (``METADATA``) and no table of the lake.
+        """
         if self.read_only:
             raise ConflictError(f"{self.where} was opened for reading")
 
@@ -188,7 +208,8 @@ class Lake:
             con.execute("BEGIN")
             try:
                 result = work()
-                con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', ?)", [message])
+                if message is not None:
+                    con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', ?)", [message])
                 con.execute("COMMIT")
             except BaseException:
                 # A failed COMMIT has already ended the transaction: there may be nothing to roll back.
@@ -253,9 +274,9 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
     """The ATTACH statement, with its secrets, and the lake's address without them."""
     url = config.catalog.resolve_url()
     kind = urlsplit(url).scheme
-    data = config.data if "://" in config.data else str((base / config.data).resolve())
+    data = _data_path(config, base)
     # The catalog remembers the folder's absolute path and would refuse a project that was moved; files are named relative to it.
-    options = [f"DATA_PATH {_quoted(data.rstrip('/') + '/')}", "OVERRIDE_DATA_PATH true"]
+    options = [f"DATA_PATH {_quoted(data)}", "OVERRIDE_DATA_PATH true"]
     if read_only:
         options.append("READ_ONLY")
     if kind == "sqlite":
@@ -282,6 +303,11 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
             f"lake.catalog: {config.catalog} is neither sqlite:///… nor postgresql://…", fix="Use one of the two"
         )
     return f"ATTACH {_quoted(target)} AS {CATALOG} ({', '.join(options)})", where
+
+
+def _data_path(config: LakeConfig, base: Path) -> str:
+    data = config.data if "://" in config.data else str((base / config.data).resolve())
+    return data.rstrip("/") + "/"
 
 
 def _quoted(text: str) -> str:

@@ -105,11 +105,24 @@ def _create(lake: Lake, tables: DatasetTables, missing: dict[str, str]) -> None:
     def work() -> None:
         lake.run(f"CREATE SCHEMA IF NOT EXISTS {tables.schema}")
         for name, columns in missing.items():
-            lake.run(f"CREATE TABLE IF NOT EXISTS {tables.named(name)} ({columns})")
-            if columns.lstrip().startswith("shard "):
-                lake.run(f"ALTER TABLE {tables.named(name)} SET PARTITIONED BY (shard)")
+            _create_table(lake, tables, name, columns)
 
     lake.transaction(work, f"create {', '.join(missing)} of {tables.dataset}")
+
+
+def create(lake: Lake, tables: DatasetTables, table: str, kind: str) -> None:
+    """Create one table of a kind (``documents``, ``source_items``, ``source_state``, ``chunks``, ``embeddings``)."""
+    columns = {
+        "documents": _DOCUMENTS, "source_items": _ITEMS, "source_state": _SOURCES, "chunks": _CHUNKS,
+        "embeddings": _EMBEDDINGS,
+    }  # fmt: skip
+    _create_table(lake, tables, table, columns[kind])
+
+
+def _create_table(lake: Lake, tables: DatasetTables, table: str, columns: str) -> None:
+    lake.run(f"CREATE TABLE IF NOT EXISTS {tables.named(table)} ({columns})")
+    if columns.lstrip().startswith("shard "):
+        lake.run(f"ALTER TABLE {tables.named(table)} SET PARTITIONED BY (shard)")
 
 
 def at(table: str, snapshot: int | None) -> str:

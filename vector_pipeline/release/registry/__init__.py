@@ -12,6 +12,7 @@ to others, and raises from ``vector_pipeline.errors`` only: ``UnavailableError``
 from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind
 from vector_pipeline.release.registry.audits import Audit
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
+from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
 from vector_pipeline.release.registry.namespaces import NamespaceRecord
@@ -27,6 +28,7 @@ __all__ = [
     "Audit",
     "Deployment",
     "DeploymentStatus",
+    "Erasure",
     "Intent",
     "JournalEntry",
     "Lease",

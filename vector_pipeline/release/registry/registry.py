@@ -6,6 +6,7 @@ from vector_pipeline.release.registry.aliases import Aliases
 from vector_pipeline.release.registry.audits import Audits
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
+from vector_pipeline.release.registry.erasures import Erasures
 from vector_pipeline.release.registry.journal import Journal
 from vector_pipeline.release.registry.leases import Leases
 from vector_pipeline.release.registry.migrate import ensure_schema
@@ -18,7 +19,18 @@ from vector_pipeline.release.registry.versions import Versions
 
 
 class Registry(
-    Versions, Deployments, Aliases, Retiring, Verdicts, Namespaces, Audits, Leases, Pushes, Journal, Throughputs
+    Versions,
+    Deployments,
+    Aliases,
+    Retiring,
+    Verdicts,
+    Namespaces,
+    Audits,
+    Erasures,
+    Leases,
+    Pushes,
+    Journal,
+    Throughputs,
 ):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
 

@@ -1,0 +1,166 @@
+"""Erasures: documents that were taken out for good. What stays of one is its key, a hash: a build never brings it back.
+
+Laws
+----
+1. The row is written before anything is deleted, and says ``open`` until everything is: while one is open, its dataset is not
+   built, and whoever erases next finishes it. Only an open one holds the document's id.
+2. ``scrub`` is the one exception to "rows are only ever added": in the plans, journal, verdicts, audits and messages of the
+   dataset, the document's id and key are replaced by ``erased``, and nothing else is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, and_, cast, insert, or_, select, update
+
+from vector_pipeline.errors import NotFoundError
+from vector_pipeline.release.registry.engine import Part
+from vector_pipeline.release.registry.schema import Json, metadata
+from vector_pipeline.release.registry.schema import erasures as table
+
+ERASED = "erased"
+"""What stands in place of a document's id or key."""
+OPEN, DONE = "open", "done"
+_FREE_TEXT = {"message", "reason"}
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One document that was, or is being, erased."""
+
+    id: int
+    dataset: str
+    document_key: str
+    """24 hex characters: first half of its record ids."""
+    at: datetime
+    by: str
+    reason: str
+    report: Mapping[str, Any]
+    """``state`` (``open`` or ``done``), and what was found and left where."""
+
+    @property
+    def open(self) -> bool:
+        return self.report.get("state") == OPEN
+
+
+class Erasures(Part):
+    """The registry's erasures."""
+
+    def record_erasure(
+        self, *, dataset: str, document_key: str, by: str, reason: str, report: Mapping[str, Any]
+    ) -> Erasure:
+        """Add an erasure: from now on the document stays out, whatever its source says."""
+
+        def work(connection: Connection) -> Erasure:
+            self._db.serialise(connection, f"erasures:{dataset}")
+            values = {"dataset": dataset, "document_key": document_key, "by": by, "reason": reason}
+            made = insert(table).values(**values, at=self._db.now(connection), report=dict(report))
+            return _erasure(connection.execute(made.returning(table)).one())
+
+        return self._db.write(work)
+
+    def update_erasure(self, identifier: int, report: Mapping[str, Any]) -> Erasure:
+        """Say how far an erasure is. ``NotFoundError`` for an unknown one."""
+
+        def work(connection: Connection) -> Erasure:
+            write = update(table).where(table.c.id == identifier).values(report=dict(report)).returning(table)
+            row = connection.execute(write).one_or_none()
+            if row is None:
+                raise NotFoundError(f"the registry has no erasure {identifier}")
+            return _erasure(row)
+
+        return self._db.write(work)
+
+    def erasures(self, dataset: str) -> list[Erasure]:
+        """Every erasure of a dataset, newest first."""
+        query = select(table).where(table.c.dataset == dataset).order_by(table.c.id.desc())
+        return [_erasure(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
+
+    def erased_keys(self, dataset: str) -> set[str]:
+        """Keys of the documents that must stay out of a dataset."""
+        query = select(table.c.document_key).where(table.c.dataset == dataset)
+        return set(self._db.read(lambda connection: connection.execute(query).scalars().all()))
+
+    def open_erasure(self, dataset: str) -> Erasure | None:
+        """The erasure that is under way, or was interrupted."""
+        return next((one for one in self.erasures(dataset) if one.open), None)
+
+    def traces(self, dataset: str, document: str, key: str) -> dict[str, int]:
+        """Rows that name a document, by column (``vp_pushes.plan``); those without any are left out."""
+
+        def work(connection: Connection) -> dict[str, int]:
+            found = {}
+            for owner, column in _columns():
+                rows = connection.execute(select(column).where(_names(owner, column, dataset, document, key)))
+                count = sum(1 for (value,) in rows if _scrubbed(value, document, key) != value)
+                if count:
+                    found[f"{owner.name}.{column.name}"] = count
+            return found
+
+        return self._db.read(work)
+
+    def scrub(self, dataset: str, document: str, key: str) -> dict[str, int]:
+        """Law 2. Rows that were changed, by column."""
+
+        def work(connection: Connection) -> dict[str, int]:
+            found = {}
+            for owner, column in _columns():
+                own = list(owner.primary_key.columns)
+                named = select(*own, column.label("scrubbed_value")).where(
+                    _names(owner, column, dataset, document, key)
+                )
+                count = 0
+                for row in connection.execute(named).all():
+                    value = _scrubbed(row.scrubbed_value, document, key)
+                    if value != row.scrubbed_value:
+                        this = and_(*(one == row._mapping[one.name] for one in own))
+                        connection.execute(update(owner).where(this).values({column.name: value}))
+                        count += 1
+                if count:
+                    found[f"{owner.name}.{column.name}"] = count
+            return found
+
+        return self._db.write(work)
+
+    def compact(self) -> None:
+        """Overwrite what changed rows left in a SQLite file. A server is vacuumed by itself."""
+        self._db.compact()
+
+
+def _erasure(row: Row[Any]) -> Erasure:
+    return Erasure(**row._mapping)
+
+
+def _columns() -> list[tuple[Table, Column[Any]]]:
+    """Every column that may hold an example or a person's words, of tables that name their dataset."""
+    return [
+        (owner, column)
+        for owner in metadata.sorted_tables
+        if owner is not table and "dataset" in owner.c
+        for column in owner.c
+        if isinstance(column.type, Json) or column.name in _FREE_TEXT
+    ]
+
+
+def _names(owner: Table, column: Column[Any], dataset: str, document: str, key: str) -> ColumnElement[bool]:
+    """Rows that may name the document: a superset, because LIKE knows neither case nor JSON."""
+    text = cast(column, Text)
+    escaped = json.dumps(document)[1:-1]
+    words = dict.fromkeys((document, escaped, json.dumps(document, ensure_ascii=False)[1:-1], key))
+    return and_(owner.c.dataset == dataset, or_(*(text.contains(word, autoescape=True) for word in words)))
+
+
+def _scrubbed(value: Any, document: str, key: str) -> Any:
+    """The same JSON with every mention replaced: a whole word, so that ``a.md`` does not change ``data.md``."""
+    if isinstance(value, str):
+        # Record ids begin with the key, and hold it nowhere else.
+        return re.sub(rf"(?<![\w./-]){re.escape(document)}(?![\w/-])", ERASED, value).replace(key, ERASED)
+    if isinstance(value, Mapping):
+        return {_scrubbed(name, document, key): _scrubbed(one, document, key) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(one, document, key) for one in value]
+    return value
