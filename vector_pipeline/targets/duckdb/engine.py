@@ -18,9 +18,9 @@ from pathlib import Path
 
 import duckdb
 
-from vector_pipeline.errors import CorruptError, NotFoundError
+from vector_pipeline.errors import CorruptError, NotFoundError, UnavailableError
 from vector_pipeline.lake.extensions import load_extension
-from vector_pipeline.targets.duckdb.failures import VanishedError, translated
+from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.manifest import Manifest
 
@@ -107,6 +107,8 @@ class Engine:
         view = self._acquire(folder)
         try:
             yield view
+        except VanishedError as error:  # its files were open: this is something else that is missing
+            raise UnavailableError(f"{folder.path}: {error}") from error
         finally:
             with self._lock:
                 view.users -= 1
@@ -125,10 +127,7 @@ class Engine:
                         view = self._open(folder, pointer)
                     except VanishedError:
                         if folder.pointer() == pointer:
-                            raise CorruptError(
-                                f"{folder.path} lacks files that its manifest names",
-                                fix="Drop the namespace and push it again",
-                            ) from None
+                            raise lost_files(folder.path) from None
                         continue
                 self._views.move_to_end(folder.path)
                 view.users += 1

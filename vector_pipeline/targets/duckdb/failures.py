@@ -36,6 +36,11 @@ def unavailable(where: Path, error: OSError) -> UnavailableError:
     )
 
 
+def lost_files(where: Path) -> CorruptError:
+    """A namespace whose state names files that are not there."""
+    return CorruptError(f"{where} lacks files that its state names", fix="Drop the namespace and push it again")
+
+
 def _out_of_memory(where: Path) -> UnavailableError:
     return UnavailableError(f"{where}: out of memory", fix="Raise the target's memory_limit or send smaller batches")
 

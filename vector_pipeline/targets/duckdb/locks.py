@@ -10,9 +10,9 @@ from pathlib import Path
 
 import filelock
 
-from vector_pipeline.errors import ConflictError
-from vector_pipeline.targets.duckdb.failures import unavailable
-from vector_pipeline.targets.duckdb.folder import Folder, check_name
+from vector_pipeline.errors import ConflictError, UnavailableError
+from vector_pipeline.targets.duckdb.failures import VanishedError, unavailable
+from vector_pipeline.targets.duckdb.folder import Folder, check_name, write_synced
 
 
 @contextmanager
@@ -30,6 +30,11 @@ def locked(root: Path, namespace: str, timeout_s: float) -> Iterator[Folder]:
         raise unavailable(locks, error) from error
     try:
         yield folder
+    except VanishedError as error:
+        raise UnavailableError(
+            f"{folder.path}: a file that was there at the begin of the write is gone ({error})",
+            fix="See who else writes to this folder, then try again",
+        ) from error
     finally:
         lock.release()
 
@@ -44,7 +49,7 @@ def check_fence(namespace: str, fence: int, seen: int) -> None:
 
 
 def remembered_fence(root: Path, namespace: str) -> int:
-    """Highest fence of a namespace of that name that was dropped."""
+    """Highest fence that a namespace of that name has seen, as far as it was written beside it."""
     try:
         return int(_fence_file(root, namespace).read_text("ascii"))
     except (FileNotFoundError, ValueError):
@@ -54,9 +59,11 @@ def remembered_fence(root: Path, namespace: str) -> int:
 
 
 def remember_fence(root: Path, namespace: str, fence: int) -> None:
-    """A dropped namespace keeps its fence: a writer that lost its lease must not create it again."""
+    """Keep the fence of a namespace that is dropped, or may turn out corrupt: a writer without the lease must stay out."""
+    file = _fence_file(root, namespace)
     try:
-        _fence_file(root, namespace).write_text(f"{fence}", "ascii")
+        write_synced(file.with_name(f"{file.name}.new"), f"{fence}".encode("ascii"))
+        file.with_name(f"{file.name}.new").replace(file)
     except OSError as error:
         raise unavailable(root, error) from error
 

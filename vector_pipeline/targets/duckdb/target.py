@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError, UnavailableError
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import (
     LIVE,
@@ -33,8 +33,8 @@ from vector_pipeline.targets.base import (
 )
 from vector_pipeline.targets.duckdb.approximate import approximately_nearest
 from vector_pipeline.targets.duckdb.engine import Engine
-from vector_pipeline.targets.duckdb.failures import VanishedError, translated
-from vector_pipeline.targets.duckdb.folder import Folder, check_name
+from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
+from vector_pipeline.targets.duckdb.folder import Folder, check_name, is_name
 from vector_pipeline.targets.duckdb.relations import live, located
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
 from vector_pipeline.targets.duckdb.writer import Writer
@@ -94,12 +94,12 @@ class DuckDBTarget(Target):
                 return folder.load(pointer).state()
             except VanishedError:
                 if folder.pointer() == pointer:
-                    raise UnavailableError(f"{folder.path}: the manifest that CURRENT names is missing") from None
+                    raise lost_files(folder.path) from None
         return None
 
     def namespaces(self) -> list[str]:
         with translated(self.root):
-            return sorted(file.parent.name for file in self.root.glob("[a-z0-9]*/CURRENT"))
+            return sorted(file.parent.name for file in self.root.glob("*/CURRENT") if is_name(file.parent.name))
 
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
         return self._writing(namespace).upsert(namespace, records, fence)

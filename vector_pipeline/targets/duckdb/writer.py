@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.errors import CorruptError, NotFoundError, RefusedError
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import Capabilities, NamespaceSpec, NamespaceState, WriteReceipt
 from vector_pipeline.targets.duckdb.compaction import full_merge
 from vector_pipeline.targets.duckdb.engine import Engine, View
-from vector_pipeline.targets.duckdb.failures import unavailable
+from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files
 from vector_pipeline.targets.duckdb.files import Source, write_changes, write_segment
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.locks import check_fence, locked, remember_fence, remembered_fence
-from vector_pipeline.targets.duckdb.manifest import Changes, Manifest, Segment, apply_write
+from vector_pipeline.targets.duckdb.manifest import Manifest, apply_write
 from vector_pipeline.targets.duckdb.merging import maintain, run_merge
 from vector_pipeline.targets.duckdb.relations import DEAD, live
 from vector_pipeline.targets.duckdb.rewriting import derived, with_new_metadata
@@ -57,8 +57,7 @@ class Writer:
                 return WriteReceipt(0, 0, mark=view.manifest.mark)
             touched = self._find(view, table.select(["id"]), f"{DEAD}", "true")
             source = Source("SELECT * FROM incoming", table.num_rows, {"incoming": table})
-            added = write_segment(self.engine, folder, source, spec, view.manifest.next_segment, hnsw=self.hnsw)
-            return self._finish(folder, view, added, touched, table.num_rows)
+            return self._finish(folder, view, source, touched, table.num_rows)
 
     def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, fence: int) -> WriteReceipt:
         with self._session(namespace, fence) as (folder, view):
@@ -80,10 +79,9 @@ class Writer:
         """Write the records that ``given`` makes of live ones. What travelled is what the caller sent, not the file."""
         if not given.num_rows:
             return WriteReceipt(0, 0, mark=view.manifest.mark)
-        source, manifest = derived(self.engine, view, given), view.manifest
+        source = derived(self.engine, view, given)
         touched = self._find(view, given.select(["id"]), f"{DEAD}", "true")
-        added = write_segment(self.engine, folder, source, manifest.spec, manifest.next_segment, hnsw=self.hnsw)
-        receipt = self._finish(folder, view, added, touched, given.num_rows)
+        receipt = self._finish(folder, view, source, touched, given.num_rows)
         return replace(receipt, bytes=travelled)
 
     def delete(self, namespace: str, ids: pa.Array, fence: int) -> WriteReceipt:
@@ -93,10 +91,14 @@ class Writer:
 
     def drop(self, namespace: str, fence: int) -> None:
         with self._locked(namespace) as folder:
-            manifest = self._manifest(folder)
-            if manifest is not None:
-                check_fence(namespace, fence, manifest.fence)
-                remember_fence(self.root, namespace, max(fence, manifest.fence))
+            try:
+                manifest = self._manifest(folder)
+                seen = None if manifest is None else manifest.fence
+            except CorruptError:  # to drop it is how one gets rid of it
+                seen = remembered_fence(self.root, namespace)
+            if seen is not None:
+                check_fence(namespace, fence, seen)
+                remember_fence(self.root, namespace, max(fence, seen))
             folder.remove()
 
     def compact(self, namespace: str, *, at_once: bool = False) -> None:
@@ -124,15 +126,15 @@ class Writer:
 
     def _manifest(self, folder: Folder) -> Manifest | None:
         pointer = folder.pointer()
-        return None if pointer is None else folder.load(pointer)
+        try:
+            return None if pointer is None else folder.load(pointer)
+        except VanishedError as error:  # under the lock nobody else takes it away
+            raise lost_files(folder.path) from error
 
     def _create(self, folder: Folder, spec: NamespaceSpec, fence: int) -> Manifest:
         check_fence(spec.name, fence, remembered_fence(self.root, spec.name))
-        try:
-            folder.remove()
-            folder.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unavailable(folder.path, error) from error
+        remember_fence(self.root, spec.name, fence)
+        folder.create()
         manifest = Manifest(uuid.uuid4().hex, number=1, lsn=1, fence=fence, next_segment=1, spec=spec)
         folder.publish(manifest)
         return manifest
@@ -141,6 +143,7 @@ class Writer:
         """Refuse a fence that is too low; remember a higher one before anything is written under it."""
         check_fence(folder.path.name, fence, manifest.fence)
         if fence > manifest.fence:
+            remember_fence(self.root, folder.path.name, fence)
             manifest = replace(manifest, number=manifest.number + 1, fence=fence)
             folder.publish(manifest)
         return manifest
@@ -155,23 +158,35 @@ class Writer:
             ).to_arrow_table()
 
     def _finish(
-        self, folder: Folder, view: View, added: Segment | None, touched: pa.Table, records: int
+        self, folder: Folder, view: View, source: Source | None, touched: pa.Table, records: int
     ) -> WriteReceipt:
-        manifest = view.manifest
-        changes: Changes | None = None
-        counts: dict[int, int] = {}
-        dead: dict[int, int] = {}
-        if touched.num_rows:
-            for group in touched.group_by(["segment", "removed_in"]).aggregate([([], "count_all")]).to_pylist():
-                counts[group["segment"]] = counts.get(group["segment"], 0) + group["count_all"]
-                if group["removed_in"] == DEAD:
-                    dead[group["segment"]] = group["count_all"]
-            source = Source("SELECT * FROM touched", touched.num_rows, {"touched": touched})
-            changes = write_changes(self.engine, folder, source, list(counts))
-        if added is None and changes is None:
+        """Make the files, publish, tidy up. ``source``: rows of a new segment; ``touched``: changes to old ones."""
+        manifest, added, changes = view.manifest, None, None
+        if source is None and not touched.num_rows:
             return WriteReceipt(0, 0, mark=manifest.mark)
-        manifest = apply_write(manifest, added, changes, dead, counts)
-        folder.publish(manifest)
+        counts, dead = _counts(touched)
+        with folder.making() as made:
+            if source is not None:
+                number = manifest.next_segment
+                added = write_segment(self.engine, folder, source, manifest.spec, number, hnsw=self.hnsw)
+                made.append(added.file)
+            if touched.num_rows:
+                rows = Source("SELECT * FROM touched", touched.num_rows, {"touched": touched})
+                changes = write_changes(self.engine, folder, rows, list(counts))
+                made.append(changes.file)
+            manifest = apply_write(manifest, added, changes, dead, counts)
+            folder.publish(manifest)
         maintain(self.engine, folder, manifest, hnsw=self.hnsw)
         written = sum(part.bytes for part in (added, changes) if part is not None)
         return WriteReceipt(records, written, mark=manifest.mark)
+
+
+def _counts(touched: pa.Table) -> tuple[dict[int, int], dict[int, int]]:
+    """Change rows, and the deaths among them, by segment."""
+    counts: dict[int, int] = {}
+    dead: dict[int, int] = {}
+    for group in touched.group_by(["segment", "removed_in"]).aggregate([([], "count_all")]).to_pylist():
+        counts[group["segment"]] = counts.get(group["segment"], 0) + group["count_all"]
+        if group["removed_in"] == DEAD:
+            dead[group["segment"]] = group["count_all"]
+    return counts, dead
