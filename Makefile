@@ -7,7 +7,7 @@ JOBS ?= 2
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all lint format ui bench bench-history bench-retrieval screenshots clean
+.PHONY: help demo test test-all test-crash lint format ui bench bench-history bench-retrieval screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,13 @@ test-all: $(STAMP) ## the slow tests too
 	@start=$$(date +%s); $(BIN)/python -m pytest -n $(JOBS) -q; status=$$?; \
 	 echo "make test-all took $$(( $$(date +%s) - start )) s"; exit $$status
 
+test-crash: $(STAMP) ## kill pushes at every step and at random, drop, delay and double responses; says what was survived
+	@survived=$$(mktemp); start=$$(date +%s); \
+	 VECTOR_PIPELINE_SURVIVED=$$survived VECTOR_PIPELINE_MACHINE=$${MACHINE:-25,30} VECTOR_PIPELINE_FAULT_SEEDS=$${SEEDS:-25} \
+	 $(BIN)/python -m pytest -n $(JOBS) -q tests/engine tests/process; status=$$?; \
+	 $(BIN)/python -m tests.survived $$survived || status=1; rm -f $$survived; \
+	 echo "make test-crash took $$(( $$(date +%s) - start )) s"; exit $$status
+
 lint: $(STAMP) ## ruff, mypy --strict, layer contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
@@ -40,13 +47,16 @@ format: $(STAMP) ## let ruff rewrite what it can
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py
 
-bench: bench-retrieval bench-history ## every benchmark
+bench: bench-retrieval bench-history bench-release ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)
 
 bench-retrieval: $(STAMP) ## nDCG@10 and recall@10 through the whole chain (COLLECTIONS="folder ...")
 	@$(BIN)/python benchmarks/retrieval.py $(COLLECTIONS)
+
+bench-release: $(STAMP) ## load, change 1%, cut over, roll back and look for drift at a million vectors (DOCUMENTS=n)
+	@$(BIN)/python -m benchmarks.release --documents $${DOCUMENTS:-1000000}
 
 screenshots: $(STAMP) ## take the pictures in docs/ from a real Dagster in a real browser
 	@$(BIN)/python docs/take_screenshots.py

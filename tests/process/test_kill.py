@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import page, write_project
 from tests.process import work
+from tests.survived import survived
 from vector_pipeline.project import Project
 
 KILLS_PER_STEP = 8
@@ -90,6 +91,7 @@ def test_killed_builds_and_pushes_end_like_undisturbed_ones(
     assert content(hit) == content(calm)
     # Otherwise the test has shown nothing: the kills came too late.
     assert killed >= KILLS_PER_STEP
+    survived("SIGKILLs at random moments", killed)
     with Project.load(hit) as project:
         _, results = project.verify("handbook", only=["coverage"])
         assert [result.status.value for result in results] == ["passed"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import page, write_project
 from tests.process.test_kill import content
+from tests.survived import survived
 
 KILLS = 4
 
@@ -54,3 +55,4 @@ def test_killed_commands_end_like_undisturbed_ones(tmp_path: Path) -> None:
         finish(hit, verb)
     assert content(hit) == content(calm)
     assert killed >= KILLS
+    survived("SIGKILLs of real commands", killed)

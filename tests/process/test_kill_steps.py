@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import page, write_project
+from tests.engine.world import fence_of
 from tests.process import steps
 from tests.process.test_kill import forkserver  # noqa: F401  (a fixture)
+from tests.survived import survived
 from vector_pipeline.project import Project
 
 BATCH = 25
@@ -53,10 +55,10 @@ def meddle(project: Project) -> None:
     """Somebody deletes some records and adds one."""
     target = project.target("handbook")
     (namespace,) = target.namespaces()
-    ids = next(iter(target.scan(namespace)))["id"]
-    target.delete(namespace, ids.slice(0, 40), fence=10**6)
+    ids, fence = next(iter(target.scan(namespace)))["id"], fence_of(project, namespace)
+    target.delete(namespace, ids.slice(0, 40), fence=fence)
     stolen = target.fetch(namespace, [ids[50].as_py()])
-    target.upsert(namespace, stolen.set_column(0, "id", [["by-hand"]]), fence=10**6)
+    target.upsert(namespace, stolen.set_column(0, "id", [["by-hand"]]), fence=fence)
 
 
 def forget_the_first(project: Project) -> None:
@@ -116,7 +118,6 @@ def test_a_kill_at_every_step(
     tmp_path: Path,
     forkserver: Context,  # noqa: F811
     operation: str,
-    record_property: pytest.FixtureRequest,
 ) -> None:
     origin = prepare(tmp_path / "origin", operation)
     before, out = readable(origin), tmp_path / "steps.txt"
@@ -138,5 +139,5 @@ def test_a_kill_at_every_step(
         assert readable(hit) == after, where
         assert state(hit) == wanted, where
         shutil.rmtree(hit)
-    record_property("kills", killed)  # type: ignore[operator]
+    survived(f"SIGKILLs, one at every step: {operation}", killed)
     assert killed == len(names)
