@@ -1,6 +1,6 @@
-"""Verbs that list: versions, diff, history, documents. They use the core directly."""
+"""Verbs that list: versions, diff, documents. They use the core directly."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import click
 import typer
@@ -16,9 +16,6 @@ from vector_pipeline.cli.app import (
     version_number,
 )
 from vector_pipeline.cli.output import emit, say, show
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command(cls=Command)
@@ -65,30 +62,6 @@ def diff(
         return
     show(diff_lines(old, new, found))
     session.next("plan", *session.named(name), f"--version {new}")
-
-
-@app.command(cls=Command)
-def history(
-    ctx: typer.Context,
-    dataset: Dataset = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most lines.")] = 50,
-    json_: Json = False,
-) -> None:
-    """List every move of the aliases, newest first."""
-    from vector_pipeline.cli.shapes import move_json
-    from vector_pipeline.report.tables import history_table
-
-    session = session_of(ctx)
-    name = session.dataset(dataset)
-    moves = session.project().history(name, limit=limit)
-    if json_:
-        emit([move_json(move) for move in moves])
-        return
-    if moves:
-        show(history_table(moves))
-    else:
-        say(f"No alias of {name} has moved yet.")
-    session.next("status", *session.named(name))
 
 
 @app.command(cls=Command)

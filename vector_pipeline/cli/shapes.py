@@ -5,7 +5,7 @@ from typing import Any
 
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.registry import Alias, AliasMove, Version
+from vector_pipeline.release.registry import Alias, Version
 from vector_pipeline.verify.outcome import CheckResult
 
 
@@ -75,20 +75,6 @@ def alias_json(alias: Alias | None) -> dict[str, Any] | None:
         "moved_at": alias.moved_at.isoformat(),
         "moved_by": alias.moved_by,
         "reason": alias.reason,
-    }
-
-
-def move_json(move: AliasMove) -> dict[str, Any]:
-    """One line of the history."""
-    return {
-        "alias": move.name,
-        "kind": move.kind,
-        "from": move.from_version,
-        "to": move.to_version,
-        "at": move.at.isoformat(),
-        "by": move.by,
-        "reason": move.reason,
-        "run_id": move.run_id,
     }
 
 

@@ -1,11 +1,11 @@
 """Every verb, in the order that help lists them: importing this module registers them."""
 
 # isort: off
-from vector_pipeline.cli import asking, checking, planning, reading, retention, standing, starting, tracing, writing
+from vector_pipeline.cli import asking, checking, past, planning, reading, retention, standing, starting, tracing, writing
 from vector_pipeline.cli.app import app
 # isort: on
 
-__all__ = ["app", "asking", "checking", "planning", "reading", "retention", "standing", "starting", "tracing", "writing"]
+__all__ = ["app", "asking", "checking", "past", "planning", "reading", "retention", "standing", "starting", "tracing", "writing"]
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "promote", "rollback", "status", "query",

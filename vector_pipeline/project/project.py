@@ -1,4 +1,4 @@
-"""The whole project, and questions about it: versions, diff, status, history, documents."""
+"""The whole project, and questions about it: versions, diff, status, documents."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,12 @@ from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
+from vector_pipeline.project.past import Past
 from vector_pipeline.project.releasing import Releasing
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.promote import PRODUCTION, STAGING
-from vector_pipeline.release.registry import Alias, AliasMove, Verdict, Version
+from vector_pipeline.release.registry import Alias, Verdict, Version
 from vector_pipeline.release.snapshot import tables_of
 
 
@@ -33,7 +34,7 @@ class Status:
     """Version that production served before, when its last move was a rollback."""
 
 
-class Project(Releasing, Retaining, Tracing, Adopting):
+class Project(Releasing, Retaining, Tracing, Adopting, Past):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
@@ -67,11 +68,6 @@ class Project(Releasing, Retaining, Tracing, Adopting):
             self.mark_of(staging.deployment) if staging is not None else None,
             last.from_version if last is not None and last.kind == "rollback" else None,
         )
-
-    def history(self, dataset: str, *, limit: int = 50) -> list[AliasMove]:
-        """Alias moves in this environment, newest first."""
-        self.dataset(dataset)
-        return self.registry(read_only=True).alias_moves(dataset, self.environment, limit=limit)
 
     def quarantined(self, dataset: str) -> list[dict[str, str]]:
         """Items of the source that could not become documents, with the reason."""

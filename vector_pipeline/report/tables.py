@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vector_pipeline.release.registry import Alias, AliasMove, Version
+from vector_pipeline.release.registry import Alias, Version
 from vector_pipeline.report.units import moment
 from vector_pipeline.verify.outcome import CheckResult, Status
 
@@ -82,25 +82,6 @@ def documents_table(documents: Sequence[Mapping[str, Any]]) -> Table:
 def quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
     """Items that could not become documents."""
     return table(("document", "reason", "detail"), ((one["document"], one["reason"], one["detail"]) for one in items))
-
-
-def history_table(moves: Sequence[AliasMove]) -> Table:
-    """Alias moves, newest first."""
-    return table(
-        ("when (UTC)", "alias", "from", "to", "how", "by", "reason"),
-        (
-            (
-                moment(move.at),
-                move.name,
-                f"v{move.from_version}" if move.from_version is not None else None,
-                f"v{move.to_version}",
-                move.kind,
-                move.by,
-                move.reason,
-            )
-            for move in moves
-        ),
-    )
 
 
 def status_lines(
