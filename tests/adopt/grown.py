@@ -28,7 +28,13 @@ class Grown:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def add(
-        self, name: str, text: str | None, vector: Vectors, *, document: str = "", metadata: dict[str, Any] | None = None
+        self,
+        name: str,
+        text: str | None,
+        vector: Vectors,
+        *,
+        document: str = "",
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         self.rows.append(
             {

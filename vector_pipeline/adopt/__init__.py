@@ -10,8 +10,10 @@ Laws
 4. Memory holds hashes and scalars of the index's records, and one batch of its vectors.
 """
 
-from vector_pipeline.adopt.adoption import Adopted, AdoptionPlan, examine, keep_vectors
-from vector_pipeline.adopt.inventory import Inventory, Listed, list_namespaces, owner_of
+from vector_pipeline.adopt.adoption import Adopted, AdoptionPlan, examine
+from vector_pipeline.adopt.inventory import Inventory
+from vector_pipeline.adopt.keeping import keep_vectors
+from vector_pipeline.adopt.listing import Listed, list_namespaces, owner_of
 from vector_pipeline.adopt.matching import Matched
 from vector_pipeline.adopt.model_check import ModelCheck
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vector_pipeline.adopt.inventory import sql_normal
+from vector_pipeline.adopt.reading import sql_normal
 from vector_pipeline.hashing import sql_content_hash
 from vector_pipeline.lake.connection import Lake
 
