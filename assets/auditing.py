@@ -9,8 +9,7 @@ import dagster as dg
 
 from assets import metadata as show
 from assets.names import DATASET_TAG, DRIFT, RESULT, job_name, production_key
-from assets.release import account
-from assets.steps import step
+from assets.steps import launched_by, step
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import NotFoundError
@@ -27,7 +26,7 @@ class AuditSettings(dg.Config):
     level: Literal["configured", "count", "ids", "sample", "full"] = "configured"
     """How deep it looks; ``configured``: as ``drift.audit_level`` says."""
     by: str = ""
-    """Who asks; default: the account that runs Dagster."""
+    """Who asks; default: the run's ``user`` tag, or the account that runs Dagster."""
 
 
 def drift_check(dataset: str) -> dg.AssetChecksDefinition:
@@ -51,7 +50,9 @@ def drift_check(dataset: str) -> dg.AssetChecksDefinition:
                     metadata={"status": "skipped", "summary": said, RESULT: _result([])},
                 )
             level = core.dataset(dataset).drift.audit_level if config.level == "configured" else config.level
-            reports = core.drift(dataset, PRODUCTION, level=level, run_id=context.run.run_id, by=config.by or account())
+            reports = core.drift(
+                dataset, PRODUCTION, level=level, run_id=context.run.run_id, by=config.by or launched_by(context)
+            )
             return _as_check(reports)
 
     return body

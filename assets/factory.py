@@ -12,7 +12,8 @@ from assets.checks import data_checks, staging_checks
 from assets.documents import raw_documents
 from assets.jobs import dataset_jobs
 from assets.maintenance import maintenance_jobs
-from assets.release import production_index, staging_index
+from assets.production import production_index
+from assets.release import staging_index
 from assets.space import chunks, embeddings, snapshot
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig

@@ -30,6 +30,8 @@ from vector_pipeline.config import DatasetConfig
 
 SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
 """Verbs whose runs cover a range of shards."""
+_PUSH = ("version", "allow_removed_share", "plan_json", "strategy", "on_drift", "by")
+"""Settings of a push."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",
     "push": "The newest version to the target's staging, then its gates.",
@@ -99,11 +101,11 @@ def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str
     snapshots = [op_of(space_key(dataset, space, SNAPSHOT)) for space in config.spaces]
     takers: dict[AssetVerb, dict[str, Sequence[str]]] = {
         "build": {"message": snapshots},
-        "push": {name: [push] for name in ("version", "allow_removed_share", "plan_json", "by")},
+        "push": {name: [push] for name in _PUSH},
         "audit": {name: [audit_op(dataset)] for name in ("level", "by")},
         "verify": {"version": [staging_checks_op(dataset, serving)]},
         "promote": {name: [op_of(production_key(dataset))] for name in ("verb", "version", "to", "by", "reason")},
-        "release": {"message": snapshots, "allow_removed_share": [push], "by": [push]},
+        "release": {"message": snapshots, **{name: [push] for name in _PUSH if name not in ("version", "plan_json")}},
     }
     ops: dict[str, dict[str, Any]] = {}
     for name, value in values.items():

@@ -25,6 +25,8 @@ def project_definitions(path: Path, *, environment: str | None = None, only: str
     chosen = {name: dataset for name, dataset in config.datasets.items() if only in (None, name)}
     settings = config.environments[choose_environment(config, environment)]
     kinds = {name: target.kind for name, target in settings.targets.items()}
+    if settings.promotion is not None:  # An environment's own policy comes before a dataset's.
+        chosen = {name: one.model_copy(update={"promotion": settings.promotion}) for name, one in chosen.items()}
     parts = [_load(name, one, project, kinds[one.target], alone=only is not None) for name, one in chosen.items()]
     return dg.Definitions.merge(*parts) if parts else dg.Definitions()
 

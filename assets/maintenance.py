@@ -17,8 +17,7 @@ import dagster as dg
 
 from assets import metadata as show
 from assets.names import DATASET_TAG, MAINTENANCE_VERBS, RESULT, MaintenanceVerb, job_name, maintenance_op
-from assets.release import account
-from assets.steps import step
+from assets.steps import launched_by, step
 from resources import ProjectResource
 from vector_pipeline.errors import InputError
 from vector_pipeline.project import Project
@@ -53,7 +52,14 @@ def _job(dataset: str, verb: MaintenanceVerb) -> dg.JobDefinition:
     def body(context: dg.OpExecutionContext, project: ProjectResource) -> None:
         with step(context):
             started = time.perf_counter()
-            done = call(project.get(), dataset, verb, dict(context.op_config), run_id=context.run.run_id)
+            done = call(
+                project.get(),
+                dataset,
+                verb,
+                dict(context.op_config),
+                by=launched_by(context),
+                run_id=context.run.run_id,
+            )
             value = done.to_json()
             context.add_output_metadata(
                 {
@@ -75,11 +81,13 @@ def _job(dataset: str, verb: MaintenanceVerb) -> dg.JobDefinition:
     return made
 
 
-def call(core: Project, dataset: str, verb: MaintenanceVerb, settings: dict[str, Any], *, run_id: str) -> Reported:
+def call(
+    core: Project, dataset: str, verb: MaintenanceVerb, settings: dict[str, Any], *, by: str, run_id: str
+) -> Reported:
     """Law 1. ``InputError`` names a setting that the verb does not have."""
     method: Callable[..., Reported] = getattr(core, verb)
     takes = inspect.signature(method).parameters
-    filled = {"dataset": dataset, "run_id": run_id, "by": account()}
+    filled = {"dataset": dataset, "run_id": run_id, "by": by}
     given = {**{name: value for name, value in filled.items() if name in takes}, **settings}
     unknown = sorted(set(given) - set(takes))
     if unknown:

@@ -1,6 +1,5 @@
-"""``staging_index`` and ``production_index``: desired state against observed state, and the alias that decides."""
+"""``staging_index``: desired state against observed state."""
 
-import getpass
 import json
 import time
 from typing import Literal
@@ -8,15 +7,14 @@ from typing import Literal
 import dagster as dg
 
 from assets import metadata as show
-from assets.names import SNAPSHOT, STAGING_INDEX, production_key, space_key
-from assets.steps import step
+from assets.names import SNAPSHOT, STAGING_INDEX, space_key
+from assets.steps import launched_by, step
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import InputError
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.push import Pushed
-from vector_pipeline.release.registry import Alias
 
 
 class PushSettings(dg.Config):
@@ -28,30 +26,12 @@ class PushSettings(dg.Config):
     """In place of ``gates.max_removed_share``, for this push alone."""
     plan_json: str | None = None
     """A saved plan: exactly it is applied, or nothing."""
+    strategy: Literal["configured", "auto", "versioned", "blue-green", "in-place"] = "configured"
+    """How the version gets into the target; ``configured``: as ``release.strategy`` says."""
+    on_drift: Literal["configured", "stop", "repair", "ignore"] = "configured"
+    """What to do about another hand in the index; ``configured``: as ``drift.on_drift`` says."""
     by: str = ""
-    """Who pushes; default: the account that runs Dagster."""
-
-
-class PromoteSettings(dg.Config):
-    """What a run may say about the move of ``production``."""
-
-    verb: Literal["promote", "rollback"] = "promote"
-    version: int | None = None
-    """Version to promote; default: what staging holds."""
-    to: int | None = None
-    """Version to roll back to; default: the one that was live before."""
-    by: str = ""
-    """Who moves it; default: the account that runs Dagster."""
-    reason: str = ""
-    """Kept in the history."""
-
-
-def account() -> str:
-    """The account that this process runs as: who moved an alias, when nobody says it."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "dagster"
+    """Who pushes; default: the run's ``user`` tag, or the account that runs Dagster."""
 
 
 def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[str]) -> dg.AssetsDefinition:
@@ -77,8 +57,10 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
                 version=config.version or core.version(dataset, None, space).number,
                 saved=_saved(config.plan_json),
                 run_id=context.run.run_id,
-                by=config.by or account(),
+                by=config.by or launched_by(context),
                 max_removed_share=config.allow_removed_share,
+                strategy=_said(config.strategy),
+                on_drift=_said(config.on_drift),
             )
             took = time.perf_counter() - started
             return dg.MaterializeResult(
@@ -86,6 +68,10 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
             )
 
     return body
+
+
+def _said(word: str) -> str | None:
+    return None if word == "configured" else word
 
 
 def _saved(text: str | None) -> Plan | None:
@@ -115,66 +101,4 @@ def _pushed(core: Project, pushed: Pushed, took: float) -> show.Metadata:
         "address": core.target(dataset, read_only=True).address(plan.namespace),
         "seconds": show.seconds(took),
         "next": show.command(f"vector-pipeline verify {dataset}"),
-    }
-
-
-def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg.AssetsDefinition:
-    """The alias that readers follow. It refuses by itself what the gates have not passed, whoever asks."""
-
-    @dg.asset(
-        key=production_key(dataset),
-        deps=[space_key(dataset, config.serving_space, STAGING_INDEX)],
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name=dataset,
-        owners=config.owners,
-        kinds=kinds,
-        description="What readers see. Promotion and rollback move an alias, and write nothing to the target.",
-    )
-    def body(
-        context: dg.AssetExecutionContext, config: PromoteSettings, project: ProjectResource
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with step(context):
-            core, by, run_id = project.get(), config.by or account(), context.run.run_id
-            if config.verb == "rollback":
-                alias, moved = core.rollback(dataset, by=by, to=config.to, reason=config.reason, run_id=run_id)
-            else:
-                alias, moved = core.promote(dataset, by=by, version=config.version, reason=config.reason, run_id=run_id)
-            return dg.MaterializeResult(
-                data_version=dg.DataVersion(alias.deployment.digest or ""),
-                metadata=_served(core, alias, config.verb, moved),
-            )
-
-    return body
-
-
-def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadata:
-    dataset, deployment = alias.dataset, alias.deployment
-    said = {"promote": "promoted", "rollback": "rolled back to"}[verb]
-    history = [
-        {
-            "at": f"{move.at:%Y-%m-%d %H:%M:%S}",
-            "alias": move.name,
-            "move": move.kind,
-            "from": move.from_version,
-            "to": move.to_version,
-            "by": move.by,
-            "reason": move.reason,
-        }
-        for move in core.history(dataset, limit=5)
-    ]
-    return {
-        "outcome": f"{said} version {deployment.version}"
-        if moved
-        else f"nothing to do: production serves version {deployment.version} already",
-        "moved": moved,
-        "version": deployment.version,
-        "digest": deployment.digest or "",
-        "records": deployment.records,
-        "generation": alias.generation,
-        "by": alias.moved_by,
-        "environment": alias.environment,
-        "target": deployment.target,
-        "namespace": deployment.namespace,
-        "history": show.table(history),
-        "next": show.command(f'vector-pipeline query {dataset} "…"'),
     }

@@ -1,5 +1,6 @@
 """What every step of a run has in common: where its progress goes, and how its errors come out."""
 
+import getpass
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -38,3 +39,11 @@ def take_errors(run_id: str) -> list[VectorPipelineError]:
     """The errors of ours that stopped steps of a run in this process, in order; forgotten afterwards."""
     with _LOCK:
         return _ERRORS.pop(run_id, [])
+
+
+def launched_by(context: Context) -> str:
+    """Who launched a run, where Dagster knows it (its ``user`` tag); else the account that this process runs as."""
+    try:
+        return context.run.tags.get("user") or getpass.getuser()
+    except (OSError, KeyError):
+        return "dagster"

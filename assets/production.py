@@ -1,0 +1,130 @@
+"""``production_index``: the alias that readers follow, and who may move it."""
+
+from typing import Literal
+
+import dagster as dg
+from dagster._core.storage.tags import AUTO_MATERIALIZE_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
+
+from assets import metadata as show
+from assets.names import STAGING_INDEX, job_name, production_key, space_key
+from assets.steps import launched_by, step
+from resources import ProjectResource
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.project import Project
+from vector_pipeline.project.live import LiveChecked
+from vector_pipeline.release.registry import Alias
+
+_BY_MACHINES = frozenset({SENSOR_NAME_TAG, SCHEDULE_NAME_TAG, AUTO_MATERIALIZE_TAG})
+"""Tags of runs that no person launched."""
+
+
+class PromoteSettings(dg.Config):
+    """What a run may say about the move of ``production``."""
+
+    verb: Literal["promote", "rollback"] = "promote"
+    version: int | None = None
+    """Version to promote; default: what staging holds."""
+    to: int | None = None
+    """Version to roll back to; default: the one that was live before."""
+    by: str = ""
+    """Who moves it; default: the run's ``user`` tag, or the account that runs Dagster."""
+    reason: str = ""
+    """Kept in the history."""
+
+
+def nobody_asked(context: dg.AssetExecutionContext, dataset: str) -> bool:
+    """Whether production moves because the chain ran, not because a person wants it: approval is a person's launch."""
+    run = context.run
+    return run.job_name == job_name(dataset, "release") or not _BY_MACHINES.isdisjoint(run.tags)
+
+
+def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg.AssetsDefinition:
+    """The alias that readers follow. It refuses by itself what the gates have not passed, whoever asks."""
+
+    @dg.asset(
+        key=production_key(dataset),
+        deps=[space_key(dataset, config.serving_space, STAGING_INDEX)],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=dataset,
+        owners=config.owners,
+        kinds=kinds,
+        description=(
+            "What readers see. Promotion and rollback move an alias, and write nothing to the target (in place: what differs). "
+            "After a promotion it is read through the alias and checked; when that fails it moves back by itself."
+        ),
+    )
+    def body(
+        context: dg.AssetExecutionContext, config: PromoteSettings, project: ProjectResource
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with step(context):
+            core, by, run_id = project.get(), config.by or launched_by(context), context.run.run_id
+            if config.verb == "rollback":
+                alias, moved = core.rollback(dataset, by=by, to=config.to, reason=config.reason, run_id=run_id)
+                return _materialized(core, alias, config.verb, moved)
+            alias, moved = core.promote(
+                dataset, by=by, version=config.version, reason=config.reason, run_id=run_id,
+                automatic=nobody_asked(context, dataset),
+            )  # fmt: skip
+            checked = core.settle(alias, by=by, run_id=run_id) if moved else LiveChecked(())
+            if checked.error is not None:
+                # A step that fails materialises nothing: what it did stands beside the asset as an observation.
+                found = {**_served(core, checked.back or alias, config.verb, moved), **_checked(checked, alias)}
+                context.log_event(dg.AssetObservation(context.asset_key, metadata=found))
+                raise checked.error
+            return _materialized(core, alias, config.verb, moved, checked)
+
+    return body
+
+
+def _materialized(
+    core: Project, alias: Alias, verb: str, moved: bool, checked: LiveChecked | None = None
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    found = {**_served(core, alias, verb, moved), **(_checked(checked, alias) if checked is not None else {})}
+    return dg.MaterializeResult(data_version=dg.DataVersion(alias.deployment.digest or ""), metadata=found)
+
+
+def _checked(checked: LiveChecked, alias: Alias) -> show.Metadata:
+    """What production said of itself, and where that left it."""
+    if not checked.results:
+        return {}
+    rows = [{"check": one.name, "status": one.status.value, "says": one.summary} for one in checked.results]
+    found: show.Metadata = {"self_check": show.table(rows), "self_check_passed": checked.error is None}
+    if checked.error is None:
+        return found
+    back = checked.back
+    stands = "stays there" if back is None else f"moved back by itself to version {back.deployment.version}"
+    outcome = f"promoted version {alias.deployment.version}, which failed its own check; production {stands}"
+    return {**found, "outcome": outcome, "promoted": alias.deployment.version}
+
+
+def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadata:
+    dataset, deployment = alias.dataset, alias.deployment
+    said = {"promote": "promoted", "rollback": "rolled back to"}[verb]
+    history = [
+        {
+            "at": f"{move.at:%Y-%m-%d %H:%M:%S}",
+            "alias": move.name,
+            "move": move.kind,
+            "from": move.from_version,
+            "to": move.to_version,
+            "by": move.by,
+            "reason": move.reason,
+        }
+        for move in core.history(dataset, limit=5)
+    ]
+    return {
+        "outcome": f"{said} version {deployment.version}"
+        if moved
+        else f"nothing to do: production serves version {deployment.version} already",
+        "moved": moved,
+        "version": deployment.version,
+        "digest": deployment.digest or "",
+        "records": deployment.records,
+        "generation": alias.generation,
+        "by": alias.moved_by,
+        "environment": alias.environment,
+        "target": deployment.target,
+        "namespace": deployment.namespace,
+        "history": show.table(history),
+        "next": show.command(f'vector-pipeline query {dataset} "…"'),
+    }

@@ -1,0 +1,132 @@
+"""Production checks itself after a move: what readers get through the alias, and the way back when that is not right.
+
+Laws
+----
+1. What is checked is what an application would read: the alias is resolved anew, and canaries go through its reader.
+2. Results count as verdicts of the deployment's gates: one that fails live is not promoted again before it was verified again.
+3. It goes back only from the move that was checked: whoever moved production meanwhile is left alone.
+4. A rollback is not checked: it goes to what production served before, and there is nowhere better to go.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError
+from vector_pipeline.project.releasing import Releasing
+from vector_pipeline.release.promote import PRODUCTION
+from vector_pipeline.release.registry import Alias, Deployment
+from vector_pipeline.serving.reader import Index
+from vector_pipeline.targets.base import Filter, Match
+from vector_pipeline.verify.canaries import NAME as CANARIES
+from vector_pipeline.verify.canaries import load_canaries, run_canaries
+from vector_pipeline.verify.coverage import NAME as COVERAGE
+from vector_pipeline.verify.outcome import CheckResult, Status, guarded
+
+_REASON_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChecked:
+    """What production said of itself after a move."""
+
+    results: tuple[CheckResult, ...]
+    back: Alias | None = None
+    """Where production points after it moved back by itself; None: it stayed."""
+    error: CorruptError | None = None
+    """What went wrong, in one line; None when all is well."""
+
+
+class Living(Releasing):
+    """Checks of what is live."""
+
+    def check_live(self, dataset: str, *, run_id: str | None = None) -> list[CheckResult]:
+        """Coverage and canaries of what production serves, read through the alias; recorded as verdicts.
+
+        Coverage that was proved for exactly the state that the index is in now is not proved again. ``NotFoundError`` when nothing
+        was promoted; ``ConflictError`` when production moves while it is looked at.
+        """
+        alias = self._production(dataset)
+        deployment, mark = alias.deployment, self._mark_before(alias.deployment)
+        coverage = None if self._proved(deployment, mark) else self._covers(deployment)
+        canaries = guarded(CANARIES, lambda: self._live_canaries(dataset, deployment))
+        if self._production(dataset).generation != alias.generation:
+            raise ConflictError(
+                f"production of {dataset} moved while it was checked", fix="See: vector-pipeline history"
+            )
+        for result in (coverage, canaries):
+            if result is not None:
+                digest = deployment.digest or ""
+                self._record(deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
+        known = CheckResult(COVERAGE, Status.PASSED, "proved for the state that the index is in now", {"mark": mark})
+        return [coverage or known, canaries]
+
+    def settle(self, moved: Alias, *, by: str, run_id: str | None = None) -> LiveChecked:
+        """Check what a promotion has just made live, and move production back when that fails and the policy says so."""
+        dataset = moved.dataset
+        results = tuple(self.check_live(dataset, run_id=run_id))
+        self._still(moved)
+        failed = [result for result in results if result.blocks]
+        if not failed:
+            return LiveChecked(results)
+        said = "; ".join(f"{result.name}: {result.summary}" for result in failed)
+        now = f"production serves version {moved.deployment.version} of {dataset}"
+        look = f"vector-pipeline verify {dataset} --version {moved.deployment.version}"
+        if not self.promotion_of(dataset).rollback_on_failure:
+            return LiveChecked(results, error=_error(f"{now} and fails its own check", said, f"Look: {look}"))
+        reason = f"self-check failed: {said}"[:_REASON_CHARS]
+        undone = self.roll_back_failed(moved, by=by, reason=reason, run_id=run_id)
+        if undone is None:
+            fix = f"There is nothing to go back to, so it stays. Look: {look}"
+            return LiveChecked(results, error=_error(f"{now} and fails its own check", said, fix))
+        back = undone[0]
+        again = f"production of {dataset} moved back by itself to version {back.deployment.version}"
+        what = f"{again}: version {moved.deployment.version} failed its own check after the promotion"
+        return LiveChecked(results, back, _error(what, said, f"Look: {look}"))
+
+    def _still(self, seen: Alias) -> None:
+        """``ConflictError`` when production has moved since: a verdict on what it was is none on what it is."""
+        if self._production(seen.dataset).generation != seen.generation:
+            raise ConflictError(
+                f"production of {seen.dataset} moved while it was checked, and was left alone",
+                fix=f"See: vector-pipeline history {seen.dataset}",
+            )
+
+    def _production(self, dataset: str) -> Alias:
+        self.dataset(dataset)
+        alias = self.registry(read_only=True).alias(dataset, self.environment, PRODUCTION)
+        if alias is None:
+            raise NotFoundError(f"nothing of {dataset} is in production", fix=f"vector-pipeline promote {dataset}")
+        return alias
+
+    def _proved(self, deployment: Deployment, mark: str | None) -> bool:
+        if mark is None:
+            return False
+        return not self.registry(read_only=True).verified(deployment.id, deployment.digest or "", [COVERAGE], mark=mark)
+
+    def _covers(self, deployment: Deployment) -> CheckResult:
+        version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
+        return guarded(COVERAGE, lambda: self._coverage(version, deployment))
+
+    def _live_canaries(self, dataset: str, deployment: Deployment) -> CheckResult:
+        settings = self.dataset(dataset)
+        path = settings.gates.canaries
+        canaries = load_canaries(self.base / path) if path is not None else ()
+        # The reader shares this project's parts: it is not closed here.
+        index = Index(self, dataset, PRODUCTION, max_staleness_s=0)
+
+        def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
+            most = self.target_named(deployment.target, read_only=True).capabilities.max_top_k
+            found = index.query(list(queries), top_k=min(top_k, most), filter=filter)
+            other = {hit.version for hits in found for hit in hits} - {deployment.version}
+            if other:
+                raise CorruptError(f"production serves version {other.pop()}, not {deployment.version}")
+            return [
+                [Match(hit.id, hit.score, hit.document, "", deployment.version, deployment.version) for hit in hits]
+                for hits in found
+            ]
+
+        return run_canaries(canaries, search, settings.gates.canary_pass_rate)
+
+
+def _error(what: str, said: str, fix: str) -> CorruptError:
+    return CorruptError(f"{what} ({said})", fix=fix, kind="self-check")
