@@ -1,15 +1,40 @@
 """Every verb, in the order that help lists them: importing this module registers them."""
 
 # isort: off
-from vector_pipeline.cli import asking, checking, past, planning, reading, retention, standing, starting, tracing, writing
+from vector_pipeline.cli import (
+    adopting,
+    asking,
+    checking,
+    past,
+    planning,
+    reading,
+    retention,
+    standing,
+    starting,
+    tracing,
+    writing,
+)
 from vector_pipeline.cli.app import app
 # isort: on
 
-__all__ = ["app", "asking", "checking", "past", "planning", "reading", "retention", "standing", "starting", "tracing", "writing"]
+__all__ = [
+    "adopting",
+    "app",
+    "asking",
+    "checking",
+    "past",
+    "planning",
+    "reading",
+    "retention",
+    "standing",
+    "starting",
+    "tracing",
+    "writing",
+]
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "promote", "rollback", "status", "query",
-    "documents", "history", "blame", "pin", "unpin", "expire", "collect",
+    "documents", "history", "blame", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
