@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.targets.base import LIVE, NamespaceSpec
 from vector_pipeline.targets.duckdb import DuckDBTarget, compaction
 from vector_pipeline.targets.duckdb.folder import Folder
-from vector_pipeline.testing.target_records import SPACE, make_records
+from vector_pipeline.testing.target_records import SPACE, make_derived, make_metadata, make_records
 
 IDS = [f"d{index % 4}#{index:02d}" for index in range(16)]
 SUBSETS = st.lists(st.sampled_from(IDS), min_size=1, max_size=8, unique=True)
@@ -24,7 +25,7 @@ GRID = st.integers(-2, 2)
 
 
 class Model(RuleBasedStateMachine):
-    """``model``: id to (vector, added_in, removed_in, text)."""
+    """``model``: id to (vector, added_in, removed_in, text, metadata hash)."""
 
     @initialize()
     def begin(self) -> None:
@@ -32,7 +33,7 @@ class Model(RuleBasedStateMachine):
         self.target = DuckDBTarget("model", self.root)
         self.reader = DuckDBTarget("reader", self.root, read_only=True)
         self.target.ensure_namespace(NamespaceSpec("ns", 2, "dotproduct", SPACE))
-        self.model: dict[str, tuple[tuple[float, float], int, int, str]] = {}
+        self.model: dict[str, tuple[tuple[float, float], int, int, str, str]] = {}
         self.writes = 0
 
     @rule(ids=SUBSETS, at=VERSIONS, x=GRID, y=GRID)
@@ -42,15 +43,42 @@ class Model(RuleBasedStateMachine):
         text = f"write {self.writes}"
         self.target.upsert("ns", make_records(ids, vectors, added_in=at, text=text))
         for index, name in enumerate(ids):
-            self.model[name] = ((float(x + index), float(y)), at, LIVE, text)
+            self.model[name] = ((float(x + index), float(y)), at, LIVE, text, f"m-{name}")
 
     @rule(ids=SUBSETS, at=VERSIONS | st.just(LIVE))
     def set_removed(self, ids: list[str], at: int) -> None:
         receipt = self.target.set_removed("ns", pa.array(ids), at)
         assert receipt.records == sum(name in self.model and self.model[name][2] != at for name in ids)
         for name in set(ids) & set(self.model):
-            vector, added_in, _, text = self.model[name]
-            self.model[name] = (vector, added_in, at, text)
+            vector, added_in, _, text, described = self.model[name]
+            self.model[name] = (vector, added_in, at, text, described)
+
+    @rule(ids=SUBSETS, sources=SUBSETS, at=VERSIONS, until=VERSIONS | st.just(LIVE))
+    def derive(self, ids: list[str], sources: list[str], at: int, until: int) -> None:
+        self.writes += 1
+        wanted = dict(zip(ids, sources, strict=False))
+        records = make_derived(wanted, added_in=at, removed_in=until, metadata_hash=f"d{self.writes}")
+        if any(source in wanted and source != name for name, source in wanted.items()):
+            error: type[Exception] = InputError
+        elif set(wanted.values()) - set(self.model):
+            error = RefusedError
+        else:
+            assert self.target.derive("ns", records).records == len(wanted)
+            taken = {name: self.model[source] for name, source in wanted.items()}
+            for name, (vector, _, _, text, _) in taken.items():
+                self.model[name] = (vector, at, until, text, f"d{self.writes}")
+            return
+        with pytest.raises(error):
+            self.target.derive("ns", records)
+
+    @rule(ids=SUBSETS)
+    def set_metadata(self, ids: list[str]) -> None:
+        self.writes += 1
+        told = {name: {"write": self.writes} for name in ids}
+        receipt = self.target.set_metadata("ns", make_metadata(told, f"s{self.writes}"))
+        assert receipt.records == len(set(ids) & set(self.model))
+        for name in set(ids) & set(self.model):
+            self.model[name] = (*self.model[name][:4], f"s{self.writes}")
 
     @rule(ids=SUBSETS)
     def delete(self, ids: list[str]) -> None:
@@ -86,8 +114,8 @@ class Model(RuleBasedStateMachine):
         if not hasattr(self, "root"):
             return
         marks: list[dict[str, Any]] = [row for batch in self.reader.scan("ns") for row in batch.to_pylist()]
-        assert [(row["id"], row["added_in"], row["removed_in"]) for row in marks] == [
-            (name, self.model[name][1], self.model[name][2]) for name in sorted(self.model)
+        assert [(row["id"], row["added_in"], row["removed_in"], row["metadata_hash"]) for row in marks] == [
+            (name, self.model[name][1], self.model[name][2], self.model[name][4]) for name in sorted(self.model)
         ]
         state = self.reader.describe("ns")
         assert state is not None
