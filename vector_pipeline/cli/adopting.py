@@ -1,6 +1,7 @@
 """``adopt``: take over an index that grew by hand. Says what it would do; does it with ``--yes``."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,9 @@ from vector_pipeline.errors import InputError
 if TYPE_CHECKING:
     from vector_pipeline.adopt import AdoptionPlan
 
+SAMPLE = 256
+"""As the core has it, which is not imported before it is needed."""
+
 
 @app.command(cls=Command)
 def adopt(
@@ -29,7 +33,7 @@ def adopt(
         str | None,
         typer.Option("--namespace", metavar="NAME", help="Without it, namespaces are listed.", show_default=False),
     ] = None,
-    sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="Texts embedded to compare vectors.")] = 256,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="Texts embedded to compare vectors.")] = SAMPLE,
     text_key: Annotated[
         str | None,
         typer.Option(
@@ -68,8 +72,11 @@ def adopt(
     if json_:
         emit(plan.to_json() | ({"adopted": done[0], "push": done[1]} if done else {}))
     elif not yes:
-        chosen = [] if target is None else [f"--target {target}"]
-        session.next("adopt", *session.named(name), *chosen, f"--namespace {namespace}", "--yes")
+        chosen = [f"--target {target}"] if target is not None else []
+        chosen += [f"--namespace {namespace}"]
+        chosen += [f"--sample {sample}"] if sample != SAMPLE else []
+        chosen += [f"--text-key {shlex.quote(text_key)}"] if text_key is not None else []
+        session.next("adopt", *session.named(name), *chosen, "--yes")
 
 
 def _list(session: Session, dataset: str, target: str | None, *, json_: bool) -> None:
