@@ -131,6 +131,7 @@ def read_back(hand: Hand, version: int) -> dict[str, dict[str, Any]]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three versions in one namespace: a page changed, one went, one came back. Made once, copied for each test."""
     config = write_project(tmp_path_factory.mktemp("line"), 6)
+    config.write_text(config.read_text() + "    release: {strategy: versioned}\n")
     with Project.load(config) as project:
         release(project)
         edit(project, "page1.md", page(500))

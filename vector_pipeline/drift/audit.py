@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vector_pipeline.drift import compare
-from vector_pipeline.drift.held import IN_PLACE, observe
+from vector_pipeline.drift.held import alone_since, observe
 from vector_pipeline.drift.report import DriftReport, Level
 from vector_pipeline.drift.values import compare_found
 from vector_pipeline.errors import InputError
@@ -163,28 +163,29 @@ def _judged(
     seed: int,
     started: float,
 ) -> DriftReport:
-    compare.judge(lake, registry, subject.version)
+    alone = alone_since(target, subject.deployment) is not None
+    compare.judge(lake, registry, subject.version, alone=alone)
     not_judged: tuple[str, ...] = ()
     if not target.capabilities.scans_marks:
-        not_judged = ("metadata",) if subject.deployment.strategy == IN_PLACE else ("metadata", "version marks")
+        not_judged = ("metadata", "version marks")
         # Records of other versions stand beside, and nothing says which of them a reader sees.
         lake.run(f"DELETE FROM drift_judged WHERE word = '{compare.STALE}'")
     compared = 0
     if blank.level in (Level.SAMPLE, Level.FULL):
         some = sample if blank.level is Level.SAMPLE else None
         compared = compare_found(lake, target, subject.deployment.namespace, subject.version, sample=some, seed=seed)
-    found, examples = compare.counts(lake), compare.examples(lake)
-    stale = sorted([*examples.pop(compare.HIDDEN, []), *examples.pop(compare.STALE, [])])[:10]
+    counts = compare.counts(lake)
+    wrong, examples = compare.told(counts, compare.examples(lake))
     return replace(
         blank,
         expected=int(lake.row("SELECT count(*) FROM drift_judged WHERE shard IS NOT NULL")[0]),
-        found=found.get(compare.FOUND, 0),
-        missing=found.get(compare.MISSING, 0),
-        foreign=found.get(compare.FOREIGN, 0),
-        tampered=found.get(compare.TAMPERED, 0),
-        stale_marks=found.get(compare.HIDDEN, 0) + found.get(compare.STALE, 0),
+        found=counts.get(compare.FOUND, 0),
+        missing=wrong[compare.MISSING],
+        foreign=wrong[compare.FOREIGN],
+        tampered=wrong[compare.TAMPERED],
+        stale_marks=wrong["stale_marks"],
         compared=compared,
         not_judged=not_judged,
-        examples={**examples, **({"stale_marks": stale} if stale else {})},
+        examples=examples,
         seconds=time.perf_counter() - started,
     )

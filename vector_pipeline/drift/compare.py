@@ -20,8 +20,11 @@ _UNEXPECTED = "unexpected"
 _EXAMPLES = 10
 
 
-def judge(lake: Lake, registry: Registry, version: Version) -> None:
-    """Fill ``drift_judged(word, shard, record_id, id, document_id)`` for a version from ``drift_held``. ``id``: as it is held."""
+def judge(lake: Lake, registry: Registry, version: Version, *, alone: bool = False) -> None:
+    """Fill ``drift_judged(word, shard, record_id, id, document_id)`` for a version from ``drift_held``.
+
+    ``id``: as it is held. ``alone``: on such a line what is not visible must not be there either, unless it is wanted.
+    """
     require_whole(lake, version)
     number, wanted = version.number, at(tables_of(version).chunks, version.lake_snapshot)
     lake.run(
@@ -43,10 +46,12 @@ def judge(lake: Lake, registry: Registry, version: Version) -> None:
             FULL JOIN (SELECT * FROM drift_visible ANTI JOIN drift_spare USING (id)) v ON v.base = w.record_id"""
     )
     _add_the_rest(lake, number)
-    lake.run(
-        f"""UPDATE drift_judged SET word = '{HIDDEN}' WHERE word = '{MISSING}' AND (record_id, metadata_hash) IN (
-                SELECT (base, metadata_hash) FROM drift_held WHERE ours AND sound AND metadata_hash IS NOT NULL)"""
-    )
+    _find_hidden(lake, registry, version)
+    if alone:
+        lake.run(
+            f"""INSERT INTO drift_judged SELECT '{_UNEXPECTED}', NULL, base, id, document_id, NULL FROM drift_held
+                WHERE ours AND sound AND removed_in = 0 AND base NOT IN (SELECT record_id FROM {wanted})"""
+        )
     _explain(lake, registry, version)
 
 
@@ -75,6 +80,34 @@ def _add_the_rest(lake: Lake, number: int) -> None:
             UNION ALL
             SELECT CASE WHEN ours THEN '{TAMPERED}' ELSE '{FOREIGN}' END, NULL, base, id, document_id, NULL FROM drift_held
             WHERE NOT ours OR (NOT sound AND NOT (added_in <= {number} AND removed_in > {number}))"""
+    )
+
+
+def _find_hidden(lake: Lake, registry: Registry, version: Version) -> None:
+    """What is not visible, and held under marks that no version explains, is hidden. A record that was rightly closed, by a version
+    that did not want it, is another one than that which is missing now.
+    """
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE drift_hidden AS
+            SELECT h.base, h.metadata_hash, h.removed_in
+            FROM drift_held h SEMI JOIN drift_judged j
+              ON j.word = '{MISSING}' AND j.record_id = h.base AND j.metadata_hash = h.metadata_hash
+            WHERE h.ours AND h.sound AND least(h.added_in, h.removed_in) <= {version.number}"""
+    )
+    closed = {int(number) for (number,) in lake.rows("SELECT DISTINCT removed_in FROM drift_hidden")}
+    for other in registry.versions(version.dataset) if closed else []:
+        if other.number not in closed or other.chunk_table != version.chunk_table:
+            continue
+        wants = f"SELECT record_id, metadata_hash FROM {at(tables_of(other).chunks, other.lake_snapshot)}"
+        if other.expired_at is None:
+            lake.run(
+                f"""DELETE FROM drift_hidden WHERE removed_in = {other.number} AND (base, metadata_hash) NOT IN ({wants})"""
+            )
+        else:
+            lake.run(f"DELETE FROM drift_hidden WHERE removed_in = {other.number}")
+    lake.run(
+        f"""UPDATE drift_judged SET word = '{HIDDEN}' WHERE word = '{MISSING}'
+            AND (record_id, metadata_hash) IN (SELECT (base, metadata_hash) FROM drift_hidden)"""
     )
 
 
@@ -110,3 +143,14 @@ def examples(lake: Lake) -> dict[str, list[str]]:
             GROUP BY word ORDER BY word"""
     )
     return {str(word): [str(name) for name in names] for word, names in rows}
+
+
+def told(counts: dict[str, int], examples: dict[str, list[str]]) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Counts and examples as people read them: what is hidden and what is stale are both stale marks."""
+    stale = sorted([*examples.get(HIDDEN, []), *examples.get(STALE, [])])[:_EXAMPLES]
+    shown = {word: examples[word] for word in (MISSING, FOREIGN, TAMPERED) if word in examples}
+    numbers = {word: counts.get(word, 0) for word in (MISSING, FOREIGN, TAMPERED)}
+    return {**numbers, "stale_marks": counts.get(HIDDEN, 0) + counts.get(STALE, 0)}, {
+        **shown,
+        **({"stale_marks": stale} if stale else {}),
+    }

@@ -1,0 +1,167 @@
+"""Repair: a plan of ``repair_plan`` executed, under the same lease, fence and journal as a push.
+
+Laws
+----
+1. The target learns of the lease's fence before the look: what somebody who lost the lease sent late cannot land after it.
+2. Additions land before anything is closed or deleted. Repairing twice writes nothing the second time; a repair that was killed
+   anywhere is continued by repairing again, because the plan is made from what the target holds.
+3. Nothing is written of a version that the lake does not hold as it was made: judging it has read it back.
+4. What the target is afterwards is recorded. Verdicts on its deployments were made before, and stay as old as they are.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+
+import pyarrow as pa
+
+from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, plan_line
+from vector_pipeline.drift.report import Level
+from vector_pipeline.errors import VectorPipelineError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.apply import Applied, OnWrite, stopped
+from vector_pipeline.release.costs import ID_BYTES
+from vector_pipeline.release.journalling import Journalled, writer
+from vector_pipeline.release.plan import StageKind
+from vector_pipeline.release.records import batches, changes
+from vector_pipeline.release.registry import PushStatus, Registry
+from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target, WriteReceipt
+
+_ALL = 1_000
+
+
+def repair_line(
+    lake: Lake,
+    registry: Registry,
+    target: Target,
+    line: RepairLine,
+    *,
+    level: Level = Level.IDS,
+    prices: PriceConfig | None = None,
+    parallel: int = 1,
+    run_id: str | None = None,
+    on_write: OnWrite | None = None,
+) -> tuple[LinePlan, Applied]:
+    """Make a line's kept versions readable as they were made. Writes nothing, not even in the registry, where nothing drifted."""
+    plan = partial(plan_line, lake, registry, target, line, level=level, prices=prices, parallel=parallel)
+    with writer(registry, target, line.first.namespace) as held:
+        if target.describe(line.first.namespace) is not None:
+            newest = line.versions[-1]
+            spec = NamespaceSpec(line.first.namespace, newest.dimension, newest.metric, newest.fingerprint)
+            target.ensure_namespace(spec, fence=held.fence)
+        made = plan()
+        if made.empty:
+            _record(registry, target, made)
+            return made, Applied()
+        _abandon(registry, line)
+        push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
+        try:
+            journal = Journalled(registry, push, held)
+            applied = _Work(lake, target, line, made, journal).apply(max(1, parallel), on_write)
+            held.check()
+            _record(registry, target, made)
+        except BaseException:
+            with suppress(VectorPipelineError):
+                registry.close_push(push, PushStatus.FAILED)
+            raise
+        registry.close_push(push, PushStatus.DONE)
+    return made, applied
+
+
+def _abandon(registry: Registry, line: RepairLine) -> None:
+    """With the lease held, whatever push of this line is open belongs to nobody."""
+    first = line.first
+    here = {
+        one.id
+        for one in registry.deployments(first.dataset, first.environment)
+        if (one.target, one.namespace) == (first.target, first.namespace)
+    }
+    for push in registry.pushes(first.dataset, first.environment, limit=_ALL, status=PushStatus.OPEN):
+        if push.deployment_id in here:
+            registry.close_push(push.id, PushStatus.ABANDONED)
+
+
+def _record(registry: Registry, target: Target, plan: LinePlan) -> None:
+    state = target.describe(plan.namespace)
+    if state is not None:
+        registry.record_namespace(
+            plan.environment, plan.target, plan.namespace, dataset=plan.dataset, mark=state.mark, records=state.records
+        )
+
+
+class _Work:
+    """The batches of a repair's stages, from the temporary tables that ``plan_line`` left."""
+
+    def __init__(self, lake: Lake, target: Target, line: RepairLine, plan: LinePlan, journal: Journalled) -> None:
+        self.lake, self.target, self.line, self.plan, self.journal = lake, target, line, plan, journal
+        self.limits = target.capabilities
+
+    def apply(self, parallel: int, on_write: OnWrite | None) -> Applied:
+        """Execute the stages, each to its end before the next begins."""
+        done, total = Applied(), self.plan.writes
+
+        def landed(kind: StageKind, batch: Batch, receipt: WriteReceipt) -> None:
+            done.add(kind, batch.records, receipt)
+            if on_write is not None and batch.records:
+                on_write(done.records, total)
+
+        try:
+            for stage in self.plan.stages:
+                send_all(self._batches(stage.kind), parallel=parallel, done=partial(landed, stage.kind))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                error.add_note(stopped(done.records, total))
+            raise
+        for receipt in done.receipts:
+            self.target.wait_until_fresh(self.plan.namespace, receipt)
+        return done
+
+    def _batches(self, kind: StageKind) -> Iterator[Batch]:
+        if kind is StageKind.ENSURE_NAMESPACE:
+            yield self._batch(kind, 0, None, self._ensured)
+        elif kind is StageKind.CLOSE:
+            for (end,) in self.lake.rows("SELECT DISTINCT removed_in FROM drift_ends ORDER BY 1"):
+                for ids in self._ids(f"SELECT id FROM drift_ends WHERE removed_in = {int(end)} ORDER BY id"):
+                    close = partial(
+                        self.target.set_removed, self.plan.namespace, ids, int(end), fence=self.journal.fence
+                    )
+                    yield self._batch(kind, len(ids), ids[0].as_py(), close)
+        elif kind is StageKind.DELETE:
+            for ids in self._ids("SELECT id FROM drift_deletes ORDER BY id"):
+                delete = partial(self.target.delete, self.plan.namespace, ids, fence=self.journal.fence)
+                yield self._batch(kind, len(ids), ids[0].as_py(), delete)
+        else:
+            yield from self._written(kind)
+
+    def _written(self, kind: StageKind) -> Iterator[Batch]:
+        """Whole records, or such that take their vector from one that stays: version by version, shard by shard."""
+        derives = kind is StageKind.DERIVE
+        for version in self.line.versions:
+            wanted = self.lake.table(
+                f"""SELECT shard, record_id, id, source_id, added_in, removed_in FROM drift_writes
+                    WHERE version = {version.number} AND (source_id IS NOT NULL) = {str(derives).lower()}
+                    ORDER BY shard, record_id"""
+            )
+            made = (changes if derives else batches)(self.lake, version, wanted, self.limits)
+            for table in made:
+                write = self.target.derive if derives else self.target.upsert
+                rows = table.select(DERIVE_SCHEMA.names) if derives else table
+                send = partial(write, self.plan.namespace, rows, fence=self.journal.fence)
+                yield self._batch(kind, table.num_rows, table["id"][0].as_py(), send)
+
+    def _ids(self, query: str) -> Iterator[pa.Array]:
+        ids = self.lake.table(query)["id"].combine_chunks()
+        rows = min(self.limits.max_batch_records, max(1, self.limits.max_batch_bytes // ID_BYTES))
+        for begin in range(0, len(ids), rows):
+            yield ids.slice(begin, rows)
+
+    def _batch(self, kind: StageKind, records: int, first: str | None, send: Callable[[], WriteReceipt]) -> Batch:
+        payload = {"namespace": self.plan.namespace} if first is None else {"records": records, "first": first}
+        return Batch(records, partial(self.journal.write, kind.value, payload, send))
+
+    def _ensured(self) -> WriteReceipt:
+        plan = self.plan
+        spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
+        return WriteReceipt(0, 0, 1, self.target.ensure_namespace(spec, fence=self.journal.fence).mark)
