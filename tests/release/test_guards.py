@@ -10,9 +10,10 @@ from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, R
 from vector_pipeline.lake.retention import expire_snapshots
 from vector_pipeline.project import Project
 from vector_pipeline.project.gating import Kind
+from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.journalling import writer
+from vector_pipeline.release.lines import base_namespace
 from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.planner import namespace_of
 from vector_pipeline.release.promote import point_staging
 from vector_pipeline.release.push import push_version
 from vector_pipeline.release.registry import Alias
@@ -47,7 +48,7 @@ def test_of_pushes_that_end_together_the_last_wins_and_none_fails(
     edit(project, 600)
     project.build("handbook")
     third = push_version(
-        project.lake(), project.registry(), project.version("handbook"), project.target("handbook"), environment="dev"
+        project.lake(), project.registry(), project.version("handbook"), project.target("handbook"), Wish("dev")
     ).deployment
     registry = project.registry()
     look = registry.alias
@@ -135,8 +136,7 @@ def test_a_push_that_is_interrupted_says_so(project: Project) -> None:
     version = project.version("handbook")
     with pytest.raises(KeyboardInterrupt):
         push_version(
-            project.lake(), project.registry(), version, project.target("handbook"), environment="dev",
-            on_write=interrupt,
+            project.lake(), project.registry(), version, project.target("handbook"), Wish("dev"), on_write=interrupt,
         )  # fmt: skip
     registry = project.registry()
     assert [push.status for push in registry.pushes("handbook")] == ["failed"]
@@ -161,7 +161,7 @@ def test_who_held_the_lease_before_can_change_nothing_after_the_look(project: Pr
             target.delete(namespace, victim, fence=fence)
 
     version = project.version("handbook")
-    push_version(project.lake(), registry, version, target, environment="dev", on_plan=late)
+    push_version(project.lake(), registry, version, target, Wish("dev"), on_plan=late)
     _, results = project.verify("handbook", only=["coverage"])
     assert results[0].status == Status.PASSED
 
@@ -204,12 +204,14 @@ def test_an_older_version_that_was_damaged_is_not_said_to_need_no_push(project: 
         project.build("handbook")
     project.push("handbook", version=2)
     with pytest.raises(RefusedError, match=r"version 1 can no longer be pushed into it, and never was"):
-        project.push("handbook", version=1)
+        project.push("handbook", version=1, strategy="versioned")
+    pushed = project.push("handbook", version=1)
+    assert (pushed.plan.strategy, pushed.plan.why.endswith("already holds version 2")) == ("blue-green", True)
 
 
 def test_namespaces_of_two_datasets_never_meet() -> None:
-    assert namespace_of("docs_en", "mini", "0" * 16) != namespace_of("docs", "en_mini", "0" * 16)
-    assert namespace_of("docs_en", "mini", "0123456789abcdef") == "docs_en--mini--01234567"
+    assert base_namespace("docs_en", "mini", "0" * 16) != base_namespace("docs", "en_mini", "0" * 16)
+    assert base_namespace("docs_en", "mini", "0123456789abcdef") == "docs_en--mini--01234567"
 
 
 def test_a_source_that_may_be_empty_reaches_production_empty(project: Project) -> None:

@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 
 from vector_pipeline.hashing import base_record_id, record_id
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.planner import classify, observe
-from vector_pipeline.targets.base import LIVE, MARK_SCHEMA
+from vector_pipeline.release.comparing import compare_shared, observe
+from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, Capabilities
 
 SPACE = "0123456789abcdef"
 CONTENTS = [(f"doc{n // 3}", f"text{n}") for n in range(9)]
 RECORDS = [record_id(document, text, SPACE) for document, text in CONTENTS]
 
+LIMITS = Capabilities(
+    numeric_filters=True, scans_marks=True, atomic_batches=True, fencing=True, metrics=frozenset({"cosine"}),
+    max_batch_records=10, max_batch_bytes=10_000, max_top_k=10, derives=True,
+)  # fmt: skip
 Index = dict[str, dict[str, object]]
 Desired = dict[str, str]
 DESIRED = st.dictionaries(st.sampled_from(RECORDS), st.sampled_from(["m1", "m2"]), max_size=9)
@@ -34,18 +38,19 @@ def lake() -> Iterator[Lake]:
 def planned(lake: Lake, index: Index, desired: Desired, version: int) -> list[dict[str, object]]:
     """Actions of a push, as the planner sees index and snapshot."""
     rows = [{"id": identifier, "document_id": "d", "content_hash": "c", **row} for identifier, row in index.items()]
-    observe(lake, pa.Table.from_pylist(rows, schema=MARK_SCHEMA).to_batches())
+    observe(lake, pa.Table.from_pylist(rows, schema=MARK_SCHEMA).to_batches(), SPACE)
     wanted = pa.table(
         {
             "shard": pa.array([0] * len(desired), pa.int32()),
             "record_id": pa.array(list(desired), pa.string()),
             "document_id": pa.array(["d"] * len(desired), pa.string()),
+            "content_hash": pa.array(["c"] * len(desired), pa.string()),
             "metadata_hash": pa.array(list(desired.values()), pa.string()),
         }
     )
     with lake.registered("desired_rows", wanted):
-        classify(lake, "desired_rows", version, SPACE)
-    return lake.table("SELECT * FROM plan_actions ORDER BY record_id, id, close_id").to_pylist()
+        compare_shared(lake, "desired_rows", version, LIMITS)
+    return lake.table("SELECT * FROM plan_actions ORDER BY record_id, id, end_id").to_pylist()
 
 
 def apply(index: Index, actions: list[dict[str, object]], desired: Desired, version: int, upto: int) -> None:
@@ -55,8 +60,8 @@ def apply(index: Index, actions: list[dict[str, object]], desired: Desired, vers
         if action["id"] is not None:
             writes.append(("add", str(action["id"]), str(action["record_id"])))
     for action in actions:
-        if action["close_id"] is not None:
-            writes.append(("close", str(action["close_id"]), ""))
+        if action["end_id"] is not None:
+            writes.append(("close", str(action["end_id"]), ""))
     for kind, identifier, record in writes[:upto]:
         if kind == "add":
             index[identifier] = {
@@ -116,7 +121,7 @@ def test_changed_metadata_is_a_new_generation_beside_the_old_one(lake: Lake) -> 
     record = RECORDS[0]
     apply(index, planned(lake, index, {record: "m1"}, 1), {record: "m1"}, 1, 10**6)
     actions = planned(lake, index, {record: "m2"}, 2)
-    assert [(a["action"], a["id"], a["close_id"]) for a in actions] == [("metadata", f"{record}~2", record)]
+    assert [(a["action"], a["id"], a["end_id"]) for a in actions] == [("metadata", f"{record}~2", record)]
     apply(index, actions, {record: "m2"}, 2, 10**6)
     assert visible(index, 1) == [(record, "m1")]
     assert visible(index, 2) == [(record, "m2")]
@@ -127,6 +132,6 @@ def test_two_visible_generations_keep_the_newer(lake: Lake) -> None:
     row = {"metadata_hash": "m", "space": SPACE, "removed_in": LIVE}
     index: Index = {record: {**row, "added_in": 1}, f"{record}~2": {**row, "added_in": 2}}
     actions = planned(lake, index, {record: "m"}, 3)
-    assert [(a["action"], a["id"], a["close_id"]) for a in actions] == [
+    assert [(a["action"], a["id"], a["end_id"]) for a in actions] == [
         ("foreign", None, record), ("unchanged", None, None),
     ]  # fmt: skip

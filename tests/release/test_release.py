@@ -102,7 +102,9 @@ def test_the_mass_deletion_guard_refuses_before_writing(make_project: MakeProjec
     with pytest.raises(RefusedError, match=r"more than gates\.max_removed_share"):
         project.push("handbook", max_removed_share=float("nan"))
     assert mark(project) == before
-    assert project.push("handbook", max_removed_share=1.0).applied.closed > 0
+    pushed = project.push("handbook", max_removed_share=1.0)
+    # Most of the line would be closed: it is not continued.
+    assert (pushed.plan.strategy, pushed.applied.upserted) == ("blue-green", pushed.deployment.records)
 
 
 def test_an_older_version_cannot_be_pushed_over_a_newer_one(project: Project) -> None:
@@ -110,6 +112,7 @@ def test_an_older_version_cannot_be_pushed_over_a_newer_one(project: Project) ->
     edit(project, 500)
     project.build("handbook")
     project.push("handbook")
+    assert [stage.kind for stage in project.push("handbook", version=1).plan.stages] == ["move-alias"]
     assert project.push("handbook", version=1).plan.empty
     target = project.target("handbook")
     namespace = target.namespaces()[0]
@@ -119,7 +122,7 @@ def test_an_older_version_cannot_be_pushed_over_a_newer_one(project: Project) ->
         RefusedError,
         match=r"can no longer be pushed into it, and is not whole there any more \(1 records",
     ):
-        project.push("handbook", version=1)
+        project.push("handbook", version=1, strategy="versioned")
 
 
 def test_a_saved_plan_is_applied_exactly_or_refused(project: Project) -> None:

@@ -5,14 +5,13 @@ from typing import Literal
 
 import numpy as np
 
-from vector_pipeline.config import DatasetConfig
+from vector_pipeline.config import DatasetConfig, PromotionConfig
 from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineError
 from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.lake.tables import SpaceTables, at
 from vector_pipeline.project.building import Building
-from vector_pipeline.release.planner import namespace_of
-from vector_pipeline.release.registry import Deployment, VerdictStatus, Version
+from vector_pipeline.release.registry import Deployment, DeploymentStatus, VerdictStatus, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Filter, Match
 from vector_pipeline.verify.canaries import load_canaries, run_canaries
@@ -28,6 +27,7 @@ REQUIRED_GATES = (*DATA_GATES, *DEPLOYMENT_GATES)
 SETTINGS = "settings"
 """Key of a verdict's detail that names the settings it was made under."""
 Kind = Literal["documents", "chunks", "embeddings"]
+_GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
 
 
 class Gating(Building):
@@ -48,23 +48,42 @@ class Gating(Building):
         version: int | None = None,
         run_id: str | None = None,
         only: Sequence[str] = REQUIRED_GATES,
+        deployment: Deployment | None = None,
     ) -> tuple[Deployment, list[CheckResult]]:
         """Run the gates against a version's deployment on the target and record what they say.
 
-        ``NotFoundError`` when the version was never pushed.
+        ``deployment``: the one to look at; default: see ``deployment_of``. ``NotFoundError`` when the version was never pushed.
         """
-        wanted = self.version(dataset, version)
-        deployment = self.deployment_of(wanted)
+        wanted = self.version(dataset, deployment.version if deployment is not None else version)
+        deployment = deployment or self.deployment_of(wanted)
         results = []
         for name in only:
             mark = self._mark_before(deployment) if name in DEPLOYMENT_GATES else None
             result = guarded(name, self._gate(wanted, deployment, name))
-            self.registry().record_verdict(
-                deployment.id, name, VerdictStatus(result.status.value), digest=wanted.digest,
-                detail={**result.to_json(), SETTINGS: self.gate_settings(dataset)}, run_id=run_id, mark=mark,
-            )  # fmt: skip
+            self._record(deployment, name, result, digest=wanted.digest, mark=mark, run_id=run_id)
             results.append(result)
         return deployment, results
+
+    def _record(
+        self,
+        deployment: Deployment,
+        gate: str,
+        result: CheckResult,
+        *,
+        digest: str,
+        mark: str | None,
+        run_id: str | None,
+    ) -> None:
+        detail = {**result.to_json(), SETTINGS: self.gate_settings(deployment.dataset)}
+        self.registry().record_verdict(
+            deployment.id,
+            gate,
+            VerdictStatus(result.status.value),
+            digest=digest,
+            detail=detail,
+            run_id=run_id,
+            mark=mark,
+        )
 
     def gate_settings(self, dataset: str) -> str:
         """Name of what the gates demand now: their configuration and the canary file's bytes."""
@@ -75,6 +94,10 @@ class Gating(Building):
         except OSError:
             canaries = "unreadable"
         return fingerprint({"gates": settings.gates.model_dump(mode="json"), "canaries": canaries})
+
+    def promotion_of(self, dataset: str) -> PromotionConfig:
+        """How this environment promotes a dataset: its own policy, or the dataset's."""
+        return self.settings.promotion or self.dataset(dataset).promotion
 
     def require_current_gates(self, deployment: Deployment) -> None:
         """``RefusedError`` when a verdict on a deployment was made under other settings than today's."""
@@ -88,16 +111,27 @@ class Gating(Building):
             )
 
     def deployment_of(self, version: Version) -> Deployment:
-        """Where a version was pushed to. ``NotFoundError`` when it was not."""
-        namespace = namespace_of(version.dataset, version.space, version.fingerprint)
+        """Where a version stands in the target: what staging or production points at, or where it was pushed last.
+
+        ``NotFoundError`` when it was not pushed, or is there no more.
+        """
+        registry = self.registry(read_only=True)
         target = self.dataset(version.dataset).target
-        found = self.registry(read_only=True).find_deployment(self.environment, target, namespace, version.number)
-        if found is None:
+        for alias in reversed(registry.aliases(version.dataset, self.environment)):  # staging before production
+            held = alias.deployment
+            if (held.version, held.target) == (version.number, target) and held.status not in _GONE:
+                return held
+        found = [
+            one
+            for one in registry.deployments(version.dataset, self.environment)
+            if (one.version, one.target) == (version.number, target) and one.status not in _GONE
+        ]
+        if not found:
             raise NotFoundError(
-                f"version {version.number} of {version.dataset} was never pushed to {target}",
+                f"version {version.number} of {version.dataset} was never pushed to {target}, or is there no more",
                 fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}",
             )
-        return found
+        return max(found, key=lambda one: (one.status == DeploymentStatus.PUSHED, one.updated_at))
 
     def _mark_before(self, deployment: Deployment) -> str | None:
         """Read before a check looks: a write in between makes the verdict worthless, not wrong. None counts for no state."""

@@ -1,22 +1,41 @@
-"""Plan, push, promote, roll back."""
+"""Plan and push."""
 
-from vector_pipeline.errors import NotFoundError
-from vector_pipeline.project.drifting import Drifting
+from dataclasses import replace
+
+from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
-from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.promote import STAGING, point_staging, promote, rollback
-from vector_pipeline.release.push import Pushed, plan_push, push_version
-from vector_pipeline.release.registry import Alias
+from vector_pipeline.project.promoting import Promoting
+from vector_pipeline.release.choosing import Wish
+from vector_pipeline.release.costs import cost_of, measured
+from vector_pipeline.release.lines import (
+    base_namespace,
+    belongs,
+    in_place_namespaces,
+    is_in_place,
+    lines_of,
+)
+from vector_pipeline.release.plan import Goal, Plan, Stage, StageKind, Strategy
+from vector_pipeline.release.planner import look_at
+from vector_pipeline.release.planning import make_plan, require_place
+from vector_pipeline.release.promote import PRODUCTION, STAGING, point_staging
+from vector_pipeline.release.push import Pushed, push_version, removal_refusal
+from vector_pipeline.release.registry import DeploymentStatus, Version
 
 
-class Releasing(Drifting):
-    """Steps that change what a target holds and where an alias points."""
+class Releasing(Promoting):
+    """Steps that change what a target holds."""
 
-    def plan(self, dataset: str, *, version: int | None = None) -> Plan:
-        """What a push would do now. Writes nothing."""
+    def plan(
+        self, dataset: str, *, version: int | None = None, goal: Goal = "staging", strategy: str | None = None
+    ) -> Plan:
+        """What a push (goal ``staging``), or a push, its gates and a promotion (``production``) would do now. Writes nothing."""
         wanted = self.version(dataset, version)
         target = self.target(dataset, read_only=True)
-        return plan_push(self.lake(read_only=True), wanted, target, environment=self.environment)
+        wish = self._wish(dataset, wanted, strategy)
+        plan = make_plan(self.lake(read_only=True), self.registry(read_only=True), wanted, target, wish)
+        if goal == "production":
+            plan = self._to_production(wanted, plan)
+        return self._annotated(plan)
 
     def push(
         self,
@@ -27,19 +46,26 @@ class Releasing(Drifting):
         run_id: str | None = None,
         by: str = "vector-pipeline",
         max_removed_share: float | None = None,
+        strategy: str | None = None,
+        on_drift: str | None = None,
     ) -> Pushed:
         """Bring the target to hold a version (default: the newest) and point ``staging`` at it.
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
+        A saved plan for production is applied up to there; ``verify`` and ``promote`` do the rest.
         """
+        settings = self.dataset(dataset)
+        if saved is not None:
+            require_place(saved, dataset=dataset, environment=self.environment, target=settings.target)
         wanted = self.version(dataset, saved.version if saved is not None else version)
-        share = self.dataset(dataset).gates.max_removed_share if max_removed_share is None else max_removed_share
+        wish = self._wish(dataset, wanted, strategy)
+        self._mind_drift(wanted, saved.namespace if saved is not None else None, wish, on_drift, by, run_id)
         pushed = push_version(
-            self.lake(read_only=True), self.registry(), wanted, self.target(dataset), environment=self.environment,
-            run_id=run_id, saved=saved, max_removed_share=share,
+            self.lake(read_only=True), self.registry(), wanted, self.target(dataset), wish, run_id=run_id, saved=saved,
+            max_removed_share=settings.gates.max_removed_share if max_removed_share is None else max_removed_share,
             on_write=lambda done, total: self.progress.update("push", done, total, unit="records"),
         )  # fmt: skip
-        if wanted.space == self.dataset(dataset).serving_space:
+        if wish.stages:
             point_staging(self.registry(), pushed.deployment, by=by, run_id=run_id)
         return pushed
 
@@ -51,28 +77,111 @@ class Releasing(Drifting):
                 return alias.deployment.version
         return self.version(dataset, None, space).number
 
-    def promote(
-        self, dataset: str, *, by: str, version: int | None = None, reason: str = "", run_id: str | None = None
-    ) -> tuple[Alias, bool]:
-        """Move ``production`` to a verified version (default: what staging holds); returns the alias and whether it moved."""
-        if version is None:
-            staging = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
-            if staging is None:
-                raise NotFoundError(
-                    f"nothing of {dataset} is on staging", fix=f"Push first: vector-pipeline push {dataset}"
-                )
-            deployment = staging.deployment
-        else:
-            deployment = self.deployment_of(self.version(dataset, version))
-        self.require_current_gates(deployment)
-        return promote(
-            self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
-            by=by, reason=reason, run_id=run_id,
-        )  # fmt: skip
+    def _wish(self, dataset: str, version: Version, strategy: str | None) -> Wish:
+        settings = self.dataset(dataset)
+        asked = strategy or settings.release.strategy
+        if asked != "auto" and asked not in tuple(Strategy):
+            raise InputError(f"there is no strategy {asked!r}", fix=f"One of auto, {', '.join(Strategy)}")
+        return Wish(
+            self.environment,
+            None if asked == "auto" else Strategy(asked),
+            stages=version.space == settings.serving_space,
+            prices=self.settings.targets[settings.target].prices,
+            parallel=self._parallel(settings.target),
+            extend=lambda plan: self._to_production(version, plan),
+        )
 
-    def rollback(
-        self, dataset: str, *, by: str, to: int | None = None, reason: str = "", run_id: str | None = None
-    ) -> tuple[Alias, bool]:
-        """Move ``production`` back, without a write to the target; returns the alias and whether it moved."""
-        self.dataset(dataset)
-        return rollback(self.registry(), dataset, self.environment, to=to, by=by, reason=reason, run_id=run_id)
+    def likely_line(self, version: Version, strategy: Strategy | None = None) -> str | None:
+        """The line that a push would go on with, as the registry knows it; None when there is none."""
+        base = base_namespace(version.dataset, version.space, version.fingerprint)
+        if strategy is Strategy.IN_PLACE:
+            return in_place_namespaces(base)[0]
+        target = self.dataset(version.dataset).target
+        found = self.registry(read_only=True).deployments(version.dataset, self.environment)
+        lines = [
+            line
+            for line in lines_of(one for one in found if one.target == target and belongs(one.namespace, base))
+            if not is_in_place(line.namespace)
+        ]
+        begun = [line for line in lines if any(one.version == version.number for one in line.deployments)]
+        return next((line.namespace for line in (*begun, *lines)), None)
+
+    def _mind_drift(
+        self, version: Version, namespace: str | None, wish: Wish, on_drift: str | None, by: str, run_id: str | None
+    ) -> None:
+        """Another hand in the line is noticed before anything builds on it: stop, repair, or go on, as was asked."""
+        mode = on_drift or self.dataset(version.dataset).drift.on_drift
+        if mode not in ("stop", "repair", "ignore"):
+            raise InputError(f"on drift, {mode!r} cannot be done", fix="One of stop, repair, ignore")
+        line = namespace or self.likely_line(version, wish.strategy)
+        look = getattr(self, "drift_before_push", None)
+        if mode == "ignore" or line is None or look is None:
+            return
+        drifted = look(version.dataset, line, self.target(version.dataset))
+        if not drifted:
+            return
+        if mode == "stop":
+            raise RefusedError(
+                f"somebody else has written to {line}: {drifted[0].summary}",
+                fix=f"Repair it: vector-pipeline repair {version.dataset}, or push with --on-drift repair or ignore",
+            )
+        self.repair(version.dataset, run_id=run_id, by=by)  # type: ignore[attr-defined]
+
+    def _to_production(self, version: Version, plan: Plan) -> Plan:
+        """A plan of a push, with what leads to production after it: gates, readers' line in place, the alias."""
+        registry = self.registry(read_only=True)
+        now = registry.alias(plan.dataset, plan.environment, PRODUCTION)
+        live = self._live_stages(version, plan) if plan.strategy is Strategy.IN_PLACE else ()
+        namespace = plan.namespace
+        if plan.strategy is Strategy.IN_PLACE:
+            namespace = in_place_namespaces(base_namespace(plan.dataset, plan.space, plan.fingerprint))[1]
+        place = (plan.target, namespace, plan.version)
+        served = now is not None and (now.deployment.target, now.deployment.namespace, now.deployment.version) == place
+        more: list[Stage] = []
+        missing = () if served and not live else self._unverified(plan)
+        if missing:
+            more.append(Stage(StageKind.VERIFY))
+        more += live
+        if not served:
+            more.append(Stage(StageKind.MOVE_ALIAS, where=PRODUCTION))
+        stages = (*plan.stages, *more)
+        target = self.target_named(plan.target, read_only=True)
+        rates = measured(registry, target, plan.environment, parallel=self._parallel(plan.target))
+        return replace(
+            plan,
+            goal="production",
+            stages=stages,
+            cost=cost_of(stages, rates, self.settings.targets[plan.target].prices),
+            preconditions=replace(plan.preconditions, alias_generation=now.generation if now is not None else None),
+            notes=(*plan.notes, *([f"to be checked first: {', '.join(missing)}"] if missing else [])),
+        )
+
+    def _unverified(self, plan: Plan) -> tuple[str, ...]:
+        """Gates without a verdict that would hold after the push."""
+        registry = self.registry(read_only=True)
+        known = registry.find_deployment(plan.environment, plan.target, plan.namespace, plan.version)
+        writes = any(stage.kind is not StageKind.MOVE_ALIAS for stage in plan.stages)
+        if writes or known is None or known.status != DeploymentStatus.PUSHED or known.digest is None:
+            return (*DATA_GATES, *DEPLOYMENT_GATES)
+        try:
+            self.require_current_gates(known)
+        except RefusedError:
+            return (*DATA_GATES, *DEPLOYMENT_GATES)
+        missing = registry.verified(known.id, known.digest, DATA_GATES)
+        return (*missing, *registry.verified(known.id, known.digest, DEPLOYMENT_GATES, mark=self.mark_of(known) or ""))
+
+    def _live_stages(self, version: Version, plan: Plan) -> tuple[Stage, ...]:
+        """What writing a version over what readers read takes."""
+        live = in_place_namespaces(base_namespace(plan.dataset, plan.space, plan.fingerprint))[1]
+        target = self.target_named(plan.target, read_only=True)
+        look = look_at(self.lake(read_only=True), version, target, live, Strategy.IN_PLACE)
+        known = self.registry(read_only=True).find_deployment(plan.environment, plan.target, live, plan.version)
+        if look.whole and known is not None and known.status == DeploymentStatus.PUSHED:
+            return ()
+        stages = (Stage(StageKind.ENSURE_NAMESPACE), *look.stages)
+        return tuple(replace(stage, where=live) for stage in stages)
+
+    def _annotated(self, plan: Plan) -> Plan:
+        """With what a person should know before it is applied."""
+        refusal = removal_refusal(plan, self.dataset(plan.dataset).gates.max_removed_share)
+        return plan if refusal is None else replace(plan, notes=(*plan.notes, f"a push {refusal}"))

@@ -1,13 +1,11 @@
-"""Apply a plan: journalled, resumable, idempotent, one writer at a time.
+"""Apply a plan: its stages in order, journalled, resumable, idempotent, one writer at a time.
 
 Laws
 ----
-1. The journal holds a batch's intent before the target is asked and its outcome after: landed, did not land, or unknown. An
-   unknown batch is neither repeated blindly nor undone: the push ends, and the next one plans from what the target holds.
+1. A stage begins when the one before it has landed to the end: additions go before closings, so that no reader sees less.
 2. A push that was killed anywhere is continued by pushing again: the plan is made from the target's present state, so only what
    is missing is written, and the end state is that of an undisturbed push.
-3. Additions go before closings. Neither changes what a reader of another version sees.
-4. One writer a namespace: a lease in the registry, whose fencing number travels with every write.
+3. Nothing is done that is not a stage of the plan, and no stage is left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,16 +15,25 @@ from functools import partial
 import pyarrow as pa
 
 from vector_pipeline.errors import RefusedError
-from vector_pipeline.hashing import canonical_json
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.costs import ID_BYTES
 from vector_pipeline.release.journalling import Journalled
-from vector_pipeline.release.plan import Plan, StageKind
-from vector_pipeline.release.records import batches
+from vector_pipeline.release.plan import Plan, Stage, StageKind
+from vector_pipeline.release.planner import added_in
+from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import Version
-from vector_pipeline.targets.base import LIVE, NamespaceSpec, Target, WriteReceipt
+from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.targets.base import (
+    DERIVE_SCHEMA,
+    LIVE,
+    METADATA_SCHEMA,
+    NamespaceSpec,
+    Target,
+    WriteReceipt,
+)
 
 OnWrite = Callable[[int, int], None]
-"""Called with (records written or closed, records in the plan)."""
+"""Called with (records written, closed or deleted, records in the plan)."""
 
 
 @dataclass(slots=True)
@@ -34,15 +41,39 @@ class Applied:
     """What a push did to the target."""
 
     upserted: int = 0
+    """Whole records, with vectors."""
+    derived: int = 0
+    """Records that took their vector from one that was there."""
+    updated: int = 0
+    """Records whose metadata was replaced in place."""
     closed: int = 0
+    deleted: int = 0
     bytes: int = 0
     requests: int = 0
     receipts: list[WriteReceipt] = field(default_factory=list)
 
-    def add(self, receipt: WriteReceipt) -> None:
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.upserted + self.derived + self.updated + self.closed + self.deleted
+
+    def add(self, kind: StageKind, records: int, receipt: WriteReceipt) -> None:
+        """Count one write that landed."""
+        name = _COUNTED.get(kind)
+        if name is not None:
+            setattr(self, name, getattr(self, name) + records)
         self.bytes += receipt.bytes
         self.requests += receipt.requests
-        self.receipts[:] = [receipt]
+        self.receipts.append(receipt)
+
+
+_COUNTED = {
+    StageKind.UPSERT: "upserted",
+    StageKind.DERIVE: "derived",
+    StageKind.SET_METADATA: "updated",
+    StageKind.CLOSE: "closed",
+    StageKind.DELETE: "deleted",
+}
 
 
 def apply_plan(
@@ -52,66 +83,103 @@ def apply_plan(
     plan: Plan,
     journal: Journalled,
     *,
+    parallel: int = 1,
     on_write: OnWrite | None = None,
 ) -> Applied:
-    """Execute the stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions)."""
+    """Execute the writing stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions).
+
+    An interrupt carries a note that says how far it came. Moving aliases and verifying are the caller's.
+    """
     done = Applied()
-    for stage in plan.stages:
-        if stage.kind is StageKind.ENSURE_NAMESPACE:
-            spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
-            payload: dict[str, object] = {"namespace": plan.namespace}
-            journal.write(stage.kind, payload, partial(_ensured, target, spec, journal.fence))
-        elif stage.kind is StageKind.UPSERT:
-            for batch in _upserts(lake, version, target):
-                payload = {"records": batch.num_rows, "first": batch["id"][0].as_py()}
-                send = partial(target.upsert, plan.namespace, batch, fence=journal.fence)
-                done.add(journal.write(stage.kind, payload, send))
-                done.upserted += batch.num_rows
-                _report(on_write, done, plan)
-        elif stage.kind is StageKind.CLOSE:
-            for ids in _closings(lake, target):
-                payload = {"records": len(ids), "first": ids[0].as_py()}
-                send = partial(target.set_removed, plan.namespace, ids, plan.version, fence=journal.fence)
-                done.add(journal.write(stage.kind, payload, send))
-                done.closed += len(ids)
-                _report(on_write, done, plan)
-        else:
-            raise RefusedError(f"the plan has a stage {stage.kind} that this release does not know")
+    total = plan.writes
+
+    def landed(kind: StageKind, batch: Batch, receipt: WriteReceipt) -> None:
+        done.add(kind, batch.records, receipt)
+        if on_write is not None and batch.records:
+            on_write(done.records, total)
+
+    work = _Work(lake, version, target, plan, journal)
+    try:
+        for stage in plan.stages:
+            if stage.kind in _AFTER or stage.where:
+                continue
+            send_all(work.batches(stage), parallel=max(1, parallel), done=partial(landed, stage.kind))
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(stopped(done.records, total))
+        raise
     for receipt in done.receipts:
         target.wait_until_fresh(plan.namespace, receipt)
     return done
 
 
-def _report(on_write: OnWrite | None, done: Applied, plan: Plan) -> None:
-    if on_write is not None:
-        on_write(done.upserted + done.closed, plan.writes)
+def stopped(done: int, total: int) -> str:
+    """How far an interrupted push came."""
+    return f"stopped after {done:,} of {total:,} records; what landed stays: run the same command to continue"
 
 
-def _ensured(target: Target, spec: NamespaceSpec, fence: int) -> WriteReceipt:
-    state = target.ensure_namespace(spec, fence=fence)
-    return WriteReceipt(0, 0, 1, state.mark)
+_AFTER = frozenset({StageKind.VERIFY, StageKind.MOVE_ALIAS})
 
 
-def _upserts(lake: Lake, version: Version, target: Target) -> Iterator[pa.Table]:
-    wanted = lake.table(
-        f"""SELECT shard, record_id, id, {version.number}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
-            FROM plan_actions WHERE id IS NOT NULL ORDER BY shard, record_id"""
-    )
-    yield from batches(lake, version, wanted, target.capabilities)
+class _Work:
+    """The batches of a plan's stages."""
 
+    def __init__(self, lake: Lake, version: Version, target: Target, plan: Plan, journal: Journalled) -> None:
+        self.lake, self.version, self.target, self.plan, self.journal = lake, version, target, plan, journal
+        self.limits = target.capabilities
 
-def _closings(lake: Lake, target: Target) -> Iterator[pa.Array]:
-    ids = lake.table("SELECT close_id FROM plan_actions WHERE close_id IS NOT NULL ORDER BY close_id")["close_id"]
-    ids = ids.combine_chunks()
-    rows = target.capabilities.max_batch_records
-    for begin in range(0, len(ids), rows):
-        yield ids.slice(begin, rows)
+    def batches(self, stage: Stage) -> Iterator[Batch]:
+        if stage.kind is StageKind.ENSURE_NAMESPACE:
+            yield self._batch(stage.kind, 0, {"namespace": self.plan.namespace}, self._ensured)
+        elif stage.kind is StageKind.UPSERT:
+            for table in batches(self.lake, self.version, self._wanted(), self.limits):
+                yield self._records(stage.kind, table, self.target.upsert)
+        elif stage.kind is StageKind.DERIVE:
+            for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
+                yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), self.target.derive)
+        elif stage.kind is StageKind.SET_METADATA:
+            for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
+                yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), self.target.set_metadata)
+        elif stage.kind in (StageKind.CLOSE, StageKind.DELETE):
+            for ids in self._endings():
+                yield self._ending(stage.kind, ids)
+        else:
+            raise RefusedError(f"the plan has a stage {stage.kind} that this release does not know")
 
+    def _batch(
+        self, kind: StageKind, records: int, payload: dict[str, object], send: Callable[[], WriteReceipt]
+    ) -> Batch:
+        return Batch(records, partial(self.journal.write, kind.value, payload, send))
 
-def same_actions(saved: Plan, fresh: Plan) -> None:
-    """``RefusedError`` unless a saved plan still describes exactly what would be done now."""
-    if canonical_json(saved.identity().to_json()) != canonical_json(fresh.identity().to_json()):
-        raise RefusedError(
-            f"the plan is stale: {saved.namespace} or version {saved.version} is not what it was when the plan was made",
-            fix="Plan again and look at the difference",
+    def _records(self, kind: StageKind, table: pa.Table, write: Callable[..., WriteReceipt]) -> Batch:
+        payload: dict[str, object] = {"records": table.num_rows, "first": table["id"][0].as_py()}
+        send = partial(write, self.plan.namespace, table, fence=self.journal.fence)
+        return self._batch(kind, table.num_rows, payload, send)
+
+    def _ending(self, kind: StageKind, ids: pa.Array) -> Batch:
+        send = (
+            partial(self.target.delete, self.plan.namespace, ids, fence=self.journal.fence)
+            if kind is StageKind.DELETE
+            else partial(self.target.set_removed, self.plan.namespace, ids, self.plan.version, fence=self.journal.fence)
         )
+        return self._batch(kind, len(ids), {"records": len(ids), "first": ids[0].as_py()}, send)
+
+    def _ensured(self) -> WriteReceipt:
+        plan = self.plan
+        spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
+        return WriteReceipt(0, 0, 1, self.target.ensure_namespace(spec, fence=self.journal.fence).mark)
+
+    def _wanted(self, stage: StageKind = StageKind.UPSERT) -> pa.Table:
+        """Rows to write in a stage, shard by shard: a batch reads its shards."""
+        since = added_in(self.plan.strategy, self.plan.version)
+        return self.lake.table(
+            f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+                FROM plan_actions WHERE stage = '{stage}' ORDER BY shard, record_id"""
+        )
+
+    def _endings(self) -> Iterator[pa.Array]:
+        ids = self.lake.table("SELECT end_id FROM plan_actions WHERE end_id IS NOT NULL ORDER BY end_id")["end_id"]
+        ids = ids.combine_chunks()
+        rows = min(self.limits.max_batch_records, max(1, self.limits.max_batch_bytes // ID_BYTES))
+        for begin in range(0, len(ids), rows):
+            yield ids.slice(begin, rows)

@@ -6,6 +6,8 @@ Laws
 2. ``<dataset>--<space>--<fingerprint>`` is the first line of a space, ``…--v<N>`` one that began with version N (``…--v<N>-2``
    where an older line of that name still holds something), ``…--next`` and ``…--live`` the two of the in-place strategy.
 3. Which versions a line holds is what the registry's deployments say; whether it really does, only the target can.
+4. Records of an in-place line have no versions: bare record ids, and the interval [``IN_PLACE_ADDED_IN``, ``LIVE``), so that they
+   are visible at whatever version the line is said to hold. Anything else in such a line is not wanted there.
 """
 
 import re
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 
 from vector_pipeline.release.registry import Deployment
 
+IN_PLACE_ADDED_IN = 0
+"""``added_in`` of every record of an in-place line; its ``removed_in`` is ``LIVE``."""
 _SUFFIX = re.compile(r"--(v[1-9][0-9]*(-[1-9][0-9]*)?|next|live)")
 
 

@@ -78,6 +78,8 @@ class Stage:
     records: int = 0
     bytes: int = 0
     requests: int = 1
+    where: str = ""
+    """What it works on, where that is not the plan's namespace: the alias that moves, or the line that readers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,21 @@ class Alternative:
     why: str
     """Why it was chosen, or was not."""
     possible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What readers lose when they move to the version: against the line, or against what is served where the line is new."""
+
+    records: int = 0
+    of: int = 0
+    documents: int = 0
+    """Whole ones."""
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return self.records / self.of if self.of else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +165,8 @@ class Plan:
     """Every strategy that was weighed, the chosen one too; empty when it was forced."""
     notes: tuple[str, ...] = ()
     """What a person should know before applying: guards that would refuse it, foreign records, a missing verdict."""
+    removal: Removal = Removal()
+    """What the mass-deletion guard judges."""
     format: int = field(default=FORMAT)
 
     @property
@@ -167,7 +186,8 @@ class Plan:
 
     def identity(self) -> "Plan":
         """The plan without estimates and explanations: what must be equal for a saved plan to be applied."""
-        return replace(self, cost=Cost(), alternatives=(), why="", notes=())
+        bare = tuple(replace(stage, bytes=0, requests=1) for stage in self.stages)
+        return replace(self, stages=bare, cost=Cost(), alternatives=(), why="", notes=(), removal=Removal())
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -187,6 +207,7 @@ class Plan:
                     "cost": Cost(**data["cost"]),
                     "alternatives": tuple(_alternative(one) for one in data["alternatives"]),
                     "notes": tuple(data["notes"]),
+                    "removal": Removal(**data["removal"]),
                 }
             )
         except (TypeError, KeyError, ValueError) as error:

@@ -15,10 +15,13 @@ from collections.abc import Iterable, Sequence
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
-from vector_pipeline.release.registry import Alias, AliasMove, Deployment, DeploymentStatus, Registry
+from vector_pipeline.release.plan import Strategy
+from vector_pipeline.release.registry import Alias, AliasMove, Deployment, DeploymentStatus, MoveKind, Registry
 
 PRODUCTION = "production"
 STAGING = "staging"
+BACK = ("rollback", "self-check")
+"""Kinds of moves that go back."""
 _ALL_MOVES = 1_000_000
 _STAGING_ATTEMPTS = 10
 """Pushes of several spaces or processes may end together: the last one wins, the others are not errors."""
@@ -100,7 +103,8 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         raise NotFoundError(
             f"{dataset} has no production alias", fix=f"Promote first: vector-pipeline promote {dataset}"
         )
-    if now.deployment.version == to:
+    if to == now.deployment.version or (to is None and now.deployment.status == DeploymentStatus.REPLACED):
+        # What the alias names may have been half written over, in place: it is what readers are owed.
         return now, now.deployment
     moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=_ALL_MOVES)
     below = [identifier for identifier in reversed(_trail(moves)) if identifier != now.deployment.id]
@@ -109,10 +113,18 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         below = [
             identifier for move in moves for identifier in (move.to_deployment, move.from_deployment) if identifier
         ]
+    gone = None
     for identifier in dict.fromkeys(below):
         found = registry.deployment(identifier)
-        if found.status == DeploymentStatus.PUSHED and to in (None, found.version):
-            return now, found
+        if to in (None, found.version):
+            if _returns(found):
+                return now, found
+            gone = gone or found
+    if gone is not None:
+        raise RefusedError(
+            f"version {gone.version} of {dataset} was collected from {gone.namespace} of {gone.target}",
+            fix=f"Restore it, then promote it: vector-pipeline push {dataset} --version {gone.version}",
+        )
     if to is not None:
         raise NotFoundError(
             f"no version {to} of {dataset} was ever in production here", fix=f"See: vector-pipeline history {dataset}"
@@ -123,13 +135,38 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
     )
 
 
+def left_behind(registry: Registry, alias: Alias) -> Deployment | None:
+    """Where an alias stood before the move that brought it where it was seen; None when it stood nowhere that it can return to.
+
+    ``ConflictError`` when it has moved on since.
+    """
+    now = registry.alias(alias.dataset, alias.environment, alias.name)
+    if now is None or now.generation != alias.generation:
+        raise ConflictError(
+            f"{alias.name} of {alias.dataset} has moved on since it was checked", fix="Look at it again"
+        )
+    last = registry.alias_moves(alias.dataset, alias.environment, alias.name, limit=1)
+    before = last[0].from_deployment if last else None
+    if before is None:
+        return None
+    found = registry.deployment(before)
+    return found if _returns(found) else None
+
+
+def _returns(deployment: Deployment) -> bool:
+    """Whether an alias can go back there: it is whole, or was written over in place, and is written back."""
+    return deployment.status == DeploymentStatus.PUSHED or (
+        deployment.status == DeploymentStatus.REPLACED and deployment.strategy is Strategy.IN_PLACE
+    )
+
+
 def _trail(moves: Sequence[AliasMove]) -> list[int]:
     """Law 4: the deployments that the alias stands on, the present one last. ``moves``: newest first."""
     trail: list[int] = []
     for move in reversed(moves):
         if not trail and move.from_deployment is not None:
             trail.append(move.from_deployment)
-        if move.kind == "rollback" and move.to_deployment in trail:
+        if move.kind in BACK and move.to_deployment in trail:
             while trail[-1] != move.to_deployment:
                 trail.pop()
         else:
@@ -137,22 +174,21 @@ def _trail(moves: Sequence[AliasMove]) -> list[int]:
     return trail
 
 
-def rollback(
+def move_back(
     registry: Registry,
-    dataset: str,
-    environment: str,
+    now: Alias,
+    deployment: Deployment,
     *,
-    to: int | None,
     by: str,
     reason: str = "",
     run_id: str | None = None,
+    kind: MoveKind = "rollback",
 ) -> tuple[Alias, bool]:
-    """Move ``production`` back; returns the alias, and whether it moved. Nothing is written to the target."""
-    now, deployment = rollback_target(registry, dataset, environment, to)
+    """Move ``production`` from where it was seen to a deployment that it served; returns the alias, and whether it moved."""
     if deployment.id == now.deployment.id:
         return now, False
     moved = registry.move_alias(
-        dataset, environment, PRODUCTION, to=deployment.id, expected=now.deployment.id, by=by, reason=reason,
-        run_id=run_id, kind="rollback",
+        now.dataset, now.environment, now.name, to=deployment.id, expected=now.deployment.id, by=by, reason=reason,
+        run_id=run_id, kind=kind,
     )  # fmt: skip
     return moved, True

@@ -5,23 +5,29 @@ Laws
 1. The target learns of the lease's fence before the plan that will be applied is made: a writer that held the lease before, and
    does not know that it lost it, can change nothing after the look.
 2. Nothing is written of a version that the lake does not hold any more as it was made.
-3. However a push ends, short of the process being killed, the registry says how.
+3. However a push ends, short of the process being killed, the registry says how; what was killed is called abandoned by the next.
+4. What a finished push left (mark and count) is recorded: another mark later is another hand.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vector_pipeline.errors import RefusedError, VectorPipelineError
+from vector_pipeline.errors import ConflictError, RefusedError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.apply import Applied, OnWrite, apply_plan, same_actions
+from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
+from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, writer
-from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.planner import make_plan, namespace_of
+from vector_pipeline.release.plan import Plan, StageKind, Strategy
+from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
-from vector_pipeline.release.snapshot import require_kept, require_whole, tables_of
+from vector_pipeline.release.snapshot import require_whole
 from vector_pipeline.targets.base import NamespaceSpec, Target
+
+_ATTEMPTS = 3
+"""Looks, when another push changes meanwhile which line is the right one."""
+_ALL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,62 +39,95 @@ class Pushed:
     applied: Applied
 
 
-def plan_push(lake: Lake, version: Version, target: Target, *, environment: str) -> Plan:
-    """What a push of this version would do now. Reads only."""
-    require_kept(lake, version)
-    namespace = namespace_of(version.dataset, version.space, version.fingerprint)
-    return make_plan(lake, tables_of(version), version, target, environment=environment, namespace=namespace)
-
-
 def push_version(
     lake: Lake,
     registry: Registry,
     version: Version,
     target: Target,
+    wish: Wish,
     *,
-    environment: str,
     run_id: str | None = None,
     saved: Plan | None = None,
     max_removed_share: float = 1.0,
     on_plan: Callable[[Plan], None] | None = None,
     on_write: OnWrite | None = None,
 ) -> Pushed:
-    """Bring the target to hold the version. ``saved``: apply exactly that plan or refuse.
+    """Bring a line of the target to hold the version. ``saved``: apply exactly that plan or refuse.
 
     Nothing is written, not even in the registry, when the target holds it already. Pushing again after a crash continues.
+    Aliases are the caller's.
     """
-    namespace = namespace_of(version.dataset, version.space, version.fingerprint)
-    known = registry.find_deployment(environment, target.name, namespace, version.number)
-    plan = plan_push(lake, version, target, environment=environment)
-    if plan.empty and known is not None and known.status == DeploymentStatus.PUSHED and saved is None:
-        if on_plan is not None:
-            on_plan(plan)
-        return Pushed(plan, known, Applied())
-    with writer(registry, target, namespace) as held:
-        _fence_off(target, version, namespace, held)
-        plan = plan_push(lake, version, target, environment=environment)
-        if saved is not None:
-            same_actions(saved, plan)
-        guard_removal(plan, max_removed_share)
-        if not plan.empty:
-            require_whole(lake, version)
-        if on_plan is not None:
-            on_plan(plan)
-        deployment = registry.begin_deployment(
-            dataset=version.dataset, environment=environment, target=target.name, namespace=namespace,
-            version=version.number, space=version.space, fingerprint=version.fingerprint, records=version.records,
-            run_id=run_id,
+    if saved is not None:
+        require_place(
+            saved, dataset=version.dataset, environment=wish.environment, target=target.name, space=version.space,
+            fingerprint=version.fingerprint,
         )  # fmt: skip
-        push = registry.open_push(deployment.id, plan.to_json(), held.fence, run_id)
-        try:
-            journal = Journalled(registry, push, held)
-            applied = apply_plan(lake, version, target, plan, journal, on_write=on_write)
-            held.check()
-        except BaseException:
-            _failed(registry, held, push, deployment)
-            raise
-        registry.close_push(push, PushStatus.DONE)
-        deployment = registry.finish_deployment(deployment.id, DeploymentStatus.PUSHED, version.digest)
+        wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace)
+    plan = make_plan(lake, registry, version, target, wish)
+    if saved is None and all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
+        known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
+        if known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest:
+            if on_plan is not None:
+                on_plan(plan)
+            return Pushed(plan, known, Applied())
+    for _ in range(_ATTEMPTS):
+        with writer(registry, target, plan.namespace) as held:
+            _fence_off(target, version, plan.namespace, held)
+            fresh = make_plan(lake, registry, version, target, wish)
+            if fresh.namespace != plan.namespace:
+                plan = fresh
+                continue
+            plan = _checked(lake, registry, version, target, wish, saved, fresh)
+            guard_removal(plan, max_removed_share)
+            if on_plan is not None:
+                on_plan(plan)
+            return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write)
+    raise ConflictError(f"other pushes of {version.dataset} change its lines meanwhile", fix="Run the command again")
+
+
+def _checked(
+    lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish, saved: Plan | None, plan: Plan
+) -> Plan:
+    """The plan that will be applied, if it may be: the saved one's equal, of a version that the lake still holds (law 2)."""
+    if saved is not None:
+        extended = wish.extend(plan) if wish.extend is not None and saved.goal == "production" else plan
+        require_same(saved, extended)
+        if extended is not plan:
+            # The extension may have looked at another line: the actions must be this one's again.
+            plan = make_plan(lake, registry, version, target, wish)
+    if plan.writes:
+        require_whole(lake, version)
+    return plan
+
+
+def _pushed(
+    lake: Lake,
+    registry: Registry,
+    version: Version,
+    target: Target,
+    wish: Wish,
+    plan: Plan,
+    held: Held,
+    run_id: str | None,
+    on_write: OnWrite | None,
+) -> Pushed:
+    _abandon(registry, version, wish.environment, target, plan.namespace)
+    deployment = registry.begin_deployment(
+        dataset=version.dataset, environment=wish.environment, target=target.name, namespace=plan.namespace,
+        version=version.number, space=version.space, fingerprint=version.fingerprint, records=version.records,
+        run_id=run_id, strategy=plan.strategy,
+    )  # fmt: skip
+    push = registry.open_push(deployment.id, plan.to_json(), held.fence, run_id)
+    try:
+        journal = Journalled(registry, push, held)
+        applied = apply_plan(lake, version, target, plan, journal, parallel=wish.parallel, on_write=on_write)
+        held.check()
+        _record(registry, version, wish.environment, target, plan.namespace)
+    except BaseException:
+        _failed(registry, held, push, deployment)
+        raise
+    registry.close_push(push, PushStatus.DONE)
+    deployment = registry.finish_deployment(deployment.id, DeploymentStatus.PUSHED, version.digest)
     return Pushed(plan, deployment, applied)
 
 
@@ -97,6 +136,27 @@ def _fence_off(target: Target, version: Version, namespace: str, held: Held) -> 
     if target.describe(namespace) is not None:
         spec = NamespaceSpec(namespace, version.dimension, version.metric, version.fingerprint)
         target.ensure_namespace(spec, fence=held.fence)
+
+
+def _abandon(registry: Registry, version: Version, environment: str, target: Target, namespace: str) -> None:
+    """Law 3: with the lease held, whatever push of this line is open belongs to nobody."""
+    here = {
+        one.id
+        for one in registry.deployments(version.dataset, environment)
+        if (one.target, one.namespace) == (target.name, namespace)
+    }
+    for push in registry.pushes(version.dataset, environment, limit=_ALL, status=PushStatus.OPEN):
+        if push.deployment_id in here:
+            registry.close_push(push.id, PushStatus.ABANDONED)
+
+
+def _record(registry: Registry, version: Version, environment: str, target: Target, namespace: str) -> None:
+    """Law 4."""
+    state = target.describe(namespace)
+    if state is not None:
+        registry.record_namespace(
+            environment, target.name, namespace, dataset=version.dataset, mark=state.mark, records=state.records
+        )
 
 
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:
@@ -111,13 +171,21 @@ def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -
 
 def guard_removal(plan: Plan, max_removed_share: float) -> None:
     """Mass-deletion guard, before anything is written."""
-    before = plan.actions["remove"] + plan.actions["unchanged"] + plan.actions["metadata"]
-    documents = plan.documents["removed"]
-    # Asked this way round, a limit that is not a number allows nothing.
-    allowed = not before or plan.actions["remove"] / before <= max_removed_share
-    if documents and not allowed:
+    refusal = removal_refusal(plan, max_removed_share)
+    if refusal is not None:
         raise RefusedError(
-            f"the push of version {plan.version} would remove {plan.actions['remove']} of {before} records "
-            f"({documents} whole documents), more than gates.max_removed_share allows ({max_removed_share:.0%})",
+            f"the push of version {plan.version} {refusal}",
             fix="Check the source; if the removal is meant, push with --max-removed-share 1",
         )
+
+
+def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
+    """What the guard says of a plan; None when it lets it through. Asked so, a limit that is not a number allows nothing."""
+    removal = plan.removal
+    if not removal.documents or (not removal.of or removal.share <= max_removed_share):
+        return None
+    unit = "records" if plan.strategy is not Strategy.BLUE_GREEN else "of what is served"
+    return (
+        f"would remove {removal.records} of {removal.of} {unit} ({removal.documents} whole documents), more than "
+        f"gates.max_removed_share allows ({max_removed_share:.0%})"
+    )

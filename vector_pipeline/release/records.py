@@ -7,6 +7,7 @@ import pyarrow as pa
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import read_vectors
+from vector_pipeline.lake.tables import at, within
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Capabilities, record_schema
@@ -31,15 +32,35 @@ def batches(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities
         yield from _fitting(records(lake, version, wanted.slice(begin, rows)), limits.max_batch_bytes)
 
 
+def changes(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
+    """Rows of ``wanted`` (shard, record_id and more columns) with the record's metadata, no vector: in batches."""
+    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // 2_000))
+    for begin in range(0, wanted.num_rows, rows):
+        some = wanted.slice(begin, rows)
+        with lake.registered("wanted_records", some):
+            shards = within([row[0] for row in lake.rows("SELECT DISTINCT shard FROM wanted_records")])
+            found = lake.table(
+                f"""SELECT w.*, c.metadata_hash, c.metadata FROM wanted_records w
+                    JOIN (SELECT record_id, metadata_hash, metadata
+                          FROM {at(tables_of(version).chunks, version.lake_snapshot)} WHERE {shards}) c USING (record_id)"""
+            )
+        if found.num_rows != some.num_rows:
+            raise _lacking(version, some.num_rows - found.num_rows)
+        yield from _fitting(found, limits.max_batch_bytes)
+
+
+def _lacking(version: Version, count: int) -> RefusedError:
+    return RefusedError(
+        f"version {version.number} of {version.dataset} lacks {count} records or vectors in the lake",
+        fix="Was it expired? See: vector-pipeline versions",
+    )
+
+
 def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
     """Whole records of ``wanted``: all of them, or ``RefusedError``."""
     found = read_vectors(lake, tables_of(version), version.lake_snapshot, wanted)
     if found.num_rows != wanted.num_rows:
-        raise RefusedError(
-            f"version {version.number} of {version.dataset} lacks {wanted.num_rows - found.num_rows} records or vectors in the "
-            "lake",
-            fix="Was it expired? See: vector-pipeline versions",
-        )
+        raise _lacking(version, wanted.num_rows - found.num_rows)
     vectors = found["vector"].combine_chunks()
     return pa.table(
         [

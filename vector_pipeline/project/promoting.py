@@ -1,0 +1,172 @@
+"""Promote and roll back: the alias moves; in place, what readers read is written first.
+
+Laws
+----
+1. Policy comes first: who may promote here, and whether a reason must be given.
+2. In place, only what passed on ``…--next`` is written over ``…--live``; the gates look at ``…--live`` before the alias says so,
+   and when they fail, what readers had is written back. Interrupted, the same command goes on.
+3. What a failed check undoes, it undoes only while production still points at what failed.
+"""
+
+from collections.abc import Sequence
+
+from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.project.drifting import Drifting
+from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
+from vector_pipeline.release.choosing import Wish
+from vector_pipeline.release.lines import base_namespace, in_place_namespaces
+from vector_pipeline.release.plan import Strategy
+from vector_pipeline.release.promote import (
+    PRODUCTION,
+    STAGING,
+    left_behind,
+    move_back,
+    promote,
+    require_verified,
+    rollback_target,
+)
+from vector_pipeline.release.push import Pushed, push_version
+from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, MoveKind, Version
+from vector_pipeline.verify.outcome import CheckResult
+
+
+class Promoting(Drifting):
+    """Moves ``production``."""
+
+    def promote(
+        self,
+        dataset: str,
+        *,
+        by: str,
+        version: int | None = None,
+        reason: str = "",
+        run_id: str | None = None,
+        automatic: bool = False,
+    ) -> tuple[Alias, bool]:
+        """Move ``production`` to a verified version (default: what staging holds); returns the alias and whether it moved.
+
+        ``automatic``: nobody asked for it but the chain; refused unless the policy of this environment says so.
+        """
+        self._require_policy(dataset, reason, automatic=automatic)
+        if version is None:
+            staging = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
+            if staging is None:
+                raise NotFoundError(
+                    f"nothing of {dataset} is on staging", fix=f"Push first: vector-pipeline push {dataset}"
+                )
+            deployment = staging.deployment
+        else:
+            deployment = self.deployment_of(self.version(dataset, version))
+        self.require_current_gates(deployment)
+        if deployment.strategy is Strategy.IN_PLACE:
+            deployment = self._written_live(deployment, run_id)
+        return promote(
+            self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
+            by=by, reason=reason, run_id=run_id,
+        )  # fmt: skip
+
+    def rollback(
+        self, dataset: str, *, by: str, to: int | None = None, reason: str = "", run_id: str | None = None
+    ) -> tuple[Alias, bool]:
+        """Move ``production`` back; returns the alias and whether anything moved. Only in place is anything written."""
+        self._require_policy(dataset, reason)
+        now, goal = rollback_target(self.registry(), dataset, self.environment, to)
+        return self._back(now, goal, by=by, reason=reason, run_id=run_id, kind="rollback")
+
+    def roll_back_failed(
+        self, failed: Alias, *, by: str, reason: str, run_id: str | None = None
+    ) -> tuple[Alias, bool] | None:
+        """Undo the move that put production where a check failed now (law 3). None when there is nothing to go back to."""
+        goal = left_behind(self.registry(), failed)
+        if goal is None:
+            return None
+        return self._back(failed, goal, by=by, reason=reason, run_id=run_id, kind="self-check")
+
+    def _require_policy(self, dataset: str, reason: str, *, automatic: bool = False) -> None:
+        self.dataset(dataset)
+        policy = self.promotion_of(dataset)
+        if automatic:
+            if policy.policy != "automatic":
+                raise RefusedError(
+                    f"{dataset} is promoted by a person in environment {self.environment} (promotion.policy: manual)",
+                    fix=f"Promote it: vector-pipeline promote {dataset}",
+                )
+        elif policy.require_reason and not reason.strip():
+            raise RefusedError(
+                f"environment {self.environment} wants a reason for every move of production (promotion.require_reason)",
+                fix='Say it: --reason "why"',
+            )
+
+    def _back(
+        self, now: Alias, goal: Deployment, *, by: str, reason: str, run_id: str | None, kind: MoveKind
+    ) -> tuple[Alias, bool]:
+        wrote = False
+        if goal.strategy is Strategy.IN_PLACE and goal.status != DeploymentStatus.PUSHED:
+            self._live(self.version(goal.dataset, goal.version), goal.target, run_id)
+            wrote = True
+            failed = self._look_again(goal, goal, run_id)
+            if failed and goal.id != now.deployment.id:
+                self._put_back(now, goal, failed, run_id)
+        alias, moved = move_back(self.registry(), now, goal, by=by, reason=reason, run_id=run_id, kind=kind)
+        return alias, moved or wrote
+
+    def _written_live(self, staged: Deployment, run_id: str | None) -> Deployment:
+        """Law 2: the deployment that readers read, whole and checked."""
+        registry = self.registry()
+        require_verified(registry, staged, DATA_GATES, DEPLOYMENT_GATES, self.mark_of(staged))
+        now = registry.alias(staged.dataset, self.environment, PRODUCTION)
+        live = self._live(self.version(staged.dataset, staged.version), staged.target, run_id).deployment
+        failed = self._look_again(live, staged, run_id)
+        if failed:
+            self._put_back(now, live, failed, run_id)
+        return live
+
+    def _live(self, version: Version, target: str, run_id: str | None) -> Pushed:
+        """Write a version over what readers read."""
+        base = base_namespace(version.dataset, version.space, version.fingerprint)
+        there = self.target_named(target)
+        wish = Wish(
+            self.environment, Strategy.IN_PLACE, in_place_namespaces(base)[1], stages=False,
+            prices=self.settings.targets[target].prices, parallel=self._parallel(target),
+        )  # fmt: skip
+        return push_version(
+            self.lake(read_only=True), self.registry(), version, there, wish, run_id=run_id,
+            on_write=lambda done, total: self.progress.update("write live", done, total, unit="records"),
+        )  # fmt: skip
+
+    def _parallel(self, target: str) -> int:
+        """Writes at once."""
+        asked = self.settings.targets[target].parallel_writes
+        return asked or self.target_named(target, read_only=True).capabilities.parallel_writes
+
+    def _look_again(self, live: Deployment, staged: Deployment, run_id: str | None) -> list[CheckResult]:
+        """The gates of the index on what readers read; those of the data hold for the version, wherever it is."""
+        registry = self.registry()
+        live = registry.deployment(live.id)
+        if staged.id != live.id:
+            for verdict in registry.verdicts(staged.id):
+                if verdict.check in DATA_GATES:
+                    registry.record_verdict(
+                        live.id,
+                        verdict.check,
+                        verdict.status,
+                        digest=verdict.digest,
+                        detail=verdict.detail,
+                        run_id=run_id,
+                    )
+        if live.digest and not registry.verified(live.id, live.digest, DEPLOYMENT_GATES, mark=self.mark_of(live)):
+            return []
+        _, results = self.verify(live.dataset, only=DEPLOYMENT_GATES, deployment=live, run_id=run_id)
+        return [result for result in results if result.blocks]
+
+    def _put_back(self, now: Alias | None, live: Deployment, failed: Sequence[CheckResult], run_id: str | None) -> None:
+        """Law 2: what production names is written back, and the failure raised."""
+        what = f"version {live.version} of {live.dataset} did not pass on {live.namespace}: " + "; ".join(
+            f"{one.name}: {one.summary}" for one in failed
+        )
+        if now is None or now.deployment.namespace != live.namespace or now.deployment.version == live.version:
+            raise RefusedError(f"{what}. Production was not moved", fix="Look at it, then promote again")
+        self._live(self.version(live.dataset, now.deployment.version), live.target, run_id)
+        raise RefusedError(
+            f"{what}. Version {now.deployment.version} was written back", fix="Look at it, then promote again"
+        )

@@ -1,0 +1,209 @@
+"""Which line takes a version: the newest one, goes on, or a line of its own begins. Weighed, with figures.
+
+Laws
+----
+1. A version that was begun in a line is finished there, while it can be; one that stands whole in a line is there already.
+2. Where the target cannot filter by number, where nothing was pushed before, and where the newest line holds a later version, only
+   a line of its own is possible.
+3. Else the cheaper one is taken: by money where there is a price table, by expected seconds where not. A line most of which the
+   version would not see is not continued: it would be more grave than index.
+4. In-place is never chosen, only asked for. What is asked for is done, or refused.
+5. Weighing reads no vector, and looks at the target once.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.costs import OVERHEAD, Rates, cost_of, figures, measured, upserting, weight
+from vector_pipeline.release.lines import (
+    Line,
+    base_namespace,
+    belongs,
+    fresh_namespace,
+    in_place_namespaces,
+    is_in_place,
+    lines_of,
+)
+from vector_pipeline.release.plan import Alternative, Cost, Goal, Plan, Stage, Strategy
+from vector_pipeline.release.planner import Look, look_at, refuse_older
+from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.targets.base import Target
+
+DEAD_SHARE = 0.5
+"""Law 3: a line with a larger share of records that nobody of the new version sees is not continued."""
+_TEXT = 600
+"""Bytes of a record's text and metadata, where nothing is written that tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a push, beside the version."""
+
+    environment: str
+    strategy: Strategy | None = None
+    """None: choose."""
+    namespace: str | None = None
+    """The line, where it is not to be chosen: of a saved plan, or of what readers read in place."""
+    goal: Goal = "staging"
+    stages: bool = True
+    """``staging`` follows: not for a space that is not served, nor for the line that readers read in place."""
+    prices: PriceConfig | None = None
+    parallel: int = 1
+    extend: Callable[[Plan], Plan] | None = None
+    """Adds what comes after the push to a plan: gates, and the alias that readers follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The line that was chosen, as it was looked at last."""
+
+    look: Look
+    why: str
+    fresh: bool
+    """The line holds no other version."""
+    rates: Rates
+    alternatives: tuple[Alternative, ...] = ()
+
+
+class _Chooser:
+    def __init__(self, lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> None:
+        self.lake, self.version, self.target, self.wish = lake, version, target, wish
+        self.rates = measured(registry, target, wish.environment, parallel=wish.parallel)
+        self.base = base_namespace(version.dataset, version.space, version.fingerprint)
+        known = [one for one in registry.deployments(version.dataset) if one.target == target.name]
+        here = [one for one in known if one.environment == wish.environment and belongs(one.namespace, self.base)]
+        self.lines = [line for line in lines_of(here) if not is_in_place(line.namespace)]
+        self.names = set(target.namespaces())
+        self.taken = self.names | {one.namespace for one in known}
+        if not self.lines and self.base in self.names and all(one.namespace != self.base for one in known):
+            # Pushed by somebody whose registry this is not: what stands there says what can be done.
+            self.lines.append(Line(target.name, self.base, ()))
+
+    def choose(self) -> Choice:
+        wish = self.wish
+        if wish.namespace is not None or wish.strategy is Strategy.IN_PLACE:
+            return self._forced()
+        own = self._begun()
+        if own is not None:
+            return own
+        newest = self.lines[0] if self.lines else None
+        if wish.strategy is Strategy.VERSIONED:
+            return self._versioned(newest)
+        if wish.strategy is Strategy.BLUE_GREEN:
+            return self._fresh("asked for")
+        if newest is None:
+            return self._fresh("nothing of this space was pushed here before")
+        if not self.target.capabilities.numeric_filters:
+            return self._fresh(f"target {self.target.name} cannot filter by version", self._impossible(newest))
+        return self._weighed(newest)
+
+    def _forced(self) -> Choice:
+        strategy = self.wish.strategy or Strategy.VERSIONED
+        namespace = self.wish.namespace or in_place_namespaces(self.base)[0]
+        line = next((line for line in self.lines if line.namespace == namespace), None)
+        look = self._look(namespace, strategy, line)
+        refuse_older(self.version, look)
+        why = (
+            "asked for: what readers see changes while it is written" if strategy is Strategy.IN_PLACE else "asked for"
+        )
+        return self._chosen(look, why, line)
+
+    def _begun(self) -> Choice | None:
+        """Law 1, the line that was touched last first."""
+        found = [
+            (one, line)
+            for line in self.lines
+            for one in line.deployments
+            if one.version == self.version.number and self.wish.strategy in (None, Strategy.VERSIONED, one.strategy)
+        ]
+        for one, line in sorted(found, key=lambda pair: pair[0].updated_at, reverse=True):
+            look = self._look(line.namespace, one.strategy, line)
+            if look.later is None or not look.changes:
+                done = one.status == DeploymentStatus.PUSHED
+                why = "the line holds it already" if look.whole else "it was pushed into this line" if done else _BEGUN
+                return self._chosen(look, why, line)
+        return None
+
+    def _versioned(self, newest: Line | None) -> Choice:
+        if not self.target.capabilities.numeric_filters:
+            raise RefusedError(
+                f"target {self.target.name} cannot filter by number: the versioned strategy needs that",
+                fix="Push without --strategy, or with --strategy blue-green",
+            )
+        look = self._look(newest.namespace if newest else self._free_name(), Strategy.VERSIONED, newest)
+        refuse_older(self.version, look)
+        return self._chosen(look, "asked for", newest)
+
+    def _weighed(self, newest: Line) -> Choice:
+        """Law 3."""
+        look = self._look(newest.namespace, Strategy.VERSIONED, newest)
+        going_on = self._cost(look)
+        if look.later is not None and look.changes:
+            stands = f"{newest.namespace} already holds version {look.later}"
+            return self._fresh(stands, Alternative(Strategy.VERSIONED, newest.namespace, going_on, stands, False))
+        if not look.changes:
+            return self._chosen(look, "the newest line holds it already", newest)
+        anew_stages = self._estimate(look)
+        anew = cost_of(anew_stages, self.rates, self.wish.prices)
+        if look.dead_share > DEAD_SHARE:
+            why = f"{look.dead_share:.0%} of {newest.namespace} would be closed records"
+            return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, why))
+        if self._weight(anew_stages) < self._weight(look.stages):
+            why = f"cheaper: {figures(anew)} against {figures(going_on)} to go on with {newest.namespace}"
+            return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, "costs more"))
+        why = f"cheaper: {figures(going_on)} against {figures(anew)} for a line of its own"
+        chosen = self._chosen(look, why, newest)
+        fresh = Alternative(Strategy.BLUE_GREEN, self._free_name(), anew, "costs more")
+        return replace(chosen, alternatives=(*chosen.alternatives, fresh))
+
+    def _fresh(self, why: str, *others: Alternative) -> Choice:
+        return self._chosen(self._look(self._free_name(), Strategy.BLUE_GREEN, None), why, None, *others)
+
+    def _free_name(self) -> str:
+        """A name that was never used: what is being collected under one cannot meet what is written under another."""
+        if self.base not in self.taken:
+            return self.base
+        return fresh_namespace(self.base, self.version.number, taken=self.taken)
+
+    def _look(self, namespace: str, strategy: Strategy, line: Line | None) -> Look:
+        others = [one.version for one in line.deployments if one.version != self.version.number] if line else []
+        return look_at(self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None))
+
+    def _chosen(self, look: Look, why: str, line: Line | None, *others: Alternative) -> Choice:
+        this = Alternative(look.strategy, look.namespace, self._cost(look), f"chosen: {why}")
+        weighed = (this, *others) if self.wish.strategy is None else ()
+        return Choice(look, why, _only(self.version, line.deployments if line else ()), self.rates, weighed)
+
+    def _cost(self, look: Look) -> Cost:
+        return cost_of(look.stages, self.rates, self.wish.prices)
+
+    def _weight(self, stages: Iterable[Stage]) -> float:
+        return weight(stages, self.rates, self.wish.prices)
+
+    def _estimate(self, look: Look) -> list[Stage]:
+        """Of a line of its own: every record, as long as those are that would be written (law 5)."""
+        written = next((stage for stage in look.stages if stage.kind == "upsert"), None)
+        bare = 4 * self.version.dimension + OVERHEAD
+        text = written.bytes // written.records - bare if written is not None else _TEXT
+        records, limits = self.version.records, self.target.capabilities
+        return [upserting(records, text * records, self.version.dimension, limits)]
+
+    def _impossible(self, newest: Line) -> Alternative:
+        return Alternative(
+            Strategy.VERSIONED, newest.namespace, Cost(), f"target {self.target.name} cannot filter by version", False
+        )
+
+
+_BEGUN = "it was begun in this line and not finished"
+
+
+def choose(lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> Choice:
+    """The line for a version. Leaves its actions in ``plan_actions``. ``RefusedError`` when what is asked for cannot be done."""
+    return _Chooser(lake, registry, version, target, wish).choose()
+
+
+def _only(version: Version, deployments: Iterable[Deployment]) -> bool:
+    return all(one.version == version.number for one in deployments)

@@ -1,0 +1,144 @@
+"""What executing stages takes: bytes, requests, money, seconds. Estimates for people and for choosing; never preconditions.
+
+Laws
+----
+1. A request is full when it has as many records or as many bytes as the target takes: whichever is reached first.
+2. Money is what the price table says: writes, bytes, requests, and one month of what a plan adds to the target.
+3. Seconds come from what the newest pushes to the target measured, where they wrote enough; else from its declared rates.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
+from vector_pipeline.release.registry import Registry
+from vector_pipeline.targets.base import Capabilities, Target
+
+OVERHEAD = 200
+"""Bytes that ids, hashes and marks of a record take on the way."""
+ID_BYTES = 60
+"""Bytes that one id takes on the way."""
+ENOUGH = 1_000
+"""Records that must have been written before their rate is believed."""
+_ADDING = frozenset({StageKind.UPSERT, StageKind.DERIVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast a target writes, by kind of stage."""
+
+    records_per_s: dict[StageKind, float]
+    """Measured; a kind that is missing was not."""
+    limits: Capabilities
+    parallel: int = 1
+
+    def seconds(self, stage: Stage) -> float:
+        """Expected time of one stage."""
+        measured = self.records_per_s.get(stage.kind)
+        if measured:
+            return stage.records / measured
+        waiting = stage.requests * self.limits.request_s / self.parallel
+        return waiting + (stage.records / self.limits.records_per_s if stage.kind in WRITING else 0.0)
+
+
+def measured(registry: Registry, target: Target, environment: str, *, parallel: int = 1) -> Rates:
+    """Rates of a target as its newest finished pushes show them."""
+    found: dict[StageKind, float] = {}
+    for kind in (StageKind.UPSERT, StageKind.DERIVE, StageKind.CLOSE, StageKind.DELETE):
+        seen = registry.throughput(target.name, environment, step=kind.value)
+        if seen is not None and seen.records >= ENOUGH and seen.seconds > 0:
+            found[kind] = seen.records / seen.seconds
+    return Rates(found, target.capabilities, max(1, parallel))
+
+
+def requests(records: int, size: int, limits: Capabilities) -> int:
+    """Law 1."""
+    return max(_ceil(records, limits.max_batch_records), _ceil(size, limits.max_batch_bytes))
+
+
+def upserting(records: int, payload: int, dimension: int, limits: Capabilities) -> Stage:
+    """Whole records. ``payload``: bytes of their texts and metadata."""
+    size = payload + records * (4 * dimension + OVERHEAD)
+    return Stage(StageKind.UPSERT, records, size, requests(records, size, limits))
+
+
+def sending(kind: StageKind, records: int, payload: int, limits: Capabilities) -> Stage:
+    """Records without vectors (derive, set metadata), or ids alone (close, delete: ``payload`` 0)."""
+    size = payload + records * ID_BYTES
+    return Stage(kind, records, size, requests(records, size, limits))
+
+
+def cost_of(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -> Cost:
+    """What a list of stages takes together."""
+    stages = list(stages)
+    writing = [stage for stage in stages if stage.kind in WRITING]
+    records = sum(stage.records for stage in writing)
+    size = sum(stage.bytes for stage in writing)
+    asked = sum(stage.requests for stage in writing)
+    money = None
+    if prices is not None:
+        added = sum(stage.bytes for stage in writing if stage.kind in _ADDING)
+        money = (
+            records / 1e6 * prices.per_million_records
+            + size / 1e9 * prices.per_gb_written
+            + asked / 1e6 * prices.per_million_requests
+            + added / 1e9 * prices.per_gb_month
+        )
+    return Cost(
+        records=records,
+        vectors=sum(stage.records for stage in writing if stage.kind is StageKind.UPSERT),
+        bytes=size,
+        requests=asked,
+        seconds=sum(rates.seconds(stage) for stage in stages),
+        money=money,
+        currency=prices.currency if prices is not None else None,
+    )
+
+
+def weight(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -> float:
+    """What strategies are compared by: money, or seconds in bulk. Requests count by the share that they are full.
+
+    Else a few records would weigh as much as thousands, and a small dataset would begin a line with every edit.
+    """
+    stages = list(stages)
+    cost = cost_of(stages, rates, prices)
+    if cost.money is not None:
+        return cost.money
+    limits = rates.limits
+    full = [
+        max(stage.records / limits.max_batch_records, stage.bytes / limits.max_batch_bytes)
+        if stage.kind not in rates.records_per_s
+        else 0.0
+        for stage in stages
+    ]
+    return sum(
+        rates.seconds(replace(stage, requests=0)) + share * limits.request_s / rates.parallel
+        for stage, share in zip(stages, full, strict=True)
+    )
+
+
+def figures(cost: Cost) -> str:
+    """``1,204 records, 2.1 MB, 0.4 s``, with money where there is a price."""
+    money = f", {said(cost)}" if cost.money is not None else ""
+    return f"{cost.records:,} records, {cost.bytes / 1e6:,.1f} MB, {duration(cost.seconds)}{money}"
+
+
+def said(cost: Cost) -> str:
+    """The figure that strategies are compared by: ``12.40 USD``, or ``3.2 s``."""
+    if cost.money is not None:
+        return f"{cost.money:,.2f} {cost.currency}" if cost.money >= 0.005 else f"{cost.money:.2g} {cost.currency}"
+    return duration(cost.seconds)
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``42 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _ceil(amount: int, unit: int) -> int:
+    return -(-amount // unit)

@@ -1,0 +1,60 @@
+"""Send the batches of one stage: several at once where that gains, never more in memory than are under way and one more.
+
+Laws
+----
+1. Batches are read in the caller's thread (whose temporary tables they come from) while others are being sent.
+2. The first failure stops the sending: those under way are waited for, what came of each is journalled, and the failure is raised.
+3. An interrupt does the same. When this returns or raises, nothing is under way.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from vector_pipeline.targets.base import WriteReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One write: how many records, and what sends it (journalled)."""
+
+    records: int
+    send: Callable[[], WriteReceipt]
+
+
+Done = Callable[[Batch, WriteReceipt], None]
+
+
+def send_all(batches: Iterable[Batch], *, parallel: int, done: Done) -> None:
+    """Send every batch, at most ``parallel`` at once; ``done`` is called in this thread for each that landed."""
+    under_way: dict[Future[WriteReceipt], Batch] = {}
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="write") as pool:
+        try:
+            for batch in batches:
+                while len(under_way) >= parallel:
+                    _settle(under_way, done)
+                under_way[pool.submit(batch.send)] = batch
+            while under_way:
+                _settle(under_way, done)
+        except BaseException:
+            # Law 2 and 3: one that failed has said so already; of the others, what landed is counted.
+            pool.shutdown(wait=True, cancel_futures=True)
+            for future, batch in under_way.items():
+                if not future.cancelled() and future.exception() is None:
+                    done(batch, future.result())
+            raise
+
+
+def _settle(under_way: dict[Future[WriteReceipt], Batch], done: Done) -> None:
+    """Wait for at least one write; raises what a failed one raised, after those that landed with it were counted."""
+    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    failed = None
+    for future in finished:
+        batch = under_way.pop(future)
+        error = future.exception()
+        if error is None:
+            done(batch, future.result())
+        elif failed is None:
+            failed = error
+    if failed is not None:
+        raise failed
