@@ -26,7 +26,14 @@ from vector_pipeline.errors import (
 from vector_pipeline.targets.base import LIVE, NamespaceSpec
 from vector_pipeline.targets.duckdb import DuckDBTarget, compaction, files, folder
 from vector_pipeline.targets.duckdb.manifest import Manifest
-from vector_pipeline.testing.target_records import DIMENSION, SPACE, make_records, unit_vectors
+from vector_pipeline.testing.target_records import (
+    DIMENSION,
+    SPACE,
+    make_derived,
+    make_metadata,
+    make_records,
+    unit_vectors,
+)
 
 SPEC = NamespaceSpec("ns", DIMENSION, "cosine", SPACE)
 
@@ -65,6 +72,23 @@ def test_a_small_change_does_not_rewrite_a_big_segment(target: DuckDBTarget) -> 
     assert len(manifest.segments) <= compaction.MAX_SEGMENTS
     assert len(manifest.changes) <= compaction.MAX_CHANGES
     assert sum(batch.num_rows for batch in target.scan("ns")) == 20_000 - 10
+
+
+def test_no_vector_travels_for_new_metadata(tmp_path: Path) -> None:
+    target = DuckDBTarget("local", tmp_path)
+    target.ensure_namespace(replace(SPEC, dimension=256))
+    ids = numbered(0, 2000)
+    vectors = unit_vectors(2000, dimension=256)
+    target.upsert("ns", make_records(ids, vectors))
+    given = make_derived({f"{name}~2": name for name in ids}, metadata={"n": 1})
+    described = make_metadata({name: {"n": 2} for name in ids})
+    receipts = target.derive("ns", given), target.set_metadata("ns", described), target.set_metadata("ns", described)
+    assert [receipt.records for receipt in receipts] == [2000, 2000, 0]
+    assert [receipt.bytes for receipt in receipts] == [given.nbytes, described.nbytes, 0]
+    assert given.nbytes < vectors.nbytes / 8
+    rows = {row["id"]: row["vector"] for row in target.fetch("ns", [f"{ids[7]}~2", ids[7]]).to_pylist()}
+    assert rows[ids[7]] == rows[f"{ids[7]}~2"] == vectors[7].tolist()
+    target.close()
 
 
 def test_a_worn_segment_is_rewritten(target: DuckDBTarget) -> None:

@@ -12,6 +12,7 @@ Laws that every adapter keeps (the conformance suite in ``vector_pipeline.testin
 5. Every write carries the fencing number of its lease. A number below the highest that the namespace has seen is refused
    (``ConflictError``) where ``capabilities.fencing`` is true.
 6. Abilities are declared in ``capabilities``, never found out by a failing call.
+7. Metadata is a strict JSON object (RFC 8259) without reserved keys; anything else is ``InputError``.
 """
 
 from abc import ABC, abstractmethod
@@ -200,7 +201,9 @@ class Target(ABC):
     def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (for adapters)
         """Insert or replace records (``DERIVE_SCHEMA``) that take everything else from the record ``source_id``.
 
-        An unknown ``source_id`` is ``RefusedError`` and nothing is written. Only where ``capabilities.derives``.
+        An unknown ``source_id`` is ``RefusedError`` and nothing is written. A source may derive itself, but one that the same
+        call makes of another is ``InputError``: the call twice would not equal the call once. Only where
+        ``capabilities.derives``.
         """
         raise RefusedError(f"target {self.name} cannot derive records in {namespace}")
 
