@@ -5,7 +5,11 @@ what happened, where, and what to do. ``kind`` is a stable code for machines: co
 Secrets are never part of a message: whoever raises passes templates (``${env:NAME}``), not their values.
 """
 
+import re
 from typing import ClassVar
+
+_WORD = re.compile(r"(?!(?:pip|export|init)\b)[a-z]+(?=[,:;.]?(?: |$))")
+"""A plain word that begins a sentence: no command, no name of a key, a file or a function."""
 
 
 class VectorPipelineError(Exception):
@@ -17,10 +21,16 @@ class VectorPipelineError(Exception):
         self.what = " ".join(what.split())
         self.fix = " ".join(fix.split()) if fix else None
         self.code = kind or type(self).kind
-        super().__init__(self.what if self.fix is None else f"{self.what}. {self.fix}")
+        super().__init__(self.what if self.fix is None else _sentences(self.what, self.fix))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.what, self.fix, self.code))
+
+
+def _sentences(what: str, fix: str) -> str:
+    """Both as one line: a full stop where none ends the first, a capital where a word begins the second."""
+    stop = "" if what.endswith((".", "?", "!")) else "."
+    return f"{what}{stop} {fix[:1].upper()}{fix[1:]}" if _WORD.match(fix) else f"{what}{stop} {fix}"
 
 
 def _rebuild(cls: type[VectorPipelineError], what: str, fix: str | None, code: str) -> VectorPipelineError:

@@ -70,7 +70,7 @@ def test_a_registry_of_a_newer_release_is_refused(url: str) -> None:
     Registry.open(url).close()
     _execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     for migrate in (True, False):
-        with pytest.raises(RefusedError, match=r"written by a newer release \(revision 9999.*upgrade vector-pipeline"):
+        with pytest.raises(RefusedError, match=r"written by a newer release \(revision 9999.*Upgrade vector-pipeline"):
             Registry.open(url, migrate=migrate)
 
 

@@ -68,7 +68,7 @@ def test_an_unknown_version_lists_those_that_exist(registry: Registry) -> None:
         registry.version("handbook", 1)
     for number in range(12):
         record(registry, f"d{number}")
-    with pytest.raises(NotFoundError, match=r"handbook has no version v99\. it has …, v3, .*v12$"):
+    with pytest.raises(NotFoundError, match=r"handbook has no version v99\. It has …, v3, .*v12$"):
         registry.version("handbook", 99)
 
 

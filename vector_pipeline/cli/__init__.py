@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     except VectorPipelineError as error:
         if session.debug:
             raise
-        complain(f"Error: {error}")
+        complain(f"Error: {session.repeatable(str(error))}")
         return FAILED
     except BrokenPipeError:
         return FAILED

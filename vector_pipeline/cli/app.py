@@ -11,15 +11,27 @@ from vector_pipeline.cli.session import Session
 _PANEL = "Options of every command"
 _ARGUMENTS = {
     "dataset": "May be left out when the project has one.",
-    "words": "The dataset may be left out when the project has one. Put a question in quotes; versions are 2 or v2.",
+    "words": "The dataset may be left out when the project has one.",
     "folder": "Made if need be. Default: here.",
 }
 """Help of arguments, by name. click 8.5 overwrites what typer 0.25 sets on an argument, so it is put back."""
+_QUOTED = " Put the question in quotes."
+_WORDS = {"diff": " Versions are 2 or v2.", "query": _QUOTED, "blame": _QUOTED}
+"""What a verb says of its words beyond that."""
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     if value is not None and value is not False:
         setattr(ctx.ensure_object(Session), str(param.name), value)
+
+
+def _say_version(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+    if value and not ctx.resilient_parsing:
+        from vector_pipeline import __version__
+        from vector_pipeline.cli.output import say
+
+        say(f"vector-pipeline {__version__}")
+        ctx.exit()
 
 
 def _globals() -> list[click.Parameter]:
@@ -50,6 +62,8 @@ class Command(TyperCommand):
         for param in params:
             if isinstance(param, TyperArgument) and not param.help:
                 param.help = _ARGUMENTS.get(str(param.name))
+                if param.name == "words":
+                    param.help = f"{param.help}{_WORDS.get(str(self.name), '')}"
         return [*params, *_globals()]
 
 
@@ -57,7 +71,11 @@ class Verbs(TyperGroup):
     """The application: global options may also stand before the verb."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        return [*super().get_params(ctx), *_globals()]
+        version = TyperOption(
+            param_decls=["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_say_version,
+            help="Print the program's version.",
+        )  # fmt: skip
+        return [*super().get_params(ctx), *_globals(), version]
 
 
 app = typer.Typer(

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import click
 import typer
 
 from vector_pipeline.cli.output import complain, say, show
@@ -45,8 +46,9 @@ def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
     lines = [str(error) for error in outcome.errors] or outcome.messages
     if any(_INTERRUPTED in line for line in lines):
         raise typer.Exit(130)
+    session = click.get_current_context().ensure_object(Session)
     for line in dict.fromkeys(lines):
-        complain(f"Error: {' '.join(line.split())}")
+        complain(f"Error: {session.repeatable(' '.join(line.split()))}")
     if not lines:
         complain(f"Error: the run failed; Dagster has its log (run {outcome.run_id})")
     raise typer.Exit(1)

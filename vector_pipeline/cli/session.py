@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shlex
 import socket
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from vector_pipeline.errors import InputError
 if TYPE_CHECKING:
     from vector_pipeline.config import Config
     from vector_pipeline.project import Project
+
+
+_COMMAND = re.compile(r"\bvector-pipeline(?P<options>(?: --(?:project|env) \S+)*) (?P<verb>[a-z]+)\b")
 
 
 @dataclass
@@ -66,6 +70,23 @@ class Session:
     def next(self, *words: str) -> None:
         """Print the suggested next command."""
         say(f"Next: {self.command(*words)}", style="dim")
+
+    def repeatable(self, message: str) -> str:
+        """A message whose commands are as this session would be repeated: with the options that it was given."""
+        from vector_pipeline.cli.verbs import app
+
+        verbs = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+        given = [("--project", self.project_path), ("--env", self.environment)]
+
+        def with_options(found: re.Match[str]) -> str:
+            said, verb = found["options"], found["verb"]
+            # Init makes the project that the options name, and other words are prose.
+            if verb == "init" or verb not in verbs:
+                return found[0]
+            missing = (f" {name} {shlex.quote(str(value))}" for name, value in given if value and name not in said)
+            return f"vector-pipeline{''.join(missing)}{said} {verb}"
+
+        return _COMMAND.sub(with_options, message)
 
     def command(self, *words: str) -> str:
         """A command line as this session would be repeated: with the options that it was given."""

@@ -1,0 +1,74 @@
+"""What the program says of itself: its version, its help, and hints that can be pasted."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import RunCommand
+from vector_pipeline import __version__
+from vector_pipeline.cli.session import Session
+from vector_pipeline.errors import InputError, NotFoundError
+
+
+def test_the_version_of_the_program(vp: RunCommand) -> None:
+    shown = vp("--version")
+    assert (shown.code, shown.out) == (0, f"vector-pipeline {__version__}\n")
+
+
+def test_help_says_of_words_only_what_the_verb_takes(vp: RunCommand) -> None:
+    diff, query = vp("diff", "--help").out, vp("query", "--help").out
+    assert "Versions are 2 or v2." in diff
+    assert "question in quotes" not in diff
+    assert "question in quotes" in query
+    assert "2 or v2" not in query
+
+
+@pytest.mark.parametrize(
+    ("what", "fix", "said"),
+    [
+        ("no version v9", "it has v1", "no version v9. It has v1"),
+        ("no version v9", "Push it", "no version v9. Push it"),
+        ("it changed: was it made anew?", "build again", "it changed: was it made anew? Build again"),
+        ("no model", "pip install model", "no model. pip install model"),
+        ("no alias", "vector-pipeline promote handbook", "no alias. vector-pipeline promote handbook"),
+        ("no key", "lake.catalog is one", "no key. lake.catalog is one"),
+        ("nothing", None, "nothing"),
+    ],
+)
+def test_an_error_is_whole_sentences(what: str, fix: str | None, said: str) -> None:
+    error = InputError(what, fix=fix, kind="own-code")
+    assert (str(error), error.fix, error.code) == (said, fix, "own-code")
+    assert str(pickle.loads(pickle.dumps(error))) == said
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "Push it: vector-pipeline push faq --version 2",
+            "Push it: vector-pipeline --project 'a b' --env prod push faq --version 2",
+        ),
+        ("vector-pipeline --env dev collect faq", "vector-pipeline --project 'a b' --env dev collect faq"),
+        ("Upgrade vector-pipeline", "Upgrade vector-pipeline"),
+        ("vector-pipeline init makes one", "vector-pipeline init makes one"),
+        ("pip install 'vector-pipeline[embed]'", "pip install 'vector-pipeline[embed]'"),
+        ("vector-pipeline needs more", "vector-pipeline needs more"),
+    ],
+)
+def test_hints_repeat_the_options_that_were_given(message: str, said: str) -> None:
+    assert Session(project_path="a b", environment="prod").repeatable(message) == said
+    assert Session().repeatable(message) == message
+
+
+def test_the_command_in_an_error_can_be_pasted(vp: RunCommand, fresh: Path) -> None:
+    ran = vp("promote", "--project", fresh)
+    assert ran.code == 1
+    assert f"vector-pipeline --project {fresh} push handbook" in ran.err
+    ran = vp("history", "--version", 9, "--project", fresh)
+    assert "has no version v9. It has v1" in ran.err
+
+
+def test_a_message_keeps_its_parts() -> None:
+    error = NotFoundError("two\n lines", fix="one  space")
+    assert (error.what, error.fix, str(error)) == ("two lines", "one space", "two lines. One space")
