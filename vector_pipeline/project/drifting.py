@@ -1,7 +1,202 @@
 """Drift and repair: what was recorded as deployed against what the target holds now."""
 
-from vector_pipeline.project.gating import Gating
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vector_pipeline.drift import DriftReport, Level, Subject, audit_line
+from vector_pipeline.drift.lines import kept_lines, subjects
+from vector_pipeline.drift.repair import repair_line
+from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, plan_line
+from vector_pipeline.errors import CorruptError, InputError, NotFoundError, RefusedError
+from vector_pipeline.project.gating import DEPLOYMENT_GATES, Gating
+from vector_pipeline.release.apply import Applied
+from vector_pipeline.release.retention import kept
+from vector_pipeline.targets.base import Target
+from vector_pipeline.verify.outcome import CheckResult
+
+_REPAIRABLE = (Level.IDS, Level.FULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What a repair did."""
+
+    plan: RepairPlan
+    """As it was executed."""
+    applied: tuple[Applied, ...]
+    """By line, in the plan's order."""
+    reports: tuple[DriftReport, ...]
+    """What an audit found afterwards, of every alias."""
+    gates: dict[str, tuple[CheckResult, ...]]
+    """By alias: the gates of the index, which were run again where it was written to."""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether something is still wrong."""
+        return any(report.drifted for report in self.reports)
+
+    @property
+    def writes(self) -> int:
+        """Records written, closed, reopened or deleted."""
+        return sum(one.records for one in self.applied)
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("upserted", "derived", "closed", "deleted", "bytes", "requests")
+        return {
+            "dataset": self.plan.dataset,
+            "environment": self.plan.environment,
+            "drifted": self.drifted,
+            "writes": self.writes,
+            **{name: sum(getattr(one, name) for one in self.applied) for name in names},
+            "plan": self.plan.to_json(),
+            "reports": [report.to_json() for report in self.reports],
+            "gates": {alias: [result.to_json() for result in results] for alias, results in self.gates.items()},
+        }
 
 
 class Drifting(Gating):
     """Looks for somebody else's hand in the index, and restores what should be there."""
+
+    def drift(
+        self,
+        dataset: str,
+        alias: str | None = None,
+        level: str | None = None,
+        *,
+        sample: int | None = None,
+        seed: int = 0,
+        record: bool = True,
+        run_id: str | None = None,
+        by: str = "",
+    ) -> list[DriftReport]:
+        """Compare what aliases point at (default: every one, production first) with what the target holds.
+
+        ``record`` keeps the result as the dataset's history. ``NotFoundError`` when no such alias is there.
+        """
+        settings = self.dataset(dataset).drift
+        found = self._subjects(dataset, alias)
+        reports: list[DriftReport] = []
+        for line in found:
+            reports += audit_line(
+                self.lake(read_only=True), self.registry(read_only=True),
+                self.target_named(line[0].deployment.target, read_only=True), line,
+                level=level or settings.audit_level, sample=sample or settings.sample, seed=seed,
+            )  # fmt: skip
+        if record:
+            for report in reports:
+                self._record_audit(report, run_id, by)
+        return reports
+
+    def plan_repair(self, dataset: str, alias: str | None = None, *, level: str = Level.IDS) -> RepairPlan:
+        """What a repair would write now, over every line that holds a kept version. Writes nothing."""
+        wanted = _level(level)
+        lines, notes = self._lines(dataset, alias)
+        plans = [
+            plan_line(
+                self.lake(read_only=True), self.registry(read_only=True),
+                self.target_named(line.first.target, read_only=True), line, level=wanted,
+                prices=self.settings.targets[line.first.target].prices,
+            )
+            for line in lines
+        ]  # fmt: skip
+        return RepairPlan(dataset, self.environment, tuple(plans), tuple(notes))
+
+    def repair(
+        self,
+        dataset: str,
+        alias: str | None = None,
+        *,
+        level: str = Level.IDS,
+        run_id: str | None = None,
+        by: str = "",
+    ) -> Repaired:
+        """Restore every kept version, with the fewest writes; audit afterwards, and run the index's gates where it wrote.
+
+        Writes nothing where nothing drifted. Killed and run again, it ends as if it had not been.
+        """
+        wanted = _level(level)
+        lines, notes = self._lines(dataset, alias)
+        done = [self._repair(line, wanted, run_id) for line in lines]
+        plan = RepairPlan(dataset, self.environment, tuple(made for made, _ in done), tuple(notes))
+        reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by)
+        written = {(made.target, made.namespace) for made, applied in done if applied.records}
+        gates: dict[str, tuple[CheckResult, ...]] = {}
+        for report in reports:
+            if (report.target, report.namespace) in written:
+                deployment = self.registry().deployment(report.deployment)
+                _, results = self.verify(dataset, only=DEPLOYMENT_GATES, run_id=run_id, deployment=deployment)
+                gates[report.alias or ""] = tuple(results)
+        return Repaired(plan, tuple(applied for _, applied in done), tuple(reports), gates)
+
+    def drift_before_push(self, dataset: str, namespace: str, target: Target) -> list[DriftReport]:
+        """Reports of what aliases point at in a line, where it drifted; none where nobody wrote since our last write."""
+        registry = self.registry(read_only=True)
+        here = [
+            subject
+            for line in subjects(registry, dataset, self.environment)
+            for subject in line
+            if (subject.deployment.target, subject.deployment.namespace) == (target.name, namespace)
+        ]
+        if not here:
+            return []
+        known = registry.namespace_record(self.environment, target.name, namespace)
+        state = target.describe(namespace)
+        if known is not None and state is not None and (state.mark, state.records) == (known.mark, known.records):
+            return []
+        try:
+            reports = audit_line(self.lake(read_only=True), registry, target, here, level=Level.IDS)
+        except (NotFoundError, CorruptError) as error:
+            raise RefusedError(
+                f"something has written to {namespace}, and what it should hold cannot be told: {error.what}",
+                fix="Push with --on-drift ignore to go on all the same",
+            ) from None
+        return [report for report in reports if report.drifted]
+
+    def _repair(self, line: RepairLine, level: Level, run_id: str | None) -> tuple[LinePlan, Applied]:
+        target = self.target_named(line.first.target)
+        settings = self.settings.targets[line.first.target]
+        return repair_line(
+            self.lake(read_only=True), self.registry(), target, line, level=level, prices=settings.prices,
+            parallel=settings.parallel_writes or target.capabilities.parallel_writes, run_id=run_id,
+            on_write=lambda done, total: self.progress.update("repair", done, total, unit="records"),
+        )  # fmt: skip
+
+    def _subjects(self, dataset: str, alias: str | None) -> Sequence[list[Subject]]:
+        self.dataset(dataset)
+        found = subjects(self.registry(read_only=True), dataset, self.environment, alias)
+        if not found:
+            what = f"alias {alias}" if alias is not None else "alias"
+            raise NotFoundError(
+                f"{dataset} has no {what} in environment {self.environment}: nothing is deployed that could drift",
+                fix=f"Push first: vector-pipeline push {dataset}",
+            )
+        return found
+
+    def _lines(self, dataset: str, alias: str | None) -> tuple[list[RepairLine], list[str]]:
+        self._subjects(dataset, alias)
+        retention = self.dataset(dataset).retention
+        registry = self.registry(read_only=True)
+        held = kept(
+            registry, dataset, self.environment, keep_versions=retention.keep_versions,
+            grace_s=retention.reader_grace_s,
+        )  # fmt: skip
+        lake = self.lake(read_only=True)
+        lines, notes = kept_lines(lake, registry, dataset, self.environment, held.deployments, alias=alias)
+        here = [line for line in lines if line.first.target in self.settings.targets]
+        gone = sorted({line.first.target for line in lines} - {line.first.target for line in here})
+        return here, [*notes, *(f"target {name} is not in the configuration any more: left as it is" for name in gone)]
+
+    def _record_audit(self, report: DriftReport, run_id: str | None, by: str) -> None:
+        value = report.to_json()
+        self.registry().record_audit(
+            dataset=report.dataset, environment=report.environment, alias=report.alias,
+            deployment_id=report.deployment, level=report.level, drifted=report.drifted, counts=report.counts,
+            detail={name: one for name, one in value.items() if name not in report.counts}, run_id=run_id, by=by,
+        )  # fmt: skip
+
+
+def _level(level: str) -> Level:
+    if level not in _REPAIRABLE:
+        raise InputError(f"a repair looks at {' or '.join(_REPAIRABLE)}, not at {level!r}")
+    return Level(level)
