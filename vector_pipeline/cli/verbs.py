@@ -5,6 +5,7 @@ from vector_pipeline.cli import (
     adopting,
     asking,
     checking,
+    drifting,
     past,
     planning,
     reading,
@@ -22,6 +23,7 @@ __all__ = [
     "app",
     "asking",
     "checking",
+    "drifting",
     "past",
     "planning",
     "reading",
@@ -34,7 +36,7 @@ __all__ = [
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "promote", "rollback", "status", "query",
-    "documents", "history", "blame", "adopt", "pin", "unpin", "expire", "collect",
+    "documents", "history", "drift", "repair", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
