@@ -34,20 +34,18 @@ def test_it_lists_looks_and_saves_and_writes_nothing(vp: RunCommand, unbuilt: Pa
     assert state_of(unbuilt.parent) == before
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--namespace", "nowhere"), "no namespace nowhere"),
-        (("--target", "elsewhere"), "no target 'elsewhere'"),
-        (("--namespace", NAMESPACE, "--out", "/nowhere/report.json"), "cannot be saved"),
-        (("--namespace", "handbook--tiny--01234567"), "no namespace"),
-    ],
-)
-def test_mistakes_are_one_line(vp: RunCommand, unbuilt: Path, words: tuple[str, ...], said: str) -> None:
-    ran = vp("adopt", *words, "--project", unbuilt)
-    assert ran.code == 1
-    assert said in ran.err
-    assert ran.err.count("\n") == 1
+def test_mistakes_are_one_line(vp: RunCommand, unbuilt: Path) -> None:
+    mistakes: dict[str, tuple[str, ...]] = {
+        "no namespace nowhere": ("--namespace", "nowhere"),
+        "no target 'elsewhere'": ("--target", "elsewhere"),
+        "no namespace handbook--tiny": ("--namespace", "handbook--tiny--01234567"),
+        "cannot be saved": ("--namespace", NAMESPACE, "--out", "/nowhere/report.json"),
+    }
+    for said, words in mistakes.items():
+        ran = vp("adopt", *words, "--project", unbuilt)
+        assert ran.code == 1
+        assert said in ran.err
+        assert ran.err.count("\n") == 1
 
 
 @pytest.mark.slow

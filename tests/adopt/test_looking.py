@@ -6,16 +6,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.adopt.conftest import PAGES, Source
+from tests.adopt.conftest import PAGES, Source, grow
 from tests.adopt.grown import NAMESPACE, Grown, state_of
+from tests.conftest import write_project
+from vector_pipeline.adopt import AdoptionPlan
 from vector_pipeline.adopt.reading import prepare, take
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.project import Project
 from vector_pipeline.targets.base import record_schema
 
 
-def test_the_inventory_counts_every_record(project: Project) -> None:
-    found = project.plan_adoption("handbook", namespace=NAMESPACE).inventory
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory, source: Source) -> AdoptionPlan:
+    """Of the grown index, beside a project that was never built."""
+    config = write_project(tmp_path_factory.mktemp("looked"), PAGES)
+    grow(source).write(config.parent / ".vector_pipeline/index")
+    with Project.load(config) as project:
+        return project.plan_adoption("handbook", namespace=NAMESPACE)
+
+
+def test_the_inventory_counts_every_record(plan: AdoptionPlan) -> None:
+    found = plan.inventory
     assert (found.dimension, found.metric, found.records, found.documents) == (128, "cosine", 18, 3)
     assert found.text_from == {"text": 16, "metadata page_content": 1}
     assert found.without_text == 1
@@ -32,8 +43,7 @@ def test_the_inventory_counts_every_record(project: Project) -> None:
     assert (found.ours, found.changed) == (0, False)
 
 
-def test_every_record_is_explained_or_foreign(project: Project) -> None:
-    plan = project.plan_adoption("handbook", namespace=NAMESPACE)
+def test_every_record_is_explained_or_foreign(plan: AdoptionPlan) -> None:
     found = plan.matched
     assert (found.contents, found.documents) == (18, PAGES)
     assert found.records == {"text as embedded": 14, "as embedded, other blanks": 1}
@@ -48,8 +58,7 @@ def test_every_record_is_explained_or_foreign(project: Project) -> None:
     }
 
 
-def test_vectors_count_only_where_text_and_model_match(project: Project) -> None:
-    plan = project.plan_adoption("handbook", namespace=NAMESPACE)
+def test_vectors_count_only_where_text_and_model_match(plan: AdoptionPlan) -> None:
     assert plan.model.verdict == "mixed"
     assert (plan.model.compared, plan.model.agree) == (14, 11)
     assert plan.model.usable == 10
@@ -130,11 +139,11 @@ def test_another_dimension_keeps_nothing(project: Project, unbuilt: Path, source
     for n, one in enumerate(source.contents):
         grown.add(f"short-{n}", one.embedded, source.right[n, :64])
     grown.write(unbuilt.parent / ".vector_pipeline/index", "short")
-    plan = project.plan_adoption("handbook", namespace="short")
+    adopted = project.adopt("handbook", namespace="short")
+    plan = adopted.plan
     assert plan.model.verdict == "dimension"
     assert "64 dimensions" in plan.model.why
     assert (plan.kept, plan.to_embed, plan.matched.unexplained) == (0, 18, 0)
-    adopted = project.adopt("handbook", namespace="short")
     assert (adopted.stored, adopted.embedded) == (0, 18)
 
 
