@@ -87,11 +87,19 @@ def test_audits_and_maintenance_stand_among_the_moves(vp: RunCommand, told: tupl
     push = registry.open_push(alias.deployment.id, {"goal": "repair", "records": 1, "by": "carl"}, 99)
     registry.close_push(push, PushStatus.DONE)
     registry.open_push(alias.deployment.id, {"goal": "staging"}, 100)
-    shown = vp("history", "--limit", 3, "--project", config).out
+    before = vp("history", "--limit", 1, "--project", config).out
+    assert "push not ended" in before
+    registry.record_erasure(
+        dataset="handbook", document_key="ab" * 12, by="dan", reason="asked", report={"state": "done"}
+    )
+    erase = vp("history", "--limit", 1, "--json", "--project", config).json[0]
+    assert (erase["kind"], erase["erasure"]["document_key"], erase["reason"]) == ("erase", "ab" * 12, "asked")
+    shown = vp("history", "--limit", 4, "--project", config).out
+    assert "document abababababab left every version" in shown
     assert "DRIFT: 1 missing" in shown
     assert "push not ended" in shown
-    assert "The newest 3 are shown" in shown
-    unended, repair, audit = vp("history", "--limit", 3, "--json", "--project", config).json
+    assert "The newest 4 are shown" in shown
+    _, unended, repair, audit = vp("history", "--limit", 4, "--json", "--project", config).json
     assert (unended["kind"], unended["push"]["status"]) == ("push", "open")
     assert (repair["kind"], repair["to"], repair["by"], repair["push"]["status"]) == ("repair", 1, "carl", "done")
     assert (audit["kind"], audit["alias"], audit["audit"]["level"], audit["audit"]["drifted"]) == (

@@ -16,7 +16,8 @@ _ARGUMENTS = {
 }
 """Help of arguments, by name. click 8.5 overwrites what typer 0.25 sets on an argument, so it is put back."""
 _QUOTED = " Put the question in quotes."
-_WORDS = {"diff": " Versions are 2 or v2.", "query": _QUOTED, "blame": _QUOTED}
+_NUMBERED = " Versions are 2 or v2."
+_WORDS = {"diff": _NUMBERED, "pin": _NUMBERED, "unpin": _NUMBERED, "query": _QUOTED, "blame": _QUOTED}
 """What a verb says of its words beyond that."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from vector_pipeline.cli.shapes import diff_json, version_json
 from vector_pipeline.release.past import Event, Span
 from vector_pipeline.release.registry import Audit, Push
+from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.restoring import Placed, Restore, Served, VersionPast
 
 Command = Callable[[tuple[str, ...]], str]
@@ -31,6 +32,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "changes": changes,
         "audit": audit_json(event.audit),
         "push": _push(event.push),
+        "erasure": _erasure(event.erasure),
     }
 
 
@@ -59,6 +61,12 @@ def _push(push: Push | None) -> dict[str, Any] | None:
         "opened_at": push.opened_at.isoformat(),
         "closed_at": _time(push.closed_at),
     }
+
+
+def _erasure(erasure: Erasure | None) -> dict[str, Any] | None:
+    if erasure is None:
+        return None
+    return {"id": erasure.id, "document_key": erasure.document_key, "open": erasure.open}
 
 
 def version_past_json(past: VersionPast, command: Command) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, AliasMove, Audit, Deployment, Push, PushStatus, Registry, Version
+from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.snapshot import tables_of
 
 ALL = 1_000_000
@@ -45,6 +46,8 @@ class Event:
     audit: Audit | None = None
     push: Push | None = None
     """The journalled work, for what moved no alias."""
+    erasure: Erasure | None = None
+    """For ``erase``: it is told once, whatever it wrote where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,19 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
     deployments = {one.id: one for one in registry.deployments(dataset, environment)}
     moves = registry.alias_moves(dataset, environment, limit=limit)
     events = [_move(move) for move in moves]
+    events += [
+        Event(one.at, "erase", None, None, None, one.by, one.reason, erasure=one)
+        for one in registry.erasures(dataset)[:limit]
+    ]
     events += [_audit(audit, deployments) for audit in registry.audits(dataset, environment, limit=limit)]
     for push in registry.pushes(dataset, environment, limit=limit):
-        if not _seen_as_a_move(push, moves):
+        if push.plan.get("goal") != "erase" and not _seen_as_a_move(push, moves):
             events.append(_push(push, deployments))
     newest = sorted(events, key=lambda event: event.at, reverse=True)[:limit]
     # Compared only now, and the newest first: what is cut costs nothing.
     return [
         event
-        if event.audit or event.push
+        if event.audit or event.push or event.erasure
         else replace(event, changes=changes.between(event.from_version, event.to_version))
         for event in newest
     ]

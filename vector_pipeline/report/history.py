@@ -49,13 +49,15 @@ def _how(event: Event) -> str:
         return f"audit {event.audit.level}"
     if event.push is not None and event.push.status is not PushStatus.DONE:
         return f"{event.kind} {'not ended' if event.push.status is PushStatus.OPEN else event.push.status}"
-    return event.kind
+    return f"{event.kind} not ended" if event.erasure is not None and event.erasure.open else event.kind
 
 
 def what_changed(event: Event) -> str:
     """One phrase; empty where it is not known."""
     if event.audit is not None:
         return audit_words(event.audit.drifted, event.audit.counts)
+    if event.erasure is not None:
+        return f"document {event.erasure.document_key[:12]} left every version"
     if event.push is not None:
         records = event.push.plan.get("records")
         return plural(records, "record") if isinstance(records, int) else ""
