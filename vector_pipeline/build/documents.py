@@ -8,7 +8,7 @@ Laws
 3. A source that suddenly lists nothing is an error, not a mass deletion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from vector_pipeline.build.files import OnRead, stage_files
@@ -29,20 +29,24 @@ def sync_documents(
     *,
     shards: Sequence[int] | None = None,
     on_read: OnRead | None = None,
+    erased: Collection[str] = (),
 ) -> SyncCounts:
-    """Bring the documents of the selected shards (None: all) to the source's present state."""
+    """Bring the documents of the selected shards (None: all) to the source's present state.
+
+    ``erased``: keys of documents that stay out. Their items stand in quarantine with that reason while the source lists them.
+    """
     tables = DatasetTables(dataset)
     tables.ensure(lake)
     known = known_state(lake, tables, config)
     store.select_shards(lake, config.shards, shards)
     source, revision = config.source, None
     if isinstance(source, FileSourceConfig):
-        listed = stage_files(lake, tables, source, base, config.shards, on_read)
+        listed = stage_files(lake, tables, source, base, config.shards, on_read, erased)
     else:
         revision = record_revision(source, base)
         if known is not None and revision is not None and revision == known.revision:
             return _unchanged(lake, tables)
-        listed = stage_records(lake, tables, source, base, config.shards)
+        listed = stage_records(lake, tables, source, base, config.shards, erased)
     if not listed and not source.allow_empty:
         raise _empty(lake, tables, config, base)
     whole = shards is None or set(shards) >= set(range(config.shards))

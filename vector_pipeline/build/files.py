@@ -1,6 +1,6 @@
 """A file source into temporary tables: every file is listed by a stat, and only what changed is read and parsed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from vector_pipeline.config import FileSourceConfig
 from vector_pipeline.corpus import FileSource
-from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Seen
-from vector_pipeline.hashing import canonical_json, content_hash
+from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen
+from vector_pipeline.hashing import canonical_json, content_hash, document_key
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import LISTED, STAGED_DOCUMENTS, STAGED_ITEMS
@@ -17,28 +17,52 @@ from vector_pipeline.lake.tables import DatasetTables
 
 OnRead = Callable[[int, int], None]
 """Called with (items read, items to read)."""
+NOT_READ = "erased/1"
+"""Stands for the parser of a file that is not read because it was erased."""
+STAYS_OUT = "it was erased from the dataset; what is meant to come in again needs another id"
 _STAGED_DOCUMENTS = 256
 _STAGED_CHARS = 32_000_000
 """A batch on its way into the engine ends at whichever comes first."""
 
 
 def stage_files(
-    lake: Lake, tables: DatasetTables, config: FileSourceConfig, base: Path, shards: int, on_read: OnRead | None
+    lake: Lake,
+    tables: DatasetTables,
+    config: FileSourceConfig,
+    base: Path,
+    shards: int,
+    on_read: OnRead | None,
+    erased: Collection[str] = (),
 ) -> int:
     """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a file source; returns how many files it lists."""
     source = FileSource(config, base)
     listed = store.stage(lake, "listed", LISTED, _listed(source.list()))
-    changed = store.changed_items(lake, tables, shards, sorted(source.parsers()))
-    items = [
+    changed = store.changed_items(lake, tables, shards, parsers_of(source))
+    found = [
         Item(row["document_id"], row["revision"]) for row in changed.select(["document_id", "revision"]).to_pylist()
     ]
+    out = {item for item in found if erased and document_key(item.id) in erased}
+    items = [item for item in found if item not in out]
     seen = {
         row["document_id"]: Seen(row["seen_revision"], row["bytes_hash"], row["parser"])
         for row in changed.to_pylist()
         if row["bytes_hash"] is not None
     }
     _stage_parsed(lake, _counted(source.read(items, seen), len(items), on_read), _reasons(lake, tables, changed))
+    store.append(lake, "staged_items", pa.Table.from_pylist([_left_out(item) for item in out], schema=STAGED_ITEMS))
     return listed
+
+
+def parsers_of(source: FileSource) -> list[str]:
+    """Parsers whose outcome still stands: an item with another one is looked at again."""
+    return [*sorted(source.parsers()), NOT_READ]
+
+
+def _left_out(item: Item) -> dict[str, str]:
+    return {
+        "document_id": item.id, "revision": item.revision, "bytes_hash": "", "parser": NOT_READ,
+        "reason": Reason.ERASED.value, "detail": STAYS_OUT,
+    }  # fmt: skip
 
 
 def _reasons(lake: Lake, tables: DatasetTables, changed: pa.Table) -> Mapping[str, tuple[str | None, str | None]]:

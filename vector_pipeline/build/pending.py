@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from vector_pipeline.build.documents import known_state
+from vector_pipeline.build.files import parsers_of
 from vector_pipeline.build.records import record_revision
 from vector_pipeline.config import DatasetConfig, FileSourceConfig
 from vector_pipeline.corpus import FileSource
@@ -52,7 +53,7 @@ def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Pat
     columns = [pa.array([item.id for item in items]), pa.array([item.revision for item in items])]
     store.stage(lake, "listed", LISTED, [pa.RecordBatch.from_arrays(columns, schema=LISTED)])
     store.select_shards(lake, config.shards, None)
-    changed = store.changed_items(lake, tables, config.shards, sorted(source.parsers()))
+    changed = store.changed_items(lake, tables, config.shards, parsers_of(source))
     with lake.registered("changed_now", changed):
         return _shards(
             lake,

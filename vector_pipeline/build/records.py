@@ -1,11 +1,13 @@
 """A record source into temporary tables: the engine hashes and compares the rows; none passes through Python here."""
 
+from collections.abc import Collection
 from pathlib import Path
 
+from vector_pipeline.build.files import STAYS_OUT
 from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.model import Reason, sql_digest
 from vector_pipeline.corpus.records import RECORD_ROWS, RecordSource
-from vector_pipeline.hashing import fingerprint, sql_content_hash, sql_shard
+from vector_pipeline.hashing import fingerprint, sql_content_hash, sql_document_key, sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables
@@ -34,14 +36,34 @@ def record_revision(config: RecordSourceConfig, base: Path) -> str | None:
     return fingerprint({"files": revision, "settings": config.model_dump(mode="json"), "parser": PARSER})
 
 
-def stage_records(lake: Lake, tables: DatasetTables, config: RecordSourceConfig, base: Path, shards: int) -> int:
+def _without(erased: Collection[str]) -> str:
+    """The cleaned rows, of the erased ones nothing but their ids. Keys are hex: safe inside quotes."""
+    if not erased:
+        return _CLEAN
+    keys = ", ".join(f"'{key}'" for key in sorted(erased))
+    empty = ", ".join(f"CASE WHEN out THEN '' ELSE {name} END AS {name}" for name in ("text", "title", "metadata"))
+    return f"""
+        SELECT id, {empty}, media_type, CASE WHEN out THEN '{Reason.ERASED}' ELSE reason END AS reason,
+               CASE WHEN out THEN '{STAYS_OUT}' ELSE detail END AS detail
+        FROM (SELECT *, {sql_document_key("id")} IN ({keys}) AS out FROM ({_CLEAN}))
+    """
+
+
+def stage_records(
+    lake: Lake,
+    tables: DatasetTables,
+    config: RecordSourceConfig,
+    base: Path,
+    shards: int,
+    erased: Collection[str] = (),
+) -> int:
     """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a record source; returns its number of rows."""
     store.stage(lake, "source_rows", RECORD_ROWS, RecordSource(config, base).batches())
     columns = ("text", "title", "media_type", "metadata", "reason")
     hashed = " || ".join(sql_content_hash(f"coalesce({name}, '')") for name in columns)
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE hashed_rows AS
-            SELECT *, {sql_content_hash(f"({hashed})")} AS bytes_hash FROM ({_CLEAN})"""
+            SELECT *, {sql_content_hash(f"({hashed})")} AS bytes_hash FROM ({_without(erased)})"""
     )
     lake.run("CREATE OR REPLACE TEMP TABLE listed AS SELECT id AS document_id, bytes_hash AS revision FROM hashed_rows")
     lake.run(

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     BAD_METADATA = "bad-metadata"
     BAD_ID = "bad-id"
     UNSUPPORTED = "unsupported"
+    ERASED = "erased"
+    """It was erased from the dataset: its source still has it, and it stays out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Laws
 1. A state is a commit, and a commit is never changed. So each table of the dataset is dropped and made anew; every kept state
    is then committed again from the old tables, oldest first, each by its difference from the one before; the present comes last.
 2. Only then is what the dropped tables left deleted: their rows in the catalog (inlined data and statistics hold text), their
-   files, and files that a killed writer left. Until then the old states read back, and killing the process at any point loses nothing.
+   files, and files that a killed writer left. Until then the old states read back: a process killed at any point loses nothing.
 3. Of vectors those stay whose text a chunk of another document needs in a kept state. Vectors name no document: the rest may be
    the erased one's.
 4. Other datasets of the lake are not touched, nor are the numbers of their states.
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, UnavailableError
 from vector_pipeline.hashing import sql_document_key
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
-from vector_pipeline.lake.tables import DatasetTables, at, create
+from vector_pipeline.lake.snapshots import describe_digest
+from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at, create
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "documents": ("document_id", "digest", "updated_at"),
@@ -71,7 +72,7 @@ def count_rows(lake: Lake, tables: DatasetTables, table: str, key: str, snapshot
         return 0
 
 
-def holds(lake: Lake, tables: DatasetTables, table: str, snapshot: int) -> bool:
+def holds(lake: Lake, tables: DatasetTables, table: str, snapshot: int | None) -> bool:
     """Whether a table can be read at a lake snapshot."""
     try:
         lake.rows(f"SELECT 1 FROM {at(tables.named(table), snapshot)} LIMIT 1")
@@ -85,9 +86,10 @@ class Vectors:
     """Vectors of one embeddings table."""
 
     table: str
-    erased: int
+    own: int
     """Rows whose text stands in the erased document only."""
     kept: int
+    """Rows whose text another document needs."""
 
 
 def count_vectors(lake: Lake, dataset: str, key: str, snapshots: Iterable[int | None]) -> list[Vectors]:
@@ -115,6 +117,49 @@ def count_vectors(lake: Lake, dataset: str, key: str, snapshots: Iterable[int | 
             )
             found.append(Vectors(name, int(own), int(needed)))
     return found
+
+
+def own_contents(lake: Lake) -> list[str]:
+    """Content hashes that ``count_vectors`` found in the document only."""
+    return [str(row[0]) for row in lake.rows("SELECT content_hash FROM erase_own ORDER BY 1")]
+
+
+def count_contents(lake: Lake, dataset: str, contents: list[str]) -> dict[str, int]:
+    """Vectors of some contents, by embeddings table."""
+    tables = DatasetTables(dataset)
+    return {
+        name: int(
+            lake.row(
+                f"SELECT count(*) FROM {tables.named(name)} WHERE list_contains(?::VARCHAR[], content_hash)", [contents]
+            )[0]
+        )
+        for name in tables_of_dataset(lake, dataset)
+        if kind_of(name) == "embeddings"
+    }
+
+
+def phrases_of(lake: Lake, dataset: str, key: str, snapshots: Iterable[int | None], limit: int = 3) -> list[str]:
+    """Lines of the document's text that no other document holds now: what must be found nowhere afterwards."""
+    table = DatasetTables(dataset)
+    for snapshot in snapshots:
+        if not holds(lake, table, "documents", snapshot):
+            continue
+        lines = lake.rows(
+            f"""SELECT DISTINCT trim(line) FROM (SELECT unnest(string_split(text, chr(10))) AS line
+                FROM {at(table.documents, snapshot)} WHERE {is_erased("documents", key)})
+                WHERE length(trim(line)) BETWEEN 16 AND 400 ORDER BY length(trim(line)) DESC LIMIT 20"""
+        )
+        own = [
+            str(line)
+            for (line,) in lines
+            if not lake.row(
+                f"""SELECT count(*) FROM {table.documents} WHERE contains(text, ?) AND NOT ({is_erased("documents", key)})""",
+                [line],
+            )[0]
+        ]
+        if own:
+            return own[:limit]
+    return []
 
 
 def make_anew(lake: Lake, dataset: str, present: int) -> None:
@@ -250,8 +295,17 @@ def compact_catalog(lake: Lake) -> None:
     try:
         with closing(sqlite3.connect(lake.catalog_file, timeout=_BUSY_S, isolation_level=None)) as connection:
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # The log holds the old pages too.
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
             raise ConflictError(f"{lake.where} is in use by another process: {error}", fix="Run it again") from None
         raise UnavailableError(f"{lake.where} cannot be compacted: {error}", fix="Run it again") from None
+    if busy:
+        raise ConflictError(f"{lake.where} is in use by another process: its log was not emptied", fix="Run it again")
+
+
+def describe(lake: Lake, tables: SpaceTables, snapshot: int) -> tuple[str, int, int]:
+    """Digest, documents and records of a space's state."""
+    documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
+    return describe_digest(lake, tables, snapshot), int(documents), int(records)

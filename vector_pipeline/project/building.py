@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
 from vector_pipeline.build.pending import pending_shards
 from vector_pipeline.embedding.batches import Progress
-from vector_pipeline.errors import ConflictError, NotFoundError
+from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
 from vector_pipeline.parts import Parts
@@ -46,6 +46,7 @@ class Building(Parts):
             return sync_documents(
                 self.lake(), dataset, settings, self.base, shards=shards,
                 on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
+                erased=self.registry().erased_keys(dataset),
             )  # fmt: skip
 
     def pending(self, dataset: str) -> set[int]:
@@ -87,22 +88,36 @@ class Building(Parts):
                 on_progress=report,
             )  # fmt: skip
 
-    def _writing(self, dataset: str, table: str) -> AbstractContextManager[Held]:
+    @contextmanager
+    def _writing(self, dataset: str, table: str) -> Iterator[Held]:
         """One writer a table: what is missing is worked out and written under one lease, or two builds would write it twice."""
 
         def waiting(error: ConflictError) -> None:
             self.progress.update(f"waiting: {error.what}", 0, 1)
 
-        return hold(self.registry(), f"lake/{dataset}/{table}", wait_s=WAIT_SECONDS, on_wait=waiting)
+        with hold(self.registry(), f"lake/{dataset}/{table}", wait_s=WAIT_SECONDS, on_wait=waiting) as held:
+            self._require_whole(dataset)
+            yield held
+
+    def _require_whole(self, dataset: str) -> None:
+        """``RefusedError`` while an erasure is half done: the tables do not hold the present state."""
+        if self.registry().open_erasure(dataset) is not None:
+            raise RefusedError(
+                f"an erasure of a document of {dataset} was not finished",
+                fix=f"Finish it: vector-pipeline erase {dataset} --yes",
+            )
 
     def snapshot(
         self, dataset: str, *, space: str | None = None, message: str = "", run_id: str | None = None
     ) -> VersionMade:
         """The version of the lake's present state; made only if its content differs from the last one's."""
-        version, made, _ = make_version(
-            self.lake(), self.registry(), self.tables(dataset, space), self.space(dataset, space),
-            message=message, run_id=run_id, code_revision=code_revision(),
-        )  # fmt: skip
+        tables = self.tables(dataset, space)
+        # Nobody takes a document out of the state, or chunks it anew, while it is described.
+        with self._writing(dataset, tables.chunk_table):
+            version, made, _ = make_version(
+                self.lake(), self.registry(), tables, self.space(dataset, space),
+                message=message, run_id=run_id, code_revision=code_revision(),
+            )  # fmt: skip
         return VersionMade(version, made, self._since_parent(version) if made else None)
 
     def _since_parent(self, version: Version) -> VersionDiff:

@@ -3,8 +3,12 @@
 from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.project.gating import Gating
-from vector_pipeline.release.registry import Version
+from vector_pipeline.release.registry import DeploymentStatus, Version
+from vector_pipeline.targets.factory import open_target
 from vector_pipeline.trace.blame import Blame, blame
+from vector_pipeline.trace.erase import OnStep, Setting, erase, would_erase
+from vector_pipeline.trace.erased import Erased, Gate
+from vector_pipeline.trace.places import Reach
 
 
 class Tracing(Gating):
@@ -37,3 +41,76 @@ class Tracing(Gating):
             except VectorPipelineError:
                 continue  # A model that is not here: its versions are named as skipped.
         return found
+
+    def erase(
+        self,
+        dataset: str,
+        *,
+        document: str | None = None,
+        reason: str = "",
+        dry_run: bool = False,
+        run_id: str | None = None,
+        by: str = "vector-pipeline",
+        on_step: OnStep = lambda _: None,
+    ) -> Erased:
+        """Take a document out for good: see ``vector_pipeline.trace.erase``. ``document`` None: finish an interrupted erasure.
+
+        What aliases of this environment name is verified again. ``dry_run``: only say what would be touched.
+        """
+        self.dataset(dataset)
+        # An erasure makes neither a lake nor a registry.
+        self.lake(read_only=True)
+        self.registry(read_only=True)
+        setting = self._setting(dataset, dry_run=dry_run)
+        if dry_run:
+            return would_erase(setting, document, by=by, reason=reason)
+        return erase(
+            setting, document, by=by, reason=reason, run_id=run_id, verify=lambda: self._verified(dataset, run_id),
+            on_step=on_step,
+        )  # fmt: skip
+
+    def _setting(self, dataset: str, *, dry_run: bool) -> Setting:
+        registry = self.registry(read_only=dry_run)
+        reaches, not_reached = self._reaches(dataset, dry_run=dry_run)
+        tables = [self.tables(dataset, space) for space in self.dataset(dataset).spaces]
+        lake = self.lake(read_only=dry_run)
+        files = [file for file in (lake.catalog_file, registry.file) if file is not None]
+        return Setting(
+            lake, registry, dataset, tuple(reaches), tuple(not_reached),
+            tuple(name for one in tables for name in (one.chunk_table, one.embedding_table)), tuple(files),
+        )  # fmt: skip
+
+    def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:
+        """Targets of every environment that shares this registry; and what is deployed where the configuration does not lead."""
+        here = self.settings.registry.resolve_url()
+        found: list[Reach] = []
+        for name, environment in self.config.environments.items():
+            if environment.registry.resolve_url() != here:
+                continue
+            for target, settings in environment.targets.items():
+                if name == self.environment:
+                    opened = self.target_named(target, read_only=dry_run)
+                else:
+                    opened = open_target(target, settings, self.base, read_only=dry_run)
+                    self._open.callback(opened.close)
+                found.append(Reach(name, opened))
+        known = {(reach.environment, reach.target.name) for reach in found}
+        lost = {
+            f"{one.environment}: {one.target}, {one.namespace} (not in the configuration)"
+            for one in self.registry(read_only=True).deployments(dataset)
+            if (one.environment, one.target) not in known and one.status != DeploymentStatus.RETIRED
+        }
+        return found, sorted(lost)
+
+    def _verified(self, dataset: str, run_id: str | None) -> list[Gate]:
+        """Verdicts of before count no more: what aliases name here is looked at again."""
+        gates = []
+        versions = {alias.deployment.version for alias in self.registry().aliases(dataset, self.environment)}
+        for number in sorted(versions):
+            try:
+                _, results = self.verify(dataset, version=number, run_id=run_id)
+            except VectorPipelineError as error:
+                gates.append(Gate(number, "verify", "unknown", str(error)))
+                continue
+            gates += [Gate(number, one.name, one.status.value, one.summary) for one in results]
+        return gates

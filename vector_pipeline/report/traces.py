@@ -5,6 +5,7 @@ from rich.text import Text
 
 from vector_pipeline.report.tables import table
 from vector_pipeline.trace.blame import Blame, Change, Standing
+from vector_pipeline.trace.erased import Erased
 
 
 def blame_lines(found: Blame) -> Group:
@@ -51,3 +52,32 @@ def _skipped(found: Blame) -> str:
     for number, why in found.skipped.items():
         reasons.setdefault(why, []).append(f"v{number}")
     return "; ".join(f"{', '.join(numbers)} ({why})" for why, numbers in reasons.items())
+
+
+def erased_lines(found: Erased) -> Group:
+    """What an erasure touched, or would, place by place; and what it cannot reach."""
+    places = [one for one in found.places if found.dry_run is False or one.before]
+    if found.dry_run:
+        head = Text(f"Would erase {found.document} from {found.dataset}:", style="bold")
+    elif found.gone:
+        head = Text(f"{found.document} is gone from {found.dataset}:", style="bold green")
+    else:
+        head = Text(f"{found.document} is NOT gone from {found.dataset} everywhere:", style="bold red")
+    columns = ("place", "what", "found") if found.dry_run else ("place", "what", "before", "remaining")
+    rows = ((one.where, one.what, str(one.before), *(() if found.dry_run else (str(one.remaining),))) for one in places)
+    parts: list[RenderableType] = [head, Text(""), table(columns, rows, right=columns[2:])]
+    if found.versions:
+        verb = "would be made" if found.dry_run else "were made"
+        parts += [
+            Text(""),
+            Text(f"Kept versions {verb} again without it, under their numbers: {_numbers(found.versions)}"),
+        ]
+    bad = [one for one in found.gates if one.status not in ("passed", "warned")]
+    parts += [Text(f"  ! v{one.version} {one.name}: {one.status}, {one.summary}", style="red") for one in bad]
+    for title, ones in (("Not reached", found.not_reached), ("Note", found.notes), ("Beyond reach", found.unreachable)):
+        parts += [Text(f"{title}: {one}", style="yellow" if title == "Not reached" else "dim") for one in ones]
+    return Group(*parts)
+
+
+def _numbers(versions: tuple[int, ...]) -> str:
+    return ", ".join(f"v{one}" for one in versions)

@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from vector_pipeline.config import SecretTemplate
-from vector_pipeline.errors import ConfigError, InputError, UnknownOutcomeError
+from vector_pipeline.errors import ConfigError, ConflictError, InputError, UnknownOutcomeError
 from vector_pipeline.release.registry.faults import did_not_happen, own_error
 
 T = TypeVar("T")
@@ -117,6 +117,10 @@ class Database:
         def once() -> None:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("VACUUM")
+                # The log holds the old pages too.
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+            if busy:
+                raise ConflictError(f"the registry {self.where} is in use: its log was not emptied", fix="run it again")
 
         self._repeat(once)
 

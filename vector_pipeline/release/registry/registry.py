@@ -1,5 +1,6 @@
 """The registry as one object: its parts, and how it is opened."""
 
+from pathlib import Path
 from typing import Self
 
 from vector_pipeline.release.registry.aliases import Aliases
@@ -54,3 +55,8 @@ class Registry(
     def where(self) -> str:
         """The registry's URL for messages: without its password."""
         return self._db.where
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None where a server has the registry."""
+        return self._db.path

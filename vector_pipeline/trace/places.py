@@ -1,0 +1,120 @@
+"""Where something of a document is: counted in the lake, the targets and the registry, before and after. Reads only."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vector_pipeline.hashing import document_key
+from vector_pipeline.lake import erasing
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import DatasetTables
+from vector_pipeline.release.registry import Registry, Version
+from vector_pipeline.targets.base import Target
+
+Counts = dict[tuple[str, str], int]
+"""(where, what) → how often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A target of an environment that shares the registry."""
+
+    environment: str
+    target: Target
+
+    def where(self, namespace: str) -> str:
+        return f"{self.environment}: {self.target.name}, {namespace}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The document to take out."""
+
+    dataset: str
+    document: str
+
+    @property
+    def key(self) -> str:
+        """24 hex characters: first half of its record ids."""
+        return document_key(self.document)
+
+
+def kept_versions(registry: Registry, dataset: str) -> list[Version]:
+    """Versions that have not expired, oldest first."""
+    return [one for one in registry.versions(dataset) if one.expired_at is None]
+
+
+def in_lake(lake: Lake, subject: Subject, versions: Sequence[Version]) -> Counts:
+    """Rows of the present state and of every kept version, and in the data files whatever state they belong to."""
+    tables, key = DatasetTables(subject.dataset), subject.key
+    counts: Counts = {}
+    names = [name for name in erasing.tables_of_dataset(lake, subject.dataset) if erasing.kind_of(name) != "embeddings"]
+    for name in names:
+        if erasing.kind_of(name) != "source_state":
+            counts["lake, present state", f"rows of {name}"] = erasing.count_rows(lake, tables, name, key, None)
+    for version in versions:
+        counts[f"lake, v{version.number}", "documents and chunks"] = sum(
+            erasing.count_rows(lake, tables, name, key, version.lake_snapshot)
+            for name in ("documents", version.chunk_table)
+        )
+    counts["lake, data files", "rows, deleted ones too"] = erasing.rows_in_files(lake, subject.dataset, key)
+    return counts
+
+
+def lines(registry: Registry, reach: Reach, dataset: str) -> list[str]:
+    """Namespaces of a dataset in a target: those that the registry knows, and any other of its name that is there."""
+    there = set(reach.target.namespaces())
+    known = {
+        one.namespace
+        for one in registry.deployments(dataset, reach.environment)
+        if one.target == reach.target.name and one.namespace in there
+    }
+    return sorted(known | {name for name in there if name.startswith(f"{dataset}--")})
+
+
+def records_of(target: Target, namespace: str, subject: Subject) -> pa.Array:
+    """Ids of every record of the document, of whatever version, generation or hand, ascending."""
+    found = [pa.array([], pa.string())]
+    for batch in target.scan(namespace):
+        own = pc.or_(pc.starts_with(batch["id"], f"{subject.key}#"), pc.equal(batch["document_id"], subject.document))
+        found.append(batch["id"].filter(pc.fill_null(own, False)))
+    return pa.concat_arrays(found)
+
+
+def in_targets(registry: Registry, reaches: Iterable[Reach], subject: Subject) -> Counts:
+    """Records in every line of every target that can be reached."""
+    return {
+        (reach.where(namespace), "records"): len(records_of(reach.target, namespace, subject))
+        for reach in reaches
+        for namespace in lines(registry, reach, subject.dataset)
+    }
+
+
+def in_registry(registry: Registry, subject: Subject) -> Counts:
+    """Rows of the registry that name the document."""
+    traces = registry.traces(subject.dataset, subject.document, subject.key)
+    return {("registry", f"rows of {column} that name it"): count for column, count in traces.items()}
+
+
+def in_files(files: Iterable[Path], phrases: Sequence[str]) -> Counts:
+    """Database files of ours whose bytes hold a line of the document's text."""
+    counts: Counts = {}
+    for file in files:
+        parts = [file.with_name(file.name + suffix) for suffix in ("", "-wal", "-journal")]
+        counts[f"file {file.name}", "lines of its text"] = sum(
+            _holds(part, phrase.encode()) for phrase in phrases for part in parts if part.exists()
+        )
+    return counts
+
+
+def _holds(file: Path, phrase: bytes, block: int = 1 << 22) -> bool:
+    tail = b""
+    with file.open("rb") as handle:
+        while data := handle.read(block):
+            if phrase in tail + data:
+                return True
+            tail = data[-len(phrase) :]
+    return False
