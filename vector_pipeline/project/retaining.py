@@ -117,7 +117,8 @@ class Retaining(Gating):
                         on_delete=lambda done, total: self.progress.update("collect", done, total, unit="records"),
                     )  # fmt: skip
                 found.append(one)
-        files = collect_files(self.lake(read_only=dry_run), dry_run=dry_run).files
+        # DuckLake looks for files that nothing names only on a connection that may write, in a dry run too.
+        files = collect_files(self.lake(), dry_run=dry_run).files
         return Collected(dry_run, tuple(found), files, tuple(notes))
 
     def _named(self, dataset: str | None) -> list[str]:
