@@ -53,8 +53,9 @@ def test_plan_of_a_change_is_saved_and_tells_by_its_exit_code(vp: RunCommand, fr
     shown = vp("plan", "--out", saved, "--detailed-exitcode", "--project", fresh)
     assert shown.code == 2
     assert "+ 6 added" in shown.out
-    assert "Strategy   versioned" in shown.out
-    assert "1. make the namespace" in shown.out
+    assert "Strategy   blue-green: nothing of this space was pushed here before" in shown.out
+    assert "1. make or check the namespace" in shown.out
+    assert "3. move staging" in shown.out
     assert f"Next: vector-pipeline push --plan {saved}" in shown.out
     assert json.loads(saved.read_text())["actions"]["add"] > 0
     assert vp("plan", "--project", fresh).code == 0

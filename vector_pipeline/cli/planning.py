@@ -1,21 +1,38 @@
-"""``plan``: what a push would write; and how a saved plan is read back."""
+"""``plan``: what a push, or the whole way to production, would do; and how a saved plan is read back."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Json, VersionOption, app, session_of
 from vector_pipeline.cli.output import emit, say, show
+from vector_pipeline.cli.session import Session
 from vector_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from vector_pipeline.release.plan import Plan
+
+StrategyName = Literal["auto", "versioned", "blue-green", "in-place"]
+StrategyOption = Annotated[
+    StrategyName | None,
+    typer.Option(
+        "--strategy", help="How the version gets into the target. Default: release.strategy.", show_default=False
+    ),
+]
 
 
 @app.command(cls=Command)
 def plan(
     ctx: typer.Context,
     dataset: Dataset = None,
+    to: Annotated[
+        Literal["staging", "production"],
+        typer.Option("--to", help="staging: what a push would do. production: the gates and the promotion too."),
+    ] = "staging",
     version: VersionOption = None,
+    strategy: StrategyOption = None,
     json_: Json = False,
     out: Annotated[
         Path | None,
@@ -25,13 +42,13 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit 0 for no changes, 2 for changes, 1 for an error.")
     ] = False,
 ) -> None:
-    """Show what a push would write to the target now. Writes nothing there."""
+    """Show what would be written to the target now, what it costs, and how. Writes nothing there."""
     from vector_pipeline.cli.shapes import plan_json
     from vector_pipeline.report.changes import plan_lines
 
     session = session_of(ctx)
     name = session.dataset(dataset)
-    made = session.project().plan(name, version=version)
+    made = session.project().plan(name, version=version, goal=to, strategy=strategy)
     if out is not None:
         _save(out, plan_json(made))
     if json_:
@@ -40,13 +57,24 @@ def plan(
         show(plan_lines(made))
         if out is not None:
             say(f"Saved to {out}")
-            session.next("push", *session.named(name), f"--plan {out}")
-        elif made.empty:
-            session.next("status", *session.named(name))
-        else:
-            session.next("push", *session.named(name), *([f"--version {version}"] if version else []))
+        _next(session, name, made, out, version, strategy)
     if detailed and not made.empty:
         raise typer.Exit(2)
+
+
+def _next(
+    session: Session, name: str, made: "Plan", out: Path | None, version: int | None, strategy: str | None
+) -> None:
+    named = session.named(name)
+    options = [f"--version {version}"] if version else []
+    if out is not None:
+        session.next("push", *named, f"--plan {out}")
+    elif made.empty:
+        session.next("status", *named)
+    elif made.goal == "staging" or any(stage.kind != "verify" for stage in made.stages[:-1]):
+        session.next("push", *named, *options, *([f"--strategy {strategy}"] if strategy else []))
+    else:
+        session.next("verify" if made.stages[0].kind == "verify" else "promote", *named, *options)
 
 
 def _save(path: Path, value: dict[str, Any]) -> None:
@@ -56,7 +84,7 @@ def _save(path: Path, value: dict[str, Any]) -> None:
         raise InputError(f"the plan cannot be saved to {path}: {error.strerror}") from None
 
 
-def read_plan(path: Path) -> dict[str, Any]:
+def read_plan(path: Path) -> "Plan":
     """A saved plan, checked to be one. ``InputError`` where it is not."""
     from vector_pipeline.release.plan import Plan
 
@@ -68,4 +96,4 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is no plan: it is not JSON", fix="Make one: vector-pipeline plan --out FILE"
         ) from None
-    return Plan.from_json(value).to_json()
+    return Plan.from_json(value)

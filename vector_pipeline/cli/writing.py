@@ -1,15 +1,12 @@
-"""Verbs that write: build, push, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
+"""Verbs that write: build, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Reason, VersionOption, app, session_of, version_number
 from vector_pipeline.cli.output import say, show
-from vector_pipeline.cli.planning import read_plan
 from vector_pipeline.cli.running import checks_of, run, show_gates, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import NotFoundError
@@ -97,54 +94,6 @@ def _quarantine_note(session: Session, name: str) -> None:
 
 
 @app.command(cls=Command)
-def push(
-    ctx: typer.Context,
-    dataset: Dataset = None,
-    version: VersionOption = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or refuse.", show_default=False),
-    ] = None,
-    max_removed_share: Annotated[
-        float | None,
-        typer.Option(
-            "--max-removed-share", metavar="0..1", min=0, max=1, show_default=False,
-            help="Allow this push to remove more than gates.max_removed_share.",
-        ),
-    ] = None,
-) -> None:  # fmt: skip
-    """Bring the target to hold a version, point staging at it, and run the gates."""
-    from vector_pipeline.report.units import human_bytes
-
-    session = session_of(ctx)
-    name = session.dataset(dataset)
-    if plan is not None and version is not None:
-        raise click.UsageError("--plan names the version already: leave --version out")
-    saved = read_plan(plan) if plan is not None else None
-    if saved is not None and saved["dataset"] != name:
-        raise click.UsageError(f"{plan} is a plan of {saved['dataset']}, not of {name}")
-    # Also says at once, in one line, what is missing, and shows what is about to happen.
-    planned = session.project().plan(name, version=saved["version"] if saved else version)
-    if planned.empty:
-        say(f"The target holds v{planned.version} already: nothing to write.")
-    else:
-        closed = sum(stage.records for stage in planned.stages if stage.kind == "close")
-        size = human_bytes(sum(stage.bytes for stage in planned.stages))
-        say(f"Pushing v{planned.version}: {planned.vectors:,} records to write, {closed:,} to close, {size}")
-    config: dict[str, Any] = {"version": planned.version, "by": who()}
-    if saved is not None:
-        config["plan_json"] = plan.read_text(encoding="utf-8") if plan is not None else ""
-    if max_removed_share is not None:
-        config["allow_removed_share"] = max_removed_share
-    outcome = run(session, name, "push", config)
-    gates = _gates(session, name, outcome.run_id, planned.version)
-    stop(outcome, gates, f"v{planned.version}")
-    say(f"v{planned.version} is on staging.")
-    show_gates(gates)
-    session.next("promote", *session.named(name))
-
-
-@app.command(cls=Command)
 def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None) -> None:
     """Run the gates against a version on the target (default: the one on staging) and record what they say."""
     session = session_of(ctx)
@@ -158,14 +107,14 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
         version = staging.deployment.version
     project.deployment_of(project.version(name, version))
     outcome = run(session, name, "verify", {"version": version})
-    gates = _gates(session, name, outcome.run_id, version)
+    gates = gates_in(session, name, outcome.run_id, version)
     stop(outcome, gates, f"v{version}")
     say(f"Gates of v{version}:")
     show_gates(gates)
     session.next("promote", *session.named(name), *([f"--version {version}"] if asked else []))
 
 
-def _gates(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":
+def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":
     """What the gates said of a version in a run; none when the run stopped before them."""
     from vector_pipeline.verify.outcome import CheckResult
 
@@ -193,7 +142,7 @@ def promote(ctx: typer.Context, dataset: Dataset = None, version: VersionOption 
     if version is not None:
         config["version"] = version
     stop(run(session, name, "promote", config), [], "")
-    _moved(session, name, before)
+    moved_line(session, name, before)
     session.next("query", *session.named(name), '"your question"')
 
 
@@ -223,11 +172,12 @@ def rollback(
     if to is not None:
         config["to"] = to
     stop(run(session, name, "promote", config), [], "")
-    _moved(session, name, before)
+    moved_line(session, name, before)
     session.next("status", *session.named(name))
 
 
-def _moved(session: Session, name: str, before: "Alias | None") -> None:
+def moved_line(session: Session, name: str, before: "Alias | None") -> None:
+    """Say where production points now, and what became of where it did."""
     after = session.project().status(name).production
     if after is None:
         raise NotFoundError(f"{name} has no production alias")

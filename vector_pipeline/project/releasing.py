@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from vector_pipeline.drift import DriftReport
 from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
 from vector_pipeline.project.promoting import Promoting
 from vector_pipeline.release.choosing import Wish
-from vector_pipeline.release.costs import cost_of, measured
+from vector_pipeline.release.costs import cost_of, measured, timed
 from vector_pipeline.release.lines import (
     base_namespace,
     belongs,
@@ -59,7 +60,7 @@ class Releasing(Promoting):
             require_place(saved, dataset=dataset, environment=self.environment, target=settings.target)
         wanted = self.version(dataset, saved.version if saved is not None else version)
         wish = self._wish(dataset, wanted, strategy)
-        self._mind_drift(wanted, saved.namespace if saved is not None else None, wish, on_drift, by, run_id)
+        self._mind_drift(dataset, wanted.number, saved, strategy, on_drift, by, run_id)
         pushed = push_version(
             self.lake(read_only=True), self.registry(), wanted, self.target(dataset), wish, run_id=run_id, saved=saved,
             max_removed_share=settings.gates.max_removed_share if max_removed_share is None else max_removed_share,
@@ -106,26 +107,34 @@ class Releasing(Promoting):
         begun = [line for line in lines if any(one.version == version.number for one in line.deployments)]
         return next((line.namespace for line in (*begun, *lines)), None)
 
+    def drift_in_the_way(
+        self, dataset: str, *, version: int | None = None, saved: Plan | None = None, strategy: str | None = None
+    ) -> list[DriftReport]:
+        """Another hand in the line that a push would go on with: what was found. Writes nothing."""
+        wanted = self.version(dataset, saved.version if saved is not None else version)
+        asked = self._wish(dataset, wanted, strategy).strategy
+        line = saved.namespace if saved is not None else self.likely_line(wanted, asked)
+        return [] if line is None else self.drift_before_push(dataset, line, self.target(dataset, read_only=True))
+
     def _mind_drift(
-        self, version: Version, namespace: str | None, wish: Wish, on_drift: str | None, by: str, run_id: str | None
-    ) -> None:
-        """Another hand in the line is noticed before anything builds on it: stop, repair, or go on, as was asked."""
-        mode = on_drift or self.dataset(version.dataset).drift.on_drift
+        self, dataset: str, version: int, saved: Plan | None, strategy: str | None, on_drift: str | None, by: str,
+        run_id: str | None,
+    ) -> None:  # fmt: skip
+        """Before anything builds on what somebody else has changed: stop, repair, or go on, as was asked."""
+        mode = on_drift or self.dataset(dataset).drift.on_drift
         if mode not in ("stop", "repair", "ignore"):
             raise InputError(f"on drift, {mode!r} cannot be done", fix="One of stop, repair, ignore")
-        line = namespace or self.likely_line(version, wish.strategy)
-        look = getattr(self, "drift_before_push", None)
-        if mode == "ignore" or line is None or look is None:
-            return
-        drifted = look(version.dataset, line, self.target(version.dataset))
+        drifted = (
+            [] if mode == "ignore" else self.drift_in_the_way(dataset, version=version, saved=saved, strategy=strategy)
+        )
         if not drifted:
             return
         if mode == "stop":
             raise RefusedError(
-                f"somebody else has written to {line}: {drifted[0].summary}",
-                fix=f"Repair it: vector-pipeline repair {version.dataset}, or push with --on-drift repair or ignore",
+                f"somebody else has written to {drifted[0].namespace}: {drifted[0].summary}",
+                fix=f"Repair it: vector-pipeline repair {dataset}, or push with --on-drift repair or ignore",
             )
-        self.repair(version.dataset, run_id=run_id, by=by)  # type: ignore[attr-defined]
+        self.repair(dataset, run_id=run_id, by=by)
 
     def _to_production(self, version: Version, plan: Plan) -> Plan:
         """A plan of a push, with what leads to production after it: gates, readers' line in place, the alias."""
@@ -144,9 +153,9 @@ class Releasing(Promoting):
         more += live
         if not served:
             more.append(Stage(StageKind.MOVE_ALIAS, where=PRODUCTION))
-        stages = (*plan.stages, *more)
         target = self.target_named(plan.target, read_only=True)
         rates = measured(registry, target, plan.environment, parallel=self._parallel(plan.target))
+        stages = (*plan.stages, *timed(more, rates))
         return replace(
             plan,
             goal="production",

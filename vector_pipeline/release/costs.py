@@ -96,6 +96,11 @@ def cost_of(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -
     )
 
 
+def timed(stages: Iterable[Stage], rates: Rates) -> tuple[Stage, ...]:
+    """Stages with their expected time."""
+    return tuple(replace(stage, seconds=round(rates.seconds(stage), 3)) for stage in stages)
+
+
 def weight(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -> float:
     """What strategies are compared by: money, or seconds in bulk. Requests count by the share that they are full.
 
@@ -134,7 +139,7 @@ def said(cost: Cost) -> str:
 def duration(seconds: float) -> str:
     """``0.4 s``, ``42 s``, ``3 min``, ``2.5 h``."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.1):.1f} s"
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

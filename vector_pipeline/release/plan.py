@@ -72,12 +72,13 @@ WRITING = frozenset({StageKind.UPSERT, StageKind.DERIVE, StageKind.SET_METADATA,
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of apply. ``bytes`` is an estimate: vectors, texts and metadata as they travel."""
+    """One step of apply. ``bytes``, ``requests`` and ``seconds`` are estimates."""
 
     kind: StageKind
     records: int = 0
     bytes: int = 0
     requests: int = 1
+    seconds: float = 0.0
     where: str = ""
     """What it works on, where that is not the plan's namespace: the alias that moves, or the line that readers read."""
 
@@ -186,7 +187,7 @@ class Plan:
 
     def identity(self) -> "Plan":
         """The plan without estimates and explanations: what must be equal for a saved plan to be applied."""
-        bare = tuple(replace(stage, bytes=0, requests=1) for stage in self.stages)
+        bare = tuple(replace(stage, bytes=0, requests=1, seconds=0.0) for stage in self.stages)
         return replace(self, stages=bare, cost=Cost(), alternatives=(), why="", notes=(), removal=Removal())
 
     def to_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Laws
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.choosing import Choice, Wish, choose
-from vector_pipeline.release.costs import cost_of
+from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.lines import is_in_place
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
 from vector_pipeline.release.planner import removal_of, removal_since
@@ -24,7 +24,7 @@ def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, 
     require_kept(lake, version)
     choice = choose(lake, registry, version, target, wish)
     staging = registry.alias(version.dataset, wish.environment, STAGING) if wish.stages else None
-    stages = _stages(registry, version, target, choice, wish, staging)
+    stages = timed(_stages(registry, version, target, choice, wish, staging), choice.rates)
     look = choice.look
     return Plan(
         dataset=version.dataset,

@@ -7,48 +7,73 @@ from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.lake.diff import VersionDiff
-from vector_pipeline.release.plan import Plan, Stage
+from vector_pipeline.release.costs import duration, said
+from vector_pipeline.release.plan import Cost, Plan, Stage, StageKind
 from vector_pipeline.report.units import human_bytes, plural
 
 _COLOURS = {"+": "green", "~": "yellow", "-": "red", "!": "magenta"}
-_STAGES = {
-    "ensure-namespace": "make the namespace",
-    "upsert": "write",
-    "close": "close",
-}
 
 
 def plan_lines(plan: Plan) -> Group:
-    """A plan: counts by document and record, examples, strategy and why, stages with bytes."""
-    head = Text(
-        f"{plan.dataset} v{plan.version} to {plan.target}, namespace {plan.namespace} (environment {plan.environment})"
-    )
+    """A plan: what changes by document, vector and record; the stages with what they take; the strategy and why; notes."""
+    head = Text(f"{plan.dataset} v{plan.version} to {plan.goal}, target {plan.target} (environment {plan.environment})")
     if plan.empty:
-        return Group(head, Text(""), Text(no_changes(plan), style="bold"))
+        return Group(head, Text(""), Text(no_changes(plan), style="bold"), *_notes(plan))
     parts: list[RenderableType] = [head, Text(""), _counts(plan), Text("")]
     parts += _examples(plan)
-    parts.append(_facts(plan))
+    parts += [_stage_table(plan), Text(""), _facts(plan), *_notes(plan)]
     parts += [Text(""), Text(plan_summary(plan), style="bold")]
     return Group(*parts)
 
 
 def no_changes(plan: Plan) -> str:
     """The one line of an empty plan."""
-    return f"No changes. The target holds version {plan.version}."
+    where = "Production serves" if plan.goal == "production" else "The target holds"
+    return f"No changes. {where} version {plan.version}."
 
 
 def plan_summary(plan: Plan) -> str:
     """The last line of a plan that does something."""
-    written = sum(stage.bytes for stage in plan.stages)
-    closed = sum(stage.records for stage in plan.stages if stage.kind == "close")
-    doing = [f"{plural(plan.vectors, 'record')} to write"] if plan.vectors else []
-    doing += [f"{plural(closed, 'record')} to close"] if closed else []
-    said = ", ".join(doing) or "an empty namespace to make"
-    return f"Plan: {said}, {human_bytes(written)}. What production serves does not change until promote."
+    counts = {kind: sum(stage.records for stage in plan.stages if stage.kind == kind) for kind in _DOING}
+    doing = [f"{plural(count, 'record')} to {_DOING[kind]}" for kind, count in counts.items() if count]
+    size = sum(stage.bytes for stage in plan.stages)
+    what = f"{', '.join(doing)}, {human_bytes(size)}" if doing else _without_records(plan)
+    return f"Plan: {what}. {_after(plan)}"
+
+
+_DOING = {
+    StageKind.UPSERT: "write",
+    StageKind.DERIVE: "derive",
+    StageKind.SET_METADATA: "give other metadata",
+    StageKind.CLOSE: "close",
+    StageKind.DELETE: "delete",
+}
+_STAGES = {
+    StageKind.ENSURE_NAMESPACE: "make or check the namespace",
+    StageKind.UPSERT: "write records",
+    StageKind.DERIVE: "derive records, without vectors",
+    StageKind.SET_METADATA: "replace metadata",
+    StageKind.CLOSE: "close records",
+    StageKind.DELETE: "delete records",
+    StageKind.VERIFY: "run the gates",
+    StageKind.MOVE_ALIAS: "move",
+}
+
+
+def _without_records(plan: Plan) -> str:
+    moved = [stage.where for stage in plan.stages if stage.kind is StageKind.MOVE_ALIAS]
+    return f"no record to write; {' and '.join(moved)} to move" if moved else "no record to write"
+
+
+def _after(plan: Plan) -> str:
+    if plan.goal == "production":
+        return "Production moves when the gates have passed."
+    return "What production serves does not change until promote."
 
 
 def _counts(plan: Plan) -> Table:
     actions, documents = plan.actions, plan.documents
+    ended = "deleted" if any(stage.kind is StageKind.DELETE for stage in plan.stages) else "closed"
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_row(
         Text("Documents"),
@@ -61,11 +86,21 @@ def _counts(plan: Plan) -> Table:
         Text("Records"),
         _signed("+", actions["add"], "added"),
         _signed("~", actions["metadata"], "metadata only"),
-        _signed("-", actions["remove"], "closed"),
+        _signed("-", actions["remove"], ended),
         Text(f"{actions['unchanged']:,} unchanged"),
     )
-    if actions["foreign"]:
-        grid.add_row(Text(""), _signed("!", actions["foreign"], "not ours, closed"), Text(""), Text(""), Text(""))
+    more = [_signed("+", actions["restore"], "returning")] if actions["restore"] else []
+    more += [_signed("!", actions["foreign"], f"not ours, {ended}")] if actions["foreign"] else []
+    if more:
+        grid.add_row(Text(""), *more, *[Text("")] * (4 - len(more)))
+    spared = sum(stage.records for stage in plan.stages if stage.kind in (StageKind.DERIVE, StageKind.SET_METADATA))
+    grid.add_row(
+        Text("Vectors"),
+        _signed("+", plan.vectors, "sent"),
+        Text(f"{spared:,} not sent: they are there", style="" if spared else "dim"),
+        Text(""),
+        Text(""),
+    )
     return grid
 
 
@@ -74,30 +109,72 @@ def _signed(sign: str, count: int, word: str) -> Text:
 
 
 def _examples(plan: Plan) -> list[RenderableType]:
-    words = (("+", "add", "records added in"), ("~", "metadata", "metadata changed in"), ("-", "remove", "closed in"))
+    words = (
+        ("+", "add", "records added in"),
+        ("+", "restore", "records returning in"),
+        ("~", "metadata", "metadata changed in"),
+        ("-", "remove", "records ended in"),
+        ("!", "foreign", "not ours in"),
+    )
     lines: list[RenderableType] = []
-    for sign, action, phrase in (*words, ("!", "foreign", "not ours in")):
+    for sign, action, phrase in words:
         found = plan.examples.get(action, [])
         if found:
             lines.append(Text(f"  {sign} {phrase} {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"))
     return [*lines, Text("")] if lines else []
 
 
+def _stage_table(plan: Plan) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for column in ("Stages", "records", "size", "requests", "time"):
+        made.add_column(column, justify="left" if column == "Stages" else "right", overflow="fold")
+    for number, stage in enumerate(plan.stages, start=1):
+        line = [Text(f"{number}. {stage_name(stage)}")]
+        if stage.records:
+            amounts = (
+                f"{stage.records:,}",
+                human_bytes(stage.bytes),
+                f"{stage.requests:,}",
+                duration(stage.seconds),
+            )
+            line += [Text(amount) for amount in amounts]
+        made.add_row(*line, *[Text("")] * (5 - len(line)))
+    return made
+
+
+def stage_name(stage: Stage) -> str:
+    """One stage: ``write records``, ``move production``."""
+    name = _STAGES.get(stage.kind, str(stage.kind))
+    if not stage.where:
+        return name
+    return f"{name} {stage.where}" if stage.kind is StageKind.MOVE_ALIAS else f"{name} in {stage.where}"
+
+
 def _facts(plan: Plan) -> Table:
     grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_row(Text("Cost"), Text(cost_line(plan.cost)))
+    grid.add_row(Text("Line"), Text(plan.namespace))
     grid.add_row(Text("Strategy"), Text(f"{plan.strategy}: {plan.why}"))
-    for number, stage in enumerate(plan.stages, start=1):
-        grid.add_row(Text("Stages" if number == 1 else ""), Text(f"{number}. {stage_line(stage)}"))
+    others = [one for one in plan.alternatives if (one.strategy, one.namespace) != (plan.strategy, plan.namespace)]
+    for number, one in enumerate(others):
+        taking = f" ({cost_line(one.cost)})" if one.cost.records else ""
+        grid.add_row(Text("" if number else "Instead"), Text(f"{one.strategy} into {one.namespace}: {one.why}{taking}"))
     return grid
 
 
-def stage_line(stage: Stage) -> str:
-    """One stage: ``write 14 records, 33.1 KB in 1 request``."""
-    if stage.kind == "ensure-namespace":
-        return _STAGES[stage.kind]
-    verb = _STAGES.get(stage.kind, stage.kind)
-    requests = plural(stage.requests, "request")
-    return f"{verb} {plural(stage.records, 'record')}, {human_bytes(stage.bytes)} in {requests}"
+def cost_line(cost: Cost) -> str:
+    """``1,204 records, 800 vectors, 2.1 MB, 3 requests, about 1.2 s, 0.05 USD``."""
+    parts = [
+        plural(cost.records, "record"), plural(cost.vectors, "vector"), human_bytes(cost.bytes),
+        plural(cost.requests, "request"), f"about {duration(cost.seconds)}",
+    ]  # fmt: skip
+    if cost.money is not None:
+        parts.append(said(cost))
+    return ", ".join(parts)
+
+
+def _notes(plan: Plan) -> list[RenderableType]:
+    return [Text(""), *(Text(f"Note: {note}", style="yellow") for note in plan.notes)] if plan.notes else []
 
 
 def diff_lines(old: int, new: int, diff: VersionDiff) -> Group:
