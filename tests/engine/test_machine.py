@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.engine.world import ADAPTERS, DATASET, Content, Fuse, World
+from tests.engine.world import ADAPTERS, DATASET, Content, Fuse, World, numbers_of
 from tests.survived import survived
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from vector_pipeline.project import Project
@@ -236,10 +236,8 @@ class Machine(RuleBasedStateMachine):
         vectors = self._vectors()
         for row in self.world.visible(deployment):
             name = str(row["document_id"]).removesuffix(".md")
-            said = row["text"].partition("says number")[2].partition(" ")[0]
-            tag = row["metadata"].partition('"tag":')[2].rstrip("}")
             good = row["vector"] == vectors(row["text"]) and name not in found
-            found[name] = (int(said), int(tag)) if good and tag.isdigit() else row
+            found[name] = (numbers_of(row) if good else None) or row
         return found
 
     def _vectors(self) -> Any:

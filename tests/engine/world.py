@@ -4,6 +4,7 @@ Real are the lake, the registry and the adapters; dying is an exception that not
 registry and every call of the target raises it too, so that no clean-up of a "killed" process leaves a trace.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -210,3 +211,10 @@ def fence_of(project: Project, namespace: str) -> int:
     """The newest fence that a namespace knows: who writes by hand, with a client that knows of no fence, is not kept out by it."""
     query = select(leases.c.fence).where(leases.c.resource == f"local/{namespace}")
     return int(project.registry()._db.read(lambda connection: connection.execute(query).scalar()) or 0)
+
+
+def numbers_of(row: dict[str, Any]) -> tuple[int, int] | None:
+    """The (text, tag) that a record says; None where somebody has written something else there."""
+    said = row["text"].partition("says number")[2].partition(" ")[0]
+    tag = json.loads(row["metadata"]).get("tag")
+    return (int(said), tag) if said.isdigit() and isinstance(tag, int) else None
