@@ -6,9 +6,11 @@ from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.targets.factory import open_target
 from vector_pipeline.trace.blame import Blame, blame
-from vector_pipeline.trace.erase import OnStep, Setting, erase, would_erase
+from vector_pipeline.trace.erase import erase, would_erase
 from vector_pipeline.trace.erased import Erased, Gate
+from vector_pipeline.trace.finding import Setting
 from vector_pipeline.trace.places import Reach
+from vector_pipeline.trace.removal import OnStep
 
 
 class Tracing(Gating):

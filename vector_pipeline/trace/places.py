@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_pipeline.hashing import document_key
-from vector_pipeline.lake import erasing
+from vector_pipeline.lake import erasing, remains
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.release.registry import Registry, Version
@@ -60,7 +60,7 @@ def in_lake(lake: Lake, subject: Subject, versions: Sequence[Version]) -> Counts
             erasing.count_rows(lake, tables, name, key, version.lake_snapshot)
             for name in ("documents", version.chunk_table)
         )
-    counts["lake, data files", "rows, deleted ones too"] = erasing.rows_in_files(lake, subject.dataset, key)
+    counts["lake, data files", "rows, deleted ones too"] = remains.rows_in_files(lake, subject.dataset, key)
     return counts
 
 

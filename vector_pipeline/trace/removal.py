@@ -1,0 +1,198 @@
+"""The steps of an erasure, under its leases: each is repeatable, and says when it is done. ``erase`` states the laws."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from vector_pipeline.errors import CorruptError, RefusedError
+from vector_pipeline.lake import erasing, remains
+from vector_pipeline.lake.tables import DatasetTables
+from vector_pipeline.release.dropping import journalled, line_deployments
+from vector_pipeline.release.holding import Held, hold
+from vector_pipeline.release.registry.erasures import DONE, OPEN
+from vector_pipeline.release.snapshot import reads_back, tables_of
+from vector_pipeline.trace import places
+from vector_pipeline.trace.erased import Erased
+from vector_pipeline.trace.finding import Found, Setting
+from vector_pipeline.trace.places import Counts, Reach
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Leases that are held to the end, each once."""
+
+    setting: Setting
+    stack: ExitStack
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def hold(self, resource: str) -> Held:
+        if resource not in self.held:
+            self.held[resource] = self.stack.enter_context(
+                hold(self.setting.registry, resource, wait_s=self.setting.wait_s)
+            )
+        return self.held[resource]
+
+
+class Removal:
+    """One erasure under its leases."""
+
+    def __init__(
+        self, setting: Setting, found: Found, leases: Leases, run_id: str | None, by: str, reason: str, on_step: OnStep
+    ) -> None:
+        self._setting, self._found, self._leases = setting, found, leases
+        self._lake, self._registry, self._dataset = setting.lake, setting.registry, setting.dataset
+        self._run_id, self._by, self._reason, self._on_step = run_id, by, reason, on_step
+        self._state: dict[str, Any] = {}
+        self._id = 0
+
+    def step(self, name: str) -> None:
+        """A step is done. ``ConflictError`` when a lease was lost meanwhile."""
+        self._on_step(name)
+        for held in self._leases.held.values():
+            held.check()
+
+    def open(self) -> None:
+        """Leases of the tables, the tombstone, and leases of the lines."""
+        names = {*erasing.tables_of_dataset(self._lake, self._dataset), "documents", *self._setting.tables}
+        for name in sorted(names):
+            self._leases.hold(f"lake/{self._dataset}/{name}")
+        opened = self._registry.open_erasure(self._dataset)
+        if opened is None:
+            before = [[*name, count] for name, count in self._found.counts.items()]
+            state = {
+                "state": OPEN, "document": self._found.subject.document, "before": before,
+                "present": self._lake.snapshot_id(),
+            }  # fmt: skip
+            opened = self._registry.record_erasure(
+                dataset=self._dataset, document_key=self._found.subject.key, by=self._by, reason=self._reason,
+                report=state,
+            )  # fmt: skip
+        elif opened.document_key != self._found.subject.key:
+            raise RefusedError(f"another document of {self._dataset} began to be erased meanwhile", fix="Run it again")
+        self._id, self._state = opened.id, dict(opened.report)
+        self.step("recorded")
+        for reach in self._setting.reaches:
+            for namespace in places.lines(self._registry, reach, self._dataset):
+                self._leases.hold(f"{reach.target.name}/{namespace}")
+        self.step("leased")
+
+    def _remember(self, **progress: Any) -> None:
+        self._state |= progress
+        self._registry.update_erasure(self._id, self._state)
+
+    def rewrite_lake(self) -> None:
+        """Every kept version again without the document, then the present; then what is left of the old ones goes."""
+        present = int(self._state["present"])
+        if not self._state.get("anew"):
+            states = [present, *(one.lake_snapshot for one in places.kept_versions(self._registry, self._dataset))]
+            erasing.count_vectors(self._lake, self._dataset, self._found.subject.key, states)
+            erasing.make_anew(self._lake, self._dataset, present)
+            self.step("made anew")
+            self._remember(anew=True)
+        if not self._state.get("rewritten"):
+            self._rewrite_versions(present)
+            if erasing.tables_of_dataset(self._lake, self._dataset):
+                erasing.bring_to(self._lake, self._dataset, present, self._found.subject.key)
+            self.step("present again")
+            self._remember(rewritten=True)
+        for version in places.kept_versions(self._registry, self._dataset):
+            if version.lake_snapshot > present and not reads_back(self._lake, version):
+                raise CorruptError(f"v{version.number} of {self._dataset} does not read back", fix="Report this")
+            self._registry.redigest_deployments(self._dataset, version.number, version.digest)
+        self.step("redigested")
+        remains.purge(self._lake, self._dataset)
+        self.step("purged")
+        remains.compact_catalog(self._lake)
+        self.step("compacted")
+
+    def _rewrite_versions(self, present: int) -> None:
+        """Versions of one state together, oldest state first. One whose state the lake has lost already stays as it is."""
+        left = [one for one in places.kept_versions(self._registry, self._dataset) if one.lake_snapshot <= present]
+        for state in sorted({one.lake_snapshot for one in left}):
+            ones = [one for one in left if one.lake_snapshot == state and self._readable(one.chunk_table, state)]
+            if not ones:
+                continue
+            made = erasing.bring_to(self._lake, self._dataset, state, self._found.subject.key)
+            self.step(f"state {state} again")
+            for version in ones:
+                digest, documents, records = erasing.describe(self._lake, tables_of(version), made)
+                self._registry.rewrite_version(
+                    self._dataset,
+                    version.number,
+                    lake_snapshot=made,
+                    digest=digest,
+                    documents=documents,
+                    records=records,
+                )
+                self.step(f"v{version.number}")
+
+    def _readable(self, table: str, state: int) -> bool:
+        tables = DatasetTables(self._dataset)
+        return all(erasing.holds(self._lake, tables, name, state) for name in ("documents", table))
+
+    def clear_targets(self) -> None:
+        """Delete the document's records in every line. A line that appeared meanwhile is found by this look."""
+        for reach in self._setting.reaches:
+            for namespace in places.lines(self._registry, reach, self._dataset):
+                held = self._leases.hold(f"{reach.target.name}/{namespace}")
+                self._clear(reach, namespace, held)
+                self.step(reach.where(namespace))
+
+    def _clear(self, reach: Reach, namespace: str, held: Held) -> None:
+        target = reach.target
+        before = target.describe(namespace)
+        if before is None:
+            return
+        target.ensure_namespace(before.spec, fence=held.fence)
+        ids = places.records_of(target, namespace, self._found.subject)
+        if len(ids):
+            self._delete(reach, namespace, held, ids)
+        # Even where nothing was found: a run that was killed may have deleted, and left the files.
+        target.purge(namespace)
+        after = target.describe(namespace)
+        known = self._registry.namespace_record(reach.environment, target.name, namespace)
+        # What was not as we left it stays so: a foreign hand must not be hidden by our write.
+        if after is not None and known is not None and known.mark == before.mark:
+            self._registry.record_namespace(
+                reach.environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
+            )
+
+    def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
+        target, size = reach.target, reach.target.capabilities.max_batch_records
+        deployments = line_deployments(self._registry, target.name, namespace)
+        parts = [ids.slice(begin, size) for begin in range(0, len(ids), size)]
+        sends = [partial(target.delete, namespace, part, fence=held.fence) for part in parts]
+        if not deployments:
+            for send in sends:
+                target.wait_until_fresh(namespace, send())
+            return
+        note = {"goal": "erase", "namespace": namespace, "records": len(ids), "by": self._by}
+        with journalled(self._registry, held, deployments[-1], note, self._run_id) as journal:
+            for part, send in zip(parts, sends, strict=True):
+                receipt = journal.write("erase", {"records": len(part)}, send)
+                target.wait_until_fresh(namespace, receipt)
+
+    def count_again(self) -> Counts:
+        """The same places, read again."""
+        subject, setting = self._found.subject, self._setting
+        versions = places.kept_versions(self._registry, self._dataset)
+        counts = places.in_lake(self._lake, subject, versions)
+        counts |= places.in_targets(self._registry, setting.reaches, subject)
+        for table, count in erasing.count_contents(self._lake, self._dataset, list(self._found.contents)).items():
+            counts[f"lake, {table}", "vectors of its text alone"] = count
+        return (
+            counts | places.in_registry(self._registry, subject) | places.in_files(setting.files, self._found.phrases)
+        )
+
+    def close(self, report: Erased) -> None:
+        """Law 6: the registry keeps the counts and the key. An erasure that could not reach a place of ours stays a tombstone."""
+        kept = {name: value for name, value in report.to_json().items() if name not in ("document", "unreachable")}
+        self._registry.update_erasure(self._id, {**kept, "state": DONE})
+        self._registry.compact()
+        self.step("done")
