@@ -84,7 +84,7 @@ def test_audits_and_maintenance_stand_among_the_moves(vp: RunCommand, told: tupl
         dataset="handbook", environment=project.environment, alias="production", deployment_id=alias.deployment.id,
         level="ids", drifted=True, counts={"expected": 9, "found": 8, "missing": 1}, detail={}, by="night",
     )  # fmt: skip
-    push = registry.open_push(alias.deployment.id, {"goal": "repair", "records": 1, "by": "carl"}, 99)
+    push = registry.open_push(alias.deployment.id, {"strategy": "repair", "cost": {"records": 7}, "by": "carl"}, 99)
     registry.close_push(push, PushStatus.DONE)
     registry.open_push(alias.deployment.id, {"goal": "staging"}, 100)
     before = vp("history", "--limit", 1, "--project", config).out
@@ -102,6 +102,7 @@ def test_audits_and_maintenance_stand_among_the_moves(vp: RunCommand, told: tupl
     _, unended, repair, audit = vp("history", "--limit", 4, "--json", "--project", config).json
     assert (unended["kind"], unended["push"]["status"]) == ("push", "open")
     assert (repair["kind"], repair["to"], repair["by"], repair["push"]["status"]) == ("repair", 1, "carl", "done")
+    assert repair["push"]["records"] == 7
     assert (audit["kind"], audit["alias"], audit["audit"]["level"], audit["audit"]["drifted"]) == (
         "audit", "production", "ids", True,
     )  # fmt: skip

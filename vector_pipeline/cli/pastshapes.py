@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from vector_pipeline.cli.shapes import diff_json, version_json
-from vector_pipeline.release.past import Event, Span
+from vector_pipeline.release.past import Event, Span, records_of
 from vector_pipeline.release.registry import Audit, Push
 from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.restoring import Placed, Restore, Served, VersionPast
@@ -58,6 +58,7 @@ def _push(push: Push | None) -> dict[str, Any] | None:
         "id": push.id,
         "deployment": push.deployment_id,
         "status": push.status.value,
+        "records": records_of(push),
         "opened_at": push.opened_at.isoformat(),
         "closed_at": _time(push.closed_at),
     }

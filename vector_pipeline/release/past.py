@@ -118,7 +118,7 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
     ]
     events += [_audit(audit, deployments) for audit in registry.audits(dataset, environment, limit=limit)]
     for push in registry.pushes(dataset, environment, limit=limit):
-        if push.plan.get("goal") != "erase" and not _seen_as_a_move(push, moves):
+        if goal_of(push) != "erase" and not _seen_as_a_move(push, moves):
             events.append(_push(push, deployments))
     newest = sorted(events, key=lambda event: event.at, reverse=True)[:limit]
     # Compared only now, and the newest first: what is cut costs nothing.
@@ -144,15 +144,29 @@ def _audit(audit: Audit, deployments: Mapping[int, Deployment]) -> Event:
 
 def _push(push: Push, deployments: Mapping[int, Deployment]) -> Event:
     about = deployments.get(push.deployment_id)
-    goal = str(push.plan.get("goal", "push"))
-    kind, version = "push" if goal in _RELEASES else goal, about.version if about else None
+    kind, version = goal_of(push), about.version if about else None
     said: dict[str, Any] = {key: str(push.plan.get(key) or "") for key in ("by", "reason")}
     return Event(push.closed_at or push.opened_at, kind, None, None, version, **said, run_id=push.run_id, push=push)
 
 
+def goal_of(push: Push) -> str:
+    """``push`` for a release, else what the work was for: ``repair``, ``collect``, ``erase``."""
+    if push.plan.get("strategy") == "repair":
+        return "repair"
+    goal = str(push.plan.get("goal", "push"))
+    return "push" if goal in _RELEASES else goal
+
+
+def records_of(push: Push) -> int | None:
+    """How many records the work was about; None where its note does not say."""
+    cost = push.plan.get("cost")
+    records = push.plan.get("records") or (cost.get("records") if isinstance(cost, Mapping) else None)
+    return records if isinstance(records, int) else None
+
+
 def _seen_as_a_move(push: Push, moves: Sequence[AliasMove]) -> bool:
     """A push that ended well and that ``staging`` then followed is told by that move."""
-    if push.status is not PushStatus.DONE or push.plan.get("goal", "staging") not in _RELEASES:
+    if push.status is not PushStatus.DONE or goal_of(push) != "push":
         return False
     return any(move.to_deployment == push.deployment_id and move.at >= push.opened_at for move in moves)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.lake.diff import VersionDiff
-from vector_pipeline.release.past import Event, Span
+from vector_pipeline.release.past import Event, Span, records_of
 from vector_pipeline.release.registry import PushStatus
 from vector_pipeline.release.restoring import How, IndexState, Placed, Restore, Served, Touch, VersionPast
 from vector_pipeline.report.changes import diff_lines
@@ -59,8 +59,8 @@ def what_changed(event: Event) -> str:
     if event.erasure is not None:
         return f"document {event.erasure.document_key[:12]} left every version"
     if event.push is not None:
-        records = event.push.plan.get("records")
-        return plural(records, "record") if isinstance(records, int) else ""
+        records = records_of(event.push)
+        return plural(records, "record") if records is not None else ""
     return changes_words(event.changes) if event.changes is not None else ""
 
 
