@@ -258,3 +258,32 @@ def test_on_the_command_line(prepared: Path, tmp_path: Path, vp: RunCommand) -> 
     ran = vp(*words[:2], "--document", "nope.md", *words[4:], "--yes")
     assert (ran.code, ran.out) == (1, "")
     assert vp(*words, "--json").json["places"]
+
+
+def test_a_record_source_does_not_bring_it_back(tmp_path: Path) -> None:
+    config = write_project(tmp_path, 1)
+    rows = [{"id": f"r{n}", "text": f"Row {n} says something of its own. {SECRET if n == 3 else ''}"} for n in range(6)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    source = config.read_text(encoding="utf-8").replace(
+        '{root: documents, include: ["**/*.md"]}', "{kind: jsonl, path: rows.jsonl}"
+    )
+    config.write_text(source, encoding="utf-8")
+    with Project.load(config) as project:
+        project.build("handbook")
+        assert project.erase("handbook", document="r3", by="test").gone
+        rows[0]["text"] = "Row 0 says something else."
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        made = project.build("handbook")
+        assert made.version.number == 2
+        assert [one["document"] for one in project.documents("handbook")] == ["r0", "r1", "r2", "r4", "r5"]
+        assert [(one["document"], one["reason"]) for one in project.quarantined("handbook")] == [("r3", "erased")]
+        assert project.build("handbook").made is False
+        project.registry().record_erasure(
+            dataset="handbook", document_key="0" * 24, by="test", reason="", report={"state": "open"}
+        )
+        with pytest.raises(RefusedError, match="was not finished"):
+            project.expire("handbook", dry_run=False)
+        project.close()
+    for file in (tmp_path / ".vector_pipeline").rglob("*"):
+        assert not (file.is_file() and SECRET.encode() in file.read_bytes()), file

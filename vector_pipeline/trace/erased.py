@@ -10,7 +10,8 @@ UNREACHABLE = (
     "examples; delete those runs in its UI",
     "backups and snapshots of disks, databases and buckets, a PostgreSQL server's own log; object versions of an S3 bucket",
     "plan files that were saved, canary files, reports and other copies that people made",
-    "what other programs read from the index and kept",
+    "what other programs read from the index and kept; a reader keeps deleted files open until its next query",
+    "other datasets with the same document: each is erased by a command of its own",
 )
 """Where this pipeline cannot look. Part of every report."""
 

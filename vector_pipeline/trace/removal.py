@@ -104,7 +104,7 @@ class Removal:
         for version in places.kept_versions(self._registry, self._dataset):
             if version.lake_snapshot > present and not reads_back(self._lake, version):
                 raise CorruptError(f"v{version.number} of {self._dataset} does not read back", fix="Report this")
-            self._registry.redigest_deployments(self._dataset, version.number, version.digest)
+            self._registry.redigest_deployments(self._dataset, version.number, version.digest, records=version.records)
         self.step("redigested")
         remains.purge(self._lake, self._dataset)
         self.step("purged")

@@ -173,14 +173,19 @@ class Deployments(Part):
         row = self._db.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else to_deployment(row)
 
-    def redigest_deployments(self, dataset: str, version: int, digest: str) -> list[int]:
-        """Only for erasing: every finished deployment of a version that was rewritten gets its new digest. Returns ids."""
+    def redigest_deployments(self, dataset: str, version: int, digest: str, *, records: int | None = None) -> list[int]:
+        """Only for erasing: every finished deployment of a version that was rewritten gets its new digest. Returns ids.
+
+        ``records``: how many the version has now.
+        """
         write = update(table).where(
             table.c.dataset == dataset, table.c.version == version, table.c.digest.is_not(None)
         )  # fmt: skip
 
         def work(connection: Connection) -> list[int]:
-            changed = write.values(digest=digest, updated_at=self._db.now(connection)).returning(table.c.id)
+            state = {"digest": digest, "updated_at": self._db.now(connection)}
+            state |= {"records": records} if records is not None else {}
+            changed = write.values(state).returning(table.c.id)
             return sorted(connection.execute(changed).scalars())
 
         return self._db.write(work)
