@@ -63,6 +63,7 @@ def push_version(
             fingerprint=version.fingerprint,
         )  # fmt: skip
         wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace)
+    then = _known(registry, version, wish)
     plan = make_plan(lake, registry, version, target, wish)
     if saved is None and all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
         known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
@@ -73,16 +74,24 @@ def push_version(
     for _ in range(_ATTEMPTS):
         with writer(registry, target, plan.namespace) as held:
             _fence_off(target, version, plan.namespace, held)
-            fresh = make_plan(lake, registry, version, target, wish)
-            if fresh.namespace != plan.namespace:
-                plan = fresh
-                continue
-            plan = _checked(lake, registry, version, target, wish, saved, fresh)
+            now, state = _known(registry, version, wish), target.describe(plan.namespace)
+            # An equal mark is an unchanged namespace: where nothing else changed either, a second look would see the same.
+            if now != then or plan.preconditions.mark != (state.mark if state is not None else None):
+                elsewhere, then = plan.namespace, now
+                plan = make_plan(lake, registry, version, target, wish)
+                if plan.namespace != elsewhere:
+                    continue
+            plan = _checked(lake, registry, version, target, wish, saved, plan)
             guard_removal(plan, max_removed_share)
             if on_plan is not None:
                 on_plan(plan)
             return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write)
     raise ConflictError(f"other pushes of {version.dataset} change its lines meanwhile", fix="Run the command again")
+
+
+def _known(registry: Registry, version: Version, wish: Wish) -> tuple[object, ...]:
+    """What a plan depends on beside lake and target."""
+    return registry.deployments(version.dataset), registry.aliases(version.dataset, wish.environment)
 
 
 def _checked(

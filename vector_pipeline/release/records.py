@@ -23,13 +23,21 @@ WANTED_SCHEMA = pa.schema(
 )
 """Records to make: the lake's record id, the id to write it under, and its interval. Order by shard: a batch reads its shards."""
 
+_PAGE_BYTES = 64_000_000
+"""About what is read from the lake at once."""
+
 
 def batches(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
     """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits."""
-    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // (4 * version.dimension + 2_000)))
-    for begin in range(0, wanted.num_rows, rows):
-        # The row count is a guess from typical texts: what turns out too large is halved.
-        yield from _fitting(records(lake, version, wanted.slice(begin, rows)), limits.max_batch_bytes)
+    typical = 4 * version.dimension + 2_000
+    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // typical))
+    # Small batches are cut from a page: reading costs the shards of what is read, however little of them is wanted.
+    page = max(rows, _PAGE_BYTES // typical)
+    for begin in range(0, wanted.num_rows, page):
+        found = records(lake, version, wanted.slice(begin, page))
+        for first in range(0, found.num_rows, rows):
+            # The row count is a guess from typical texts: what turns out too large is halved.
+            yield from _fitting(found.slice(first, rows), limits.max_batch_bytes)
 
 
 def changes(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
