@@ -171,10 +171,14 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """Only its engine is used: marks are compared in temporary tables."""
-    folder = tmp_path_factory.mktemp("lake")
-    config = LakeConfig(catalog=SecretTemplate(f"sqlite:///{folder}/catalog.sqlite"), data=str(folder / "data"))
-    with Lake.open(config, folder) as opened:
+    with lake_in(tmp_path_factory.mktemp("lake")) as opened:
         yield opened
+
+
+def lake_in(folder: Path) -> Lake:
+    """A new lake in a folder."""
+    config = LakeConfig(catalog=SecretTemplate(f"sqlite:///{folder}/catalog.sqlite"), data=str(folder / "data"))
+    return Lake.open(config, folder)
 
 
 MakeWorld = Callable[..., World]

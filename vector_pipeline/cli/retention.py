@@ -58,28 +58,40 @@ def expire(
         return
     show(expiry_lines(value))
     count = len(value["snapshots"]) + sum(len(one["expired"]) for one in value["datasets"])
-    given = [f"--grace {grace:g}"] if grace != GRACE_S else []
-    _next(session, dataset, ["expire", *given], "collect", yes, count)
+    _next(session, dataset, ["expire", *_given(grace)], "collect", yes, count)
 
 
 @app.command(cls=Command)
-def collect(ctx: typer.Context, dataset: Some = None, yes: Yes = False, json_: Json = False) -> None:
+def collect(
+    ctx: typer.Context,
+    dataset: Some = None,
+    yes: Yes = False,
+    grace: Annotated[
+        float,
+        typer.Option("--grace", metavar="SECONDS", min=0, help="Spare files that were given up less ago than this."),
+    ] = GRACE_S,
+    json_: Json = False,
+) -> None:
     """Delete what no kept version needs, in the targets and in the lake. A dry run unless --yes is given."""
     from vector_pipeline.report.retention import collection_lines
 
     session = session_of(ctx)
     names = _existing(session, dataset)
     if yes:
-        value = _merged(_runs(session, names, "collect", {"dry_run": False, "by": who()}))
+        value = _merged(_runs(session, names, "collect", {"dry_run": False, "grace_s": grace, "by": who()}))
     else:
-        value = session.project().collect(dataset, dry_run=True).to_json()
+        value = session.project().collect(dataset, dry_run=True, grace_s=grace).to_json()
     if json_:
         emit(value)
         return
     show(collection_lines(value))
     lines = [line for one in value["collections"] for line in one["lines"] if line["skipped"] is None]
     count = len(value["files"]) + sum(line["records"] + len(line["retire"]) + line["drop"] for line in lines)
-    _next(session, dataset, ["collect"], "status", yes, count)
+    _next(session, dataset, ["collect", *_given(grace)], "status", yes, count)
+
+
+def _given(grace: float) -> list[str]:
+    return [f"--grace {grace:g}"] if grace != GRACE_S else []
 
 
 def _pinned(session: Session, words: list[str], *, on: bool, json_: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vector_pipeline.errors import NotFoundError
-from vector_pipeline.lake.retention import SNAPSHOT_GRACE_S, collect_files, expire_snapshots
+from vector_pipeline.lake.retention import FILE_GRACE_S, SNAPSHOT_GRACE_S, collect_files, expire_snapshots, merge_files
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.collecting import collect
 from vector_pipeline.release.collection import Collection, plan_collection
@@ -46,12 +46,15 @@ class Collected:
     """One for each dataset and target."""
     files: tuple[str, ...]
     """Files of the lake that nothing referred to."""
+    merged: int = 0
+    """Small files of the lake that were merged into larger ones; 0 in a dry run. What they replace goes with a later collection."""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         collections = [one.to_json() for one in self.collections]
         return {
-            "dry_run": self.dry_run, "collections": collections, "files": list(self.files), "notes": list(self.notes)
+            "dry_run": self.dry_run, "collections": collections, "files": list(self.files), "merged": self.merged,
+            "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -68,6 +71,10 @@ class Retaining(Gating):
         ``dataset`` None: every dataset of the project. ``grace_s``: states of the lake younger than that are spared, in seconds.
         """
         registry = self.registry(read_only=dry_run)
+        if not dry_run:
+            for name in registry.datasets():
+                # An interrupted erasure has yet to read a state that no version names.
+                self._require_whole(name)
         found = []
         for name in self._named(dataset):
             retention = self.dataset(name).retention
@@ -90,9 +97,19 @@ class Retaining(Gating):
         return Expired(dry_run, tuple(found), forgotten.snapshots)
 
     def collect(
-        self, dataset: str | None = None, *, dry_run: bool, run_id: str | None = None, by: str = "vector-pipeline"
+        self,
+        dataset: str | None = None,
+        *,
+        dry_run: bool,
+        grace_s: float = FILE_GRACE_S,
+        run_id: str | None = None,
+        by: str = "vector-pipeline",
     ) -> Collected:
-        """Delete what nothing reaches: in the targets, for one dataset or all of the project's; then in the lake."""
+        """Delete what nothing reaches: in the targets, for one dataset or all of the project's; then in the lake.
+
+        ``grace_s``: files of the lake that were given up less than that ago are left, in seconds. Readers of the targets have
+        their own: ``retention.reader_grace_s``.
+        """
         registry = self.registry(read_only=dry_run)
         lake = self.lake(read_only=True)
         found: list[Collection] = []
@@ -118,8 +135,9 @@ class Retaining(Gating):
                     )  # fmt: skip
                 found.append(one)
         # DuckLake looks for files that nothing names only on a connection that may write, in a dry run too.
-        files = collect_files(self.lake(), dry_run=dry_run).files
-        return Collected(dry_run, tuple(found), files, tuple(notes))
+        files = collect_files(self.lake(), dry_run=dry_run, grace_s=grace_s).files
+        merged = 0 if dry_run else merge_files(self.lake())
+        return Collected(dry_run, tuple(found), files, merged, tuple(notes))
 
     def _named(self, dataset: str | None) -> list[str]:
         if dataset is None:
