@@ -125,6 +125,17 @@ def test_a_count_that_was_never_recorded_looks_at_ids(line: Hand) -> None:
     assert (report.level, faults(report)) == (Level.IDS, {"missing": 1})
 
 
+def test_a_push_of_ours_that_did_not_end_is_no_drift_by_count(line: Hand) -> None:
+    registry = line.project.registry()
+    push = registry.open_push(deployments(line.project)[-1].id, {"strategy": "versioned"}, 99)
+    source = live(line)
+    line.put(source, id=source.partition("~")[0] + "~4", added_in=4)
+    for _ in ("open", "failed"):
+        report = look(line.project, level="count")
+        assert (report.level, report.drifted) == (Level.IDS, False)
+        registry.close_push(push, "failed")
+
+
 @pytest.mark.parametrize("level", ["count", "ids", "full"])
 def test_a_namespace_that_is_gone_misses_everything(line: Hand, level: str) -> None:
     line.drop()

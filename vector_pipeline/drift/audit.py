@@ -11,6 +11,7 @@ Laws
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from vector_pipeline.drift import compare
 from vector_pipeline.drift.held import alone_since, observe
@@ -18,7 +19,7 @@ from vector_pipeline.drift.report import DriftReport, Level
 from vector_pipeline.drift.values import compare_found
 from vector_pipeline.errors import InputError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.registry import Deployment, Registry, Version
+from vector_pipeline.release.registry import Deployment, PushStatus, Registry, Version
 from vector_pipeline.targets.base import NamespaceState, Target
 
 SAMPLE = 1000
@@ -77,7 +78,8 @@ def audit_line(
             return counted
         wanted = Level.IDS
     started = time.perf_counter()
-    observe(lake, target, subjects[0].deployment)
+    # In full everything is fetched anyway: with it come the marks that a target's listing may not have.
+    observe(lake, target, subjects[0].deployment, whole=wanted is Level.FULL)
     reports = []
     for subject, one in zip(subjects, blank, strict=True):
         reports.append(_judged(lake, registry, target, subject, replace(one, level=wanted), sample, seed, started))
@@ -136,7 +138,7 @@ def _by_count(
         return None
     if (known.mark, known.records) == (state.mark, state.records):
         return [replace(one, found=one.expected) for one in blank]
-    if registry.lease(f"{deployment.target}/{deployment.namespace}") is not None:
+    if _unfinished(registry, deployment, known.updated_at):
         return None
     written = f"{deployment.namespace} was written to after our last write, {known.updated_at:%Y-%m-%d %H:%M} UTC"
     if known.records != state.records:
@@ -153,6 +155,21 @@ def _by_count(
     ]
 
 
+def _unfinished(registry: Registry, deployment: Deployment, since: datetime) -> bool:
+    """Whether a write of ours is under way, or did not come to its end: then the mark says nothing about others."""
+    if registry.open_pushes(deployment.environment, deployment.target, deployment.namespace):
+        return True
+    here = {
+        one.id
+        for one in registry.deployments(deployment.dataset, deployment.environment)
+        if (one.target, one.namespace) == (deployment.target, deployment.namespace)
+    }
+    ended = registry.pushes(deployment.dataset, deployment.environment)
+    return any(
+        push.deployment_id in here and push.status != PushStatus.DONE and push.opened_at >= since for push in ended
+    )
+
+
 def _judged(
     lake: Lake,
     registry: Registry,
@@ -166,7 +183,7 @@ def _judged(
     alone = alone_since(target, subject.deployment) is not None
     compare.judge(lake, registry, subject.version, alone=alone)
     not_judged: tuple[str, ...] = ()
-    if not target.capabilities.scans_marks:
+    if not target.capabilities.scans_marks and blank.level is not Level.FULL:
         not_judged = ("metadata", "version marks")
         # Records of other versions stand beside, and nothing says which of them a reader sees.
         lake.run(f"DELETE FROM drift_judged WHERE word = '{compare.STALE}'")

@@ -29,8 +29,6 @@ from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.sending import Batch, send_all
 from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target, WriteReceipt
 
-_ALL = 1_000
-
 
 def repair_line(
     lake: Lake,
@@ -73,14 +71,8 @@ def repair_line(
 def _abandon(registry: Registry, line: RepairLine) -> None:
     """With the lease held, whatever push of this line is open belongs to nobody."""
     first = line.first
-    here = {
-        one.id
-        for one in registry.deployments(first.dataset, first.environment)
-        if (one.target, one.namespace) == (first.target, first.namespace)
-    }
-    for push in registry.pushes(first.dataset, first.environment, limit=_ALL, status=PushStatus.OPEN):
-        if push.deployment_id in here:
-            registry.close_push(push.id, PushStatus.ABANDONED)
+    for push in registry.open_pushes(first.environment, first.target, first.namespace):
+        registry.close_push(push.id, PushStatus.ABANDONED)
 
 
 def _record(registry: Registry, target: Target, plan: LinePlan) -> None:

@@ -1,0 +1,105 @@
+"""Targets that can less, or whose answers get lost: what an audit says of them, and that a repair still ends."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.drift.conftest import Hand, deployments, read_back, snapshot
+from vector_pipeline.drift import DriftReport, audit
+from vector_pipeline.drift.repair import repair_line
+from vector_pipeline.drift.repair_plan import RepairLine
+from vector_pipeline.errors import UnavailableError
+from vector_pipeline.targets.base import NamespaceSpec, Target
+from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
+from vector_pipeline.testing.memory_target import MemoryTarget
+
+
+def moved(line: Hand, target: Target) -> Hand:
+    """The line as it stands in another target."""
+    version = line.project.version("handbook", 1)
+    target.ensure_namespace(NamespaceSpec(line.namespace, version.dimension, version.metric, version.fingerprint))
+    whole = line.target.fetch(line.namespace, [row["id"] for row in line.rows()])
+    for begin in range(0, whole.num_rows, target.capabilities.max_batch_records):
+        target.upsert(line.namespace, whole.slice(begin, target.capabilities.max_batch_records))
+    return replace(line, target=target)
+
+
+def look(hand: Hand, target: Target, level: str = "ids", **options: int) -> DriftReport:
+    project, one = hand.project, deployments(hand.project)[-1]
+    return audit(
+        project.lake(), project.registry(), target, one, project.version("handbook", 3), level=level, **options
+    )  # type: ignore[arg-type]
+
+
+def whole_line(hand: Hand) -> RepairLine:
+    ones = deployments(hand.project)
+    return RepairLine(tuple(ones), tuple(hand.project.version("handbook", one.version) for one in ones), ones[-1])
+
+
+def test_a_listing_of_ids_alone_proves_content_and_says_what_it_cannot_tell(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    dumb = MemoryTarget("local", seen.target.store, scans_marks=False)  # type: ignore[attr-defined]
+    assert not look(seen, dumb).drifted
+    assert not look(seen, dumb, "sample", sample=5).drifted
+    assert not look(seen, dumb, "full").drifted
+    rows = [row["id"] for row in seen.visible(3) if "~" not in row["id"] and row["added_in"] == 1]
+    seen.delete(rows[0])
+    seen.put(rows[1], id="by-hand")
+    seen.put(rows[2], metadata_hash="other")
+    seen.mark(2, rows[3])
+    report = look(seen, dumb)
+    assert (report.missing, report.foreign, report.tampered, report.stale_marks) == (1, 1, 0, 0)
+    assert report.not_judged == ("metadata", "version marks")
+    deep = look(seen, dumb, "full")
+    assert (deep.missing, deep.foreign, deep.tampered, deep.stale_marks) == (1, 1, 1, 1)
+    assert deep.not_judged == ()
+    project = seen.project
+    _, applied = repair_line(project.lake(), project.registry(), dumb, whole_line(seen))
+    assert applied.records == 4
+    for version in (1, 2, 3):
+        assert read_back(seen, version) == snapshot(project, version)
+
+
+def test_a_missing_record_takes_its_vector_from_a_good_copy(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    living = [row["id"] for row in seen.visible(3) if "~" in row["id"] and row["document_id"] == "page2.md"]
+    seen.delete(*living)
+    project = seen.project
+    _, applied = repair_line(project.lake(), project.registry(), seen.target, whole_line(seen))
+    assert (applied.derived, applied.upserted, applied.records) == (len(living), 0, len(living))
+    assert read_back(seen, 3) == snapshot(project, 3)
+    poor = moved(line, MemoryTarget("local", derives=False))
+    poor.delete(*living)
+    _, applied = repair_line(project.lake(), project.registry(), poor.target, whole_line(poor))
+    assert (applied.derived, applied.upserted) == (0, len(living))
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+def test_lost_and_late_answers_end_a_repair_and_the_next_one_goes_on(line: Hand, seed: int) -> None:
+    inner = MemoryTarget("local", max_batch_records=2)
+    seen = moved(line, inner)
+    rows = [row["id"] for row in seen.visible(3)]
+    seen.delete(*rows[:5])
+    for one in rows[5:8]:
+        seen.put(one, metadata_hash="other")
+    seen.mark(3, *rows[8:11])
+    for number in range(4):
+        seen.put(rows[12], id=f"by-hand-{number}")
+    bad = FaultyTarget(inner, Faults(seed=seed, rates=dict.fromkeys(Fault, 0.15), at_most=8))
+    project = seen.project
+    for _ in range(20):
+        try:
+            plan, _ = repair_line(project.lake(), project.registry(), bad, whole_line(seen))
+        except UnavailableError:
+            continue
+        if plan.empty:
+            break
+    bad.faults.stop()
+    before = inner.describe(seen.namespace)
+    bad.deliver_delayed()
+    assert inner.describe(seen.namespace) == before, "what comes late carries an old fence"
+    assert sum(bad.injected.values()) > 0
+    for version in (1, 2, 3):
+        assert read_back(seen, version) == snapshot(project, version)
+    statuses = {push.status for push in project.registry().pushes("handbook")}
+    assert statuses <= {"done", "failed"}
