@@ -171,7 +171,7 @@ def test_one_document_goes_and_nothing_else_changes(project: Project) -> None:
 
 
 STEPS = (
-    "recorded", "leased", "made anew", "state 1", "v1", "v2", "present again", "redigested", "purged", "compacted", "local:",
+    "recorded", "leased", "made anew", "state 1", "v1", "v2", "present again", "redigested", "purged", "compacted", "dev: local",
     "verified", "scrubbed",
 )  # fmt: skip
 

@@ -111,12 +111,19 @@ def _schedule_unknown(lake: Lake, dataset: str) -> None:
 
 def rows_in_files(lake: Lake, dataset: str, key: str) -> int:
     """Rows of the document in any data file there is, deleted ones and those of no state too: the files themselves are read."""
-    found = 0
+    files: dict[str, list[str]] = {}
     for file in data_files(lake, dataset):
         table = file.removeprefix(lake.data).split("/")[1]
         if kind_of(table) in ("documents", "source_items", "chunks") and not file.endswith("-delete.parquet"):
-            found += int(lake.row(f"SELECT count(*) FROM read_parquet(?) WHERE {is_erased(table, key)}", [file])[0])
-    return found
+            files.setdefault(table, []).append(file)
+    return sum(
+        int(
+            lake.row(
+                f"SELECT count(*) FROM read_parquet(?, union_by_name => true) WHERE {is_erased(table, key)}", [ones]
+            )[0]
+        )
+        for table, ones in files.items()
+    )
 
 
 def compact_catalog(lake: Lake) -> None:
