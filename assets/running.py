@@ -20,6 +20,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 
+from assets.interrupts import interrupts
 from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
 from assets.loading import project_definitions
 from assets.names import DATASET_TAG, LOCATION, PROCESS_TAG, RESULT, Verb, job_name
@@ -49,6 +50,8 @@ class RunOutcome:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metadata as plain values. Assets by their key (``handbook/minilm/snapshot``; of a sharded asset its run's totals), checks by
     ``<asset>:<check>`` with ``passed``. Of a maintenance verb and of ``audit``: what it returned, by the verb."""
+    interrupted_in: str | None = None
+    """Step that Ctrl-C stopped (``staging_index``; empty before the first); None: nobody interrupted, or the run was done."""
 
     def raise_first(self) -> None:
         """Raise the first error of ours, if there was one."""
@@ -91,6 +94,7 @@ def run_job(
         if not os.environ.get(DEBUG):
             values["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
         run_id = str(uuid.uuid4())
+        interrupted = stack.enter_context(interrupts())
         result = job.execute_in_process(
             run_config=values,
             instance=instance,
@@ -99,7 +103,10 @@ def run_job(
             tags={**tags, **_PLACE, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
         )
         events = result.all_events
-        return RunOutcome(result.success, run_id, take_errors(run_id), _messages(events), _values(events, verb))
+        return RunOutcome(
+            result.success, run_id, take_errors(run_id), _messages(events), _values(events, verb),
+            _last_step(events) if interrupted.any and not result.success else None,
+        )  # fmt: skip
 
 
 def _covering(
@@ -173,6 +180,12 @@ def _messages(events: Sequence[dg.DagsterEvent]) -> list[str]:
             said = cause.message
         found.append(" ".join((said or event.message or "").split()))
     return found
+
+
+def _last_step(events: Sequence[dg.DagsterEvent]) -> str:
+    """The step that began last, without its dataset."""
+    begun = [event.step_key for event in events if event.event_type is DagsterEventType.STEP_START and event.step_key]
+    return begun[-1].partition("__")[2] if begun else ""
 
 
 def _values(events: Sequence[dg.DagsterEvent], verb: Verb) -> dict[str, dict[str, Any]]:

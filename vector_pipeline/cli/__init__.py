@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vector_pipeline.cli.output import complain
+from vector_pipeline.cli.output import complain, quiet_interrupts
 from vector_pipeline.errors import VectorPipelineError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    quiet_interrupts()
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     try:
         sys.stdout.flush()
@@ -71,7 +72,7 @@ def run(arguments: list[str]) -> int:
     finally:
         session.close()
     if code == INTERRUPTED:
-        complain("Interrupted. What was committed is kept: run the same command again to go on.")
+        complain(f"Interrupted{session.stopped}. What was committed is kept: run the same command again to go on.")
     return code if isinstance(code, int) else OK
 
 

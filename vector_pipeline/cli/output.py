@@ -7,6 +7,7 @@ Laws
 """
 
 import json
+import logging
 import os
 import sys
 from typing import Any
@@ -47,3 +48,16 @@ def complain(line: str) -> None:
 def emit(value: Any) -> None:
     """Print a JSON document."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def quiet_interrupts() -> None:
+    """Say nothing of an interrupt that meets a library's clean-up: the one line at the end does."""
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(lambda record: not _interrupt(record.exc_info[0] if record.exc_info else None))
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if _interrupt(found.exc_type) else before(found)
+
+
+def _interrupt(kind: type[BaseException] | None) -> bool:
+    """Ctrl-C, under python's or Dagster's name."""
+    return kind is not None and not issubclass(kind, Exception)

@@ -47,17 +47,32 @@ class LineSink:
         sys.stderr.write(f"{step}: {done:,} of {total:,} {unit}{rest}\n")
 
 
+class Seen:
+    """Passes progress on, and remembers the last of it."""
+
+    def __init__(self, sink: ProgressSink) -> None:
+        self._sink = sink
+        self.last = ""
+        """``push: 1,200 of 3,000 records``; empty before anything was reported."""
+
+    def update(self, step: str, done: int, total: int, *, unit: str = "", note: str = "") -> None:
+        self.last = f"{step}: {done:,} of {total:,} {unit}".rstrip()
+        self._sink.update(step, done, total, unit=unit, note=note)
+
+
 @contextmanager
-def watching() -> Iterator[None]:
+def watching() -> Iterator[Seen]:
     """Show progress for the time of a block."""
     if not sys.stderr.isatty():
-        sink: ProgressSink = LineSink()
-        with reporting_to(sink):
-            yield
+        seen = Seen(LineSink())
+        with reporting_to(seen):
+            yield seen
         return
     columns = (
         TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, reporting_to(BarSink(bar)):
-        yield
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        seen = Seen(BarSink(bar))
+        with reporting_to(seen):
+            yield seen

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import typer
 
+from vector_pipeline.cli import INTERRUPTED
 from vector_pipeline.cli.output import complain, say, show
 from vector_pipeline.cli.progress import watching
 from vector_pipeline.cli.session import Session
@@ -12,9 +13,6 @@ from vector_pipeline.cli.session import Session
 if TYPE_CHECKING:
     from vector_pipeline.definitions import RunOutcome
     from vector_pipeline.verify.outcome import CheckResult
-
-_INTERRUPTED = "DagsterExecutionInterruptedError"
-"""How Dagster names Ctrl-C inside a step."""
 
 Verb = Literal[
     "build", "push", "verify", "promote", "release", "audit", "repair", "expire", "collect", "erase", "adopt"
@@ -30,8 +28,14 @@ def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | Non
     session.close()
     from vector_pipeline.definitions import run_job
 
-    with watching():
-        return run_job(path, dataset, verb, environment=environment, config=config)
+    with watching() as seen:
+        outcome = run_job(path, dataset, verb, environment=environment, config=config)
+    if outcome.interrupted_in is not None:
+        # Whatever the interrupt became in the libraries that it met, it was no error.
+        session.stopped = f" in {outcome.interrupted_in}" if outcome.interrupted_in else " before it began"
+        session.stopped += f" ({seen.last})" if outcome.interrupted_in and seen.last else ""
+        raise typer.Exit(INTERRUPTED)
+    return outcome
 
 
 def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
@@ -44,8 +48,6 @@ def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
         complain(f"Error: {what} did not pass: {', '.join(blocking)}. Production is unchanged")
         raise typer.Exit(1)
     lines = [str(error) for error in outcome.errors] or outcome.messages
-    if any(_INTERRUPTED in line for line in lines):
-        raise typer.Exit(130)
     session = click.get_current_context().ensure_object(Session)
     for line in dict.fromkeys(lines):
         complain(f"Error: {session.repeatable(' '.join(line.split()))}")

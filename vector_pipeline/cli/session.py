@@ -28,6 +28,8 @@ class Session:
     """As ``--project`` said it: a file, or a folder that holds one."""
     environment: str | None = None
     debug: bool = False
+    stopped: str = ""
+    """Where Ctrl-C stopped the command, as words to follow "Interrupted"."""
     _project: "Project | None" = field(default=None, repr=False)
 
     def config_path(self) -> Path:
