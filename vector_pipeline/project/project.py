@@ -7,11 +7,11 @@ from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
+from vector_pipeline.project.live import Living
 from vector_pipeline.project.past import Past
-from vector_pipeline.project.releasing import Releasing
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.tracing import Tracing
-from vector_pipeline.release.promote import PRODUCTION, STAGING
+from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
 from vector_pipeline.release.registry import Alias, Verdict, Version
 from vector_pipeline.release.snapshot import tables_of
 
@@ -31,10 +31,10 @@ class Status:
     mark: str | None = None
     """State of the index that staging points into: a verdict with another mark is out of date."""
     rolled_back_from: int | None = None
-    """Version that production served before, when its last move was a rollback."""
+    """Version that production served before, when its last move was a rollback, asked for or by itself."""
 
 
-class Project(Releasing, Retaining, Tracing, Adopting, Past):
+class Project(Living, Retaining, Tracing, Adopting, Past):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
@@ -66,7 +66,7 @@ class Project(Releasing, Retaining, Tracing, Adopting, Past):
             registry.alias(dataset, self.environment, PRODUCTION),
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
             self.mark_of(staging.deployment) if staging is not None else None,
-            last.from_version if last is not None and last.kind == "rollback" else None,
+            last.from_version if last is not None and last.kind in BACK else None,
         )
 
     def quarantined(self, dataset: str) -> list[dict[str, str]]:
