@@ -96,3 +96,22 @@ def test_a_source_that_suddenly_lists_nothing_is_an_error(vp: RunCommand, fresh:
     assert ran.err.count("\n") == 1
     with Project.load(fresh) as project:
         assert len(project.documents("handbook")) == 6
+
+
+def test_a_plan_for_production_goes_all_the_way(vp: RunCommand, unbuilt: Path, tmp_path: Path) -> None:
+    here, saved = ("--project", unbuilt), tmp_path / "plan.json"
+    assert vp("build", *here).code == 0
+    shown = vp("plan", "--to", "production", "--strategy", "blue-green", "--out", saved, *here)
+    assert shown.code == 0, shown
+    assert "4. run the gates" in shown.out
+    assert "5. move production" in shown.out
+    assert "Note: to be checked first: documents expectations" in shown.out
+    refused = vp("push", "--plan", saved, "--strategy", "versioned", *here)
+    assert refused.code == 2
+    pushed = vp("push", "--plan", saved, *here)
+    assert pushed.code == 0, pushed
+    assert "production serves v1." in pushed.out
+    assert vp("plan", "--to", "production", "--detailed-exitcode", *here).code == 0
+    again = vp("push", "--plan", saved, *here)
+    assert again.code == 1
+    assert again.err.startswith("Error: the plan is stale: ")

@@ -123,7 +123,7 @@ class _Chooser:
             look = self._look(line.namespace, one.strategy, line)
             if look.later is None or not look.changes:
                 done = one.status == DeploymentStatus.PUSHED
-                why = "the line holds it already" if look.whole else "it was pushed into this line" if done else _BEGUN
+                why = _BEGUN if not done else "the line holds it already" if look.whole else "it was pushed into this line"
                 return self._chosen(look, why, line)
         return None
 
