@@ -146,7 +146,7 @@ class Machine(RuleBasedStateMachine):
         self.project.expire(DATASET, dry_run=False, grace_s=0)
         self.project.collect(DATASET, dry_run=False)
         again = self.project.collect(DATASET, dry_run=True)
-        assert again.to_json()["records"] == 0, again
+        assert all(line.empty for one in again.collections for line in one.lines), again
 
     @rule(
         what=st.sampled_from(["build", "push", "blue-green", "promote", "roll back", "repair", "collect"]), after=STEPS
@@ -197,7 +197,8 @@ class Machine(RuleBasedStateMachine):
         status = self.project.status(DATASET)
         for alias in (status.staging, status.production):
             assert alias is None or alias.deployment.status is DeploymentStatus.PUSHED
-        if status.production is not None:
+        if status.production is not None and not self.meddled:
+            # With somebody's hand in the index, the gates rightly fail what passed before.
             assert self._verified(status.production.deployment)
 
     @invariant()
@@ -260,7 +261,7 @@ def test_the_engine_behaves_as_its_model(adapter: str) -> None:
     machine = type(f"{adapter.title()}Machine", (Machine,), {"adapter": adapter, "deaths": 0})
     machine.TestCase.settings = settings(
         max_examples=EXAMPLES, stateful_step_count=LENGTH, deadline=None, suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
     )  # fmt: skip
     machine.TestCase("runTest").runTest()
     survived(f"simulated deaths ({adapter})", machine.deaths)
