@@ -1,6 +1,7 @@
 """Which line takes a version, what it costs, and what a saved plan is worth."""
 
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ from tests.release.world import World, prices
 from vector_pipeline.errors import ConflictError, InputError, RefusedError, UnavailableError, UnknownOutcomeError
 from vector_pipeline.release.plan import Action, Plan, StageKind
 from vector_pipeline.release.planning import require_place
-from vector_pipeline.release.registry import PushStatus
+from vector_pipeline.release.registry import Outcome, PushStatus
 from vector_pipeline.targets.base import NamespaceSpec
 from vector_pipeline.testing.memory_target import MemoryTarget
 
@@ -125,9 +126,13 @@ def test_a_stale_plan_says_what_differs(world: World) -> None:
 def test_a_plan_for_another_place_is_refused_before_anything(world: World) -> None:
     version = world.version(EIGHT)
     saved = world.plan(version)
-    for field, value in (("target", "other"), ("environment", "prod"), ("dataset", "other"), ("fingerprint", "f" * 16)):
+    others: list[dict[str, Any]] = [
+        {"target": "other"}, {"environment": "prod"}, {"dataset": "other"}, {"fingerprint": "f" * 16},
+    ]  # fmt: skip
+    for other in others:
+        (field,) = other
         with pytest.raises(RefusedError, match=f"the plan is for {field} "):
-            world.push(version, saved=replace(saved, **{field: value}))
+            world.push(version, saved=replace(saved, **other))
     require_place(saved, dataset=world.dataset, environment="dev", target="local")
     with pytest.raises(InputError):
         Plan.from_json({**saved.to_json(), "removal": None})
@@ -186,12 +191,12 @@ def test_the_first_failure_stops_the_sending_and_every_outcome_is_known(make_wor
     (push,) = world.registry.pushes(world.dataset)
     outcomes = [entry.outcome for entry in world.registry.journal(push.id) if entry.step == StageKind.UPSERT]
     assert None not in outcomes
-    assert outcomes.count("not-landed") == 1
+    assert outcomes.count(Outcome.NOT_LANDED) == 1
     assert len(outcomes) < 8
     target.upsert = upsert  # type: ignore[method-assign]
     pushed = world.push(version, parallel=3)
     assert world.visible(pushed.deployment) == world.wanted(1)
-    assert pushed.applied.upserted == 8 - outcomes.count("landed")
+    assert pushed.applied.upserted == 8 - outcomes.count(Outcome.LANDED)
 
 
 def test_an_interrupt_says_how_far_it_came(make_world: MakeWorld) -> None:
