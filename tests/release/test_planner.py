@@ -50,7 +50,8 @@ def planned(lake: Lake, index: Index, desired: Desired, version: int) -> list[di
     )
     with lake.registered("desired_rows", wanted):
         compare_shared(lake, "desired_rows", version, LIMITS)
-    return lake.table("SELECT * FROM plan_actions ORDER BY record_id, id, end_id").to_pylist()
+    found: list[dict[str, object]] = lake.table("SELECT * FROM plan_actions ORDER BY record_id, id, end_id").to_pylist()
+    return found
 
 
 def apply(index: Index, actions: list[dict[str, object]], desired: Desired, version: int, upto: int) -> None:

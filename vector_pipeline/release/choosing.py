@@ -78,6 +78,9 @@ class _Chooser:
         self.lines = [line for line in lines_of(here) if not is_in_place(line.namespace)]
         self.names = set(target.namespaces())
         self.taken = self.names | {one.namespace for one in known}
+        self.collected = {
+            one.namespace for one in here if one.version == version.number and one.status == DeploymentStatus.RETIRED
+        }
         if not self.lines and self.base in self.names and all(one.namespace != self.base for one in known):
             # Pushed by somebody whose registry this is not: what stands there says what can be done.
             self.lines.append(Line(target.name, self.base, ()))
@@ -96,6 +99,9 @@ class _Chooser:
             return self._fresh("asked for")
         if newest is None:
             return self._fresh("nothing of this space was pushed here before")
+        if newest.namespace in self.collected:
+            # What still stands of it there may be deleted at any moment.
+            return self._fresh(f"version {self.version.number} was collected from {newest.namespace}")
         if not self.target.capabilities.numeric_filters:
             return self._fresh(f"target {self.target.name} cannot filter by version", self._impossible(newest))
         return self._weighed(newest)
@@ -123,7 +129,13 @@ class _Chooser:
             look = self._look(line.namespace, one.strategy, line)
             if look.later is None or not look.changes:
                 done = one.status == DeploymentStatus.PUSHED
-                why = _BEGUN if not done else "the line holds it already" if look.whole else "it was pushed into this line"
+                why = (
+                    _BEGUN
+                    if not done
+                    else "the line holds it already"
+                    if look.whole
+                    else "it was pushed into this line"
+                )
                 return self._chosen(look, why, line)
         return None
 
@@ -132,6 +144,11 @@ class _Chooser:
             raise RefusedError(
                 f"target {self.target.name} cannot filter by number: the versioned strategy needs that",
                 fix="Push without --strategy, or with --strategy blue-green",
+            )
+        if newest is not None and newest.namespace in self.collected:
+            raise RefusedError(
+                f"version {self.version.number} was collected from {newest.namespace}, where it would belong",
+                fix="Give it a line of its own: push with --strategy blue-green",
             )
         look = self._look(newest.namespace if newest else self._free_name(), Strategy.VERSIONED, newest)
         refuse_older(self.version, look)
