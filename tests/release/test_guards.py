@@ -10,13 +10,13 @@ from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, R
 from vector_pipeline.lake.retention import expire_snapshots
 from vector_pipeline.project import Project
 from vector_pipeline.project.gating import Kind
-from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.journalling import writer
 from vector_pipeline.release.lines import base_namespace
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.promote import point_staging
 from vector_pipeline.release.push import push_version
 from vector_pipeline.release.registry import Alias
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.verify.outcome import Status
 
 

@@ -200,8 +200,8 @@ def test_the_first_failure_stops_the_sending_and_every_outcome_is_known(make_wor
 
 
 def test_an_interrupt_says_how_far_it_came(make_world: MakeWorld) -> None:
-    from vector_pipeline.release.choosing import Wish
     from vector_pipeline.release.push import push_version
+    from vector_pipeline.release.wishes import Wish
 
     world = make_world(max_batch_records=2)
     version = world.version(EIGHT)

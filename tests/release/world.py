@@ -15,11 +15,11 @@ from vector_pipeline.hashing import base_record_id, content_hash, metadata_hash,
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import describe_digest
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables
-from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.plan import Plan, Strategy
 from vector_pipeline.release.planning import make_plan
 from vector_pipeline.release.push import Pushed, push_version
 from vector_pipeline.release.registry import Deployment, NewVersion, Registry, Version
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import Target
 
 SPACE = "0123456789abcdef"

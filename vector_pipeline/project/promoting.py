@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.project.drifting import Drifting
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
-from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.lines import base_namespace, in_place_namespaces
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import (
@@ -27,6 +26,7 @@ from vector_pipeline.release.promote import (
 )
 from vector_pipeline.release.push import Pushed, push_version
 from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, MoveKind, Version
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.verify.outcome import CheckResult
 
 

@@ -6,7 +6,6 @@ from vector_pipeline.drift import DriftReport
 from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
 from vector_pipeline.project.promoting import Promoting
-from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.costs import cost_of, measured, timed
 from vector_pipeline.release.lines import (
     base_namespace,
@@ -21,6 +20,7 @@ from vector_pipeline.release.planning import make_plan, require_place
 from vector_pipeline.release.promote import PRODUCTION, STAGING, point_staging
 from vector_pipeline.release.push import Pushed, push_version, removal_refusal
 from vector_pipeline.release.registry import DeploymentStatus, Version
+from vector_pipeline.release.wishes import Wish
 
 
 class Releasing(Promoting):

@@ -11,10 +11,9 @@ Laws
 5. Weighing reads no vector, and looks at the target once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from vector_pipeline.config.models import PriceConfig
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.costs import OVERHEAD, Rates, cost_of, figures, measured, upserting, weight
@@ -27,33 +26,16 @@ from vector_pipeline.release.lines import (
     is_in_place,
     lines_of,
 )
-from vector_pipeline.release.plan import Alternative, Cost, Goal, Plan, Stage, Strategy
+from vector_pipeline.release.plan import Alternative, Cost, Stage, Strategy
 from vector_pipeline.release.planner import Look, look_at, refuse_older
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import Target
 
 DEAD_SHARE = 0.5
 """Law 3: a line with a larger share of records that nobody of the new version sees is not continued."""
 _TEXT = 600
 """Bytes of a record's text and metadata, where nothing is written that tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked of a push, beside the version."""
-
-    environment: str
-    strategy: Strategy | None = None
-    """None: choose."""
-    namespace: str | None = None
-    """The line, where it is not to be chosen: of a saved plan, or of what readers read in place."""
-    goal: Goal = "staging"
-    stages: bool = True
-    """``staging`` follows: not for a space that is not served, nor for the line that readers read in place."""
-    prices: PriceConfig | None = None
-    parallel: int = 1
-    extend: Callable[[Plan], Plan] | None = None
-    """Adds what comes after the push to a plan: gates, and the alias that readers follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Laws
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.choosing import Choice, Wish, choose
+from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.lines import is_in_place
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
@@ -16,6 +16,7 @@ from vector_pipeline.release.planner import removal_of, removal_since
 from vector_pipeline.release.promote import PRODUCTION, STAGING
 from vector_pipeline.release.registry import Alias, DeploymentStatus, Registry, Version
 from vector_pipeline.release.snapshot import require_kept
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import Target
 
 

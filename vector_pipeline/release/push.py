@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from vector_pipeline.errors import ConflictError, RefusedError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
-from vector_pipeline.release.choosing import Wish
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, writer
 from vector_pipeline.release.plan import Plan, StageKind, Strategy
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
 from vector_pipeline.release.snapshot import require_whole
+from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import NamespaceSpec, Target
 
 _ATTEMPTS = 3
