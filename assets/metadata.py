@@ -1,5 +1,6 @@
 """Metadata of materialisations and checks: what a person sees beside an asset."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -39,6 +40,11 @@ def counts(value: Any, *names: str) -> Metadata:
     """The named numbers of one of the core's outcomes, or all of them."""
     fields = asdict(value)
     return {name: fields[name] for name in (names or fields) if isinstance(fields[name], int | float)}
+
+
+def plain(value: Any) -> dg.JsonMetadataValue:
+    """A JSON value as such: Dagster stores no enumeration of ours, not even one that is a string."""
+    return dg.MetadataValue.json(json.loads(json.dumps(value)))
 
 
 def seconds(value: float) -> dg.FloatMetadataValue:
