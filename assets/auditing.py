@@ -89,6 +89,7 @@ def _as_check(reports: list[DriftReport]) -> dg.AssetCheckResult:
             "summary": summary,
             "version": reports[0].version if reports else 0,
             "level": reports[0].level.value if reports else "",
+            "mark": ", ".join(report.mark or "no namespace" for report in reports),
             "seconds": show.seconds(sum(report.seconds for report in reports)),
             **({"examples": show.table(examples)} if examples else {}),
             RESULT: _result(reports),

@@ -49,7 +49,7 @@ def plain(value: Any) -> dg.JsonMetadataValue:
 
 def seconds(value: float) -> dg.FloatMetadataValue:
     """A duration."""
-    return dg.MetadataValue.float(round(value, 3))
+    return dg.MetadataValue.float(round(float(value), 3))
 
 
 def command(line: str) -> dg.MarkdownMetadataValue:
