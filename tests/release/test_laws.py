@@ -71,7 +71,7 @@ def test_a_push_reaches_its_version_and_harms_no_other(store: Store, able: str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("able", ABLE, ids=str)
-@settings(PROFILE, max_examples=15)
+@settings(PROFILE, max_examples=6)
 @given(history=HISTORY)
 def test_a_push_reaches_its_version_on_every_target(store: Store, able: str, history: Steps) -> None:
     reaches(store, able, history)
