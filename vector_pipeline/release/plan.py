@@ -11,11 +11,16 @@ Laws
 
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vector_pipeline.errors import InputError
 
 FORMAT = 2
+_READ_BACK = ConfigDict(extra="forbid", allow_inf_nan=False)
+_CHANGES = frozenset({"added", "removed", "changed"})
 Goal = Literal["staging", "production"]
 
 
@@ -74,6 +79,8 @@ WRITING = frozenset({StageKind.UPSERT, StageKind.DERIVE, StageKind.SET_METADATA,
 class Stage:
     """One step of apply. ``bytes``, ``requests`` and ``seconds`` are estimates."""
 
+    __pydantic_config__ = _READ_BACK
+
     kind: StageKind
     records: int = 0
     bytes: int = 0
@@ -86,6 +93,8 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What executing a list of stages takes. Estimates; ``money`` is None without a price table."""
+
+    __pydantic_config__ = _READ_BACK
 
     records: int = 0
     """Records written, closed or deleted."""
@@ -101,6 +110,8 @@ class Cost:
 class Alternative:
     """A strategy that was weighed."""
 
+    __pydantic_config__ = _READ_BACK
+
     strategy: Strategy
     namespace: str
     cost: Cost
@@ -111,12 +122,16 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What readers lose when they move to the version: against the line, or against what is served where the line is new."""
+    """What readers lose when they move to the version: against the line, or against what is served; the larger share."""
+
+    __pydantic_config__ = _READ_BACK
 
     records: int = 0
     of: int = 0
     documents: int = 0
     """Whole ones."""
+    served: bool = False
+    """Against what is served."""
 
     @property
     def share(self) -> float:
@@ -127,6 +142,8 @@ class Removal:
 @dataclass(frozen=True, slots=True)
 class Preconditions:
     """The state that was looked at."""
+
+    __pydantic_config__ = _READ_BACK
 
     lake_snapshot: int
     version_digest: str
@@ -141,6 +158,8 @@ class Preconditions:
 class Plan:
     """Desired against observed."""
 
+    __pydantic_config__ = _READ_BACK
+
     dataset: str
     environment: str
     target: str
@@ -149,7 +168,7 @@ class Plan:
     fingerprint: str
     dimension: int
     metric: str
-    version: int
+    version: Annotated[int, Field(ge=1, lt=2**63)]
     goal: Goal
     strategy: Strategy
     why: str
@@ -199,25 +218,23 @@ class Plan:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise InputError("not a plan file of this release", fix="Make a new one: vector-pipeline plan --out FILE")
         try:
-            return cls(
-                **{
-                    **data,
-                    "strategy": Strategy(data["strategy"]),
-                    "stages": tuple(_stage(stage) for stage in data["stages"]),
-                    "preconditions": Preconditions(**data["preconditions"]),
-                    "cost": Cost(**data["cost"]),
-                    "alternatives": tuple(_alternative(one) for one in data["alternatives"]),
-                    "notes": tuple(data["notes"]),
-                    "removal": Removal(**data["removal"]),
-                }
-            )
-        except (TypeError, KeyError, ValueError) as error:
-            raise InputError(f"the plan file is damaged: {error}", fix="Make a new one") from None
+            plan = _adapter().validate_python(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = " ".join(".".join(map(str, first["loc"])).split())
+            raise _damaged(f"{where}: {first['msg']}") from None
+        for name, given, wanted in (
+            ("actions", plan.actions, frozenset(Action)), ("documents", plan.documents, _CHANGES),
+        ):  # fmt: skip
+            if set(given) != wanted:
+                raise _damaged(f"{name} are not {', '.join(sorted(wanted))}")
+        return plan
 
 
-def _stage(data: dict[str, Any]) -> Stage:
-    return Stage(**{**data, "kind": StageKind(data["kind"])})
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
 
 
-def _alternative(data: dict[str, Any]) -> Alternative:
-    return Alternative(**{**data, "strategy": Strategy(data["strategy"]), "cost": Cost(**data["cost"])})
+def _damaged(what: str) -> InputError:
+    return InputError(f"the plan file is damaged: {what}", fix="Make a new one: vector-pipeline plan --out FILE")
