@@ -6,6 +6,9 @@ Laws
    built, and whoever erases next finishes it. Only an open one holds the document's id.
 2. ``scrub`` is the one exception to "rows are only ever added": in the plans, journal, verdicts, audits and messages of the
    dataset, the document's id and key are replaced by ``erased``, and nothing else is.
+3. An id may be any word: ``staging``, ``records``, ``12``. Names of fields and what fields of fixed meaning say (a strategy, a
+   status) are never changed. Where a field holds ids, the id alone counts; in words for people an ordinary word or number counts
+   only where it is quoted, named as an example or followed by a record id.
 """
 
 import json
@@ -26,6 +29,19 @@ ERASED = "erased"
 """What stands in place of a document's id or key."""
 OPEN, DONE = "open", "done"
 _FREE_TEXT = {"message", "reason"}
+_IDS = frozenset({"examples", "first", "values", "observed", "expect", "missing", "forbidden", "got", "filter", "id"})
+"""Fields that hold ids, themselves or in what is below them."""
+_WORDS = frozenset(
+    {"message", "reason", "summary", "why", "notes", "faults", "not_judged", "query", "expectation", "skipped", "error"}
+)
+"""Fields that hold words for people."""
+_CODES = frozenset(
+    {"status", "match", "fault", "type", "column", "kind", "name", "space", "tags", "metadata_hash", "content_hash"}
+)
+"""Fields of fixed meaning that stand below one of ``_IDS``."""
+_ORDINARY = re.compile(r"\w+|[\d.,:%+-]+")
+"""An id that may be any word or number of a sentence."""
+_RECORD = r"[0-9a-f]{24}#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +112,7 @@ class Erasures(Part):
             found = {}
             for owner, column in _columns():
                 rows = connection.execute(select(column).where(_names(owner, column, dataset, document, key)))
-                count = sum(1 for (value,) in rows if _scrubbed(value, document, key) != value)
+                count = sum(1 for (value,) in rows if _scrubbed(value, document, key, column.name) != value)
                 if count:
                     found[f"{owner.name}.{column.name}"] = count
             return found
@@ -115,7 +131,7 @@ class Erasures(Part):
                 )
                 count = 0
                 for row in connection.execute(named).all():
-                    value = _scrubbed(row.scrubbed_value, document, key)
+                    value = _scrubbed(row.scrubbed_value, document, key, column.name)
                     if value != row.scrubbed_value:
                         this = and_(*(one == row._mapping[one.name] for one in own))
                         connection.execute(update(owner).where(this).values({column.name: value}))
@@ -154,13 +170,27 @@ def _names(owner: Table, column: Column[Any], dataset: str, document: str, key: 
     return and_(owner.c.dataset == dataset, or_(*(text.contains(word, autoescape=True) for word in words)))
 
 
-def _scrubbed(value: Any, document: str, key: str) -> Any:
-    """The same JSON with every mention replaced: a whole word, so that ``a.md`` does not change ``data.md``."""
+def _scrubbed(value: Any, document: str, key: str, field: str, ids: bool = False) -> Any:
+    """The same JSON with every mention replaced (law 3). ``field``: the nearest name above; ``ids``: it stands below ``_IDS``."""
+    ids = (ids or field in _IDS) and field not in _CODES
     if isinstance(value, str):
-        # Record ids begin with the key, and hold it nowhere else.
-        return re.sub(rf"(?<![\w./-]){re.escape(document)}(?![\w/-])", ERASED, value).replace(key, ERASED)
+        if ids or field in _WORDS:
+            value = _in_words(value, document, alone=ids)
+        # Record ids begin with the key, and no word of anybody's does.
+        return value.replace(key, ERASED)
     if isinstance(value, Mapping):
-        return {_scrubbed(name, document, key): _scrubbed(one, document, key) for name, one in value.items()}
+        return {name: _scrubbed(one, document, key, name, ids) for name, one in value.items()}
     if isinstance(value, list):
-        return [_scrubbed(one, document, key) for one in value]
+        return [_scrubbed(one, document, key, field, ids) for one in value]
     return value
+
+
+def _in_words(text: str, document: str, *, alone: bool) -> str:
+    """A whole word, so that ``a.md`` changes neither ``data.md`` nor ``a.md.old``. ``alone``: all of the text may be the id."""
+    if alone and text == document:
+        return ERASED
+    word = re.escape(document)
+    if not _ORDINARY.fullmatch(document):
+        return re.sub(rf"(?<![\w./-]){word}(?![\w/-]|\.\w)", ERASED, text)
+    told = rf"(?<=['\"`]){word}(?=['\"`])|(?<=\bsuch as ){word}(?![\w/-]|\.\w)|(?<![\w./-]){word}(?= {_RECORD})"
+    return re.sub(told, ERASED, text)
