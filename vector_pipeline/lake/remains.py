@@ -2,8 +2,8 @@
 
 The catalog's own tables are those of DuckLake's format 1.0. Its ``expire`` would delete the same, but for what any kept state of
 any dataset of the lake still shows: here a dataset's dropped tables go, and no other dataset's states. Files are handed to
-DuckLake's clean-up, which deletes on any storage. Rows of the catalog matter: small tables are inlined there whole, and the
-statistics of columns hold their least and greatest text.
+DuckLake's clean-up, which deletes on any storage: those of the dataset only, whatever grace other datasets' files still have. Rows
+of the catalog matter: small tables are inlined there whole, and the statistics of columns hold their least and greatest text.
 """
 
 import sqlite3
@@ -23,6 +23,9 @@ _CATALOG_TABLES = (
 """Tables of the catalog that name a table by ``table_id``; the last one says that there is such a table."""
 _UNNAMED = 2**62
 """Numbers from here on name files that the catalog never numbered."""
+_SCHEDULED = f"{METADATA}.ducklake_files_scheduled_for_deletion"
+_AT_ONCE, _BEFORE = "TIMESTAMPTZ '1970-01-02 00:00:00+00'", "TIMESTAMPTZ '1980-01-01 00:00:00+00'"
+"""A file that was given up then goes now, and no other: it tells the dataset's from those that wait for their grace."""
 _BUSY_S = 30.0
 
 
@@ -53,8 +56,8 @@ def phrases_of(lake: Lake, dataset: str, key: str, snapshots: Iterable[int | Non
 def purge(lake: Lake, dataset: str) -> int:
     """Delete what a dataset's dropped tables left; returns how many files went. Nobody may be writing to the dataset."""
     lake.transaction(lambda: _forget_dropped(lake, dataset), None)
-    lake.transaction(lambda: _schedule_unknown(lake, dataset), None)
-    deleted = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', cleanup_all => true)")
+    lake.transaction(lambda: _schedule(lake, dataset), None)
+    deleted = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', older_than => {_BEFORE})")
     for name in ("erase_surplus", "erase_missing", "erase_needed", "erase_own"):
         lake.run(f"DROP TABLE IF EXISTS {name}")
     return len(deleted)
@@ -89,8 +92,19 @@ def data_files(lake: Lake, dataset: str) -> list[str]:
     return [str(row[0]) for row in lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{lake.data}{dataset}/**"])]
 
 
-def _schedule_unknown(lake: Lake, dataset: str) -> None:
-    """Hand files that the catalog does not name to DuckLake's own clean-up: it deletes on any storage."""
+def _schedule(lake: Lake, dataset: str) -> None:
+    """Hand the dataset's files that were given up, and those that the catalog does not name, to DuckLake's own clean-up."""
+    own = [f"{dataset}/", f"{lake.data}{dataset}/"]
+    lake.run(
+        f"""UPDATE {_SCHEDULED} SET schedule_start = {_AT_ONCE}
+            WHERE starts_with(path, CASE WHEN path_is_relative THEN ? ELSE ? END)""",
+        own,
+    )
+    scheduled = lake.rows(
+        f"""SELECT CASE WHEN path_is_relative THEN ? || path ELSE path END FROM {_SCHEDULED}
+            WHERE starts_with(path, CASE WHEN path_is_relative THEN ? ELSE ? END)""",
+        [lake.data, *own],
+    )
     known = {
         str(row[0])
         for kind in ("data_file", "delete_file")
@@ -101,12 +115,11 @@ def _schedule_unknown(lake: Lake, dataset: str) -> None:
             [lake.data],
         )
     }
+    known.update(str(row[0]) for row in scheduled)
     # Their own numbers: clean-up forgets what it deleted by number.
-    for number, file in enumerate((one for one in data_files(lake, dataset) if one not in known), start=1):
-        lake.run(
-            f"INSERT INTO {METADATA}.ducklake_files_scheduled_for_deletion VALUES (?, ?, 0, now())",
-            [_UNNAMED + number, file],
-        )
+    last = lake.row(f"SELECT greatest(coalesce(max(data_file_id), 0), {_UNNAMED}) FROM {_SCHEDULED}")[0]
+    for number, file in enumerate((one for one in data_files(lake, dataset) if one not in known), start=last + 1):
+        lake.run(f"INSERT INTO {_SCHEDULED} VALUES (?, ?, 0, {_AT_ONCE})", [number, file])
 
 
 def rows_in_files(lake: Lake, dataset: str, key: str) -> int:
