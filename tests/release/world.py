@@ -45,9 +45,9 @@ class Store:
 class World:
     """One dataset in one target."""
 
-    def __init__(self, store: Store, target: Target) -> None:
+    def __init__(self, store: Store, target: Target, dataset: str | None = None) -> None:
         self.lake, self.registry, self.target = store.lake, store.registry, target
-        self.dataset = f"words{next(_DATASETS)}"
+        self.dataset = dataset or f"words{next(_DATASETS)}"
         self.tables = SpaceTables(DatasetTables(self.dataset), "chunks_tiny", "embeddings_tiny")
         self.tables.dataset.ensure(self.lake)
         self.tables.ensure(self.lake)

@@ -14,7 +14,7 @@ from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.project.drifting import Drifting
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
 from vector_pipeline.release.lines import base_namespace, in_place_namespaces
-from vector_pipeline.release.plan import Strategy
+from vector_pipeline.release.plan import FORMAT, Plan, Strategy
 from vector_pipeline.release.promote import (
     PRODUCTION,
     STAGING,
@@ -101,7 +101,9 @@ class Promoting(Drifting):
         self, now: Alias, goal: Deployment, *, by: str, reason: str, run_id: str | None, kind: MoveKind
     ) -> tuple[Alias, bool]:
         wrote = False
-        if goal.strategy is Strategy.IN_PLACE and goal.status != DeploymentStatus.PUSHED:
+        # Written, but the alias was not moved: whether it was checked, only looking tells.
+        unsaid = now.deployment.status == DeploymentStatus.REPLACED
+        if goal.strategy is Strategy.IN_PLACE and (goal.status != DeploymentStatus.PUSHED or unsaid):
             self._live(self.version(goal.dataset, goal.version), goal.target, run_id)
             wrote = True
             failed = self._look_again(goal, goal, run_id)
@@ -115,14 +117,21 @@ class Promoting(Drifting):
         registry = self.registry()
         require_verified(registry, staged, DATA_GATES, DEPLOYMENT_GATES, self.mark_of(staged))
         now = registry.alias(staged.dataset, self.environment, PRODUCTION)
-        live = self._live(self.version(staged.dataset, staged.version), staged.target, run_id).deployment
+        version, share = self.version(staged.dataset, staged.version), self._allowed(staged)
+        live = self._live(version, staged.target, run_id, max_removed_share=share).deployment
         failed = self._look_again(live, staged, run_id)
         if failed:
             self._put_back(now, live, failed, run_id)
         return live
 
-    def _live(self, version: Version, target: str, run_id: str | None) -> Pushed:
-        """Write a version over what readers read."""
+    def _allowed(self, staged: Deployment) -> float:
+        """Share that writing live may remove: what the gates allow, or what a person let through when the copy was pushed."""
+        pushes = self.registry(read_only=True).pushes(staged.dataset, deployment_id=staged.id)
+        shares = [Plan.from_json(one.plan).removal.share for one in pushes if one.plan.get("format") == FORMAT]
+        return max([self.dataset(staged.dataset).gates.max_removed_share, *shares])
+
+    def _live(self, version: Version, target: str, run_id: str | None, *, max_removed_share: float = 1.0) -> Pushed:
+        """Write a version over what readers read. What was served before is written back whatever it removes."""
         base = base_namespace(version.dataset, version.space, version.fingerprint)
         there = self.target_named(target)
         wish = Wish(
@@ -131,6 +140,7 @@ class Promoting(Drifting):
         )  # fmt: skip
         return push_version(
             self.lake(read_only=True), self.registry(), version, there, wish, run_id=run_id,
+            max_removed_share=max_removed_share,
             on_write=lambda done, total: self.progress.update("write live", done, total, unit="records"),
         )  # fmt: skip
 

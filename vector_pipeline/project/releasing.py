@@ -13,6 +13,7 @@ from vector_pipeline.release.lines import (
     in_place_namespaces,
     is_in_place,
     lines_of,
+    to_continue,
 )
 from vector_pipeline.release.plan import Goal, Plan, Stage, StageKind, Strategy
 from vector_pipeline.release.planner import look_at
@@ -105,7 +106,8 @@ class Releasing(Promoting):
             if not is_in_place(line.namespace)
         ]
         begun = [line for line in lines if any(one.version == version.number for one in line.deployments)]
-        return next((line.namespace for line in (*begun, *lines)), None)
+        goes_on = begun[0] if begun else to_continue(lines)
+        return goes_on.namespace if goes_on is not None else None
 
     def drift_in_the_way(
         self, dataset: str, *, version: int | None = None, saved: Plan | None = None, strategy: str | None = None
@@ -193,4 +195,7 @@ class Releasing(Promoting):
     def _annotated(self, plan: Plan) -> Plan:
         """With what a person should know before it is applied."""
         refusal = removal_refusal(plan, self.dataset(plan.dataset).gates.max_removed_share)
-        return plan if refusal is None else replace(plan, notes=(*plan.notes, f"a push {refusal}"))
+        pushes = any(stage.kind is StageKind.ENSURE_NAMESPACE and not stage.where for stage in plan.stages)
+        if refusal is None or not (pushes or plan.goal == "production"):
+            return plan
+        return replace(plan, notes=(*plan.notes, f"{'a push' if pushes else 'promoting it'} {refusal}"))

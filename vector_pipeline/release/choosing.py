@@ -4,7 +4,8 @@ Laws
 ----
 1. A version that was begun in a line is finished there, while it can be; one that stands whole in a line is there already.
 2. Where the target cannot filter by number, where nothing was pushed before, and where the newest line holds a later version, only
-   a line of its own is possible.
+   a line of its own is possible. The newest line is the one that holds the newest whole version: what a killed push left counts
+   only where nothing else is. What another registry's pushes left is joined only where it is this very version, whole.
 3. Else the cheaper one is taken: by money where there is a price table, by expected seconds where not. A line most of which the
    version would not see is not continued: it would be more grave than index.
 4. In-place is never chosen, only asked for. What is asked for is done, or refused.
@@ -25,10 +26,11 @@ from vector_pipeline.release.lines import (
     in_place_namespaces,
     is_in_place,
     lines_of,
+    to_continue,
 )
 from vector_pipeline.release.plan import Alternative, Cost, Stage, Strategy
 from vector_pipeline.release.planner import Look, look_at, refuse_older
-from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.release.registry import DeploymentStatus, Registry, Version
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import Target
 
@@ -45,27 +47,30 @@ class Choice:
     look: Look
     why: str
     fresh: bool
-    """The line holds no other version."""
+    """The line holds no other version whole: whoever reads anything reads another line."""
     rates: Rates
     alternatives: tuple[Alternative, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class _Chooser:
     def __init__(self, lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> None:
-        self.lake, self.version, self.target, self.wish = lake, version, target, wish
+        self.lake, self.registry, self.version, self.target, self.wish = lake, registry, version, target, wish
         self.rates = measured(registry, target, wish.environment, parallel=wish.parallel)
         self.base = base_namespace(version.dataset, version.space, version.fingerprint)
         known = [one for one in registry.deployments(version.dataset) if one.target == target.name]
         here = [one for one in known if one.environment == wish.environment and belongs(one.namespace, self.base)]
-        self.lines = [line for line in lines_of(here) if not is_in_place(line.namespace)]
+        lines = lines_of(here)
+        self.lines = [line for line in lines if not is_in_place(line.namespace)]
+        self.in_place = [line for line in lines if is_in_place(line.namespace)]
+        self.newest = to_continue(self.lines)
         self.names = set(target.namespaces())
         self.taken = self.names | {one.namespace for one in known}
         self.collected = {
             one.namespace for one in here if one.version == version.number and one.status == DeploymentStatus.RETIRED
         }
-        if not self.lines and self.base in self.names and all(one.namespace != self.base for one in known):
-            # Pushed by somebody whose registry this is not: what stands there says what can be done.
-            self.lines.append(Line(target.name, self.base, ()))
+        # Pushed by somebody whose registry this is not, and who may read it still.
+        self.theirs = not self.lines and self.base in self.names and all(one.namespace != self.base for one in known)
 
     def choose(self) -> Choice:
         wish = self.wish
@@ -74,7 +79,9 @@ class _Chooser:
         own = self._begun()
         if own is not None:
             return own
-        newest = self.lines[0] if self.lines else None
+        if self.theirs and wish.strategy is not Strategy.BLUE_GREEN:
+            return self._beside()
+        newest = self.newest
         if wish.strategy is Strategy.VERSIONED:
             return self._versioned(newest)
         if wish.strategy is Strategy.BLUE_GREEN:
@@ -91,7 +98,7 @@ class _Chooser:
     def _forced(self) -> Choice:
         strategy = self.wish.strategy or Strategy.VERSIONED
         namespace = self.wish.namespace or in_place_namespaces(self.base)[0]
-        line = next((line for line in self.lines if line.namespace == namespace), None)
+        line = next((line for line in (*self.lines, *self.in_place) if line.namespace == namespace), None)
         look = self._look(namespace, strategy, line)
         refuse_older(self.version, look)
         why = (
@@ -120,6 +127,16 @@ class _Chooser:
                 )
                 return self._chosen(look, why, line)
         return None
+
+    def _beside(self) -> Choice:
+        """What another registry's pushes left is joined where it is this version, whole; else it is left as it is."""
+        look = self._look(self.base, self.wish.strategy or Strategy.VERSIONED, None)
+        who = f"{self.base} was pushed by somebody whose registry this is not"
+        if look.whole:
+            chosen = self._chosen(look, "the line holds it already", None)
+            return replace(chosen, notes=(f"{who}, and holds this very version: it is shared with them",))
+        anew = self._versioned(None) if self.wish.strategy is Strategy.VERSIONED else self._fresh(who)
+        return replace(anew, notes=(f"{who}: it is left as it is",))
 
     def _versioned(self, newest: Line | None) -> Choice:
         if not self.target.capabilities.numeric_filters:
@@ -169,12 +186,17 @@ class _Chooser:
 
     def _look(self, namespace: str, strategy: Strategy, line: Line | None) -> Look:
         others = [one.version for one in line.deployments if one.version != self.version.number] if line else []
-        return look_at(self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None))
+        known = self.registry.namespace_record(self.wish.environment, self.target.name, namespace)
+        return look_at(
+            self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None),
+            ours=known.mark if known is not None else None,
+        )  # fmt: skip
 
     def _chosen(self, look: Look, why: str, line: Line | None, *others: Alternative) -> Choice:
         this = Alternative(look.strategy, look.namespace, self._cost(look), f"chosen: {why}")
         weighed = (this, *others) if self.wish.strategy is None else ()
-        return Choice(look, why, _only(self.version, line.deployments if line else ()), self.rates, weighed)
+        fresh = line is None or all(one.version == self.version.number for one in line.whole)
+        return Choice(look, why, fresh, self.rates, weighed)
 
     def _cost(self, look: Look) -> Cost:
         return cost_of(look.stages, self.rates, self.wish.prices)
@@ -202,7 +224,3 @@ _BEGUN = "it was begun in this line and not finished"
 def choose(lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> Choice:
     """The line for a version. Leaves its actions in ``plan_actions``. ``RefusedError`` when what is asked for cannot be done."""
     return _Chooser(lake, registry, version, target, wish).choose()
-
-
-def _only(version: Version, deployments: Iterable[Deployment]) -> bool:
-    return all(one.version == version.number for one in deployments)

@@ -30,9 +30,9 @@ class Line:
     deployments: tuple[Deployment, ...]
 
     @property
-    def newest(self) -> int:
-        """The latest version that was begun in it."""
-        return max(deployment.version for deployment in self.deployments)
+    def whole(self) -> tuple[Deployment, ...]:
+        """Those that were pushed to their end, oldest version first."""
+        return tuple(one for one in self.deployments if one.status == "pushed")
 
 
 def base_namespace(dataset: str, space: str, fingerprint: str) -> str:
@@ -63,6 +63,16 @@ def belongs(namespace: str, base: str) -> bool:
     return namespace == base or (
         namespace.startswith(base) and _SUFFIX.fullmatch(namespace.removeprefix(base)) is not None
     )
+
+
+def to_continue(lines: Iterable[Line]) -> Line | None:
+    """The line that a later version goes on with: the one that holds the newest whole version. What a killed push left is
+    gone on with only where nothing else is.
+    """
+    lines = list(lines)
+    whole = [line for line in lines if line.whole]
+    newest = max(whole, key=lambda line: (line.whole[-1].version, line.whole[-1].id), default=None)
+    return newest or (lines[0] if lines else None)
 
 
 def lines_of(deployments: Iterable[Deployment]) -> list[Line]:

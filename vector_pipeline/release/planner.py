@@ -8,7 +8,7 @@ Laws
 3. Stages are executed in order: additions before closings, so that nobody sees less than a whole version.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.lake.connection import Lake
@@ -76,9 +76,17 @@ def added_in(strategy: Strategy, version: int) -> int:
 
 
 def look_at(
-    lake: Lake, version: Version, target: Target, namespace: str, strategy: Strategy, *, newest: int | None = None
+    lake: Lake,
+    version: Version,
+    target: Target,
+    namespace: str,
+    strategy: Strategy,
+    *,
+    newest: int | None = None,
+    ours: str | None = None,
 ) -> Look:
-    """Compare what a line holds with a version. ``newest``: the latest other version that the registry knows in it.
+    """Compare what a line holds with a version. ``newest``: the latest other version that the registry knows in it; ``ours``:
+    its mark after our last finished write: with another one now, no vector is taken from it.
 
     Leaves the actions in the temporary table ``plan_actions`` for ``apply``. ``RefusedError`` for a namespace of another space.
     """
@@ -86,13 +94,15 @@ def look_at(
     if state is not None:
         _refuse_other_space(state, version, target)
     limits = target.capabilities
+    untouched = state is not None and state.mark == ours
     comparing.observe(lake, comparing.listing(target, namespace) if state is not None else (), version.fingerprint)
     desired = at(tables_of(version).chunks, version.lake_snapshot)
     if alone(strategy, limits):
         comparing.compare_alone(lake, desired, added_in(strategy, version.number), limits)
         later, stood = None, False
     else:
-        comparing.compare_shared(lake, desired, version.number, limits)
+        trusted = replace(limits, derives=limits.derives and untouched)
+        comparing.compare_shared(lake, desired, version.number, trusted)
         later, stood = _later(lake, version.number, newest)
     actions = comparing.action_counts(lake)
     held, dead = _dead(lake, version.number)
@@ -206,4 +216,4 @@ def removal_since(lake: Lake, served: Version, version: Version) -> Removal:
         )
     except NotFoundError:
         return Removal()
-    return Removal(int(gone), int(held), int(documents))
+    return Removal(int(gone), int(held), int(documents), served=True)

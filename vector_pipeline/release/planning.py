@@ -4,13 +4,14 @@ Laws
 ----
 1. A plan is empty when the line holds the version whole, the registry says so, and the alias points there.
 2. A push that does anything begins with the namespace: made or checked, and closed to whoever wrote there before.
+3. What is lost is judged against what production serves (else staging), and against the newest whole version of the line: the
+   larger share counts. What a killed push left is nothing that anybody loses.
 """
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
-from vector_pipeline.release.lines import is_in_place
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
 from vector_pipeline.release.planner import removal_of, removal_since
 from vector_pipeline.release.promote import PRODUCTION, STAGING
@@ -50,7 +51,7 @@ def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, 
         ),
         cost=cost_of(stages, choice.rates, wish.prices),
         alternatives=choice.alternatives,
-        notes=_notes(choice),
+        notes=(*choice.notes, *_notes(choice)),
         removal=_removal(lake, registry, version, wish, choice, staging),
     )  # fmt: skip
 
@@ -72,13 +73,13 @@ def _stages(
 def _removal(
     lake: Lake, registry: Registry, version: Version, wish: Wish, choice: Choice, staging: Alias | None
 ) -> Removal:
-    """Against what the line holds; where it holds nothing else, against what readers have now."""
-    if not choice.fresh or (is_in_place(choice.look.namespace) and choice.look.state is not None):
-        return removal_of(choice.look)
+    """Law 3."""
+    line = Removal() if choice.fresh else removal_of(choice.look)
     served = registry.alias(version.dataset, wish.environment, PRODUCTION) or staging
     if served is None or served.deployment.version == version.number:
-        return Removal()
-    return removal_since(lake, registry.version(version.dataset, served.deployment.version), version)
+        return line
+    lost = removal_since(lake, registry.version(version.dataset, served.deployment.version), version)
+    return max(line, lost, key=lambda one: (one.documents > 0, one.share))
 
 
 def _notes(choice: Choice) -> tuple[str, ...]:
