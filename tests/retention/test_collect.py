@@ -234,3 +234,15 @@ def _holder(world: World) -> str:
     lease = world.registry.lease(f"{world.target.name}/{LINE}")
     assert lease is not None
     return lease.holder
+
+
+def test_what_was_killed_while_it_was_pushed_is_kept_only_while_its_version_is(world: World) -> None:
+    beside = f"{LINE}--v1"
+    dead = world.push("ab", beside, strategy="blue-green", killed_after=1)
+    assert not any(line.retire for line in world.collect().lines), "it can be finished"
+    world.push("bc")
+    held = world.registry.acquire_lease(f"{world.target.name}/{beside}", "elsewhere/1", 60)
+    assert not any(line.retire for line in world.plan().lines), "somebody is at it"
+    world.registry.release_lease(held)
+    assert [line.namespace for line in world.collect().lines if line.drop] == [beside]
+    assert (world.status(dead), beside in world.target.namespaces()) == ("retired", False)

@@ -2,10 +2,12 @@
 
 Laws
 ----
-1. Reachable is: what an alias names, what an alias left less than the readers' grace ago, what is pinned, the newest
-   ``keep_versions`` of each space, and what is being pushed. Only what is not reachable expires or is collected.
+1. Reachable is: what an alias names, what an alias left less than the readers' grace ago, where a plain rollback of production
+   goes, what is pinned, the newest ``keep_versions`` of each space, and what is being pushed. Only what is not reachable expires or
+   is collected.
 2. A deployment is kept for its version's sake while it is whole, or can still be finished: one that never was, and that a later
    version of its line has superseded, is kept by nothing but an alias.
+   What was killed while it was pushed is not being pushed: it is kept as long as its version is, to be finished.
 3. Expiry says that a version may go. It deletes nothing, in the lake or in a target, and is never taken back.
 """
 
@@ -13,8 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vector_pipeline.errors import RefusedError
-from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.release.holding import holder_name
+from vector_pipeline.release.promote import PRODUCTION, rollback_target
+from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Version
 
 _UNFINISHED = frozenset({DeploymentStatus.PUSHING, DeploymentStatus.FAILED})
 
@@ -45,7 +49,8 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
             reasons.append(reason)
 
     # In this order: what an alias leaves between the two looks is seen by one of them.
-    for alias in registry.aliases(dataset, environment):
+    aliases = registry.aliases(dataset, environment)
+    for alias in aliases:
         held.add(alias.deployment.id)
         keep(alias.deployment.version, f"{alias.name} of {alias.environment} points at it")
     left = registry.recently_left(dataset, environment, grace_s)
@@ -55,9 +60,16 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         if one.id in left and one.status != DeploymentStatus.RETIRED:
             held.add(one.id)
             keep(one.version, f"an alias of {one.environment} left it less than {grace_s:g} s ago")
-        elif one.status == DeploymentStatus.PUSHING and one.id not in superseded:
+        elif one.status == DeploymentStatus.PUSHING and one.id not in superseded and _is_written(registry, one):
             held.add(one.id)
             keep(one.version, f"it is being pushed to {one.target} in {one.environment}")
+    for alias in aliases:
+        back = _way_back(registry, alias) if alias.name == PRODUCTION else None
+        if back is not None:
+            keep(back.version, f"a rollback of {alias.name} in {alias.environment} goes back to it")
+            # What was written over in place is written back from the lake: its line holds another version.
+            if back.status == DeploymentStatus.PUSHED:
+                held.add(back.id)
     for version, reason in _for_themselves(registry.versions(dataset), keep_versions):
         keep(version.number, reason)
     for one in deployments:
@@ -65,6 +77,19 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         if whole and one.version in why:
             held.add(one.id)
     return Kept(dataset, environment, frozenset(held), frozenset(why), why)
+
+
+def _way_back(registry: Registry, production: Alias) -> Deployment | None:
+    try:
+        return rollback_target(registry, production.dataset, production.environment, None)[1]
+    except (NotFoundError, RefusedError):
+        return None
+
+
+def _is_written(registry: Registry, one: Deployment) -> bool:
+    """Whether somebody is at it: nobody who was killed is, nor whoever asks and holds the line to collect it."""
+    lease = registry.lease(f"{one.target}/{one.namespace}")
+    return lease is not None and lease.holder != holder_name()
 
 
 def superseded_deployments(deployments: Iterable[Deployment]) -> set[int]:
