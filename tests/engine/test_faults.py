@@ -11,7 +11,7 @@ from vector_pipeline.errors import ConflictError, UnavailableError
 from vector_pipeline.project import Project
 from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
 
-SEEDS = range(int(os.environ.get("VECTOR_PIPELINE_FAULT_SEEDS", "4")))
+SEEDS = range(int(os.environ.get("VECTOR_PIPELINE_FAULT_SEEDS", "1")))
 RATES = dict.fromkeys(Fault, 0.12)
 ATTEMPTS = 60
 FIRST: Content = dict.fromkeys("abcdefghij", (0, 0))
@@ -72,4 +72,4 @@ def test_faulty_answers_change_nothing(adapter: str, strategy: str) -> None:
             world.close()
     for fault, count in injected.items():
         survived(f"faults of the network: {fault}", count)
-    assert sum(injected.values()) >= len(SEEDS), injected
+    assert sum(injected.values()) >= len(SEEDS), injected  # Otherwise nothing was shown.

@@ -25,7 +25,7 @@ SMALL = st.integers(0, 3)
 STRATEGIES = st.sampled_from([None, None, "versioned", "blue-green"])
 HANDS = st.sampled_from(["foreign", "delete", "metadata", "mark", "vector"])
 STEPS = st.integers(0, 40)
-EXAMPLES, LENGTH = (int(word) for word in os.environ.get("VECTOR_PIPELINE_MACHINE", "4,14").split(","))
+EXAMPLES, LENGTH = (int(word) for word in os.environ.get("VECTOR_PIPELINE_MACHINE", "2,12").split(","))
 REFUSALS = (RefusedError, NotFoundError)
 """What a rule of the engine may answer; anything else is a fault."""
 
