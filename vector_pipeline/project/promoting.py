@@ -135,7 +135,7 @@ class Promoting(Drifting):
         base = base_namespace(version.dataset, version.space, version.fingerprint)
         there = self.target_named(target)
         wish = Wish(
-            self.environment, Strategy.IN_PLACE, in_place_namespaces(base)[1], stages=False,
+            self.environment, Strategy.IN_PLACE, in_place_namespaces(base, self.environment)[1], stages=False,
             prices=self.settings.targets[target].prices, parallel=self._parallel(target),
         )  # fmt: skip
         return push_version(

@@ -5,9 +5,12 @@ Laws
 1. An alias moves only to a deployment that was pushed whole and whose required checks passed for exactly its digest, those of the
    index for exactly the state (mark) that it is in now. A check that is missing or unknown counts as not passed.
 2. The move names what it expects; whoever was faster wins, and the loser is told where the alias points now.
-3. Rolling back is the same move, to a deployment that the alias pointed to before; its checks are those it had then.
+3. Rolling back is the same move, to a deployment that the alias pointed to before; its checks are those it had then. Never to a
+   version that has expired.
 4. Moves are a stack: promoting puts a deployment on it, rolling back takes off what lies above its goal. What was rolled back
-   from is thought bad: it is gone back to by its number only.
+   from is thought bad: it is gone back to by its number only. Nobody goes further back than one step without naming the version.
+5. In place, a write that did not end is ended first: going back goes on; a promotion is undone, what the alias names is written
+   back. The same command is all that takes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +25,7 @@ PRODUCTION = "production"
 STAGING = "staging"
 BACK = ("rollback", "self-check")
 """Kinds of moves that go back."""
+_GONE = (DeploymentStatus.REPLACED, DeploymentStatus.RETIRED)
 _ALL_MOVES = 1_000_000
 _STAGING_ATTEMPTS = 10
 """Pushes of several spaces or processes may end together: the last one wins, the others are not errors."""
@@ -103,11 +107,13 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         raise NotFoundError(
             f"{dataset} has no production alias", fix=f"Promote first: vector-pipeline promote {dataset}"
         )
-    if to == now.deployment.version or (to is None and now.deployment.status == DeploymentStatus.REPLACED):
-        # What the alias names may have been half written over, in place: it is what readers are owed.
+    if to == now.deployment.version:
         return now, now.deployment
     moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=_ALL_MOVES)
     below = [identifier for identifier in reversed(_trail(moves)) if identifier != now.deployment.id]
+    begun = _begun_in_place(registry, now, below) if to is None else None
+    if begun is not None:
+        return now, begun
     if to is not None:
         # Asked for by name: whatever was served once, even what was rolled back from.
         below = [
@@ -117,14 +123,14 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
     for identifier in dict.fromkeys(below):
         found = registry.deployment(identifier)
         if to in (None, found.version):
-            if _returns(found):
+            if _returns(found) and registry.version(dataset, found.version).expired_at is None:
                 return now, found
             gone = gone or found
+            if to is None:
+                # Further back than was asked for goes only who names it.
+                break
     if gone is not None:
-        raise RefusedError(
-            f"version {gone.version} of {dataset} was collected from {gone.namespace} of {gone.target}",
-            fix=f"Restore it, then promote it: vector-pipeline push {dataset} --version {gone.version}",
-        )
+        raise _cannot_return(registry, gone, named=to is not None)
     if to is not None:
         raise NotFoundError(
             f"no version {to} of {dataset} was ever in production here", fix=f"See: vector-pipeline history {dataset}"
@@ -132,6 +138,40 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
     raise NotFoundError(
         f"no earlier version of {dataset} was in production here",
         fix=f"One that was rolled back from is reached by its number: vector-pipeline rollback {dataset} --to VERSION",
+    )
+
+
+def _begun_in_place(registry: Registry, now: Alias, below: Sequence[int]) -> Deployment | None:
+    """Law 5: what a write over what production reads was for, when it did not end. None when there is no such write."""
+    held = now.deployment
+    if held.strategy is not Strategy.IN_PLACE or held.status == DeploymentStatus.PUSHED:
+        return None
+    there = [
+        one
+        for one in registry.deployments(held.dataset, held.environment)
+        if (one.target, one.namespace) == (held.target, held.namespace) and one.status not in _GONE
+    ]
+    newest = max(there, key=lambda one: (one.updated_at, one.id), default=held)
+    return newest if newest.id in below else held
+
+
+def _cannot_return(registry: Registry, gone: Deployment, *, named: bool) -> RefusedError:
+    """Why production does not go back there, and what can be done. ``named``: it was asked for by its number."""
+    name, dataset = f"version {gone.version} of {gone.dataset}", gone.dataset
+    further = "" if named else f", or go further back: vector-pipeline rollback {dataset} --to VERSION"
+    if registry.version(dataset, gone.version).expired_at is not None:
+        return RefusedError(
+            f"{name} has expired: it cannot be served again",
+            fix=f"Go back to another one: vector-pipeline history {dataset}{further}",
+        )
+    if gone.status == DeploymentStatus.RETIRED:
+        return RefusedError(
+            f"{name} was collected from {gone.namespace} of {gone.target}",
+            fix=f"Restore it, then promote it: vector-pipeline push {dataset} --version {gone.version}{further}",
+        )
+    return RefusedError(
+        f"{name} is not whole in {gone.namespace} of {gone.target} (state: {gone.status})",
+        fix=f"Push it again: vector-pipeline push {dataset} --version {gone.version}{further}",
     )
 
 
@@ -154,10 +194,10 @@ def left_behind(registry: Registry, alias: Alias) -> Deployment | None:
 
 
 def _returns(deployment: Deployment) -> bool:
-    """Whether an alias can go back there: it is whole, or was written over in place, and is written back."""
-    return deployment.status == DeploymentStatus.PUSHED or (
-        deployment.status == DeploymentStatus.REPLACED and deployment.strategy is Strategy.IN_PLACE
-    )
+    """Whether an alias that was there can go back: it is whole, or was written over in place, and is written back."""
+    if deployment.strategy is Strategy.IN_PLACE:
+        return deployment.status != DeploymentStatus.RETIRED
+    return deployment.status == DeploymentStatus.PUSHED
 
 
 def _trail(moves: Sequence[AliasMove]) -> list[int]:
