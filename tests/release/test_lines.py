@@ -11,6 +11,7 @@ from tests.release.test_release import edit
 from tests.release.world import Store, World
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.project import Project
+from vector_pipeline.release.lines import base_namespace, belongs, in_place_namespaces
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.targets.base import Target
 
@@ -127,3 +128,29 @@ def test_what_another_registry_pushed_is_joined_whole_or_left(
         finally:
             store.close()
         assert ours.rows(first.plan.namespace) == seen
+
+
+def test_environments_that_share_a_target_share_no_line_in_place(make_project: MakeProject) -> None:
+    project = make_project(3, shards=1)
+    config = project.base / "vector_pipeline.yaml"
+    config.write_text(
+        f"environments: {{dev: {{}}, prod: {{}}}}\n{config.read_text()}    release: {{strategy: in-place}}\n",
+        encoding="utf-8",
+    )
+    with Project.load(config, environment="dev") as dev, Project.load(config, environment="prod") as prod:
+        released(prod)
+        edit(dev, 500)
+        released(dev)
+        served = [one.registry().alias("handbook", one.environment, PRODUCTION) for one in (prod, dev)]
+        assert [one and (one.deployment.version, one.deployment.status) for one in served] == [
+            (1, "pushed"),
+            (2, "pushed"),
+        ]
+        assert not any(report.drifted for report in prod.drift("handbook"))
+
+
+def test_a_name_that_gets_too_long_is_refused_in_one_line() -> None:
+    base = base_namespace("d" * 40, "s" * 40, "0" * 16)
+    with pytest.raises(RefusedError, match="longer than a namespace's name may be"):
+        in_place_namespaces(base, "production")
+    assert belongs(in_place_namespaces("words--tiny--00000000", "dev")[1], "words--tiny--00000000")

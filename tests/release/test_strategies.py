@@ -223,3 +223,11 @@ def test_nobody_else_can_write_meanwhile(world: World) -> None:
     with pytest.raises(ConflictError, match="elsewhere/1"):
         world.push(version)
     world.registry.release_lease(lease)
+
+
+def test_a_push_that_writes_no_vector_goes_on_with_its_line(world: World) -> None:
+    world.push(world.version(EIGHT))
+    changed = world.version({**EIGHT, **dict.fromkeys(range(6), 2)})
+    plan = world.plan(changed)
+    assert (plan.strategy, plan.vectors, plan.actions[Action.METADATA]) == ("versioned", 0, 6)
+    assert plan.why.startswith("no vector is written: ")

@@ -97,7 +97,7 @@ class Releasing(Promoting):
         """The line that a push would go on with, as the registry knows it; None when there is none."""
         base = base_namespace(version.dataset, version.space, version.fingerprint)
         if strategy is Strategy.IN_PLACE:
-            return in_place_namespaces(base)[0]
+            return in_place_namespaces(base, self.environment)[0]
         target = self.dataset(version.dataset).target
         found = self.registry(read_only=True).deployments(version.dataset, self.environment)
         lines = [
@@ -145,7 +145,8 @@ class Releasing(Promoting):
         live = self._live_stages(version, plan) if plan.strategy is Strategy.IN_PLACE else ()
         namespace = plan.namespace
         if plan.strategy is Strategy.IN_PLACE:
-            namespace = in_place_namespaces(base_namespace(plan.dataset, plan.space, plan.fingerprint))[1]
+            base = base_namespace(plan.dataset, plan.space, plan.fingerprint)
+            namespace = in_place_namespaces(base, plan.environment)[1]
         place = (plan.target, namespace, plan.version)
         served = now is not None and (now.deployment.target, now.deployment.namespace, now.deployment.version) == place
         more: list[Stage] = []
@@ -183,7 +184,8 @@ class Releasing(Promoting):
 
     def _live_stages(self, version: Version, plan: Plan) -> tuple[Stage, ...]:
         """What writing a version over what readers read takes."""
-        live = in_place_namespaces(base_namespace(plan.dataset, plan.space, plan.fingerprint))[1]
+        base = base_namespace(plan.dataset, plan.space, plan.fingerprint)
+        live = in_place_namespaces(base, plan.environment)[1]
         target = self.target_named(plan.target, read_only=True)
         look = look_at(self.lake(read_only=True), version, target, live, Strategy.IN_PLACE)
         known = self.registry(read_only=True).find_deployment(plan.environment, plan.target, live, plan.version)

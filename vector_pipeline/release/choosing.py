@@ -6,8 +6,8 @@ Laws
 2. Where the target cannot filter by number, where nothing was pushed before, and where the newest line holds a later version, only
    a line of its own is possible. The newest line is the one that holds the newest whole version: what a killed push left counts
    only where nothing else is. What another registry's pushes left is joined only where it is this very version, whole.
-3. Else the cheaper one is taken: by money where there is a price table, by expected seconds where not. A line most of which the
-   version would not see is not continued: it would be more grave than index.
+3. Else the cheaper one is taken: by money where there is a price table, by expected seconds where not; then a push that writes no
+   vector goes on. A line most of which the version would not see is not continued: it would be more grave than index.
 4. In-place is never chosen, only asked for. What is asked for is done, or refused.
 5. Weighing reads no vector, and looks at the target once.
 """
@@ -28,7 +28,7 @@ from vector_pipeline.release.lines import (
     lines_of,
     to_continue,
 )
-from vector_pipeline.release.plan import Alternative, Cost, Stage, Strategy
+from vector_pipeline.release.plan import Alternative, Cost, Stage, StageKind, Strategy
 from vector_pipeline.release.planner import Look, look_at, refuse_older
 from vector_pipeline.release.registry import DeploymentStatus, Registry, Version
 from vector_pipeline.release.wishes import Wish
@@ -97,7 +97,7 @@ class _Chooser:
 
     def _forced(self) -> Choice:
         strategy = self.wish.strategy or Strategy.VERSIONED
-        namespace = self.wish.namespace or in_place_namespaces(self.base)[0]
+        namespace = self.wish.namespace or in_place_namespaces(self.base, self.wish.environment)[0]
         line = next((line for line in (*self.lines, *self.in_place) if line.namespace == namespace), None)
         look = self._look(namespace, strategy, line)
         refuse_older(self.version, look)
@@ -167,10 +167,13 @@ class _Chooser:
         if look.dead_share > DEAD_SHARE:
             why = f"{look.dead_share:.0%} of {newest.namespace} would be closed records"
             return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, why))
-        if self._weight(anew_stages) < self._weight(look.stages):
+        if self.wish.prices is None and not any(stage.kind is StageKind.UPSERT for stage in look.stages):
+            why = f"no vector is written: {figures(going_on)} against {figures(anew)} for a line of its own"
+        elif self._weight(anew_stages) < self._weight(look.stages):
             why = f"cheaper: {figures(anew)} against {figures(going_on)} to go on with {newest.namespace}"
             return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, "costs more"))
-        why = f"cheaper: {figures(going_on)} against {figures(anew)} for a line of its own"
+        else:
+            why = f"cheaper: {figures(going_on)} against {figures(anew)} for a line of its own"
         chosen = self._chosen(look, why, newest)
         fresh = Alternative(Strategy.BLUE_GREEN, self._free_name(), anew, "costs more")
         return replace(chosen, alternatives=(*chosen.alternatives, fresh))

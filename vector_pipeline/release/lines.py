@@ -4,7 +4,8 @@ Laws
 ----
 1. A line's name says whose it is: two datasets or spaces never share one, and what no rule here names is nobody's of ours.
 2. ``<dataset>--<space>--<fingerprint>`` is the first line of a space, ``…--v<N>`` one that began with version N (``…--v<N>-2``
-   where an older line of that name still holds something), ``…--next`` and ``…--live`` the two of the in-place strategy.
+   where an older line of that name still holds something), ``…--<environment>--next`` and ``…--live`` the two of the in-place
+   strategy: what is written over is never shared with another environment.
 3. Which versions a line holds is what the registry's deployments say; whether it really does, only the target can.
 4. Records of an in-place line have no versions: bare record ids, and the interval [``IN_PLACE_ADDED_IN``, ``LIVE``), so that they
    are visible at whatever version the line is said to hold. Anything else in such a line is not wanted there.
@@ -14,11 +15,14 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.release.registry import Deployment
 
 IN_PLACE_ADDED_IN = 0
 """``added_in`` of every record of an in-place line; its ``removed_in`` is ``LIVE``."""
-_SUFFIX = re.compile(r"--(v[1-9][0-9]*(-[1-9][0-9]*)?|next|live)")
+_SUFFIX = re.compile(r"--(v[1-9][0-9]*(-[1-9][0-9]*)?|[a-z][a-z0-9_]*--(next|live))")
+_LONGEST = 100
+"""Characters of a namespace's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,15 @@ def fresh_namespace(base: str, version: int, *, taken: Collection[str] = ()) -> 
     return name
 
 
-def in_place_namespaces(base: str) -> tuple[str, str]:
-    """``(next, live)``: what the gates look at, and what readers read."""
-    return f"{base}--next", f"{base}--live"
+def in_place_namespaces(base: str, environment: str) -> tuple[str, str]:
+    """``(next, live)``: what the gates look at, and what readers read. ``RefusedError`` where the names get too long."""
+    following, live = f"{base}--{environment}--next", f"{base}--{environment}--live"
+    if len(live) > _LONGEST:
+        raise RefusedError(
+            f"{live} is longer than a namespace's name may be ({_LONGEST} characters)",
+            fix="Give the dataset, its space or the environment a shorter name, or use another strategy",
+        )
+    return following, live
 
 
 def is_in_place(namespace: str) -> bool:
