@@ -128,6 +128,11 @@ def count_contents(lake: Lake, dataset: str, contents: list[str]) -> dict[str, i
     }
 
 
+def knows(lake: Lake, snapshot: int) -> bool:
+    """Whether the lake still has a state."""
+    return bool(lake.rows(f"SELECT 1 FROM {CATALOG}.snapshots() WHERE snapshot_id = ?", [snapshot]))
+
+
 def make_anew(lake: Lake, dataset: str, present: int) -> None:
     """Law 1, one commit: every table dropped and made anew, empty but for the vectors that are needed (``erase_needed``)."""
     tables, names = DatasetTables(dataset), tables_of_dataset(lake, dataset)

@@ -3,7 +3,8 @@
 Laws
 ----
 1. A lake snapshot that a kept version names, and the newest one, are never expired; nor is one that is younger than a grace
-   period: somebody may be about to make a version of it.
+   period: somebody may be about to make a version of it. What is kept is asked after the look at what there is: an erasure that
+   begins later keeps the newest state of that look, or a later one.
 2. Collect deletes only files that DuckLake itself has scheduled, or that no catalog entry names, each after a grace period: a
    reader that found a file a moment ago, and a writer that is about to commit one, are not robbed.
 3. Both can say what they would do and do nothing (``dry_run``).
@@ -11,7 +12,7 @@ Laws
    collection.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
@@ -39,9 +40,16 @@ class RetentionReport:
 
 
 def expire_snapshots(
-    lake: Lake, kept: Collection[int], *, dry_run: bool, grace_s: float = SNAPSHOT_GRACE_S
+    lake: Lake,
+    kept: Collection[int] | Callable[[], Collection[int]],
+    *,
+    dry_run: bool,
+    grace_s: float = SNAPSHOT_GRACE_S,
 ) -> RetentionReport:
-    """Forget every lake snapshot but those in ``kept``, the newest, and those of the last ``grace_s`` seconds."""
+    """Forget every lake snapshot but those in ``kept``, the newest, and those of the last ``grace_s`` seconds.
+
+    ``kept`` that is called, is called after the look and just before the deed.
+    """
     newest = lake.snapshot_id()
     old = lake.rows(
         f"""SELECT snapshot_id FROM {CATALOG}.snapshots()
@@ -49,7 +57,8 @@ def expire_snapshots(
         [int(grace_s * 1_000_000)],
     )
     known = [int(row[0]) for row in old]
-    doomed = [snapshot for snapshot in known if snapshot != newest and snapshot not in kept]
+    needed = kept() if callable(kept) else kept
+    doomed = [snapshot for snapshot in known if snapshot < newest and snapshot not in needed]
     if doomed and not dry_run:
         listed = ", ".join(str(snapshot) for snapshot in doomed)
         lake.run(f"CALL ducklake_expire_snapshots('{CATALOG}', versions => [{listed}])")

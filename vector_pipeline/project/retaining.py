@@ -4,6 +4,7 @@
 the targets what no kept version sees, in the lake the files that nothing refers to. Both say what they would do with ``dry_run``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,15 +87,23 @@ class Retaining(Gating):
             )  # fmt: skip
         # What expires in a dry run is in the registry still.
         gone = {(one.dataset, number) for one in found for number in one.expired}
-        kept = {
-            version.lake_snapshot
-            for name in registry.datasets()
-            for version in registry.versions(name)
-            if version.expired_at is None and (name, version.number) not in gone
-        }
         lake = self.lake(read_only=dry_run)
-        forgotten = expire_snapshots(lake, kept, dry_run=dry_run, grace_s=grace_s)
+        forgotten = expire_snapshots(lake, lambda: self._needed(gone), dry_run=dry_run, grace_s=grace_s)
         return Expired(dry_run, tuple(found), forgotten.snapshots)
+
+    def _needed(self, gone: Iterable[tuple[str, int]]) -> set[int]:
+        """States of the lake that a kept version names, or that an erasure has yet to read. ``gone``: versions that expire now."""
+        registry, left_out = self.registry(read_only=True), set(gone)
+        # Erasures first: one that ends in between has moved its versions to states that are then read.
+        names = sorted({*registry.datasets(), *self.config.datasets})
+        open_ones = [registry.open_erasure(name) for name in names]
+        present = {int(one.report["present"]) for one in open_ones if one is not None and "present" in one.report}
+        return present | {
+            version.lake_snapshot
+            for name in names
+            for version in registry.versions(name)
+            if version.expired_at is None and (name, version.number) not in left_out
+        }
 
     def collect(
         self,

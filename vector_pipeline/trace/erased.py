@@ -11,6 +11,7 @@ UNREACHABLE = (
     "backups and snapshots of disks, databases and buckets, a PostgreSQL server's own log; object versions of an S3 bucket",
     "plan files that were saved, canary files, reports and other copies that people made",
     "what other programs read from the index and kept; a reader keeps deleted files open until its next query",
+    "words that people wrote about it: an id that is an ordinary word or number stays in them where it is not quoted",
     "other datasets with the same document: each is erased by a command of its own",
 )
 """Where this pipeline cannot look. Part of every report."""
@@ -51,7 +52,7 @@ class Erased:
     """ISO time, UTC."""
     places: tuple[Place, ...]
     versions: tuple[int, ...]
-    """Kept versions, which were made again without the document."""
+    """Kept versions that were made again without the document (or would be)."""
     not_reached: tuple[str, ...] = ()
     """Places of ours that could not be looked at: the erasure is not complete there."""
     notes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from vector_pipeline.lake import erasing, remains
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.release.registry import Registry, Version
+from vector_pipeline.release.snapshot import reads_back
 from vector_pipeline.targets.base import Target
 
 Counts = dict[tuple[str, str], int]
@@ -45,6 +46,11 @@ class Subject:
 def kept_versions(registry: Registry, dataset: str) -> list[Version]:
     """Versions that have not expired, oldest first."""
     return [one for one in registry.versions(dataset) if one.expired_at is None]
+
+
+def whole_versions(lake: Lake, registry: Registry, dataset: str) -> list[int]:
+    """Numbers of the kept versions that the lake holds as they were made. Of others the state of that number is another one."""
+    return [one.number for one in kept_versions(registry, dataset) if reads_back(lake, one)]
 
 
 def in_lake(lake: Lake, subject: Subject, versions: Sequence[Version]) -> Counts:

@@ -1,8 +1,6 @@
 """The steps of an erasure, under its leases: each is repeatable, and says when it is done. ``erase`` states the laws."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,33 +8,19 @@ import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
-from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.release.dropping import journalled, line_deployments
-from vector_pipeline.release.holding import Held, hold
+from vector_pipeline.release.holding import Held
+from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.snapshot import reads_back, tables_of
+from vector_pipeline.targets.base import Target
 from vector_pipeline.trace import places
 from vector_pipeline.trace.erased import Erased
 from vector_pipeline.trace.finding import Found, Setting
+from vector_pipeline.trace.leases import Leases
 from vector_pipeline.trace.places import Counts, Reach
 
 OnStep = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """Leases that are held to the end, each once."""
-
-    setting: Setting
-    stack: ExitStack
-    held: dict[str, Held] = field(default_factory=dict)
-
-    def hold(self, resource: str) -> Held:
-        if resource not in self.held:
-            self.held[resource] = self.stack.enter_context(
-                hold(self.setting.registry, resource, wait_s=self.setting.wait_s)
-            )
-        return self.held[resource]
 
 
 class Removal:
@@ -50,6 +34,16 @@ class Removal:
         self._run_id, self._by, self._reason, self._on_step = run_id, by, reason, on_step
         self._state: dict[str, Any] = {}
         self._id = 0
+        self.notes: list[str] = []
+
+    @property
+    def whole(self) -> list[int]:
+        """Kept versions that the lake held as they were made when the erasure began: what it makes again."""
+        return [int(number) for number in self._state["whole"]]
+
+    def _versions(self) -> list[Version]:
+        whole = self.whole
+        return [one for one in places.kept_versions(self._registry, self._dataset) if one.number in whole]
 
     def step(self, name: str) -> None:
         """A step is done. ``ConflictError`` when a lease was lost meanwhile."""
@@ -68,6 +62,8 @@ class Removal:
             state = {
                 "state": OPEN, "document": self._found.subject.document, "before": before,
                 "present": self._lake.snapshot_id(),
+                # Asked now: when the tables are made anew, what the lake lost reads as it did before, empty or not.
+                "whole": places.whole_versions(self._lake, self._registry, self._dataset),
             }  # fmt: skip
             opened = self._registry.record_erasure(
                 dataset=self._dataset, document_key=self._found.subject.key, by=self._by, reason=self._reason,
@@ -90,19 +86,22 @@ class Removal:
         """Every kept version again without the document, then the present; then what is left of the old ones goes."""
         present = int(self._state["present"])
         if not self._state.get("anew"):
-            states = [present, *(one.lake_snapshot for one in places.kept_versions(self._registry, self._dataset))]
+            if not erasing.knows(self._lake, present):
+                # It was expired meanwhile. Nobody has written since: what is there now is the same, under a later number.
+                present = self._lake.snapshot_id()
+                self._remember(present=present)
+            states = [present, *(one.lake_snapshot for one in self._versions())]
             erasing.count_vectors(self._lake, self._dataset, self._found.subject.key, states)
             erasing.make_anew(self._lake, self._dataset, present)
             self.step("made anew")
             self._remember(anew=True)
         if not self._state.get("rewritten"):
             self._rewrite_versions(present)
-            if erasing.tables_of_dataset(self._lake, self._dataset):
-                erasing.bring_to(self._lake, self._dataset, present, self._found.subject.key)
+            self._restore_present(present)
             self.step("present again")
             self._remember(rewritten=True)
-        for version in places.kept_versions(self._registry, self._dataset):
-            if version.lake_snapshot > present and not reads_back(self._lake, version):
+        for version in self._versions():
+            if not reads_back(self._lake, version):
                 raise CorruptError(f"v{version.number} of {self._dataset} does not read back", fix="Report this")
             self._registry.redigest_deployments(self._dataset, version.number, version.digest, records=version.records)
         self.step("redigested")
@@ -111,13 +110,25 @@ class Removal:
         remains.compact_catalog(self._lake)
         self.step("compacted")
 
+    def _restore_present(self, present: int) -> None:
+        """The present state last. Where it is gone (expired meanwhile), the newest version's: the next sync brings the rest."""
+        if not erasing.tables_of_dataset(self._lake, self._dataset):
+            return
+        if erasing.knows(self._lake, present):
+            erasing.bring_to(self._lake, self._dataset, present, self._found.subject.key)
+            return
+        self.notes.append(
+            "the lake's present state was expired meanwhile: build again to bring in what no version held"
+        )
+        newest = max(self._versions(), key=lambda one: one.number, default=None)
+        if newest is not None:
+            erasing.bring_to(self._lake, self._dataset, newest.lake_snapshot, self._found.subject.key)
+
     def _rewrite_versions(self, present: int) -> None:
-        """Versions of one state together, oldest state first. One whose state the lake has lost already stays as it is."""
-        left = [one for one in places.kept_versions(self._registry, self._dataset) if one.lake_snapshot <= present]
+        """Versions of one state together, oldest state first. One that the lake had lost already stays as it is."""
+        left = [one for one in self._versions() if one.lake_snapshot <= present]
         for state in sorted({one.lake_snapshot for one in left}):
-            ones = [one for one in left if one.lake_snapshot == state and self._readable(one.chunk_table, state)]
-            if not ones:
-                continue
+            ones = [one for one in left if one.lake_snapshot == state]
             made = erasing.bring_to(self._lake, self._dataset, state, self._found.subject.key)
             self.step(f"state {state} again")
             for version in ones:
@@ -131,10 +142,6 @@ class Removal:
                     records=records,
                 )
                 self.step(f"v{version.number}")
-
-    def _readable(self, table: str, state: int) -> bool:
-        tables = DatasetTables(self._dataset)
-        return all(erasing.holds(self._lake, tables, name, state) for name in ("documents", table))
 
     def clear_targets(self) -> None:
         """Delete the document's records in every line. A line that appeared meanwhile is found by this look."""
@@ -151,17 +158,30 @@ class Removal:
             return
         target.ensure_namespace(before.spec, fence=held.fence)
         ids = places.records_of(target, namespace, self._found.subject)
+        # Kept before anything is deleted: a run that is killed leaves another mark, and that was our own hand.
+        begun = self._state.get("lines", {}).get(reach.where(namespace))
+        if begun is None:
+            begun = {"mark": before.mark, "left": before.records - len(ids)}
+            self._remember(lines={**self._state.get("lines", {}), reach.where(namespace): begun})
         if len(ids):
             self._delete(reach, namespace, held, ids)
         # Even where nothing was found: a run that was killed may have deleted, and left the files.
         target.purge(namespace)
+        self._record(target, namespace, begun)
+
+    def _record(self, target: Target, namespace: str, begun: Mapping[str, Any]) -> None:
+        """Say what the namespace is now, where it was as we had left it: a foreign hand must not be hidden by our write."""
         after = target.describe(namespace)
-        known = self._registry.namespace_record(reach.environment, target.name, namespace)
-        # What was not as we left it stays so: a foreign hand must not be hidden by our write.
-        if after is not None and known is not None and known.mark == before.mark:
-            self._registry.record_namespace(
-                reach.environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
-            )
+        if after is None or after.records != begun["left"]:
+            return
+        for environment in sorted(
+            {one.environment for one in line_deployments(self._registry, target.name, namespace)}
+        ):
+            known = self._registry.namespace_record(environment, target.name, namespace)
+            if known is not None and known.mark == begun["mark"]:
+                self._registry.record_namespace(
+                    environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
+                )
 
     def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
         target, size = reach.target, reach.target.capabilities.max_batch_records
