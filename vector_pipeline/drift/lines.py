@@ -2,10 +2,13 @@
 
 Laws
 ----
-1. A line that is written in place holds what its newest deployment says, even where an alias still names one that was replaced.
+1. A line that is written in place holds what was pushed whole into it last, even where an alias still names one that was replaced.
+   While a write over it has not ended, it is judged by what the alias names, and left alone: to end that write either way, and to
+   show readers what nobody promoted, is not a repair's to decide.
 2. A repair restores every kept version of a line that was pushed to its end, and those that an alias names however they ended.
    What is being pushed is the push's to finish.
 3. A version that the lake no longer holds as it was made cannot be restored: where an alias names it that is an error, else a note.
+   One that has expired is not restored either, and is a note.
 """
 
 from collections.abc import Iterable
@@ -42,16 +45,24 @@ def _present(deployment: Deployment, every: Iterable[Deployment]) -> Deployment:
     if deployment.status != DeploymentStatus.REPLACED:
         return deployment
     place = (deployment.target, deployment.namespace)
-    there = [one for one in every if (one.target, one.namespace) == place and one.status not in _GONE]
+    whole = DeploymentStatus.PUSHED
+    there = [one for one in every if (one.target, one.namespace) == place and one.status == whole]
     return max(there, key=lambda one: (one.updated_at, one.id), default=deployment)
 
 
 def kept_lines(
-    lake: Lake, registry: Registry, dataset: str, environment: str, held: Iterable[int], *, alias: str | None = None
+    lake: Lake,
+    registry: Registry,
+    dataset: str,
+    environment: str,
+    held: Iterable[int],
+    *,
+    alias: str | None = None,
+    only: tuple[str, str] | None = None,
 ) -> tuple[list[RepairLine], list[str]]:
     """Lines to mend, that of production first, and notes on what is left out. ``held``: ids of the kept deployments.
 
-    ``alias``: only the line that it points into.
+    ``alias``: only the line that it points into; ``only``: that target and namespace.
     """
     kept = set(held)
     every = registry.deployments(dataset, environment)
@@ -61,6 +72,8 @@ def kept_lines(
     notes: list[str] = []
     for line in lines_of(every):
         if alias is not None and not any(one.id in wanted for one in line.deployments):
+            continue
+        if only not in (None, (line.target, line.namespace)):
             continue
         ones = _restorable(lake, registry, line, kept, aliased, notes)
         if ones:
@@ -78,11 +91,23 @@ def _restorable(
     found = []
     for one in line.deployments:
         named = one.id in aliased
+        if named and one.status == DeploymentStatus.REPLACED:
+            notes.append(_half_written(line))
         if one.status in _GONE or not (named or (one.id in kept and one.status == DeploymentStatus.PUSHED)):
             continue
         version = registry.version(one.dataset, one.version)
-        if named or (version.expired_at is None and reads_back(lake, version)):
+        if version.expired_at is None and (named or reads_back(lake, version)):
             found.append((one, version))
         else:
-            notes.append(f"v{one.version} in {one.namespace}: the lake no longer holds it, so it is not restored")
+            what = "the lake no longer holds it" if version.expired_at is None else "it has expired"
+            notes.append(f"v{one.version} in {one.namespace}: {what}, so it is not restored")
     return found
+
+
+def _half_written(line: Line) -> str:
+    """Law 1, said of a line."""
+    begun = [f"v{one.version}" for one in line.deployments if one.status not in _GONE]
+    return (
+        f"{line.namespace}: a write in place ({', '.join(begun) or 'of what is gone'}) did not end, so nothing is restored "
+        "there: push or promote again, or roll back"
+    )
