@@ -72,7 +72,9 @@ def test_codes_among_examples_stay() -> None:
 
 _json = st.recursive(
     st.integers() | st.sampled_from(["records", "versioned", "a records b"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["records", "examples", "why", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["records", "examples", "why", "x"]), inner)
+    ),
     max_leaves=8,
 )
 

@@ -61,8 +61,10 @@ class Lake:
         secrets: tuple[str, ...] = (),
         data: str = "",
         catalog_file: Path | None = None,
+        attach: str = "",
     ) -> None:
         self._root = connection
+        self._attach = attach
         self._secrets = secrets
         self._local = threading.local()
         self.where = where
@@ -98,7 +100,7 @@ class Lake:
         file = (base / config.catalog.resolve_url().removeprefix("sqlite:///")).resolve() if kind == "sqlite" else None
         lake = cls(
             connection, where, read_only=read_only, secrets=(config.catalog,), data=_data_path(config, base),
-            catalog_file=file,
+            catalog_file=file, attach=attach,
         )  # fmt: skip
         try:
             lake._retry(lambda: connection.execute(attach))
@@ -114,6 +116,15 @@ class Lake:
     def close(self) -> None:
         """Detach. The object must not be used afterwards."""
         self._root.close()
+
+    def reattach(self) -> None:
+        """Forget what DuckLake remembers of the catalog: for when its own tables were changed past it. No query may be under way."""
+
+        def again() -> None:
+            self._root.execute(f"DETACH DATABASE IF EXISTS {CATALOG}")
+            self._root.execute(self._attach)
+
+        self._retry(again)
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from vector_pipeline.errors import CorruptError, NotFoundError
 from vector_pipeline.hashing import sql_document_key
-from vector_pipeline.lake.connection import CATALOG, Lake
+from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 from vector_pipeline.lake.snapshots import describe_digest
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at, create
 
@@ -131,6 +131,18 @@ def count_contents(lake: Lake, dataset: str, contents: list[str]) -> dict[str, i
 def knows(lake: Lake, snapshot: int) -> bool:
     """Whether the lake still has a state."""
     return bool(lake.rows(f"SELECT 1 FROM {CATALOG}.snapshots() WHERE snapshot_id = ?", [snapshot]))
+
+
+def made_since(lake: Lake, dataset: str, snapshot: int) -> bool:
+    """Whether the dataset's tables of now are later than a state: they were made anew since."""
+    return bool(
+        lake.rows(
+            f"""SELECT 1 FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
+                WHERE s.schema_name = ? AND s.end_snapshot IS NULL AND t.table_name = 'documents'
+                  AND t.end_snapshot IS NULL AND t.begin_snapshot > ?""",
+            [dataset, snapshot],
+        )
+    )
 
 
 def make_anew(lake: Lake, dataset: str, present: int) -> None:

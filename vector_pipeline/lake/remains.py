@@ -60,6 +60,8 @@ def purge(lake: Lake, dataset: str) -> int:
     deleted = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', older_than => {_BEFORE})")
     for name in ("erase_surplus", "erase_missing", "erase_needed", "erase_own"):
         lake.run(f"DROP TABLE IF EXISTS {name}")
+    # A table that DuckLake remembers of an earlier state, and that is gone now, would break the whole connection.
+    lake.reattach()
     return len(deleted)
 
 

@@ -7,6 +7,7 @@ from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
 from vector_pipeline.project.promoting import Promoting
 from vector_pipeline.release.costs import cost_of, measured, timed
+from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.lines import (
     base_namespace,
     belongs,
@@ -19,7 +20,7 @@ from vector_pipeline.release.plan import Goal, Plan, Stage, StageKind, Strategy
 from vector_pipeline.release.planner import look_at
 from vector_pipeline.release.planning import make_plan, require_place
 from vector_pipeline.release.promote import PRODUCTION, STAGING, point_staging
-from vector_pipeline.release.push import Pushed, push_version, removal_refusal
+from vector_pipeline.release.push import Pushed, push_version
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.release.wishes import Wish
 
@@ -48,23 +49,26 @@ class Releasing(Promoting):
         run_id: str | None = None,
         by: str = "vector-pipeline",
         max_removed_share: float | None = None,
+        over_budget: bool = False,
         strategy: str | None = None,
         on_drift: str | None = None,
     ) -> Pushed:
         """Bring the target to hold a version (default: the newest) and point ``staging`` at it.
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
-        A saved plan for production is applied up to there; ``verify`` and ``promote`` do the rest.
+        A saved plan for production is applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
+        ``over_budget``: what a person allows beyond the gates.
         """
         settings = self.dataset(dataset)
         if saved is not None:
             require_place(saved, dataset=dataset, environment=self.environment, target=settings.target)
         wanted = self.version(dataset, saved.version if saved is not None else version)
+        self._require_whole(dataset)
         wish = self._wish(dataset, wanted, strategy)
         self._mind_drift(dataset, wanted.number, saved, strategy, on_drift, by, run_id)
         pushed = push_version(
             self.lake(read_only=True), self.registry(), wanted, self.target(dataset), wish, run_id=run_id, saved=saved,
-            max_removed_share=settings.gates.max_removed_share if max_removed_share is None else max_removed_share,
+            guards=self._guards(dataset, max_removed_share, over_budget=over_budget),
             on_write=lambda done, total: self.progress.update("push", done, total, unit="records"),
         )  # fmt: skip
         if wish.stages:
@@ -196,8 +200,10 @@ class Releasing(Promoting):
 
     def _annotated(self, plan: Plan) -> Plan:
         """With what a person should know before it is applied."""
-        refusal = removal_refusal(plan, self.dataset(plan.dataset).gates.max_removed_share)
-        pushes = any(stage.kind is StageKind.ENSURE_NAMESPACE and not stage.where for stage in plan.stages)
-        if refusal is None or not (pushes or plan.goal == "production"):
-            return plan
-        return replace(plan, notes=(*plan.notes, f"{'a push' if pushes else 'promoting it'} {refusal}"))
+        return replace(plan, notes=(*plan.notes, *self._guards(plan.dataset).notes(plan)))
+
+    def _guards(self, dataset: str, max_removed_share: float | None = None, *, over_budget: bool = False) -> Guards:
+        """What a push may do: as configured, but for what a person allows."""
+        gates = self.dataset(dataset).gates
+        share = gates.max_removed_share if max_removed_share is None else max_removed_share
+        return Guards(share) if over_budget else Guards(share, gates.max_vectors, gates.max_cost)

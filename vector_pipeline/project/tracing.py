@@ -1,7 +1,8 @@
 """Blame and erase."""
 
+from vector_pipeline.config.secrets import SecretTemplate
 from vector_pipeline.embedding.base import Embedder
-from vector_pipeline.errors import VectorPipelineError
+from vector_pipeline.errors import ConfigError, VectorPipelineError
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.targets.factory import open_target
@@ -84,10 +85,14 @@ class Tracing(Gating):
 
     def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:
         """Targets of every environment that shares this registry; and what is deployed where the configuration does not lead."""
-        here = self.settings.registry.resolve_url()
         found: list[Reach] = []
+        unknown: list[str] = []
         for name, environment in self.config.environments.items():
-            if environment.registry.resolve_url() != here:
+            try:
+                if not self._shares_registry(environment.registry):
+                    continue
+            except ConfigError as error:
+                unknown.append(f"{name}: whether it shares this registry cannot be told ({error.what})")
                 continue
             for target, settings in environment.targets.items():
                 if name == self.environment:
@@ -102,7 +107,12 @@ class Tracing(Gating):
             for one in self.registry(read_only=True).deployments(dataset)
             if (one.environment, one.target) not in known and one.status != DeploymentStatus.RETIRED
         }
-        return found, sorted(lost)
+        return found, [*unknown, *sorted(lost)]
+
+    def _shares_registry(self, other: SecretTemplate) -> bool:
+        """``ConfigError`` where that depends on a secret that is not there."""
+        here = self.settings.registry
+        return other == here or other.resolve_url() == here.resolve_url()
 
     def _verified(self, dataset: str, run_id: str | None) -> list[Gate]:
         """Verdicts of before count no more: what aliases name here is looked at again."""

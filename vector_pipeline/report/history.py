@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.release.past import Event, Span, records_of
-from vector_pipeline.release.registry import PushStatus
+from vector_pipeline.release.registry import Erasure, PushStatus
 from vector_pipeline.release.restoring import How, IndexState, Placed, Restore, Served, Touch, VersionPast
 from vector_pipeline.report.changes import diff_lines
 from vector_pipeline.report.tables import table
@@ -57,11 +57,20 @@ def what_changed(event: Event) -> str:
     if event.audit is not None:
         return audit_words(event.audit.drifted, event.audit.counts)
     if event.erasure is not None:
-        return f"document {event.erasure.document_key[:12]} left every version"
+        return _erased(event.erasure)
     if event.push is not None:
         records = records_of(event.push)
         return plural(records, "record") if records is not None else ""
     return changes_words(event.changes) if event.changes is not None else ""
+
+
+def _erased(erasure: Erasure) -> str:
+    name = f"document {erasure.document_key[:12]}"
+    if erasure.open:
+        return f"{name} is not gone yet"
+    if erasure.report.get("gone"):
+        return f"{name} left every version"
+    return f"{name} is NOT GONE everywhere: some places were not reached, or hold it still"
 
 
 def changes_words(diff: VersionDiff) -> str:

@@ -86,13 +86,15 @@ class Removal:
         """Every kept version again without the document, then the present; then what is left of the old ones goes."""
         present = int(self._state["present"])
         if not self._state.get("anew"):
-            if not erasing.knows(self._lake, present):
+            known = erasing.knows(self._lake, present)
+            if not known and not erasing.made_since(self._lake, self._dataset, present):
                 # It was expired meanwhile. Nobody has written since: what is there now is the same, under a later number.
-                present = self._lake.snapshot_id()
+                present, known = self._lake.snapshot_id(), True
                 self._remember(present=present)
-            states = [present, *(one.lake_snapshot for one in self._versions())]
-            erasing.count_vectors(self._lake, self._dataset, self._found.subject.key, states)
-            erasing.make_anew(self._lake, self._dataset, present)
+            if known:
+                states = [present, *(one.lake_snapshot for one in self._versions())]
+                erasing.count_vectors(self._lake, self._dataset, self._found.subject.key, states)
+                erasing.make_anew(self._lake, self._dataset, present)
             self.step("made anew")
             self._remember(anew=True)
         if not self._state.get("rewritten"):
@@ -211,7 +213,10 @@ class Removal:
         )
 
     def close(self, report: Erased) -> None:
-        """Law 6: the registry keeps the counts and the key. An erasure that could not reach a place of ours stays a tombstone."""
+        """Law 6: the registry keeps the counts and the key.
+
+        ``DONE`` says that it ended; whether it is ``gone`` is the report's to say: what could not be reached must not block builds.
+        """
         kept = {name: value for name, value in report.to_json().items() if name not in ("document", "unreachable")}
         self._registry.update_erasure(self._id, {**kept, "state": DONE})
         self._registry.compact()
