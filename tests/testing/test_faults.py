@@ -132,3 +132,19 @@ def test_the_same_seed_gives_the_same_faults() -> None:
     bounded.then(Fault.REFUSE, Fault.REFUSE)
     bounded.stop()
     assert bounded.decide("delete") is None
+
+
+def test_purge_reaches_the_inner_target(tmp_path: Path) -> None:
+    target = FaultyTarget(DuckDBTarget("inner", tmp_path))
+    namespace = Namespace(target)
+    namespace.create()
+    namespace.upsert(make_records(["a#1", "b#1"]))
+    namespace.delete(["a#1"])
+
+    def files() -> set[Path]:
+        return {file for file in tmp_path.rglob("*") if file.is_file()}
+
+    before = files()
+    target.purge(namespace.name)
+    assert before - files()
+    target.close()

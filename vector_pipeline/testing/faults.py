@@ -3,7 +3,7 @@
 
 Laws
 ----
-1. A fault is decided per write, before it is sent; reads are never touched.
+1. A fault is decided per write, before it is sent; reads and ``purge``, which changes nothing that is seen, are never touched.
 2. What was perhaps applied raises ``UnknownOutcomeError``, what was certainly not raises ``UnavailableError``: as the contract
    of a target has it. An ``InputError`` is said even where the response is lost: the caller's own side finds such mistakes.
 3. A delayed write is applied later with the fence that it carried. When it is refused then, nobody hears of it: it is counted.
@@ -123,6 +123,9 @@ class FaultyTarget(Target):
 
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:
         self._write("drop_namespace", lambda: self.inner.drop_namespace(namespace, fence=fence))
+
+    def purge(self, namespace: str) -> None:
+        self.inner.purge(namespace)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -95,6 +95,22 @@ class WriteLaws:
         space.upsert(make_records(IDS[:1]))
         assert space.ids() == sorted([IDS[0], *IDS[4:]])
 
+    def test_purge_changes_nothing_that_is_seen(self, space: Namespace) -> None:
+        space.upsert(make_records(IDS))
+        space.delete(IDS[:4])
+
+        def seen() -> object:
+            state = space.target.describe(space.name)
+            assert state is not None
+            return state.mark, state.records, space.ids(), space.fetched(IDS), space.hits(unit_vectors(1))
+
+        before = seen()
+        for _ in range(2):
+            space.target.purge(space.name)
+            assert seen() == before
+        space.upsert(make_records(IDS[:1]))
+        assert space.ids() == sorted([IDS[0], *IDS[4:]])
+
     def test_empty_writes(self, space: Namespace) -> None:
         assert space.upsert(make_records([])).records == 0
         assert space.set_removed([], 4).records == 0
