@@ -154,3 +154,25 @@ def test_a_name_that_gets_too_long_is_refused_in_one_line() -> None:
     with pytest.raises(RefusedError, match="longer than a namespace's name may be"):
         in_place_namespaces(base, "production")
     assert belongs(in_place_namespaces("words--tiny--00000000", "dev")[1], "words--tiny--00000000")
+
+
+def test_a_push_over_budget_is_refused_unless_allowed(make_project: MakeProject) -> None:
+    project = make_project(3, shards=1, gates="max_vectors: 5, max_cost: 0.01")
+    config = project.base / "vector_pipeline.yaml"
+    project.build("handbook")
+    assert project.plan("handbook").notes == (
+        "a push would write 9 vectors, more than gates.max_vectors allows (5)",
+        "gates.max_cost is not checked: target local has no prices",
+    )
+    with pytest.raises(RefusedError, match=r"would write 9 vectors.* push with --over-budget"):
+        project.push("handbook")
+    assert not project.registry().deployments("handbook")
+    project.close()
+    target = "targets: {local: {kind: duckdb, path: .vector_pipeline/index, prices: {per_million_records: 10000}}}"
+    text = config.read_text().replace("max_vectors: 5", "max_vectors: 9")
+    config.write_text(f"environments: {{dev: {{{target}}}}}\n{text}", encoding="utf-8")
+    with Project.load(config) as priced:
+        with pytest.raises(RefusedError, match=r"would cost 0\.09 USD, more than gates\.max_cost allows \(0\.01 USD\)"):
+            priced.push("handbook")
+        assert priced.push("handbook", over_budget=True).applied.upserted == 9
+        assert priced.plan("handbook").notes == ()

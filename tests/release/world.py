@@ -15,6 +15,7 @@ from vector_pipeline.hashing import base_record_id, content_hash, metadata_hash,
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import describe_digest
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables
+from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.plan import Plan, Strategy
 from vector_pipeline.release.planning import make_plan
 from vector_pipeline.release.push import Pushed, push_version
@@ -94,7 +95,7 @@ class World:
         **wish: Any,
     ) -> Pushed:
         return push_version(
-            self.lake, self.registry, version, self.target, _wish(strategy, wish), saved=saved, max_removed_share=share
+            self.lake, self.registry, version, self.target, _wish(strategy, wish), saved=saved, guards=Guards(share)
         )
 
     def wanted(self, number: int) -> list[tuple[str, str, str]]:

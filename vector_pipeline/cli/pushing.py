@@ -46,6 +46,10 @@ def push(
             help="Allow this push to remove more than gates.max_removed_share.",
         ),
     ] = None,
+    over_budget: Annotated[
+        bool,
+        typer.Option("--over-budget", help="Allow this push more than gates.max_vectors and gates.max_cost."),
+    ] = False,
 ) -> None:  # fmt: skip
     """Bring the target to hold a version, point staging at it, and run the gates."""
     session = session_of(ctx)
@@ -63,6 +67,7 @@ def push(
         "by": who(),
         "plan_json": plan.read_text(encoding="utf-8") if plan is not None else None,
         "allow_removed_share": max_removed_share,
+        "over_budget": True if over_budget else None,
         "strategy": strategy,
         "on_drift": on_drift,
     }

@@ -176,7 +176,11 @@ class GateConfig(Model):
     canary_pass_rate: float = Field(default=0.9, ge=0, le=1)
     """Share of canaries that must pass."""
     max_removed_share: float = Field(default=0.5, ge=0, le=1)
-    """Mass-deletion guard: a push that removes more of the live documents is refused unless allowed by hand."""
+    """Mass-deletion guard: a push that removes more of what production serves is refused unless allowed by hand."""
+    max_vectors: int | None = Field(default=None, ge=0)
+    """Budget guard: a push that writes more vectors is refused unless allowed by hand (`--over-budget`)."""
+    max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The same for what a push costs, in the currency of the target's `prices`; without prices nothing is checked."""
     min_text_chars: int = Field(default=1, ge=0)
     """Shortest chunk, in characters."""
     max_text_chars: int = Field(default=20_000, gt=0)

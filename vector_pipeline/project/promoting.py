@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.project.drifting import Drifting
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
+from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.lines import base_namespace, in_place_namespaces
 from vector_pipeline.release.plan import FORMAT, Plan, Strategy
 from vector_pipeline.release.promote import (
@@ -140,7 +141,7 @@ class Promoting(Drifting):
         )  # fmt: skip
         return push_version(
             self.lake(read_only=True), self.registry(), version, there, wish, run_id=run_id,
-            max_removed_share=max_removed_share,
+            guards=Guards(max_removed_share),
             on_write=lambda done, total: self.progress.update("write live", done, total, unit="records"),
         )  # fmt: skip
 

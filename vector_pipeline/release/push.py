@@ -6,21 +6,25 @@ Laws
    does not know that it lost it, can change nothing after the look.
 2. Nothing is written of a version that the lake does not hold any more as it was made.
 3. However a push ends, short of the process being killed, the registry says how; what was killed is called abandoned by the next.
-4. What a finished push left (mark and count) is recorded: another mark later is another hand.
+4. What a finished push left (mark and count) is recorded: another mark later is another hand. Where another hand was there before
+   the push, nothing is: it stays visible until a repair has compared everything.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from vector_pipeline.errors import ConflictError, RefusedError, VectorPipelineError
+from vector_pipeline.errors import ConflictError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
+from vector_pipeline.release.guards import Guards
+from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, writer
-from vector_pipeline.release.plan import Plan, StageKind, Strategy
+from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
+from vector_pipeline.release.resuming import is_rest_of
 from vector_pipeline.release.snapshot import require_whole
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import NamespaceSpec, Target
@@ -28,6 +32,7 @@ from vector_pipeline.targets.base import NamespaceSpec, Target
 _ATTEMPTS = 3
 """Looks, when another push changes meanwhile which line is the right one."""
 _ALL = 1_000
+_NONE = Guards()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,11 @@ def push_version(
     *,
     run_id: str | None = None,
     saved: Plan | None = None,
-    max_removed_share: float = 1.0,
+    guards: Guards = _NONE,
     on_plan: Callable[[Plan], None] | None = None,
     on_write: OnWrite | None = None,
 ) -> Pushed:
-    """Bring a line of the target to hold the version. ``saved``: apply exactly that plan or refuse.
+    """Bring a line of the target to hold the version. ``saved``: apply exactly that plan, or its unfinished rest, or refuse.
 
     Nothing is written, not even in the registry, when the target holds it already. Pushing again after a crash continues.
     Aliases are the caller's.
@@ -65,9 +70,10 @@ def push_version(
         wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace)
     then = _known(registry, version, wish)
     plan = make_plan(lake, registry, version, target, wish)
-    if saved is None and all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
+    if all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
         known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
         if known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest:
+            plan = _checked(lake, registry, version, target, wish, saved, plan)
             if on_plan is not None:
                 on_plan(plan)
             return Pushed(plan, known, Applied())
@@ -82,7 +88,7 @@ def push_version(
                 if plan.namespace != elsewhere:
                     continue
             plan = _checked(lake, registry, version, target, wish, saved, plan)
-            guard_removal(plan, max_removed_share)
+            guards.refuse(plan)
             if on_plan is not None:
                 on_plan(plan)
             return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write)
@@ -100,7 +106,8 @@ def _checked(
     """The plan that will be applied, if it may be: the saved one's equal, of a version that the lake still holds (law 2)."""
     if saved is not None:
         extended = wish.extend(plan) if wish.extend is not None and saved.goal == "production" else plan
-        require_same(saved, extended)
+        if not is_rest_of(registry, saved, extended):
+            require_same(saved, extended)
         if extended is not plan:
             # The extension may have looked at another line: the actions must be this one's again.
             plan = make_plan(lake, registry, version, target, wish)
@@ -120,6 +127,7 @@ def _pushed(
     run_id: str | None,
     on_write: OnWrite | None,
 ) -> Pushed:
+    ours = explained(registry, wish.environment, target.name, plan.namespace, plan.preconditions.mark)
     _abandon(registry, version, wish.environment, target, plan.namespace)
     deployment = registry.begin_deployment(
         dataset=version.dataset, environment=wish.environment, target=target.name, namespace=plan.namespace,
@@ -131,7 +139,9 @@ def _pushed(
         journal = Journalled(registry, push, held)
         applied = apply_plan(lake, version, target, plan, journal, parallel=wish.parallel, on_write=on_write)
         held.check()
-        _record(registry, version, wish.environment, target, plan.namespace)
+        if ours:
+            marks = {plan.preconditions.mark or "", *(receipt.mark for receipt in applied.receipts)}
+            record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
     except BaseException:
         _failed(registry, held, push, deployment)
         raise
@@ -159,15 +169,6 @@ def _abandon(registry: Registry, version: Version, environment: str, target: Tar
             registry.close_push(push.id, PushStatus.ABANDONED)
 
 
-def _record(registry: Registry, version: Version, environment: str, target: Target, namespace: str) -> None:
-    """Law 4."""
-    state = target.describe(namespace)
-    if state is not None:
-        registry.record_namespace(
-            environment, target.name, namespace, dataset=version.dataset, mark=state.mark, records=state.records
-        )
-
-
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:
     """Law 3. A registry that does not answer now must not hide what went wrong."""
     with suppress(VectorPipelineError):
@@ -176,25 +177,3 @@ def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -
         # Whoever took the lease over says what becomes of the deployment.
         held.check()
         registry.finish_deployment(deployment.id, DeploymentStatus.FAILED)
-
-
-def guard_removal(plan: Plan, max_removed_share: float) -> None:
-    """Mass-deletion guard, before anything is written."""
-    refusal = removal_refusal(plan, max_removed_share)
-    if refusal is not None:
-        raise RefusedError(
-            f"the push of version {plan.version} {refusal}",
-            fix="Check the source; if the removal is meant, push with --max-removed-share 1",
-        )
-
-
-def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
-    """What the guard says of a plan; None when it lets it through. Asked so, a limit that is not a number allows nothing."""
-    removal = plan.removal
-    if not removal.documents or (not removal.of or removal.share <= max_removed_share):
-        return None
-    unit = "records" if plan.strategy is not Strategy.BLUE_GREEN else "of what is served"
-    return (
-        f"would remove {removal.records} of {removal.of} {unit} ({removal.documents} whole documents), more than "
-        f"gates.max_removed_share allows ({max_removed_share:.0%})"
-    )

@@ -1,0 +1,72 @@
+"""Guards of a push: what it may remove, write and cost before somebody has to allow it by hand. No I/O.
+
+Laws
+----
+1. They judge the plan that is about to be executed, before anything is written.
+2. What a guard cannot judge it does not refuse: a plan without a price passes ``max_cost``, and says so. A limit that is no number
+   allows nothing.
+"""
+
+from dataclasses import dataclass
+
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.release.costs import said
+from vector_pipeline.release.plan import Plan, StageKind
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Limits of one push. ``None``: none."""
+
+    max_removed_share: float = 1.0
+    """0 to 1."""
+    max_vectors: int | None = None
+    max_cost: float | None = None
+    """In the currency of the target's prices."""
+
+    def refuse(self, plan: Plan) -> None:
+        """Law 1, or ``RefusedError`` in one line."""
+        for refusal, fix in (
+            (
+                removal_refusal(plan, self.max_removed_share),
+                "Check the source; if the removal is meant, push with --max-removed-share 1",
+            ),
+            (budget_refusal(plan, self), "Look at the plan; if that is meant, push with --over-budget"),
+        ):
+            if refusal is not None:
+                raise RefusedError(f"the push of version {plan.version} {refusal}", fix=fix)
+
+    def notes(self, plan: Plan) -> tuple[str, ...]:
+        """What a person should know of a plan: which guard would refuse its push, which could not look, and what a promotion of
+        what was let through would remove.
+        """
+        removal, found = removal_refusal(plan, self.max_removed_share), []
+        if any(stage.kind is StageKind.ENSURE_NAMESPACE and not stage.where for stage in plan.stages):
+            found = [f"a push {refusal}" for refusal in (removal, budget_refusal(plan, self)) if refusal is not None]
+            if self.max_cost is not None and plan.cost.money is None:
+                found.append(f"gates.max_cost is not checked: target {plan.target} has no prices")
+        elif removal is not None and plan.goal == "production":
+            found = [f"promoting it {removal}"]
+        return tuple(found)
+
+
+def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
+    """What the mass-deletion guard says of a plan; None when it lets it through."""
+    removal = plan.removal
+    if not removal.documents or (not removal.of or removal.share <= max_removed_share):
+        return None
+    unit = "of what is served" if removal.served else "records"
+    return (
+        f"would remove {removal.records} of {removal.of} {unit} ({removal.documents} whole documents), more than "
+        f"gates.max_removed_share allows ({max_removed_share:.0%})"
+    )
+
+
+def budget_refusal(plan: Plan, guards: Guards) -> str | None:
+    """What the budget guard says of a plan; None when it lets it through."""
+    if guards.max_vectors is not None and plan.vectors > guards.max_vectors:
+        return f"would write {plan.vectors:,} vectors, more than gates.max_vectors allows ({guards.max_vectors:,})"
+    money = plan.cost.money
+    if guards.max_cost is not None and money is not None and not money <= guards.max_cost:
+        return f"would cost {said(plan.cost)}, more than gates.max_cost allows ({guards.max_cost:,.2f} {plan.cost.currency})"
+    return None
