@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import page
 from tests.drift.conftest import Hand, deployments, look, read_back, snapshot
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import LinePlan, RepairLine
@@ -140,6 +141,8 @@ def test_a_missing_record_is_derived_where_a_good_copy_stands(line: Hand) -> Non
 
 
 def test_what_is_being_pushed_is_left_alone(line: Hand) -> None:
+    (line.project.base / "documents" / "page0.md").write_text(page(700), encoding="utf-8")
+    assert line.project.build("handbook").version.number == 4
     source = line.visible(3)[0]["id"]
     ahead = source.partition("~")[0] + "~4"
     line.put(source, id=ahead, added_in=4, removed_in=LIVE)
@@ -197,3 +200,19 @@ def test_a_namespace_of_another_space_is_refused(line: Hand) -> None:
     line.target.ensure_namespace(NamespaceSpec(line.namespace, 3, "cosine", "f" * 16), fence=line.fence + 10)
     with pytest.raises(RefusedError, match=r"exists|made it anew"):
         mend(line)
+
+
+def test_what_ends_with_a_version_that_does_not_exist_is_reopened(line: Hand) -> None:
+    project = line.project
+    (one,) = [row["id"] for row in line.visible(3)][:1]
+    line.mark(999, one)
+    report = look(project)
+    assert (report.drifted, report.stale_marks, report.missing) == (True, 1, 0)
+    (project.base / "documents" / "page0.md").write_text(page(700), encoding="utf-8")
+    project.build("handbook")
+    assert "marks of version 999, which does not exist: repair it" in project.plan("handbook", strategy="auto").why
+    plan, applied = mend(line)
+    assert (plan.drift["stale_marks"], applied.closed, applied.records) == (1, 1, 1)
+    assert {row["id"]: row["removed_in"] for row in line.rows()}[one] == LIVE
+    require_mended(line)
+    assert project.plan("handbook", strategy="auto").strategy == "versioned"

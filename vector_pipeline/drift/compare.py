@@ -5,7 +5,9 @@ Laws
 1. Expected is the lake's snapshot of the version, never the journal: the version must read back with its digest first.
 2. Each wanted record is ``found``, ``missing``, ``hidden`` or ``tampered``: their sum is the size of the snapshot. What is visible
    at the version and not wanted is ``stale`` where some version of the dataset explains the content, else ``foreign``. Foreign
-   ids and spaces, and fields that contradict an id, are told wherever they are, visible or not.
+   ids and spaces, and fields that contradict an id, are told wherever they are, visible or not. What is visible now and ends with
+   a version that does not exist yet is hidden too: it would vanish one day. Where a listing has no marks, and
+   what has expired is still in the line, ids of our form that nothing explains are ``doubtful``: they may be its closed records.
 3. Set against set in the lake's engine: nothing here costs Python time by record.
 """
 
@@ -14,22 +16,25 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
 from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.release.snapshot import require_whole, tables_of
+from vector_pipeline.targets.base import LIVE
 
 FOUND, MISSING, HIDDEN, TAMPERED, STALE, FOREIGN = "found", "missing", "hidden", "tampered", "stale", "foreign"
+DOUBTFUL = "doubtful"
 _UNEXPECTED = "unexpected"
 _EXAMPLES = 10
 
 
-def judge(lake: Lake, registry: Registry, version: Version, *, alone: bool = False) -> None:
+def judge(lake: Lake, registry: Registry, version: Version, *, alone: bool = False, doubtful: bool = False) -> None:
     """Fill ``drift_judged(word, shard, record_id, id, document_id)`` for a version from ``drift_held``.
 
     ``id``: as it is held. ``alone``: on such a line what is not visible must not be there either, unless it is wanted.
+    ``doubtful``: what no version explains may be of one that has expired.
     """
     require_whole(lake, version)
     number, wanted = version.number, at(tables_of(version).chunks, version.lake_snapshot)
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE drift_visible AS
-            SELECT id, base, document_id, metadata_hash, added_in, sound FROM drift_held
+            SELECT id, base, document_id, metadata_hash, added_in, removed_in, sound FROM drift_held
             WHERE ours AND coalesce(added_in <= {number} AND removed_in > {number}, true)"""
     )
     _find_doubled(lake, wanted)
@@ -39,6 +44,7 @@ def judge(lake: Lake, registry: Registry, version: Version, *, alone: bool = Fal
                         WHEN NOT v.sound THEN '{TAMPERED}'
                         WHEN w.record_id IS NULL THEN '{_UNEXPECTED}'
                         WHEN v.metadata_hash <> w.metadata_hash THEN '{TAMPERED}'
+                        WHEN v.removed_in > {newest_of(registry, version)} AND v.removed_in <> {LIVE} THEN '{HIDDEN}'
                         ELSE '{FOUND}' END AS word,
                    w.shard, coalesce(w.record_id, v.base) AS record_id, v.id,
                    coalesce(w.document_id, v.document_id) AS document_id, w.metadata_hash
@@ -52,7 +58,12 @@ def judge(lake: Lake, registry: Registry, version: Version, *, alone: bool = Fal
             f"""INSERT INTO drift_judged SELECT '{_UNEXPECTED}', NULL, base, id, document_id, NULL FROM drift_held
                 WHERE ours AND sound AND removed_in = 0 AND base NOT IN (SELECT record_id FROM {wanted})"""
         )
-    _explain(lake, registry, version)
+    _explain(lake, registry, version, DOUBTFUL if doubtful else FOREIGN)
+
+
+def newest_of(registry: Registry, version: Version) -> int:
+    """The latest version of its dataset. Asked after the listing: whatever a push of ours had closed by then is not above it."""
+    return max(one.number for one in registry.versions(version.dataset))
 
 
 def _find_doubled(lake: Lake, wanted: str) -> None:
@@ -111,8 +122,8 @@ def _find_hidden(lake: Lake, registry: Registry, version: Version) -> None:
     )
 
 
-def _explain(lake: Lake, registry: Registry, version: Version) -> None:
-    """Content that another version of these tables has is stale; what none has is foreign."""
+def _explain(lake: Lake, registry: Registry, version: Version, unknown: str) -> None:
+    """Content that another version of these tables has is stale; what none has is ``unknown``."""
     others = [one for one in reversed(registry.versions(version.dataset)) if one.chunk_table == version.chunk_table]
     for other in others:
         if not lake.row(f"SELECT count(*) FROM drift_judged WHERE word = '{_UNEXPECTED}'")[0]:
@@ -125,7 +136,7 @@ def _explain(lake: Lake, registry: Registry, version: Version) -> None:
                 )
             except NotFoundError:
                 continue  # The lake was made anew since: what it does not hold explains nothing.
-    lake.run(f"UPDATE drift_judged SET word = '{FOREIGN}' WHERE word = '{_UNEXPECTED}'")
+    lake.run(f"UPDATE drift_judged SET word = '{unknown}' WHERE word = '{_UNEXPECTED}'")
 
 
 def counts(lake: Lake) -> dict[str, int]:

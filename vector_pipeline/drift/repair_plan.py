@@ -21,6 +21,7 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
 from vector_pipeline.release.costs import cost_of, measured, sending, upserting
+from vector_pipeline.release.hands import untouched
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Deployment, Registry, Version
 from vector_pipeline.release.snapshot import tables_of
@@ -131,7 +132,16 @@ def plan_line(
     prepare(lake, line.versions, alone=_alone(target, line))
     if level is Level.FULL and _compare_hidden(lake, target, line):
         prepare(lake, line.versions, alone=_alone(target, line))
-    match(lake, derives=target.capabilities.derives, proven=level is Level.FULL)
+    # What nobody compared is copied only where nobody else can have replaced it.
+    sure = level is Level.FULL or untouched(
+        registry, first.environment, target.name, first.namespace, state.mark if state is not None else None
+    )
+    match(
+        lake,
+        newest=compare.newest_of(registry, newest),
+        derives=target.capabilities.derives and sure,
+        proven=level is Level.FULL,
+    )
     _use_real_marks(lake, target, line)
     stages = _stages(lake, target, line, exists=state is not None)
     return LinePlan(

@@ -32,13 +32,14 @@ def prepare(lake: Lake, versions: Sequence[Version], *, alone: bool) -> None:
     _find_candidates(lake, alone=alone)
 
 
-def match(lake: Lake, *, derives: bool, proven: bool) -> None:
+def match(lake: Lake, *, newest: int, derives: bool, proven: bool) -> None:
     """What has to be done, after ``prepare``: ``drift_writes(shard, record_id, id, source_id, added_in, removed_in, version)``,
     ``drift_ends(id, removed_in)`` and ``drift_deletes(id)``.
 
-    ``derives``: take vectors from good records that stay; with ``proven`` only from those whose values were compared.
+    ``newest``: the latest version that exists: what ends later, and not never, gets its end set. ``derives``: take vectors from
+    good records that stay; with ``proven`` only from those whose values were compared.
     """
-    _keep(lake)
+    _keep(lake, newest)
     _overwrite(lake)
     _name_the_rest(lake)
     _list_work(lake, derives=derives, proven=proven)
@@ -88,13 +89,14 @@ def _find_candidates(lake: Lake, *, alone: bool) -> None:
     )
 
 
-def _keep(lake: Lake) -> None:
+def _keep(lake: Lake, newest: int) -> None:
     """``drift_given(base, first, id, ends)``: runs that a held record gives, as it is or with another end."""
     lake.run(
-        """CREATE OR REPLACE TEMP TABLE drift_given AS
+        f"""CREATE OR REPLACE TEMP TABLE drift_given AS
            SELECT r.base, r.first, c.id, NULL::BIGINT AS ends
            FROM drift_runs r JOIN drift_candidates c
              ON c.good AND c.base = r.base AND c.metadata_hash = r.metadata_hash AND c.first = r.first AND c.last = r.last
+            AND (c.removed_in <= {newest} OR c.removed_in = {LIVE} OR c.removed_in IS NULL)
            QUALIFY row_number() OVER (PARTITION BY r.base, r.first ORDER BY c.added_in DESC, c.id DESC) = 1"""
     )
     lake.run(

@@ -159,6 +159,8 @@ class _Chooser:
         going_on = self._cost(look)
         if look.later is not None and look.changes:
             stands = f"{newest.namespace} already holds version {look.later}"
+            if look.later > self.registry.versions(self.version.dataset)[-1].number:
+                stands = f"{newest.namespace} has marks of version {look.later}, which does not exist: repair it, and plan again"
             return self._fresh(stands, Alternative(Strategy.VERSIONED, newest.namespace, going_on, stands, False))
         if not look.changes:
             return self._chosen(look, "the newest line holds it already", newest)
