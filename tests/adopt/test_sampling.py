@@ -12,8 +12,10 @@ from tests.adopt.conftest import CONTENTS, PAGES, Source
 from tests.adopt.grown import Grown
 from tests.conftest import write_project
 from vector_pipeline.adopt import AdoptionPlan
+from vector_pipeline.adopt.comparing import Unseen, at_most_wrong
 from vector_pipeline.adopt.inventory import take_inventory
 from vector_pipeline.adopt.matching import match
+from vector_pipeline.adopt.model_check import SAMPLE, _group, _judged
 from vector_pipeline.hashing import content_hash
 from vector_pipeline.project import Project
 
@@ -95,6 +97,55 @@ def test_a_sample_that_agrees_vouches_for_its_group_and_says_how_far(bench: Benc
     assert (plan.model.compared, plan.model.usable, plan.model.verdict) == (5, CONTENTS, "same")
     assert plan.model.at_most_wrong == pytest.approx(3 / 5)
     assert bench.look(grown).model.at_most_wrong == 0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 60)).map(
+            lambda one: Unseen(max(one), min(one[:2]), 0, min(one[2], max(one) - min(one[:2])))
+        ),
+        max_size=5,
+    ),
+    st.data(),
+)
+def test_the_bound_is_the_worst_that_the_samples_leave_room_for(groups: list[Unseen], data: st.DataObject) -> None:
+    most = at_most_wrong(groups)
+    budget, wrong = 3.0, 0.0
+    for one in groups:
+        share = data.draw(st.floats(0, min(1.0, max(0.0, budget) / one.compared)))
+        budget -= share * one.compared
+        wrong += min(one.kept, share * one.records)
+    assert wrong <= most + 1e-6
+    assert most <= sum(min(one.kept, 3 * one.records / one.compared) for one in groups) + 1e-6
+
+
+def test_a_large_group_is_not_vouched_for_by_small_ones(bench: Bench) -> None:
+    lake = bench.project.lake()
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE adopt_records AS
+           SELECT 'b' || i AS id, md5('v' || i) AS vector_hash, 1.0::DOUBLE AS norm, 'uuid' AS shape, 'k' AS keys_hash
+           FROM range(20000) r(i) UNION ALL
+           SELECT 's' || i || 'x' || j, md5('w' || i || '-' || j), 1.0, 'uuid', 'k' || i FROM range(14) a(i), range(16) b(j)"""
+    )
+    lake.run(
+        "CREATE OR REPLACE TEMP TABLE adopt_matched AS SELECT id, 1 AS kind, md5(id) AS content_hash FROM adopt_records"
+    )
+    _group(lake, SAMPLE)
+    taken = lake.row("SELECT count(*) FILTER (starts_with(id, 'b')), count(*) FROM adopt_sample")
+    assert taken[1] <= SAMPLE
+    assert taken[0] >= SAMPLE // 2
+    broken = 0
+    for turn in range(20):
+        wrong = f"starts_with(id, 'b') AND hash(id || '{turn}') % 100 < 2"
+        lake.run(
+            f"""CREATE OR REPLACE TEMP TABLE adopt_compared AS
+                SELECT id, 1.0::DOUBLE AS cosine, NOT ({wrong}) AS agrees FROM adopt_sample"""
+        )
+        found = _judged(lake, None, normalize=True)
+        kept = lake.row(f"SELECT count(*) FROM adopt_usable WHERE {wrong}")[0]
+        broken += kept > found.at_most_wrong * found.usable
+    assert broken <= 3
 
 
 def test_two_vectors_of_one_text_need_a_comparison(bench: Bench, source: Source) -> None:

@@ -1,6 +1,8 @@
 """Embed a sample of texts anew and put the vectors beside those of the index."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +60,34 @@ def compare(
     cosines[there] = near
     agrees[there] = (near >= SAME_COSINE) & (normalize | (long <= LENGTH_TOLERANCE))
     return cosines, agrees
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A group of which some is kept unseen."""
+
+    records: int
+    compared: int
+    disagree: int
+    kept: int
+    """Contents taken of it that were not themselves compared."""
+
+
+def at_most_wrong(groups: Iterable[Unseen]) -> float:
+    """How many contents kept unseen were made otherwise, at the most, with 95% confidence over all groups together.
+
+    Groups with wrong shares ``p`` show no fault in samples of ``n`` with a chance of at most ``exp(-sum(n p))``: so
+    ``sum(n p) <= 3`` (more where faults were seen), and the worst that allows is found greedily. One sample's rule of
+    three is the case of one group; a share over all samples would not be true of a large group that was hardly looked at.
+    """
+    unseen = sorted((one for one in groups if one.kept), key=lambda one: one.records / one.compared, reverse=True)
+    seen = sum(one.disagree for one in unseen)
+    left, wrong = 3 + seen + 2 * math.sqrt(seen), 0.0
+    for one in unseen:
+        share = min(1.0, one.kept / one.records, left / one.compared)
+        wrong += share * one.records
+        left -= share * one.compared
+    return wrong
 
 
 def _rows(table: pa.Table) -> npt.NDArray[np.float64]:

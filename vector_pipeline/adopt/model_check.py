@@ -3,7 +3,8 @@
 Laws
 ----
 1. An index may hold vectors of several models. Records are told apart by what tells who wrote them: how the text matched, the
-   shape of the id, the metadata keys, whether the vector is normalised. Each such group is sampled; small groups share one.
+   shape of the id, the metadata keys, whether the vector is normalised. Each such group is sampled, the large ones more; small
+   groups share one.
 2. A group is kept when at least ``SAME_SHARE`` of its sample agrees; of a group that was compared whole, each that agrees is.
    What was compared and does not agree is never kept.
 3. A content with two different vectors in what would be kept is kept only where one of them was itself compared.
@@ -16,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vector_pipeline.adopt.comparing import SAME_COSINE, compare, embed_again
+from vector_pipeline.adopt.comparing import SAME_COSINE, Unseen, at_most_wrong, compare, embed_again
 from vector_pipeline.adopt.inventory import UNIT_TOLERANCE, Inventory
 from vector_pipeline.adopt.matching import KINDS
 from vector_pipeline.embedding.base import Embedder
@@ -28,7 +29,7 @@ SAME_SHARE = 0.999
 SAMPLE = 256
 """Texts that are embedded to compare, over all groups."""
 _LEAST = 16
-"""Sampled of a group, where it has as many."""
+"""Sampled of a group, where it has as many. All groups take half of the sample so; the other half goes by their size."""
 _STEPS = (SAME_COSINE, 0.99, 0.9, 0.5)
 
 
@@ -60,7 +61,7 @@ class ModelCheck:
     disputed: int = 0
     """Contents with several different vectors, none of which was itself compared: embedded anew."""
     at_most_wrong: float = 0.0
-    """With 95% confidence no larger share of what is kept was made otherwise (3 in n)."""
+    """With 95% confidence no larger share of what is kept was made otherwise (``comparing.at_most_wrong``)."""
     normalise: int = 0
     """Of the usable, vectors that are scaled to length one on the way."""
     texts_per_s: float | None = None
@@ -116,13 +117,15 @@ def _group(lake: Lake, sample: int) -> None:
             sized AS (SELECT kind, shape, unit, keys_hash, count(*) AS size FROM c GROUP BY ALL),
             ranked AS (SELECT kind, shape, unit, keys_hash,
                               row_number() OVER (ORDER BY size DESC, kind, shape, unit, keys_hash) AS rank FROM sized)
-            SELECT c.*, CASE WHEN rank <= {max(1, sample // least - 1)} THEN rank ELSE 0 END AS band
+            SELECT c.*, CASE WHEN rank <= {max(1, sample // (2 * least) - 1)} THEN rank ELSE 0 END AS band
             FROM c JOIN ranked USING (kind, shape, unit, keys_hash)"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE adopt_sample AS
-            WITH share AS (SELECT greatest({least}, {int(sample)} // count(DISTINCT band)) AS each FROM adopt_candidates)
-            SELECT id, content_hash, vector_hash FROM adopt_candidates, share
+            WITH sized AS (SELECT band, count(*) AS size FROM adopt_candidates GROUP BY band),
+            share AS (SELECT band, {least} + greatest(0, {int(sample)} - {least} * count(*) OVER ()) * size
+                                   // (sum(size) OVER ())::BIGINT AS each FROM sized)
+            SELECT id, content_hash, vector_hash FROM adopt_candidates JOIN share USING (band)
             QUALIFY row_number() OVER (PARTITION BY band ORDER BY md5(id), id) <= each"""
     )
 
@@ -138,7 +141,7 @@ def _judged(lake: Lake, rate: float | None, *, normalize: bool) -> ModelCheck:
     lake.run(
         """CREATE OR REPLACE TEMP TABLE adopt_usable AS
            SELECT content_hash, arg_min(id, rank) AS id, arg_min(vector_hash, rank) AS vector_hash,
-                  arg_min(unit, rank) AS unit, arg_min(trusted, rank) AS by_group
+                  arg_min(unit, rank) AS unit, arg_min(trusted, rank) AS by_group, arg_min(band, rank) AS band
            FROM (SELECT c.*, g.trusted AND p.agrees IS NULL AS trusted,
                         row_number() OVER (PARTITION BY content_hash ORDER BY p.agrees NULLS LAST, c.id) AS rank
                  FROM adopt_candidates c JOIN adopt_groups g USING (band) LEFT JOIN adopt_compared p USING (id)
@@ -153,8 +156,10 @@ def _summed(lake: Lake, rate: float | None, *, normalize: bool) -> ModelCheck:
     compared, agree, least, median, most, *above = lake.row(
         f"SELECT count(*), count(*) FILTER (agrees), min(cosine), median(cosine), max(cosine), {steps} FROM adopt_compared"
     )
-    usable, scaled, taken = lake.row(
-        "SELECT count(*), count(*) FILTER (NOT unit), count(*) FILTER (by_group) FROM adopt_usable"
+    usable, scaled = lake.row("SELECT count(*), count(*) FILTER (NOT unit) FROM adopt_usable")
+    unseen = lake.rows(
+        """SELECT g.records, g.compared, g.compared - g.agree, u.kept FROM adopt_groups g
+           JOIN (SELECT band, count(*) AS kept FROM adopt_usable WHERE by_group GROUP BY band) u USING (band)"""
     )
     disputed = lake.row(
         """SELECT count(DISTINCT content_hash) FROM adopt_candidates JOIN adopt_groups USING (band)
@@ -168,7 +173,6 @@ def _summed(lake: Lake, rate: float | None, *, normalize: bool) -> ModelCheck:
         )
     )
     verdict = "same" if agree == compared else "other" if not agree else "mixed"
-    trusted = sum(group.compared for group in groups if group.kept)
     return ModelCheck(
         verdict,
         _why(verdict, groups),
@@ -179,7 +183,7 @@ def _summed(lake: Lake, rate: float | None, *, normalize: bool) -> ModelCheck:
         groups,
         usable,
         disputed,
-        min(1.0, 3 / trusted) if taken and trusted else 0.0,
+        at_most_wrong(Unseen(*row) for row in unseen) / usable if usable else 0.0,
         scaled if normalize else 0,
         rate,
     )

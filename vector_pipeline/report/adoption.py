@@ -100,7 +100,7 @@ def _model(found: ModelCheck) -> list[tuple[str, str]]:
         line = f"{plural(group.records, 'record')} ({group.name}): {group.agree:,} of {group.compared:,} agree, {kept}"
         rows.append(("groups" if not number else "", line))
     if found.at_most_wrong:
-        rows.append(("doubt", f"at most {found.at_most_wrong:.1%} of what is kept unseen is of another model (95%)"))
+        rows.append(("doubt", f"at most {found.at_most_wrong:.1%} of what is kept is of another model (95%)"))
     return rows
 
 
