@@ -118,7 +118,7 @@ class Lake:
         self._root.close()
 
     def reattach(self) -> None:
-        """Forget what DuckLake remembers of the catalog: for when its own tables were changed past it. No query may be under way."""
+        """Forget what DuckLake remembers of the catalog: its tables were changed past it. No query may be under way."""
 
         def again() -> None:
             self._root.execute(f"DETACH DATABASE IF EXISTS {CATALOG}")
