@@ -72,8 +72,8 @@ def run_job(
 
     ``config`` is flat. build: ``message``; push: ``version``, ``allow_removed_share``, ``over_budget``, ``plan_json``,
     ``strategy``, ``on_drift``, ``by``; verify: ``version``; promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release:
-    what build and push take, but no version; audit: ``level``, ``by``; a maintenance verb: keyword arguments of the project's method
-    of that name.
+    what build and push take, but no version; audit: ``level``, ``by``; a maintenance verb: keyword arguments of the project's
+    method of that name.
     Raises ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad file, ``InputError`` for an unknown setting;
     whatever happens inside the run is in the outcome.
     """
