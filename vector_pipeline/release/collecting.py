@@ -114,7 +114,7 @@ class _Work:
     def _delete(self, line: LineState, before: NamespaceState, garbage: Garbage) -> None:
         size, total = self.target.capabilities.max_batch_records, len(garbage.ids)
         newest = max((one for one in line.ours if one in line.kept), key=lambda one: one.version, default=line.ours[-1])
-        note = {"goal": "collect", "namespace": line.namespace, "records": total, "by": self.by}
+        note = {"goal": "collect", "namespace": line.namespace, "records": total, "by": self.by, "mark": before.mark}
         receipt: WriteReceipt | None = None
         with journalled(self.registry, self.held, newest, note, self.run_id) as journal:
             for begin in range(0, total, size):

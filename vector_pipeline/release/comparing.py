@@ -10,7 +10,8 @@ Laws
    changes, takes a generation, ``~v``. An id that carries another version's interval is never written again.
 4. A line that holds one version only (in place, or where the target cannot filter) has bare record ids, one interval, and nothing
    that the version does not want.
-5. A vector is taken from a record of ours that holds the same content, where the target derives; else from the lake.
+5. A vector is taken from a record of ours that holds the same content, where the target derives and nobody else has written to the
+   line since our last finished write; else from the lake: what a hand replaced is not copied into a new version.
 """
 
 from collections.abc import Iterable, Iterator

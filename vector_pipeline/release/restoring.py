@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. An alias goes back at once only to a deployment that is whole: pushed, not retired, not written over, its target configured.
+1. An alias goes back at once only to a deployment that is whole: pushed, not retired, not written over, its target configured;
+   and only to a version that has not expired: what has may be collected at any moment.
 2. Else the version is pushed again, from what the lake keeps of it: nothing is embedded.
 3. What neither an index nor the lake holds is gone.
 """
@@ -15,6 +16,7 @@ from enum import StrEnum
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.diff import VersionDiff
+from vector_pipeline.release.hands import explained
 from vector_pipeline.release.past import ALL, Span
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import PRODUCTION
@@ -128,6 +130,8 @@ def restore(
         for one in registry.deployments(version.dataset, environment)
         if one.version == version.number and one.target in targets
     ]
+    if version.expired_at is not None:
+        return Restore(How.GONE, f"it expired on {version.expired_at:%Y-%m-%d}")
     whole = [one for one in there if one.status == DeploymentStatus.PUSHED]
     served = {
         one
@@ -151,8 +155,6 @@ def restore(
 
 def _lost(version: Version, lake: Lake | None) -> str | None:
     """Why the lake cannot give a version back; None when it can."""
-    if version.expired_at is not None:
-        return f"it expired on {version.expired_at:%Y-%m-%d}"
     if lake is None:
         return "the lake cannot be opened"
     try:
@@ -174,6 +176,6 @@ def index_state(registry: Registry, deployment: Deployment, target: Target) -> I
     touch, why = Touch.TOUCHED, ""
     if recorded.mark == state.mark:
         touch = Touch.UNTOUCHED
-    elif registry.open_pushes(*place):
-        touch, why = Touch.UNFINISHED, "a write of ours is under way, or was interrupted"
+    elif explained(registry, *place, state.mark):
+        touch, why = Touch.UNFINISHED, "a write of ours is under way, or did not end"
     return IndexState(touch, recorded.updated_at, recorded.mark, state.mark, why)

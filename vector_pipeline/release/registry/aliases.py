@@ -7,7 +7,8 @@ Laws
 2. Every move adds one to the generation and one line to the history, in the same transaction. Both are never taken
    back: a rollback is a move.
 3. A move to where the alias already is, with that expected, writes nothing.
-4. Only a deployment that is ``pushed``, of the alias's dataset and environment, can be pointed at.
+4. Only a deployment that is ``pushed``, of the alias's dataset and environment, can be pointed at; never one whose version has
+   expired. Moving and expiring cannot cross: both lock the version's row first and look afterwards.
 """
 
 from dataclasses import dataclass, fields
@@ -20,7 +21,7 @@ from vector_pipeline.errors import ConflictError, InputError, RefusedError
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus, unknown_deployment
 from vector_pipeline.release.registry.engine import Part
-from vector_pipeline.release.registry.schema import alias_moves, deployments
+from vector_pipeline.release.registry.schema import alias_moves, deployments, versions
 from vector_pipeline.release.registry.schema import aliases as table
 
 MoveKind = Literal["promote", "rollback", "push", "self-check"]
@@ -196,5 +197,15 @@ def _may_be_served(connection: Connection, to: int, dataset: str, environment: s
         raise RefusedError(
             f"deployment {to} (v{goal.version} of {dataset}) is {goal.status}, not pushed",
             fix="push it, then move the alias",
+        )
+    expired = connection.execute(
+        select(versions.c.expired_at)
+        .where(versions.c.dataset == dataset, versions.c.number == goal.version)
+        .with_for_update(read=True)
+    ).scalar()
+    if expired is not None:
+        raise RefusedError(
+            f"v{goal.version} of {dataset} expired on {expired:%Y-%m-%d}: it cannot be served again",
+            fix=f"see: vector-pipeline versions {dataset}",
         )
     return goal

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.release.registry.deployments import unknown_deployment
@@ -93,13 +93,21 @@ class Pushes(Part):
         """Pushes of a namespace that nobody closed, newest first. Whoever holds its lease may close them: their writers are
         dead.
         """
+        return self._there(environment, target, namespace, table.c.status == PushStatus.OPEN)
+
+    def unfinished_pushes(self, environment: str, target: str, namespace: str, since: datetime) -> list[Push]:
+        """Pushes of a namespace that are open, or began at ``since`` or later and did not come to their end; newest first."""
+        ended_badly = (table.c.status != PushStatus.DONE) & (table.c.opened_at >= since)
+        return self._there(environment, target, namespace, (table.c.status == PushStatus.OPEN) | ended_badly)
+
+    def _there(self, environment: str, target: str, namespace: str, condition: ColumnElement[bool]) -> list[Push]:
         place = (
             deployments.c.environment == environment,
             deployments.c.target == target,
             deployments.c.namespace == namespace,
         )
         query = select(table).join(deployments, deployments.c.id == table.c.deployment_id)
-        query = query.where(*place, table.c.status == PushStatus.OPEN).order_by(table.c.id.desc())
+        query = query.where(*place, condition).order_by(table.c.id.desc())
         return [to_push(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
 
 

@@ -134,6 +134,8 @@ class Versions(Part):
 
         def work(connection: Connection) -> list[int]:
             self._db.serialise(connection, _key(dataset))
+            # Locked against aliases that move there (they take a shared lock): whoever comes second sees what the first one did.
+            connection.execute(select(table.c.number).where(_is(dataset, wanted)).with_for_update())
             found = _known(connection, dataset, wanted)
             for version in found:
                 if version.pinned:

@@ -1,0 +1,63 @@
+"""Other hands: whether something else wrote to a namespace since our last finished write. By marks: no record is read.
+
+Laws
+----
+1. After our last finished write the namespace's mark is recorded. The same mark now: nobody has written since.
+2. A push of ours that is under way, or did not end, moves the mark too. Its journal tells which marks it left, or that it may have
+   left any: then another mark says nothing.
+3. Our own write moves the recorded mark on only where nobody else need have written before it. Else somebody else's hand would be
+   hidden by ours.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from vector_pipeline.release.registry import Outcome, Registry
+from vector_pipeline.targets.base import Target
+
+
+def untouched(registry: Registry, environment: str, target: str, namespace: str, mark: str | None) -> bool:
+    """Whether a namespace with this mark is as our last finished write left it (law 1). False where none was recorded."""
+    known = registry.namespace_record(environment, target, namespace)
+    return known is not None and known.mark == mark
+
+
+def explained(registry: Registry, environment: str, target: str, namespace: str, mark: str | None) -> bool:
+    """Whether nobody else need have written for the namespace to have this mark (laws 2 and 3).
+
+    ``mark`` None: it does not exist. Where no write of ours was ever recorded there is nothing to hide.
+    """
+    known = registry.namespace_record(environment, target, namespace)
+    if known is None or mark in (None, known.mark):
+        return True
+    left: set[str | None] = {known.mark}
+    for push in reversed(registry.unfinished_pushes(environment, target, namespace, known.updated_at)):
+        began = _began(push.plan)
+        if began is not None and began not in left:
+            return False
+        for entry in registry.journal(push.id):
+            if entry.outcome is Outcome.LANDED:
+                left.add((entry.outcome_payload or {}).get("mark"))
+            elif entry.outcome is not Outcome.NOT_LANDED:
+                return True
+    return mark in left or None in left
+
+
+def _began(plan: Mapping[str, Any]) -> str | None:
+    """The mark that a push or a repair was planned from; None where its record does not say."""
+    found = (plan.get("preconditions") or plan).get("mark")
+    return found if isinstance(found, str) else None
+
+
+def record(
+    registry: Registry, dataset: str, environment: str, target: Target, namespace: str, marks: Collection[str | None]
+) -> None:
+    """Say what a namespace is after our last write, where the state before it was ``explained``, or compared whole.
+
+    ``marks``: those before our writes and after each. Another one now is of a hand that wrote meanwhile: nothing is recorded.
+    """
+    state = target.describe(namespace)
+    if state is not None and (state.mark in marks or None in marks):
+        registry.record_namespace(
+            environment, target.name, namespace, dataset=dataset, mark=state.mark, records=state.records
+        )
