@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.release.world import World
-from vector_pipeline.errors import InputError, VectorPipelineError
+from vector_pipeline.errors import InputError, RefusedError, VectorPipelineError
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.registry import DeploymentStatus
 
@@ -75,3 +76,46 @@ def test_an_empty_saved_plan_touches_nothing(world: World) -> None:
     assert (again.plan.empty, again.deployment.status) == (True, DeploymentStatus.PUSHED)
     assert world.registry.deployments(world.dataset) == before
     assert len(world.registry.pushes(world.dataset)) == pushes
+
+
+def _killed(*_: Any, **__: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_the_same_command_does_what_is_left_of_a_saved_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.push(world.version(EIGHT))
+    second = world.version({**dict.fromkeys(range(2, 8), 1), 9: 1, 10: 1})
+    plan = saved(world.plan(second, "versioned"))
+    for step in ("upsert", "set_removed", "set_removed"):
+        with monkeypatch.context() as patch:
+            patch.setattr(world.target, step, _killed)
+            with pytest.raises(KeyboardInterrupt):
+                world.push(second, saved=plan)
+    pushed = world.push(second, saved=plan)
+    assert (pushed.applied.upserted, pushed.applied.closed) == (0, 2)
+    assert world.visible(pushed.deployment) == world.wanted(2)
+    with pytest.raises(RefusedError, match="the plan is stale"):
+        world.push(second, saved=plan)
+
+
+@pytest.mark.parametrize("whose", ["another hand", "another push"])
+def test_nothing_is_left_of_a_saved_plan_once_somebody_else_wrote(
+    world: World, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    world.push(world.version(EIGHT))
+    second = world.version({**EIGHT, 9: 1})
+    third = world.version({**EIGHT, 9: 1, 10: 1})
+    plan = saved(world.plan(third, "versioned"))
+    with monkeypatch.context() as patch:
+        patch.setattr(world.target, "upsert", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.push(third, saved=plan)
+    if whose == "another push":
+        world.push(world.version({**EIGHT, 11: 1}), "versioned")
+    else:
+        with world.fence(plan.namespace) as fence:
+            world.target.delete(plan.namespace, pa.array([world.rows(plan.namespace)[0]["id"]]), fence=fence)
+    before = world.mark(plan.namespace)
+    with pytest.raises(RefusedError):
+        world.push(third, saved=plan)
+    assert (world.mark(plan.namespace), second.number) == (before, 2)
