@@ -75,3 +75,28 @@ def test_undoing_a_promotion_in_place_is_continued_by_the_same_command(
     assert "page 600" in found(project, "About page 600.")
     assert project.rollback("handbook", by="test")[0].deployment.version == 1
     project.close()
+
+
+def test_a_repair_does_not_end_what_nobody_promoted(in_place: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = in_place
+    released(project, 500)
+    edit(project, 600)
+    project.build("handbook")
+    target = project.target("handbook")
+    for step in (project.push, project.promote):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, "upsert", _stopped)
+            with pytest.raises(KeyboardInterrupt):
+                step("handbook", by="test")
+        repaired = project.repair("handbook")
+        assert repaired.writes == 0
+        assert [note for note in repaired.plan.notes if "a write in place (v2) did not end" in note]
+        assert "page 500" in found(project, "About page 500.")
+        if step == project.push:
+            project.push("handbook")
+            verified(project)
+    assert [(one.alias, one.version, one.drifted) for one in project.drift("handbook")] == [
+        ("production", 1, False), ("staging", 2, False),
+    ]  # fmt: skip
+    assert project.promote("handbook", by="test")[0].deployment.version == 2
+    project.close()

@@ -11,6 +11,8 @@ from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, 
 from vector_pipeline.errors import CorruptError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project.gating import DEPLOYMENT_GATES, Gating
 from vector_pipeline.release.apply import Applied
+from vector_pipeline.release.plan import Strategy
+from vector_pipeline.release.registry import Deployment, DeploymentStatus
 from vector_pipeline.release.retention import kept
 from vector_pipeline.targets.base import Target
 from vector_pipeline.verify.outcome import CheckResult
@@ -137,6 +139,7 @@ class Drifting(Gating):
             for line in subjects(registry, dataset, self.environment)
             for subject in line
             if (subject.deployment.target, subject.deployment.namespace) == (target.name, namespace)
+            and not _half_written(subject.deployment)
         ]
         if not here:
             return []
@@ -194,6 +197,11 @@ class Drifting(Gating):
             deployment_id=report.deployment, level=report.level, drifted=report.drifted, counts=report.counts,
             detail={name: one for name, one in value.items() if name not in report.counts}, run_id=run_id, by=by,
         )  # fmt: skip
+
+
+def _half_written(deployment: Deployment) -> bool:
+    """In place, a write that did not end: what is wrong there is ours, and the next push writes over all of it."""
+    return deployment.strategy is Strategy.IN_PLACE and deployment.status != DeploymentStatus.PUSHED
 
 
 def _level(level: str) -> Level:
