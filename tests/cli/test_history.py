@@ -159,7 +159,9 @@ def test_a_hand_in_the_index_is_seen_by_the_mark(vp: RunCommand, told: tuple[Pat
     shown = vp("history", "--version", 1, "--project", config).out
     assert "SOMETHING ELSE WROTE TO IT" in shown
     assert "Next: vector-pipeline drift" in shown
-    project.registry().open_push(alias.deployment.id, {}, 10**6 + 1)
+    push = project.registry().open_push(alias.deployment.id, {}, 10**6 + 1)
+    assert state() == "touched", "it has written nothing yet"
+    project.registry().intent(push, "upsert", {})
     assert state() == "unfinished"
     project.registry().forget_namespace(project.environment, alias.deployment.target, namespace)
     assert state() == "unknown"

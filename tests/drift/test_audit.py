@@ -128,6 +128,7 @@ def test_a_count_that_was_never_recorded_looks_at_ids(line: Hand) -> None:
 def test_a_push_of_ours_that_did_not_end_is_no_drift_by_count(line: Hand) -> None:
     registry = line.project.registry()
     push = registry.open_push(deployments(line.project)[-1].id, {"strategy": "versioned"}, 99)
+    registry.intent(push, "upsert", {})
     source = live(line)
     line.put(source, id=source.partition("~")[0] + "~4", added_in=4)
     for _ in ("open", "failed"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.drift.conftest import Hand, deployments, read_back, snapshot
-from vector_pipeline.drift import DriftReport, audit
+from vector_pipeline.drift import DriftReport, Level, audit
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import RepairLine
 from vector_pipeline.errors import UnavailableError
@@ -65,7 +65,7 @@ def test_a_missing_record_takes_its_vector_from_a_good_copy(line: Hand) -> None:
     living = [row["id"] for row in seen.visible(3) if "~" in row["id"] and row["document_id"] == "page2.md"]
     seen.delete(*living)
     project = seen.project
-    _, applied = repair_line(project.lake(), project.registry(), seen.target, whole_line(seen))
+    _, applied = repair_line(project.lake(), project.registry(), seen.target, whole_line(seen), level=Level.FULL)
     assert (applied.derived, applied.upserted, applied.records) == (len(living), 0, len(living))
     assert read_back(seen, 3) == snapshot(project, 3)
     poor = moved(line, MemoryTarget("local", derives=False))

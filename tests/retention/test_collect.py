@@ -6,7 +6,9 @@ from tests.retention.conftest import DATASET, LINE, MakeWorld, World, records
 from vector_pipeline.errors import ConflictError, RefusedError
 from vector_pipeline.release.dropping import drop_line
 from vector_pipeline.release.journalling import writer
+from vector_pipeline.release.promote import rollback_target
 from vector_pipeline.release.registry import DeploymentStatus, PushStatus
+from vector_pipeline.release.retention import kept
 from vector_pipeline.targets.base import LIVE
 
 
@@ -109,7 +111,11 @@ def test_pins_aliases_and_the_grace_of_readers_keep(make_world: MakeWorld) -> No
     world.grace = 0
     world.registry.pin(DATASET, 1, False)
     (line,) = world.collect().lines
-    assert line.kept == (3, 5)
+    assert line.kept == (2, 3, 5), "a plain rollback goes to 2"
+    world.point(ones[1])
+    assert rollback_target(world.registry, DATASET, "dev", None)[1].version == 3
+    told = kept(world.registry, DATASET, "dev", keep_versions=1, grace_s=0).why
+    assert told[3] == ["a rollback of production in dev goes back to it"]
 
 
 def test_what_another_environment_has_not_retired_stays(world: World) -> None:

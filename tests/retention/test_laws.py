@@ -95,7 +95,10 @@ class History:
 
     def point(self, alias: str, which: int) -> None:
         whole = [
-            one for one in self.world.registry.deployments(DATASET, "dev") if one.status == DeploymentStatus.PUSHED
+            one
+            for one in self.world.registry.deployments(DATASET, "dev")
+            if one.status == DeploymentStatus.PUSHED
+            and self.world.registry.version(DATASET, one.version).expired_at is None
         ]
         if whole:
             self.world.point(whole[which % len(whole)], alias)

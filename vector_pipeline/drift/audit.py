@@ -6,12 +6,14 @@ Laws
 2. ``count`` proves nothing but that somebody wrote: it compares the namespace's mark and size with those after our last write.
    Where nothing was recorded, or a writer of ours is at work, it goes on to ``ids``.
 3. A namespace is read once, however many versions of it are judged.
+4. A version that has expired cannot be judged: its report says so as a fault, and the others are judged all the same.
+5. A sample is another one with every audit, unless its seed is given: else what it missed once it would miss for ever.
 """
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from vector_pipeline.drift import compare
 from vector_pipeline.drift.held import alone_since, observe
@@ -19,10 +21,12 @@ from vector_pipeline.drift.report import DriftReport, Level
 from vector_pipeline.drift.values import compare_found
 from vector_pipeline.errors import InputError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.registry import Deployment, PushStatus, Registry, Version
+from vector_pipeline.release.hands import explained
+from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
 from vector_pipeline.targets.base import NamespaceState, Target
 
 SAMPLE = 1000
+_SEEDS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def audit(
     *,
     level: str = Level.IDS,
     sample: int = SAMPLE,
-    seed: int = 0,
+    seed: int | None = None,
     alias: str | None = None,
 ) -> DriftReport:
     """Compare one deployment with its target. ``CorruptError`` or ``NotFoundError`` when the lake no longer holds the version."""
@@ -59,10 +63,11 @@ def audit_line(
     *,
     level: str = Level.IDS,
     sample: int = SAMPLE,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> list[DriftReport]:
-    """Compare deployments of one namespace, which is read once."""
+    """Compare deployments of one namespace, which is read once. ``seed`` of a sample: by chance, and in the report (law 5)."""
     wanted = checked_level(level)
+    chosen = secrets.randbelow(_SEEDS) if seed is None else seed
     state = target.describe(subjects[0].deployment.namespace)
     blank = [_blank(subject, wanted, state) for subject in subjects]
     faults = _faults(subjects[0], state)
@@ -82,7 +87,7 @@ def audit_line(
     observe(lake, target, subjects[0].deployment, whole=wanted is Level.FULL)
     reports = []
     for subject, one in zip(subjects, blank, strict=True):
-        reports.append(_judged(lake, registry, target, subject, replace(one, level=wanted), sample, seed, started))
+        reports.append(_judged(lake, registry, target, subject, replace(one, level=wanted), sample, chosen, started))
         started = time.perf_counter()
     return reports
 
@@ -133,12 +138,13 @@ def _by_count(
     registry: Registry, deployment: Deployment, blank: Sequence[DriftReport], state: NamespaceState
 ) -> list[DriftReport] | None:
     """Law 2; None where it cannot say."""
-    known = registry.namespace_record(deployment.environment, deployment.target, deployment.namespace)
+    place = deployment.environment, deployment.target, deployment.namespace
+    known = registry.namespace_record(*place)
     if known is None:
         return None
     if (known.mark, known.records) == (state.mark, state.records):
         return [replace(one, found=one.expected) for one in blank]
-    if _unfinished(registry, deployment, known.updated_at):
+    if explained(registry, *place, state.mark):
         return None
     written = f"{deployment.namespace} was written to after our last write, {known.updated_at:%Y-%m-%d %H:%M} UTC"
     if known.records != state.records:
@@ -155,18 +161,15 @@ def _by_count(
     ]
 
 
-def _unfinished(registry: Registry, deployment: Deployment, since: datetime) -> bool:
-    """Whether a write of ours is under way, or did not come to its end: then the mark says nothing about others."""
-    if registry.open_pushes(deployment.environment, deployment.target, deployment.namespace):
-        return True
-    here = {
-        one.id
-        for one in registry.deployments(deployment.dataset, deployment.environment)
-        if (one.target, one.namespace) == (deployment.target, deployment.namespace)
-    }
-    ended = registry.pushes(deployment.dataset, deployment.environment)
+def _holds_expired(registry: Registry, deployment: Deployment) -> bool:
+    """Whether a version that has expired is still in a deployment's line: nothing tells its closed records from foreign ones."""
+    place = (deployment.environment, deployment.target, deployment.namespace)
+    gone = {one.number for one in registry.versions(deployment.dataset) if one.expired_at is not None}
     return any(
-        push.deployment_id in here and push.status != PushStatus.DONE and push.opened_at >= since for push in ended
+        (one.environment, one.target, one.namespace) == place
+        and one.status != DeploymentStatus.RETIRED
+        and one.version in gone
+        for one in registry.deployments(deployment.dataset, deployment.environment)
     )
 
 
@@ -180,10 +183,16 @@ def _judged(
     seed: int,
     started: float,
 ) -> DriftReport:
+    expired = subject.version.expired_at
+    if expired is not None:
+        return replace(blank, faults=(f"cannot be judged: v{blank.version} expired on {expired:%Y-%m-%d}",))
     alone = alone_since(target, subject.deployment) is not None
-    compare.judge(lake, registry, subject.version, alone=alone)
+    blind = not target.capabilities.scans_marks and blank.level is not Level.FULL
+    compare.judge(
+        lake, registry, subject.version, alone=alone, doubtful=blind and _holds_expired(registry, subject.deployment)
+    )
     not_judged: tuple[str, ...] = ()
-    if not target.capabilities.scans_marks and blank.level is not Level.FULL:
+    if blind:
         not_judged = ("metadata", "version marks")
         # Records of other versions stand beside, and nothing says which of them a reader sees.
         lake.run(f"DELETE FROM drift_judged WHERE word = '{compare.STALE}'")
@@ -192,6 +201,8 @@ def _judged(
         some = sample if blank.level is Level.SAMPLE else None
         compared = compare_found(lake, target, subject.deployment.namespace, subject.version, sample=some, seed=seed)
     counts = compare.counts(lake)
+    if counts.get(compare.DOUBTFUL):
+        not_judged += (f"{counts[compare.DOUBTFUL]:,} records: of expired versions, or foreign",)
     wrong, examples = compare.told(counts, compare.examples(lake))
     return replace(
         blank,
@@ -202,6 +213,7 @@ def _judged(
         tampered=wrong[compare.TAMPERED],
         stale_marks=wrong["stale_marks"],
         compared=compared,
+        seed=seed if blank.level is Level.SAMPLE else None,
         not_judged=not_judged,
         examples=examples,
         seconds=time.perf_counter() - started,

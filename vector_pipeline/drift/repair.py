@@ -6,7 +6,9 @@ Laws
 2. Additions land before anything is closed or deleted. Repairing twice writes nothing the second time; a repair that was killed
    anywhere is continued by repairing again, because the plan is made from what the target holds.
 3. Nothing is written of a version that the lake does not hold as it was made: judging it has read it back.
-4. What the target is afterwards is recorded. Verdicts on its deployments were made before, and stay as old as they are.
+4. What the target is afterwards is recorded as ours where it was ours before, or where everything was compared: what a look at ids
+   does not see is not hidden by it. Verdicts on its deployments were made before, and stay as old as they are.
+5. Which versions are kept is asked under the lease: one that was pushed or retired meanwhile is not mistaken.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.apply import Applied, OnWrite, stopped
 from vector_pipeline.release.costs import ID_BYTES
+from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.journalling import Journalled, writer
 from vector_pipeline.release.plan import StageKind
 from vector_pipeline.release.records import batches, changes
@@ -36,22 +39,28 @@ def repair_line(
     target: Target,
     line: RepairLine,
     *,
+    again: Callable[[], RepairLine] | None = None,
     level: Level = Level.IDS,
     prices: PriceConfig | None = None,
     parallel: int = 1,
     run_id: str | None = None,
     on_write: OnWrite | None = None,
 ) -> tuple[LinePlan, Applied]:
-    """Make a line's kept versions readable as they were made. Writes nothing, not even in the registry, where nothing drifted."""
-    plan = partial(plan_line, lake, registry, target, line, level=level, prices=prices, parallel=parallel)
+    """Make a line's kept versions readable as they were made. Writes nothing to the target where nothing drifted.
+
+    ``again``: the line as it is now, asked when nobody else can write (law 5).
+    """
     with writer(registry, target, line.first.namespace) as held:
         if target.describe(line.first.namespace) is not None:
             newest = line.versions[-1]
             spec = NamespaceSpec(line.first.namespace, newest.dimension, newest.metric, newest.fingerprint)
             target.ensure_namespace(spec, fence=held.fence)
-        made = plan()
+        line = line if again is None else again()
+        made = plan_line(lake, registry, target, line, level=level, prices=prices, parallel=parallel)
+        ours = level is Level.FULL or explained(registry, made.environment, target.name, made.namespace, made.mark)
         if made.empty:
-            _record(registry, target, made)
+            if level is Level.FULL:
+                _record(registry, target, made, Applied())
             return made, Applied()
         _abandon(registry, line)
         push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
@@ -59,7 +68,8 @@ def repair_line(
             journal = Journalled(registry, push, held)
             applied = _Work(lake, target, line, made, journal).apply(max(1, parallel), on_write)
             held.check()
-            _record(registry, target, made)
+            if ours:
+                _record(registry, target, made, applied)
         except BaseException:
             with suppress(VectorPipelineError):
                 registry.close_push(push, PushStatus.FAILED)
@@ -75,12 +85,10 @@ def _abandon(registry: Registry, line: RepairLine) -> None:
         registry.close_push(push.id, PushStatus.ABANDONED)
 
 
-def _record(registry: Registry, target: Target, plan: LinePlan) -> None:
-    state = target.describe(plan.namespace)
-    if state is not None:
-        registry.record_namespace(
-            plan.environment, plan.target, plan.namespace, dataset=plan.dataset, mark=state.mark, records=state.records
-        )
+def _record(registry: Registry, target: Target, plan: LinePlan, applied: Applied) -> None:
+    """Law 4."""
+    marks = {plan.mark or "", *(receipt.mark for receipt in applied.receipts)}
+    record(registry, plan.dataset, plan.environment, target, plan.namespace, marks)
 
 
 class _Work:

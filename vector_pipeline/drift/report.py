@@ -44,6 +44,8 @@ class DriftReport:
     """Ours, with marks that hide what should be seen or show what should not."""
     compared: int = 0
     """Records whose values were compared."""
+    seed: int | None = None
+    """Of a sample: the same seed finds the same records again."""
     faults: tuple[str, ...] = ()
     """What is wrong with the namespace as a whole."""
     not_judged: tuple[str, ...] = ()

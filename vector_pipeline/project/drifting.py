@@ -8,7 +8,7 @@ from vector_pipeline.drift import DriftReport, Level, Subject, audit_line
 from vector_pipeline.drift.lines import kept_lines, subjects
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, plan_line
-from vector_pipeline.errors import CorruptError, InputError, NotFoundError, RefusedError
+from vector_pipeline.errors import ConflictError, CorruptError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project.gating import DEPLOYMENT_GATES, Gating
 from vector_pipeline.release.apply import Applied
 from vector_pipeline.release.plan import Strategy
@@ -67,7 +67,7 @@ class Drifting(Gating):
         level: str | None = None,
         *,
         sample: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         record: bool = True,
         run_id: str | None = None,
         by: str = "",
@@ -119,7 +119,8 @@ class Drifting(Gating):
         """
         wanted = _level(level)
         lines, notes = self._lines(dataset, alias)
-        done = [self._repair(line, wanted, run_id) for line in lines]
+        self._require_whole(dataset)
+        done = [self._repair(line, alias, wanted, run_id) for line in lines]
         plan = RepairPlan(dataset, self.environment, tuple(made for made, _ in done), tuple(notes))
         reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by)
         written = {(made.target, made.namespace) for made, applied in done if applied.records}
@@ -143,11 +144,14 @@ class Drifting(Gating):
         ]
         if not here:
             return []
+        gone = next((one for one in here if one.version.expired_at is not None), None)
         known = registry.namespace_record(self.environment, target.name, namespace)
         state = target.describe(namespace)
         if known is not None and state is not None and (state.mark, state.records) == (known.mark, known.records):
             return []
         try:
+            if gone is not None:
+                raise NotFoundError(f"version {gone.version.number} expired, and {gone.alias} points at it")
             reports = audit_line(self.lake(read_only=True), registry, target, here, level=Level.IDS)
         except (NotFoundError, CorruptError) as error:
             raise RefusedError(
@@ -156,14 +160,24 @@ class Drifting(Gating):
             ) from None
         return [report for report in reports if report.drifted]
 
-    def _repair(self, line: RepairLine, level: Level, run_id: str | None) -> tuple[LinePlan, Applied]:
+    def _repair(
+        self, line: RepairLine, alias: str | None, level: Level, run_id: str | None
+    ) -> tuple[LinePlan, Applied]:
         target = self.target_named(line.first.target)
         settings = self.settings.targets[line.first.target]
         return repair_line(
-            self.lake(read_only=True), self.registry(), target, line, level=level, prices=settings.prices,
+            self.lake(read_only=True), self.registry(), target, line,
+            again=lambda: self._line_now(line, alias), level=level, prices=settings.prices,
             parallel=settings.parallel_writes or target.capabilities.parallel_writes, run_id=run_id,
             on_write=lambda done, total: self.progress.update("repair", done, total, unit="records"),
         )  # fmt: skip
+
+    def _line_now(self, line: RepairLine, alias: str | None) -> RepairLine:
+        place = (line.first.target, line.first.namespace)
+        found, _ = self._lines(line.first.dataset, alias, only=place)
+        if not found:
+            raise ConflictError(f"{place[1]} of {place[0]} has changed meanwhile", fix="Repair again")
+        return found[0]
 
     def _subjects(self, dataset: str, alias: str | None) -> Sequence[list[Subject]]:
         self.dataset(dataset)
@@ -176,7 +190,9 @@ class Drifting(Gating):
             )
         return found
 
-    def _lines(self, dataset: str, alias: str | None) -> tuple[list[RepairLine], list[str]]:
+    def _lines(
+        self, dataset: str, alias: str | None, *, only: tuple[str, str] | None = None
+    ) -> tuple[list[RepairLine], list[str]]:
         self._subjects(dataset, alias)
         retention = self.dataset(dataset).retention
         registry = self.registry(read_only=True)
@@ -185,7 +201,7 @@ class Drifting(Gating):
             grace_s=retention.reader_grace_s,
         )  # fmt: skip
         lake = self.lake(read_only=True)
-        lines, notes = kept_lines(lake, registry, dataset, self.environment, held.deployments, alias=alias)
+        lines, notes = kept_lines(lake, registry, dataset, self.environment, held.deployments, alias=alias, only=only)
         here = [line for line in lines if line.first.target in self.settings.targets]
         gone = sorted({line.first.target for line in lines} - {line.first.target for line in here})
         return here, [*notes, *(f"target {name} is not in the configuration any more: left as it is" for name in gone)]

@@ -146,6 +146,7 @@ class WriteReceipt:
     bytes: int
     requests: int = 1
     mark: str | None = None
+    """The namespace's, after it, as ``describe`` gives it; None where the target does not say."""
 
 
 @dataclass(frozen=True, slots=True)
