@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeProject
-from tests.release.test_in_place import found, released, verified
+from tests.release.test_in_place import found, released, statuses, verified
 from tests.release.test_release import edit
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.project import Project
@@ -49,6 +49,7 @@ def test_going_back_in_place_is_continued_by_the_same_command(
             patch.setattr(place, step, _stopped)
             with pytest.raises(KeyboardInterrupt):
                 project.rollback("handbook", by="test", to=to)
+        assert ("live", 2, "replaced") in statuses(project), "version 2 is not written back"
     alias, moved = project.rollback("handbook", by="test", to=to)
     assert (alias.deployment.version, moved) == (1, True)
     assert "page 500" in found(project, "About page 500.")
