@@ -90,7 +90,7 @@ def test_audits_and_maintenance_stand_among_the_moves(vp: RunCommand, told: tupl
     before = vp("history", "--limit", 1, "--project", config).out
     assert "push not ended" in before
     registry.record_erasure(
-        dataset="handbook", document_key="ab" * 12, by="dan", reason="asked", report={"state": "done"}
+        dataset="handbook", document_key="ab" * 12, by="dan", reason="asked", report={"state": "done", "gone": True}
     )
     erase = vp("history", "--limit", 1, "--json", "--project", config).json[0]
     assert (erase["kind"], erase["erasure"]["document_key"], erase["reason"]) == ("erase", "ab" * 12, "asked")

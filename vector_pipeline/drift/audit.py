@@ -155,7 +155,7 @@ def _by_count(
             found=one.expected,
             faults=(written,),
             missing=0,
-            not_judged=("which records changed: look at the level ids",),
+            not_judged=("which records changed: look at the levels ids and full; a repair at full settles it",),
         )
         for one in blank
     ]
