@@ -19,6 +19,8 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
 from assets.interrupts import interrupts
 from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
@@ -86,7 +88,7 @@ def run_job(
     with ExitStack() as stack:
         if instance is None:
             ensure_home(project.base)
-            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance = stack.enter_context(_instance())
         close_dead_runs(instance)
         definitions = project_definitions(project_config, environment=environment, only=dataset)
         job, tags = _covering(
@@ -108,6 +110,14 @@ def run_job(
             result.success, run_id, take_errors(run_id), _messages(events), _values(events, verb),
             _last_step(events) if interrupted.any and not result.success else None,
         )  # fmt: skip
+
+
+def _instance() -> dg.DagsterInstance:
+    """The instance of ``$DAGSTER_HOME``, without the capture of standard output: that would take the terminal away from the bars
+    of a step that runs in this process, and its helper processes answer Ctrl-C with tracebacks of their own.
+    """
+    overrides = {"compute_logs": {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=overrides))
 
 
 def _covering(

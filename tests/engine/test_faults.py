@@ -47,7 +47,9 @@ def until_it_ends(project: Project, target: FaultyTarget, strategy: str) -> None
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("strategy", ["versioned", "blue-green"])
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    "adapter", [name if name == "memory" else pytest.param(name, marks=pytest.mark.slow) for name in ADAPTERS]
+)
 def test_faulty_answers_change_nothing(adapter: str, strategy: str) -> None:
     injected: Counter[str] = Counter()
     for seed in SEEDS:

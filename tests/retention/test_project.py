@@ -133,6 +133,6 @@ def test_the_commands_show_what_goes_and_what_stays_and_do_it_only_when_told(
     assert done["dry_run"] is False
     assert done["collections"][0]["records"] == told["collections"][0]["records"] > 0
     assert "Deleted 0 records" in vp("collect", "--yes", *where).out
-    assert "not pinned" in vp("unpin", "handbook", "1", *where).out
+    assert "no longer pinned" in vp("unpin", "handbook", "1", *where).out
     assert vp("pin", "7", *where).err.startswith("Error: handbook has no version v7")
     assert "has expired" in vp("pin", "2", *where).err

@@ -56,8 +56,10 @@ def drift(
         emit([report.to_json() for report in reports])
     else:
         show(drift_lines(reports))
-        deep = ("--level full",) if level in ("sample", "full") else ()
-        session.next("repair" if drifted else "status", *session.named(name), *(deep if drifted else ()))
+        deep = ("--level full",) if level != "ids" else ()
+        # Of a count nobody knows yet what is wrong.
+        verb = "status" if not drifted else "drift" if level == "count" else "repair"
+        session.next(verb, *session.named(name), *(deep if drifted else ()))
     if detailed and drifted:
         raise typer.Exit(2)
 
@@ -94,7 +96,9 @@ def repair(
     plan = session.project().plan_repair(name, level=level)
     if not json_:
         show(repair_lines(plan))
-    if dry_run or plan.empty:
+    # A full look at what was compared and found right is worth recording: from then on a changed mark is news again.
+    settled = plan.empty and level != "full"
+    if dry_run or settled:
         if json_:
             emit(plan.to_json())
         else:
@@ -103,7 +107,7 @@ def repair(
                 *(("status", *session.named(name)) if plan.empty else ("repair", *session.named(name), *given))
             )
         return
-    if not yes:
+    if not yes and not plan.empty:
         _ask(json_=json_)
     outcome = run(session, name, "repair", {"level": level, "by": who()})
     stop(outcome, [], f"the repair of {name}")
@@ -114,6 +118,7 @@ def _ask(*, json_: bool) -> None:
     if json_ or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("nobody is there to ask: say --yes to repair, or --dry-run to only look")
     if not typer.confirm("Repair now?"):
+        complain("Nothing was changed.")
         raise typer.Exit(1)
 
 

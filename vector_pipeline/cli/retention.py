@@ -105,7 +105,7 @@ def _pinned(session: Session, words: list[str], *, on: bool, json_: bool) -> Non
     if json_:
         emit(version_json(version))
         return
-    say(f"v{version.number} of {name} is {'pinned: it is kept until it is unpinned' if on else 'not pinned'}.")
+    say(f"v{version.number} of {name} is {'pinned: it is kept until it is unpinned' if on else 'no longer pinned'}.")
     session.next("versions", *session.named(name))
 
 
