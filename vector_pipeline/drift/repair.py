@@ -22,14 +22,13 @@ from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, plan_line
 from vector_pipeline.drift.report import Level
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.apply import Applied, OnWrite, stopped
-from vector_pipeline.release.costs import ID_BYTES
+from vector_pipeline.release.apply import Applied, OnWrite, ensured, execute, id_batches
 from vector_pipeline.release.hands import explained, record
-from vector_pipeline.release.journalling import Journalled, writer
-from vector_pipeline.release.plan import StageKind
+from vector_pipeline.release.journalling import Journalled, abandon_open, writer
+from vector_pipeline.release.plan import Stage, StageKind
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import PushStatus, Registry
-from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.release.sending import Batch
 from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target, WriteReceipt
 
 
@@ -62,11 +61,12 @@ def repair_line(
             if level is Level.FULL:
                 _record(registry, target, made, Applied())
             return made, Applied()
-        _abandon(registry, line)
+        abandon_open(registry, made.environment, target.name, made.namespace)
         push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
         try:
             journal = Journalled(registry, push, held)
-            applied = _Work(lake, target, line, made, journal).apply(max(1, parallel), on_write)
+            work = _Work(lake, target, line, made, journal)
+            applied = execute(made.stages, work.batches, target, made.namespace, parallel=parallel, on_write=on_write)
             held.check()
             if ours:
                 _record(registry, target, made, applied)
@@ -76,13 +76,6 @@ def repair_line(
             raise
         registry.close_push(push, PushStatus.DONE)
     return made, applied
-
-
-def _abandon(registry: Registry, line: RepairLine) -> None:
-    """With the lease held, whatever push of this line is open belongs to nobody."""
-    first = line.first
-    for push in registry.open_pushes(first.environment, first.target, first.namespace):
-        registry.close_push(push.id, PushStatus.ABANDONED)
 
 
 def _record(registry: Registry, target: Target, plan: LinePlan, applied: Applied) -> None:
@@ -98,29 +91,11 @@ class _Work:
         self.lake, self.target, self.line, self.plan, self.journal = lake, target, line, plan, journal
         self.limits = target.capabilities
 
-    def apply(self, parallel: int, on_write: OnWrite | None) -> Applied:
-        """Execute the stages, each to its end before the next begins."""
-        done, total = Applied(), self.plan.writes
-
-        def landed(kind: StageKind, batch: Batch, receipt: WriteReceipt) -> None:
-            done.add(kind, batch.records, receipt)
-            if on_write is not None and batch.records:
-                on_write(done.records, total)
-
-        try:
-            for stage in self.plan.stages:
-                send_all(self._batches(stage.kind), parallel=parallel, done=partial(landed, stage.kind))
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                error.add_note(stopped(done.records, total))
-            raise
-        for receipt in done.receipts:
-            self.target.wait_until_fresh(self.plan.namespace, receipt)
-        return done
-
-    def _batches(self, kind: StageKind) -> Iterator[Batch]:
+    def batches(self, stage: Stage) -> Iterator[Batch]:
+        """Those of one stage."""
+        kind = stage.kind
         if kind is StageKind.ENSURE_NAMESPACE:
-            yield self._batch(kind, 0, None, self._ensured)
+            yield self._batch(kind, 0, None, partial(ensured, self.target, self.plan, self.journal.fence))
         elif kind is StageKind.CLOSE:
             for (end,) in self.lake.rows("SELECT DISTINCT removed_in FROM drift_ends ORDER BY 1"):
                 for ids in self._ids(f"SELECT id FROM drift_ends WHERE removed_in = {int(end)} ORDER BY id"):
@@ -152,16 +127,8 @@ class _Work:
                 yield self._batch(kind, table.num_rows, table["id"][0].as_py(), send)
 
     def _ids(self, query: str) -> Iterator[pa.Array]:
-        ids = self.lake.table(query)["id"].combine_chunks()
-        rows = min(self.limits.max_batch_records, max(1, self.limits.max_batch_bytes // ID_BYTES))
-        for begin in range(0, len(ids), rows):
-            yield ids.slice(begin, rows)
+        return id_batches(self.lake.table(query)["id"], self.limits)
 
     def _batch(self, kind: StageKind, records: int, first: str | None, send: Callable[[], WriteReceipt]) -> Batch:
         payload = {"namespace": self.plan.namespace} if first is None else {"records": records, "first": first}
         return Batch(records, partial(self.journal.write, kind.value, payload, send))
-
-    def _ensured(self) -> WriteReceipt:
-        plan = self.plan
-        spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
-        return WriteReceipt(0, 0, 1, self.target.ensure_namespace(spec, fence=self.journal.fence).mark)

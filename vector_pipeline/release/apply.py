@@ -8,9 +8,10 @@ Laws
 3. Nothing is done that is not a stage of the plan, and no stage is left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -18,7 +19,7 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.costs import ID_BYTES
 from vector_pipeline.release.journalling import Journalled
-from vector_pipeline.release.plan import Plan, Stage, StageKind
+from vector_pipeline.release.plan import WRITING, Plan, Stage, StageKind
 from vector_pipeline.release.planner import added_in
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import Version
@@ -27,6 +28,7 @@ from vector_pipeline.targets.base import (
     DERIVE_SCHEMA,
     LIVE,
     METADATA_SCHEMA,
+    Capabilities,
     NamespaceSpec,
     Target,
     WriteReceipt,
@@ -90,26 +92,40 @@ def apply_plan(
 
     An interrupt carries a note that says how far it came. Moving aliases and verifying are the caller's.
     """
-    done = Applied()
-    total = plan.writes
+    work = _Work(lake, version, target, plan, journal)
+    stages = [stage for stage in plan.stages if stage.kind not in _AFTER and not stage.where]
+    return execute(stages, work.batches, target, plan.namespace, parallel=parallel, on_write=on_write)
+
+
+def execute(
+    stages: Sequence[Stage],
+    batches_of: Callable[[Stage], Iterator[Batch]],
+    target: Target,
+    namespace: str,
+    *,
+    parallel: int,
+    on_write: OnWrite | None,
+) -> Applied:
+    """Send the batches of each stage, to its end before the next begins, and wait until reads see them.
+
+    An interrupt carries a note that says how far it came.
+    """
+    done, total = Applied(), sum(stage.records for stage in stages if stage.kind in WRITING)
 
     def landed(kind: StageKind, batch: Batch, receipt: WriteReceipt) -> None:
         done.add(kind, batch.records, receipt)
         if on_write is not None and batch.records:
             on_write(done.records, total)
 
-    work = _Work(lake, version, target, plan, journal)
     try:
-        for stage in plan.stages:
-            if stage.kind in _AFTER or stage.where:
-                continue
-            send_all(work.batches(stage), parallel=max(1, parallel), done=partial(landed, stage.kind))
+        for stage in stages:
+            send_all(batches_of(stage), parallel=max(1, parallel), done=partial(landed, stage.kind))
     except BaseException as error:
         if not isinstance(error, Exception):
             error.add_note(stopped(done.records, total))
         raise
     for receipt in done.receipts:
-        target.wait_until_fresh(plan.namespace, receipt)
+        target.wait_until_fresh(namespace, receipt)
     return done
 
 
@@ -130,7 +146,8 @@ class _Work:
 
     def batches(self, stage: Stage) -> Iterator[Batch]:
         if stage.kind is StageKind.ENSURE_NAMESPACE:
-            yield self._batch(stage.kind, 0, {"namespace": self.plan.namespace}, self._ensured)
+            ensure = partial(ensured, self.target, self.plan, self.journal.fence)
+            yield self._batch(stage.kind, 0, {"namespace": self.plan.namespace}, ensure)
         elif stage.kind is StageKind.UPSERT:
             for table in batches(self.lake, self.version, self._wanted(), self.limits):
                 yield self._records(stage.kind, table, self.target.upsert)
@@ -164,11 +181,6 @@ class _Work:
         )
         return self._batch(kind, len(ids), {"records": len(ids), "first": ids[0].as_py()}, send)
 
-    def _ensured(self) -> WriteReceipt:
-        plan = self.plan
-        spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
-        return WriteReceipt(0, 0, 1, self.target.ensure_namespace(spec, fence=self.journal.fence).mark)
-
     def _wanted(self, stage: StageKind = StageKind.UPSERT) -> pa.Table:
         """Rows to write in a stage, shard by shard: a batch reads its shards."""
         since = added_in(self.plan.strategy, self.plan.version)
@@ -179,7 +191,31 @@ class _Work:
 
     def _endings(self) -> Iterator[pa.Array]:
         ids = self.lake.table("SELECT end_id FROM plan_actions WHERE end_id IS NOT NULL ORDER BY end_id")["end_id"]
-        ids = ids.combine_chunks()
-        rows = min(self.limits.max_batch_records, max(1, self.limits.max_batch_bytes // ID_BYTES))
-        for begin in range(0, len(ids), rows):
-            yield ids.slice(begin, rows)
+        return id_batches(ids, self.limits)
+
+
+class Place(Protocol):
+    """The namespace that a plan is for, whatever kind of plan it is."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def ensured(target: Target, plan: Place, fence: int) -> WriteReceipt:
+    """Make or check a plan's namespace."""
+    spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
+    return WriteReceipt(0, 0, 1, target.ensure_namespace(spec, fence=fence).mark)
+
+
+def id_batches(ids: pa.ChunkedArray, limits: Capabilities) -> Iterator[pa.Array]:
+    """Ids in batches within a target's limits."""
+    whole = ids.combine_chunks()
+    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // ID_BYTES))
+    for begin in range(0, len(whole), rows):
+        yield whole.slice(begin, rows)

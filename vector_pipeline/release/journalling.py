@@ -13,7 +13,7 @@ from typing import Any
 
 from vector_pipeline.errors import UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.release.holding import Held, hold
-from vector_pipeline.release.registry import Outcome, Registry
+from vector_pipeline.release.registry import Outcome, PushStatus, Registry
 from vector_pipeline.targets.base import Target, WriteReceipt
 
 
@@ -22,6 +22,12 @@ def writer(registry: Registry, target: Target, namespace: str) -> Iterator[Held]
     """Hold a namespace for a block: one writer at a time, whose fencing number travels with every write."""
     with hold(registry, f"{target.name}/{namespace}") as held:
         yield held
+
+
+def abandon_open(registry: Registry, environment: str, target: str, namespace: str) -> None:
+    """With the lease held: whatever push of this line is open belongs to nobody any more."""
+    for push in registry.open_pushes(environment, target, namespace):
+        registry.close_push(push.id, PushStatus.ABANDONED)
 
 
 class Journalled:

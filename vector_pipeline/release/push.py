@@ -20,7 +20,7 @@ from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
-from vector_pipeline.release.journalling import Journalled, writer
+from vector_pipeline.release.journalling import Journalled, abandon_open, writer
 from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
@@ -31,7 +31,6 @@ from vector_pipeline.targets.base import NamespaceSpec, Target
 
 _ATTEMPTS = 3
 """Looks, when another push changes meanwhile which line is the right one."""
-_ALL = 1_000
 _NONE = Guards()
 
 
@@ -128,7 +127,7 @@ def _pushed(
     on_write: OnWrite | None,
 ) -> Pushed:
     ours = explained(registry, wish.environment, target.name, plan.namespace, plan.preconditions.mark)
-    _abandon(registry, version, wish.environment, target, plan.namespace)
+    abandon_open(registry, wish.environment, target.name, plan.namespace)
     deployment = registry.begin_deployment(
         dataset=version.dataset, environment=wish.environment, target=target.name, namespace=plan.namespace,
         version=version.number, space=version.space, fingerprint=version.fingerprint, records=version.records,
@@ -155,18 +154,6 @@ def _fence_off(target: Target, version: Version, namespace: str, held: Held) -> 
     if target.describe(namespace) is not None:
         spec = NamespaceSpec(namespace, version.dimension, version.metric, version.fingerprint)
         target.ensure_namespace(spec, fence=held.fence)
-
-
-def _abandon(registry: Registry, version: Version, environment: str, target: Target, namespace: str) -> None:
-    """Law 3: with the lease held, whatever push of this line is open belongs to nobody."""
-    here = {
-        one.id
-        for one in registry.deployments(version.dataset, environment)
-        if (one.target, one.namespace) == (target.name, namespace)
-    }
-    for push in registry.pushes(version.dataset, environment, limit=_ALL, status=PushStatus.OPEN):
-        if push.deployment_id in here:
-            registry.close_push(push.id, PushStatus.ABANDONED)
 
 
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:
