@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from vector_pipeline.config import Config
-from vector_pipeline.config.models import Name, Url
+from vector_pipeline.config.fields import Name, Url
 
 PAGE = Path(__file__).parent / "configuration.md"
 HEAD = """# Configuration reference

@@ -9,8 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vector_pipeline.config import LakeConfig, SecretTemplate
-from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.config import LakeConfig, PriceConfig, SecretTemplate
 from vector_pipeline.hashing import base_record_id, content_hash, metadata_hash, record_id
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import describe_digest

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from vector_pipeline.config import TargetConfig
+from vector_pipeline.config import DuckDBTargetConfig
 from vector_pipeline.targets.base import Target
 from vector_pipeline.targets.duckdb import DuckDBTarget, files
 from vector_pipeline.targets.duckdb.folder import Folder
@@ -17,7 +17,7 @@ from vector_pipeline.testing.target_suite import TargetConformance
 class TestDuckDB(TargetConformance):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Iterator[Target]:
-        target = open_target("local", TargetConfig(path=Path("index")), tmp_path)
+        target = open_target("local", DuckDBTargetConfig(path=Path("index")), tmp_path)
         yield target
         target.close()
 
@@ -41,6 +41,6 @@ class TestDuckDBWithHNSW(TestDuckDB):
     @pytest.fixture
     def target(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
         monkeypatch.setattr(files, "INDEX_FROM_RECORDS", 2)
-        target = open_target("local", TargetConfig(path=Path("index"), hnsw=True), tmp_path)
+        target = open_target("local", DuckDBTargetConfig(path=Path("index"), hnsw=True), tmp_path)
         yield target
         target.close()

@@ -13,20 +13,34 @@ from vector_pipeline.config.models import (
     PromotionConfig,
     RecordSourceConfig,
     SpaceConfig,
-    TargetConfig,
 )
 from vector_pipeline.config.secrets import SecretTemplate, scrub
+from vector_pipeline.config.targets import (
+    ChromaTargetConfig,
+    DuckDBTargetConfig,
+    PgvectorTargetConfig,
+    PineconeTargetConfig,
+    PriceConfig,
+    Prices,
+    TargetConfig,
+)
 
 __all__ = [
     "CONFIG_NAME",
+    "ChromaTargetConfig",
     "ChunkerConfig",
     "Config",
     "DatasetConfig",
+    "DuckDBTargetConfig",
     "EmbedderConfig",
     "EnvironmentConfig",
     "FileSourceConfig",
     "GateConfig",
     "LakeConfig",
+    "PgvectorTargetConfig",
+    "PineconeTargetConfig",
+    "PriceConfig",
+    "Prices",
     "PromotionConfig",
     "RecordSourceConfig",
     "SecretTemplate",

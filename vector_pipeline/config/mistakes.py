@@ -9,7 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from vector_pipeline.config.models import MEMORY_PATTERN, NAME_PATTERN, Config
+from vector_pipeline.config.fields import MEMORY_PATTERN, NAME_PATTERN
+from vector_pipeline.config.models import Config
 
 _EXTRA = "extra_forbidden"
 _KEY = "[key]"

@@ -3,46 +3,16 @@
 Paths are relative to the folder of the configuration file. ``load`` makes them absolute.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from vector_pipeline.config.secrets import SecretTemplate, check_url, refuse_secrets
+from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
+from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
+from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.hashing import fingerprint
-
-# A dataset's name becomes a schema of the lake and a group in Dagster; a space's name becomes part of a table's name.
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
-MEMORY_PATTERN = r"^\d+(\.\d+)?\s*[KMG]i?B$"
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Url = Annotated[SecretTemplate, AfterValidator(lambda value: SecretTemplate(check_url(value)))]
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$", re.IGNORECASE)
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
-def _bytes(value: Any) -> Any:
-    if isinstance(value, str):
-        match = _SIZE.match(value.strip())
-        if match is None:
-            raise ValueError("a size is a number with a unit: 500 KB, 20 MB, 2 GB")
-        return int(float(match.group(1)) * _UNITS[match.group(2).upper()])
-    return value
-
-
-class Model(BaseModel):
-    """Base: frozen, unknown keys refused, field docstrings kept."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class FileSourceConfig(Model):
@@ -63,7 +33,7 @@ class FileSourceConfig(Model):
     allow_empty: bool = False
     """Accept a listing of nothing as "everything was deleted". Off: an empty listing is an error."""
 
-    _size = field_validator("max_file_size", mode="before")(_bytes)
+    _size = field_validator("max_file_size", mode="before")(bytes_of)
 
 
 class RecordSourceConfig(Model):
@@ -90,7 +60,7 @@ class RecordSourceConfig(Model):
     allow_empty: bool = False
     """Accept a listing of nothing as "everything was deleted". Off: an empty listing is an error."""
 
-    _size = field_validator("max_text_size", mode="before")(_bytes)
+    _size = field_validator("max_text_size", mode="before")(bytes_of)
 
     @field_validator("text", mode="before")
     @classmethod
@@ -244,7 +214,9 @@ class DatasetConfig(Model):
     serving: Name | None = None
     """The space that production serves; may be left out when there is one."""
     target: Name
-    """Name of a target of the environment."""
+    """Name of a target of the environment: plans, gates and readers look here first."""
+    mirrors: list[Name] = []
+    """Further targets that hold the same: prepared, proved equal, and promoted and rolled back together with `target`."""
     gates: GateConfig = GateConfig()
     """What must hold before promotion."""
     promotion: PromotionConfig = PromotionConfig()
@@ -283,6 +255,20 @@ class DatasetConfig(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _mirrors_differ(self) -> "DatasetConfig":
+        names = [name for _, name in self.places()]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError(
+                "target_twice", "{target} stands twice among target and mirrors", {"at": ("mirrors",), "target": twice}
+            )
+        return self
+
+    def places(self) -> list[tuple[str, str]]:
+        """Every target that the dataset is served from, the first one first: (key in the file, target's name)."""
+        return [("target", self.target), *(("mirrors", name) for name in self.mirrors)]
+
     @property
     def serving_space(self) -> str:
         """Name of the space that production serves."""
@@ -302,38 +288,6 @@ class LakeConfig(Model):
     """Default: all cores."""
 
 
-class PriceConfig(Model):
-    """What a target charges: plans are priced with it. All prices in ``currency``."""
-
-    currency: str = "USD"
-    """Shown behind amounts."""
-    per_million_records: float = Field(default=0, ge=0)
-    """For a million records written or closed."""
-    per_gb_written: float = Field(default=0, ge=0)
-    """For 10^9 bytes written."""
-    per_million_requests: float = Field(default=0, ge=0)
-    """For a million requests of any kind."""
-    per_gb_month: float = Field(default=0, ge=0)
-    """For 10^9 bytes kept for a month."""
-
-
-class TargetConfig(Model):
-    """A system that serves vectors."""
-
-    kind: Literal["duckdb"] = "duckdb"
-    """Only ``duckdb`` so far: a folder of immutable files, exact search, HNSW on request."""
-    path: Path = Path(".vector_pipeline/index")
-    """Folder of the index files."""
-    hnsw: bool = False
-    """Build an HNSW index (approximate search) beside exact search."""
-    memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
-    """Most that one reader or writer may take."""
-    prices: PriceConfig | None = None
-    """What writing costs; without it plans show no money."""
-    parallel_writes: int | None = Field(default=None, ge=1)
-    """Most writes under way at once; default: what the target gains from."""
-
-
 class EnvironmentConfig(Model):
     """A place where datasets live: a laptop, staging, production."""
 
@@ -341,10 +295,20 @@ class EnvironmentConfig(Model):
     """Where documents, chunks, embeddings and versions are kept."""
     registry: Url = SecretTemplate("sqlite:///.vector_pipeline/registry.sqlite")
     """Database of versions, deployments, aliases, leases and journal. Not the same SQLite file as the lake's catalog."""
-    targets: dict[Name, TargetConfig] = {"local": TargetConfig()}
+    targets: dict[Name, TargetConfig] = {"local": DuckDBTargetConfig()}
     """Targets by name."""
     promotion: PromotionConfig | None = None
     """How verified versions reach production in this environment; default: what each dataset says."""
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _default_kind(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"kind": "duckdb", **one} if isinstance(one, dict) and "kind" not in one else one
+            for name, one in value.items()
+        }
 
 
 class Config(Model):
@@ -361,16 +325,18 @@ class Config(Model):
     def _targets_exist(self) -> "Config":
         for dataset, settings in self.datasets.items():
             for name, environment in self.environments.items():
-                if settings.target not in environment.targets:
+                for key, wanted in settings.places():
+                    if wanted in environment.targets:
+                        continue
                     known = ", ".join(environment.targets)
                     # `at` leads to the line of the key; the message stands alone, for people who read only that.
                     raise PydanticCustomError(
                         "unknown_target",
                         "dataset {dataset} wants target {target}; environment {environment} has: {known}",
                         {
-                            "at": ("datasets", dataset, "target"),
+                            "at": ("datasets", dataset, key),
                             "dataset": dataset,
-                            "target": settings.target,
+                            "target": wanted,
                             "environment": name,
                             "known": known,
                         },

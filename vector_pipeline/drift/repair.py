@@ -17,7 +17,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.config import Prices
 from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, plan_line
 from vector_pipeline.drift.report import Level
 from vector_pipeline.errors import VectorPipelineError
@@ -40,7 +40,7 @@ def repair_line(
     *,
     again: Callable[[], RepairLine] | None = None,
     level: Level = Level.IDS,
-    prices: PriceConfig | None = None,
+    prices: Prices | None = None,
     parallel: int = 1,
     run_id: str | None = None,
     on_write: OnWrite | None = None,

@@ -11,7 +11,7 @@ Laws
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.config import Prices
 from vector_pipeline.drift import compare
 from vector_pipeline.drift.held import alone_since, observe
 from vector_pipeline.drift.report import Level
@@ -116,7 +116,7 @@ def plan_line(
     line: RepairLine,
     *,
     level: Level = Level.IDS,
-    prices: PriceConfig | None = None,
+    prices: Prices | None = None,
     parallel: int = 1,
 ) -> LinePlan:
     """Plan one line. Leaves the work in temporary tables (``runs.match``) for ``repair``."""

@@ -11,10 +11,12 @@ Laws
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.config import Prices
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Registry
 from vector_pipeline.targets.base import Capabilities, Target
+from vector_pipeline.targets.billing import Work
+from vector_pipeline.targets.billing import money as charged
 
 OVERHEAD = 200
 """Bytes that ids, hashes and marks of a record take on the way."""
@@ -73,7 +75,7 @@ def sending(kind: StageKind, records: int, payload: int, limits: Capabilities) -
     return Stage(kind, records, size, requests(records, size, limits))
 
 
-def cost_of(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -> Cost:
+def cost_of(stages: Iterable[Stage], rates: Rates, prices: Prices | None) -> Cost:
     """What a list of stages takes together."""
     stages = list(stages)
     writing = [stage for stage in stages if stage.kind in WRITING]
@@ -82,13 +84,7 @@ def cost_of(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -
     asked = sum(stage.requests for stage in writing)
     money = None
     if prices is not None:
-        added = sum(stage.bytes for stage in writing if stage.kind in _ADDING)
-        money = (
-            records / 1e6 * prices.per_million_records
-            + size / 1e9 * prices.per_gb_written
-            + asked / 1e6 * prices.per_million_requests
-            + added / 1e9 * prices.per_gb_month
-        )
+        money = charged([_work(stage) for stage in writing], prices)
     return Cost(
         records=records,
         vectors=sum(stage.records for stage in writing if stage.kind is StageKind.UPSERT),
@@ -100,12 +96,16 @@ def cost_of(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -
     )
 
 
+def _work(stage: Stage) -> Work:
+    return Work(stage.kind, stage.records, stage.bytes, stage.requests, stage.kind in _ADDING)
+
+
 def timed(stages: Iterable[Stage], rates: Rates) -> tuple[Stage, ...]:
     """Stages with their expected time."""
     return tuple(replace(stage, seconds=round(rates.seconds(stage), 3)) for stage in stages)
 
 
-def weight(stages: Iterable[Stage], rates: Rates, prices: PriceConfig | None) -> float:
+def weight(stages: Iterable[Stage], rates: Rates, prices: Prices | None) -> float:
     """What strategies are compared by: money, or seconds in bulk. Requests count by the share that they are full.
 
     Else a few records would weigh as much as thousands, and a small dataset would begin a line with every edit.

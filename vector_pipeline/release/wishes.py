@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vector_pipeline.config.models import PriceConfig
+from vector_pipeline.config import Prices
 from vector_pipeline.release.plan import Plan, Strategy
 
 
@@ -18,7 +18,7 @@ class Wish:
     """The line, where it is not to be chosen: of a saved plan, or of what readers read in place."""
     stages: bool = True
     """``staging`` follows: not for a space that is not served, nor for the line that readers read in place."""
-    prices: PriceConfig | None = None
+    prices: Prices | None = None
     parallel: int = 1
     extend: Callable[[Plan], Plan] | None = None
     """Adds what comes after the push to a plan: gates, and the alias that readers follow."""

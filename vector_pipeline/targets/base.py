@@ -12,12 +12,19 @@ Laws that every adapter keeps (the conformance suite in ``vector_pipeline.testin
 5. Every write carries the fencing number of its lease. A number below the highest that the namespace has seen is refused
    (``ConflictError``) where ``capabilities.fencing`` is true.
 6. Abilities are declared in ``capabilities``, never found out by a failing call.
-7. Metadata is a strict JSON object (RFC 8259) without reserved keys; anything else is ``InputError``.
+7. Metadata is a strict JSON object (RFC 8259) without reserved keys; anything else is ``InputError``. What is fetched is the same
+   JSON value that was written, whatever the system can hold natively.
+8. What a service refuses for the moment (429, 5xx before anything was done, no connection) the adapter tries again within its
+   configured time, and counts in ``WriteReceipt.retried``. What may have landed it never repeats by itself: that is
+   ``UnknownOutcomeError``, and its caller reads back.
+9. An adapter's own bookkeeping records are seen by no reading method.
+10. No key, password or token is in any message, address, log or exception.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -114,6 +121,38 @@ class Capabilities:
     """Expected rate of written records, before any push was measured: for estimates only."""
     request_s: float = 0.02
     """Expected time of one request beside its records: for estimates only."""
+    exact: bool = True
+    """``query(exact=True)`` looks at every record. Where False it does the best the system can, and ties at the end of the top k
+    are cut as the system likes."""
+    sees_foreign_writes: bool = True
+    """``describe``'s mark changes with everybody's writes. Where False it changes with those through this adapter only: an equal
+    mark proves nothing, and drift is looked for by ids."""
+    orders_lists: bool = True
+    """A filter's ``$gt`` and its kin look at the elements of lists. Where False such values are never ordered."""
+    max_record_bytes: int | None = None
+    """Most bytes of text, metadata and marks of one record together, as JSON."""
+    endings: "tuple[Ending, ...]" = ()
+    """Ways of closing intervals (``set_removed``), for the planner to choose from; none: there is one, as fast as any write."""
+    aliases_namespaces: bool = False
+    """The system itself has names that point at namespaces (``point_alias``)."""
+    imports: bool = False
+    """A namespace that does not exist yet can be filled from Parquet files (``importer``)."""
+    billing: str = "linear"
+    """How ``PriceConfig`` becomes money: ``linear``, or ``pinecone`` (see ``vector_pipeline.targets.billing``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One way in which a target closes intervals: what the planner weighs, and ``set_removed`` is told to take."""
+
+    name: str
+    """``update``: each record by its id; ``filter``: many with one request; ``rewrite``: read and written again, whole."""
+    records_per_request: int
+    requests_per_s: float
+    records_per_s: float
+    """The smaller of both rates counts."""
+    rewrites: bool = False
+    """Vectors travel: there and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +185,9 @@ class WriteReceipt:
     bytes: int
     requests: int = 1
     mark: str | None = None
-    """The namespace's, after it, as ``describe`` gives it; None where the target does not say."""
+    """The namespace's, after it, as ``describe`` gives it once reads see the write; None where the target does not say."""
+    retried: Mapping[str, int] = field(default_factory=dict)
+    """How often the adapter tried again, by reason: ``429``, ``503``, ``connection``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +237,13 @@ class Target(ABC):
         """Insert or replace whole records (``record_schema``). At most ``max_batch_records`` rows and ``max_batch_bytes``."""
 
     @abstractmethod
-    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
-        """Set ``removed_in`` of existing records: closes an interval (or reopens it, with ``LIVE``). Unknown ids are ignored."""
+    def set_removed(
+        self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0, ending: str = ""
+    ) -> WriteReceipt:
+        """Set ``removed_in`` of existing records: closes an interval (or reopens it, with ``LIVE``). Unknown ids are ignored.
+
+        ``ending``: the name of one of ``capabilities.endings``; default: the adapter chooses.
+        """
 
     def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (for adapters)
         """Insert or replace records (``DERIVE_SCHEMA``) that take everything else from the record ``source_id``.
@@ -252,6 +298,82 @@ class Target(ABC):
     ) -> list[list[Match]]:
         """Nearest records of each of float32[n, dim] ``vectors``, best first; ties by id. ``version`` applies law 4."""
 
+    def point_alias(self, alias: str, namespace: str) -> None:  # noqa: ARG002 (for adapters)
+        """Let the system's own name ``alias`` point at a namespace, at once; made where it does not exist. Idempotent.
+
+        Only where ``capabilities.aliases_namespaces``.
+        """
+        raise RefusedError(f"target {self.name} has no names of its own for namespaces")
+
+    def drop_alias(self, alias: str) -> None:  # noqa: ARG002 (for adapters)
+        """Delete the system's own name. Dropping what does not exist is no error."""
+        raise RefusedError(f"target {self.name} has no names of its own for namespaces")
+
+    def native_aliases(self) -> dict[str, str]:
+        """The system's own names and the namespaces that they point at."""
+        return {}
+
+    def importer(self, spec: NamespaceSpec) -> "Importer":  # noqa: ARG002 (for adapters)
+        """Bulk import into a namespace that does not exist yet. Only where ``capabilities.imports``."""
+        raise RefusedError(f"target {self.name} imports no files")
+
     @abstractmethod
     def close(self) -> None:
         """Release connections and files. The object must not be used afterwards."""
+
+
+class ImportStatus(StrEnum):
+    """Where a bulk import stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportState:
+    """One bulk import, as the target tells it."""
+
+    id: str
+    uri: str
+    status: ImportStatus
+    records: int = 0
+    """Imported so far."""
+    share: float = 0.0
+    """Of the work: 0 to 1."""
+    error: str = ""
+
+
+class Importer(ABC):
+    """A bulk import into one namespace: files are written first, all of them, then the target reads them by itself.
+
+    Laws: files hold exactly the records that an upsert would write, in the target's own form. Starting twice with the same
+    ``uri`` while one is under way returns that one. A cancelled or failed import leaves a namespace that may hold something: it is
+    dropped before it is used again.
+    """
+
+    uri: str
+    """Folder of this import's files; unique to its content."""
+
+    @abstractmethod
+    def write(self, batches: Iterable[pa.Table]) -> int:
+        """Write records (``record_schema``) as files below ``uri``, replacing what a killed run left; returns bytes."""
+
+    @abstractmethod
+    def start(self) -> ImportState: ...
+
+    @abstractmethod
+    def find(self) -> ImportState | None:
+        """The newest import of this ``uri``; None when there was none."""
+
+    @abstractmethod
+    def state(self, identifier: str) -> ImportState: ...
+
+    @abstractmethod
+    def cancel(self, identifier: str) -> None: ...
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Delete the files."""

@@ -13,6 +13,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from vector_pipeline.errors import InputError, UnavailableError, UnknownOutcomeE
 from vector_pipeline.targets.base import (
     Capabilities,
     Filter,
+    Importer,
     Match,
     NamespaceSpec,
     NamespaceState,
@@ -109,8 +111,11 @@ class FaultyTarget(Target):
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
         return self._write("upsert", lambda: self.inner.upsert(namespace, records, fence=fence))
 
-    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
-        return self._write("set_removed", lambda: self.inner.set_removed(namespace, ids, removed_in, fence=fence))
+    def set_removed(
+        self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0, ending: str = ""
+    ) -> WriteReceipt:
+        send = partial(self.inner.set_removed, namespace, ids, removed_in, fence=fence, ending=ending)
+        return self._write("set_removed", send)
 
     def derive(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
         return self._write("derive", lambda: self.inner.derive(namespace, records, fence=fence))
@@ -169,6 +174,18 @@ class FaultyTarget(Target):
             exact=exact,
             include_text=include_text,
         )
+
+    def point_alias(self, alias: str, namespace: str) -> None:
+        self.inner.point_alias(alias, namespace)
+
+    def drop_alias(self, alias: str) -> None:
+        self.inner.drop_alias(alias)
+
+    def native_aliases(self) -> dict[str, str]:
+        return self.inner.native_aliases()
+
+    def importer(self, spec: NamespaceSpec) -> Importer:
+        return self.inner.importer(spec)
 
     def close(self) -> None:
         """Close ``inner``. What is still delayed never arrives."""

@@ -98,7 +98,15 @@ class MemoryTarget(Target):
 
         return self._change(namespace, fence, write, records.nbytes)
 
-    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
+    def set_removed(
+        self,
+        namespace: str,
+        ids: pa.Array,
+        removed_in: int,
+        *,
+        fence: int = 0,
+        ending: str = "",  # noqa: ARG002 (there is one way)
+    ) -> WriteReceipt:
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
         wanted = checks.id_table(ids).column("id").to_pylist()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from vector_pipeline.config.models import Model
+from vector_pipeline.config.fields import Model
 from vector_pipeline.errors import ConfigError
 from vector_pipeline.hashing import canonical_json, content_hash
 from vector_pipeline.targets.base import Filter

@@ -104,7 +104,15 @@ class DuckDBTarget(Target):
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
         return self._writing(namespace).upsert(namespace, records, fence)
 
-    def set_removed(self, namespace: str, ids: pa.Array, removed_in: int, *, fence: int = 0) -> WriteReceipt:
+    def set_removed(
+        self,
+        namespace: str,
+        ids: pa.Array,
+        removed_in: int,
+        *,
+        fence: int = 0,
+        ending: str = "",  # noqa: ARG002 (there is one way)
+    ) -> WriteReceipt:
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
         return self._writing(namespace).set_removed(namespace, ids, removed_in, fence)
