@@ -25,6 +25,9 @@ class TestDuckDB(TargetConformance):
         assert isinstance(target, DuckDBTarget)
         return DuckDBTarget("again", target.root, read_only=True)
 
+    def read_only(self, target: Target) -> Target:
+        return self.reopen(target)
+
     def raw(self, target: Target, namespace: str) -> list[str]:
         assert isinstance(target, DuckDBTarget)
         folder = Folder(target.root / namespace)

@@ -11,39 +11,7 @@ from hypothesis import strategies as st
 
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.filters import matches, parse_filter, to_duckdb
-
-KEYS = ["a", "a.b", "it's", 'q"x', "ü/~", "$", "*", "0", "[0]", "a b", "\\"]
-FIELDS = [key for key in KEYS if not key.startswith("$")]
-TEXTS = st.sampled_from(["", "1", "true", "null", "it's", 'say "x"', "naïve ☃", "\\n", "a\x00b", "%", "🙂"]) | st.text(
-    st.characters(codec="utf-8"), max_size=4
-)
-NUMBERS = (
-    st.integers(-3, 3)
-    | st.sampled_from([0.5, -0.0, 1.0, 2**53, 2**53 + 1, 2**63, -(2**63), 1e300, 1e-300, 0.1])
-    | st.floats(allow_nan=False, allow_infinity=False)
-)
-SCALARS = TEXTS | NUMBERS | st.booleans()
-VALUES = SCALARS | st.none() | st.lists(SCALARS | st.none(), max_size=3) | st.just({"deep": 1})
-METADATA = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
-
-LISTS = st.lists(SCALARS, max_size=3)
-
-
-def _operators(**strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional={f"${name}": value for name, value in strategies.items()}).filter(bool)
-
-
-_CONDITIONS = st.one_of(
-    SCALARS,
-    _operators(eq=SCALARS, ne=SCALARS, **{"in": LISTS}),
-    _operators(gt=NUMBERS, gte=NUMBERS, lt=NUMBERS, lte=NUMBERS),
-    _operators(nin=LISTS, exists=st.booleans()),
-)
-FILTERS: st.SearchStrategy[dict[str, Any]] = st.recursive(
-    st.dictionaries(st.sampled_from(FIELDS), _CONDITIONS, min_size=1, max_size=2),
-    lambda part: st.dictionaries(st.sampled_from(["$and", "$or"]), st.lists(part, min_size=1, max_size=3), min_size=1),
-    max_leaves=4,
-)
+from vector_pipeline.testing.strategies import filters, metadata
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +21,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows=st.lists(METADATA, min_size=1, max_size=6), condition=FILTERS)
+@given(rows=st.lists(metadata(), min_size=1, max_size=6), condition=filters())
 def test_duckdb_selects_what_the_reference_does(
     con: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]], condition: dict[str, Any]
 ) -> None:

@@ -22,14 +22,21 @@ class TestNoFaults(TargetConformance):
         return FaultyTarget(MemoryTarget(max_batch_records=500))
 
 
-class TestDuplicates(TargetConformance):
+class Doubled(TargetConformance):
+    def test_a_receipt_tells_the_mark_that_follows(self, space: Namespace) -> None:
+        """The first answer is the one that is heard: the second write may have moved the mark on. Nothing else differs."""
+        receipt = space.upsert(make_records(["a#1"]))
+        assert (receipt.records, space.ids()) == (1, ["a#1"])
+
+
+class TestDuplicates(Doubled):
     @pytest.fixture
     def target(self) -> Target:
         faults = Faults(rates={Fault.DUPLICATE: 1.0}, operations=[*ALL])
         return FaultyTarget(MemoryTarget(max_batch_records=500), faults)
 
 
-class TestDuplicatesOverDuckDB(TargetConformance):
+class TestDuplicatesOverDuckDB(Doubled):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Iterator[Target]:
         target = FaultyTarget(DuckDBTarget("local", tmp_path), Faults(rates={Fault.DUPLICATE: 0.5}, seed=3))
