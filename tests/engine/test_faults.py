@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.world import ADAPTERS, DATASET, Content, Fuse, World, numbers_of
+from tests.engine.backends import adapters
+from tests.engine.world import DATASET, Content, Fuse, World, numbers_of
 from tests.survived import survived
 from vector_pipeline.errors import ConflictError, UnavailableError
 from vector_pipeline.project import Project
@@ -48,7 +49,7 @@ def until_it_ends(project: Project, target: FaultyTarget, strategy: str) -> None
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("strategy", ["versioned", "blue-green"])
 @pytest.mark.parametrize(
-    "adapter", [name if name == "memory" else pytest.param(name, marks=pytest.mark.slow) for name in ADAPTERS]
+    "adapter", [pytest.param(one, marks=pytest.mark.slow) if one == "duckdb" else one for one in adapters()]
 )
 def test_faulty_answers_change_nothing(adapter: str, strategy: str) -> None:
     injected: Counter[str] = Counter()

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.engine.world import ADAPTERS, DATASET, Content, Fuse, World, numbers_of
+from tests.engine.backends import adapters
+from tests.engine.world import DATASET, Content, Fuse, World, numbers_of
 from tests.survived import survived
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from vector_pipeline.project import Project
@@ -256,7 +257,7 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", adapters())
 def test_the_engine_behaves_as_its_model(adapter: str) -> None:
     machine = type(f"{adapter.title()}Machine", (Machine,), {"adapter": adapter, "deaths": 0})
     machine.TestCase.settings = settings(

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,14 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import event, select, update
 
+from tests.engine.backends import opener
 from vector_pipeline.project import Project
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES, SETTINGS
 from vector_pipeline.release.registry import Deployment, VerdictStatus
 from vector_pipeline.release.registry.schema import leases
 from vector_pipeline.targets.base import LIVE, Target
-from vector_pipeline.targets.duckdb import DuckDBTarget
-from vector_pipeline.testing.memory_target import MemoryStore, MemoryTarget
 
 DATASET = "pages"
-ADAPTERS = ("duckdb", "memory")
 CONFIG = """
 datasets:
   pages:
@@ -95,7 +93,6 @@ class World:
     batch: int = 3
     """Records in one write: a handful of documents then takes several."""
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="world-")))
-    store: MemoryStore = field(default_factory=MemoryStore)
     fuse: Fuse = field(default_factory=Fuse)
     deaths: int = 0
 
@@ -103,19 +100,17 @@ class World:
         (self.folder / "documents").mkdir()
         self.config = self.folder / "vector_pipeline.yaml"
         self.config.write_text(CONFIG, encoding="utf-8")
+        self.bare_target = opener(self.adapter, self.folder, self.batch)
+        """Opens the target as any other program does."""
         self.project = self.open(self.fuse)
 
     def close(self) -> None:
         self.project.close()
+        target = self.bare_target()
+        for namespace in target.namespaces():
+            target.drop_namespace(namespace, fence=2**53)
+        target.close()
         shutil.rmtree(self.folder)
-
-    def bare_target(self) -> Target:
-        """The target as any other program opens it."""
-        if self.adapter == "memory":
-            return MemoryTarget("local", self.store, max_batch_records=self.batch)
-        target = DuckDBTarget("local", self.folder / ".vector_pipeline" / "index")
-        target._capabilities = replace(target._capabilities, max_batch_records=self.batch)
-        return target
 
     def open(self, fuse: Fuse, target: Target | None = None) -> Project:
         """The project as a process of its own opens it; ``target``: behind what it sees the index."""
