@@ -7,7 +7,7 @@ JOBS ?= 2
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-crash lint format ui bench bench-history bench-retrieval screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash lint format ui bench bench-history bench-retrieval bench-release bench-throughput screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,12 @@ test-all: $(STAMP) ## the slow tests too
 	@start=$$(date +%s); $(BIN)/python -m pytest -n $(JOBS) -q; status=$$?; \
 	 echo "make test-all took $$(( $$(date +%s) - start )) s"; exit $$status
 
+test-conformance: $(STAMP) ## every adapter: the laws of a target, and the release engine against its model
+	@start=$$(date +%s); VECTOR_PIPELINE_MACHINE=$${MACHINE:-4,20} \
+	 $(BIN)/python -m pytest -n $(JOBS) -q tests/testing tests/targets tests/pinecone tests/chroma tests/pgvector tests/engine/test_machine.py \
+	 -k "onform or Conformance or machine or memory or DuckDB or behaves or Memory"; status=$$?; \
+	 echo "make test-conformance took $$(( $$(date +%s) - start )) s"; exit $$status
+
 test-crash: $(STAMP) ## kill pushes at every step and at random, drop, delay and double responses; says what was survived
 	@survived=$$(mktemp); start=$$(date +%s); \
 	 VECTOR_PIPELINE_SURVIVED=$$survived VECTOR_PIPELINE_MACHINE=$${MACHINE:-25,30} VECTOR_PIPELINE_FAULT_SEEDS=$${SEEDS:-25} \
@@ -47,7 +53,7 @@ format: $(STAMP) ## let ruff rewrite what it can
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py
 
-bench: bench-retrieval bench-history bench-release ## every benchmark
+bench: bench-retrieval bench-history bench-release bench-throughput ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)
@@ -57,6 +63,9 @@ bench-retrieval: $(STAMP) ## nDCG@10 and recall@10 through the whole chain (COLL
 
 bench-release: $(STAMP) ## load, change 1%, cut over, roll back and look for drift at a million vectors (DOCUMENTS=n)
 	@$(BIN)/python -m benchmarks.release --documents $${DOCUMENTS:-1000000}
+
+bench-throughput: $(STAMP) ## our push against the Pinecone SDK's own batched upsert, over the same server
+	@$(BIN)/python -m benchmarks.throughput $(THROUGHPUT)
 
 screenshots: $(STAMP) ## take the pictures in docs/ from a real Dagster in a real browser
 	@$(BIN)/python docs/take_screenshots.py

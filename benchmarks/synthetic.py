@@ -22,9 +22,7 @@ environments:
   dev:
     lake: {{memory_limit: 4GB}}
     targets:
-      local:
-        memory_limit: 4GB
-        prices: {{per_million_records: 2, per_gb_written: 1}}
+      local: {target}
 datasets:
   synthetic:
     source: {{root: documents, allow_empty: true}}
@@ -38,11 +36,15 @@ datasets:
 """
 
 
-def open_synthetic(folder: Path, dimension: int = 384) -> Project:
-    """An empty project in a folder."""
+LOCAL = "{memory_limit: 4GB, prices: {per_million_records: 2, per_gb_written: 1}}"
+"""The embedded target, as YAML."""
+
+
+def open_synthetic(folder: Path, dimension: int = 384, target: str = LOCAL) -> Project:
+    """An empty project in a folder. ``target``: configuration of its target, as YAML on one line."""
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     config = folder / "vector_pipeline.yaml"
-    config.write_text(_CONFIG.format(dimension=dimension), encoding="utf-8")
+    config.write_text(_CONFIG.format(dimension=dimension, target=target), encoding="utf-8")
     return Project.load(config)
 
 

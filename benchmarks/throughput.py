@@ -1,0 +1,152 @@
+"""Our push against the SDK's own batched upsert: same server, same records, same concurrency, one run.
+
+    python -m benchmarks.throughput [--records 20000] [--dimension 384] [--rounds 3]
+
+The server (``vector-pipeline dev pinecone``) is a process of its own, without faults. Both sides write the same records with the
+same metadata, into a namespace that is empty. The SDK gets them as finished dictionaries in memory: making them is not counted. Ours is
+the whole push: plan, lake to target, journal, waiting until reads see it. The order alternates. Only the ratio is a result.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.synthetic import DATASET, fill, open_synthetic
+from tests.support.pinecone_process import KEY, ServerProcess, target_yaml
+
+GOAL = 0.9
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
+        folder = Path(name)
+        with ServerProcess(folder / "server") as server:
+            result = compare(folder, server, arguments.records, arguments.dimension, arguments.rounds)
+    print(json.dumps(result))
+    return 0 if result["reached"] else 1
+
+
+def compare(folder: Path, server: ServerProcess, records: int, dimension: int, rounds: int) -> dict[str, Any]:
+    """Rates of both sides, round by round; the figure is the ratio of their medians."""
+    with open_synthetic(folder / "filled", dimension, target_yaml(server, "unused")) as project:
+        fill(project, records, revision=1)
+    ours, theirs, stages = [], [], []
+    whole: list[dict[str, Any]] = []
+    for turn in range(rounds):
+        if turn == 0:
+            # Ours comes first once: it makes the records that both write.
+            seconds, stage, (whole, parallel, batch) = push(folder, server, dimension, turn)
+            ours, stages = [records / seconds], [records / stage]
+            theirs.append(records / upsert(server, whole, dimension, turn, batch, parallel))
+        else:
+            order = ("sdk", "ours") if turn % 2 else ("ours", "sdk")
+            for side in order:
+                if side == "ours":
+                    seconds, stage, _ = push(folder, server, dimension, turn)
+                    ours.append(records / seconds)
+                    stages.append(records / stage)
+                else:
+                    theirs.append(records / upsert(server, whole, dimension, turn, batch, parallel))
+        print(
+            json.dumps(
+                {
+                    "round": turn,
+                    "push_per_s": round(ours[-1]),
+                    "upsert_stage_per_s": round(stages[-1]),
+                    "sdk_per_s": round(theirs[-1]),
+                }
+            ),
+            flush=True,
+        )
+    figure = statistics.median(ours) / statistics.median(theirs)
+    return {
+        "records": records,
+        "dimension": dimension,
+        "concurrency": parallel,
+        "records_per_request": batch,
+        "push_over_sdk": round(figure, 3),
+        "upsert_stage_over_sdk": round(statistics.median(stages) / statistics.median(theirs), 3),
+        "spread_ours": [round(min(ours)), round(max(ours))],
+        "spread_sdk": [round(min(theirs)), round(max(theirs))],
+        "goal": f">= {GOAL}",
+        "reached": figure >= GOAL,
+    }
+
+
+def push(folder: Path, server: ServerProcess, dimension: int, turn: int) -> tuple[float, float, Any]:
+    """A whole push into an index of its own; seconds, those of its writing stage, and (first turn) what it wrote."""
+    place = folder / f"project{turn}"
+    shutil.copytree(folder / "filled", place)
+    with open_synthetic(place, dimension, target_yaml(server, f"ours{turn}")) as project:
+        started = time.perf_counter()
+        project.push(DATASET)
+        seconds = time.perf_counter() - started
+        rate = project.registry().throughput("local", project.environment, step="upsert")
+        assert rate is not None
+        target = project.target(DATASET)
+        written = _written(server, f"ours{turn}") if turn == 0 else []
+        most = target.capabilities
+        requests = server.counts()["requests"]
+        sent = max(1, sum(count for route, count in requests.items() if "vectors/upsert" in route))
+        batch = max(1, min(most.max_batch_records, -(-rate.records // sent))) if turn == 0 else 0
+    return seconds, rate.seconds, (written, most.parallel_writes, batch)
+
+
+def _written(server: ServerProcess, index: str) -> list[dict[str, Any]]:
+    """Every record as it stands at the server, for the other side to write."""
+    client = _client(server)
+    (name,) = [one.name for one in client.indexes.list() if one.name.startswith(index)]
+    handle = client.index(name=name)
+    (namespace,) = [one.name for one in handle.list_namespaces() if one.name]
+    found: list[dict[str, Any]] = []
+    ids: list[str] = []
+    for page in handle.list(namespace=namespace):
+        ids += [item if isinstance(item, str) else item.id for item in getattr(page, "vectors", page)]
+    for begin in range(0, len(ids), 100):
+        answer = handle.fetch(ids=ids[begin : begin + 100], namespace=namespace)
+        found += [
+            {"id": one.id, "values": list(one.values), "metadata": dict(one.metadata)}
+            for one in answer.vectors.values()
+        ]
+    return found
+
+
+def upsert(
+    server: ServerProcess, records: list[dict[str, Any]], dimension: int, turn: int, batch: int, parallel: int
+) -> float:
+    """The SDK's batched upsert of the same records; seconds."""
+    from pinecone import ServerlessSpec
+
+    client = _client(server)
+    name = f"theirs{turn}"
+    client.create_index(name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec("aws", "us-east-1"))
+    handle = client.index(name=name)
+    started = time.perf_counter()
+    answer = handle.upsert(
+        vectors=records, namespace="all", batch_size=batch, max_concurrency=parallel, show_progress=False
+    )
+    seconds = time.perf_counter() - started
+    assert answer.upserted_count == len(records), answer
+    assert not getattr(answer, "has_errors", False), answer
+    return seconds
+
+
+def _client(server: ServerProcess) -> Any:
+    from pinecone import Pinecone
+
+    return Pinecone(api_key=KEY, host=server.url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
