@@ -137,6 +137,10 @@ class Capabilities:
     """The system itself has names that point at namespaces (``point_alias``)."""
     imports: bool = False
     """A namespace that does not exist yet can be filled from Parquet files (``importer``)."""
+    import_s: float = 600.0
+    """Least expected time of an import, however little it reads: for estimates only."""
+    import_bytes_per_s: float = 50e6
+    """Expected rate of an import, its files' writing included: for estimates only."""
     billing: str = "linear"
     """How ``PriceConfig`` becomes money: ``linear``, or ``pinecone`` (see ``vector_pipeline.targets.billing``)."""
 
@@ -313,8 +317,11 @@ class Target(ABC):
         """The system's own names and the namespaces that they point at."""
         return {}
 
-    def importer(self, spec: NamespaceSpec) -> "Importer":  # noqa: ARG002 (for adapters)
-        """Bulk import into a namespace that does not exist yet. Only where ``capabilities.imports``."""
+    def importer(self, spec: NamespaceSpec, content: str) -> "Importer":  # noqa: ARG002 (for adapters)
+        """Bulk import into a namespace that does not exist yet. ``content``: digest of what is imported; equal content shares files.
+
+        Only where ``capabilities.imports``.
+        """
         raise RefusedError(f"target {self.name} imports no files")
 
     @abstractmethod
@@ -366,7 +373,10 @@ class Importer(ABC):
 
     @abstractmethod
     def find(self) -> ImportState | None:
-        """The newest import of this ``uri``; None when there was none."""
+        """The import into this namespace that is under way, whatever its content, else the newest one; None when there was none.
+
+        Its ``uri`` is this one's where the content is the same.
+        """
 
     @abstractmethod
     def state(self, identifier: str) -> ImportState: ...
@@ -376,4 +386,4 @@ class Importer(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Delete the files."""
+        """Delete all files of imports into this namespace. None may be under way."""
