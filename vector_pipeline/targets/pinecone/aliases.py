@@ -127,7 +127,7 @@ class NamespaceAliases:
                 answer = self._send(
                     "PATCH", host, f"{_PATH}/{quote(alias, safe='')}", json={"target_namespace": namespace}
                 )
-                other_way = answer.status_code == 404 and reason_of(answer) not in _TARGET_MISSING
+                other_way = answer.status_code == 404 and reason_of(answer) != "TARGET_NAMESPACE_NOT_FOUND"
             else:
                 answer = self._send("POST", host, _PATH, json={"name": alias, "target_namespace": namespace})
                 other_way = answer.status_code == 409 and reason_of(answer) == "ALIAS_ALREADY_EXISTS"
@@ -180,13 +180,13 @@ class NamespaceAliases:
         return RefusedError(f"{where}: {reason or said_by(answer) or f'HTTP {status}'}", fix=fix)
 
 
-_TARGET_MISSING = frozenset({"TARGET_NAMESPACE_NOT_FOUND", "TARGET_NOT_FOUND", "NAMESPACE_NOT_FOUND"})
 _REMEDIES = {
-    "NAME_IN_USE": "A namespace has that name: delete or rename it",
-    "NAME_IN_USE_BY_NAMESPACE": "A namespace has that name: delete or rename it",
+    "NAME_IN_USE_BY_NAMESPACE": "A namespace has that name: delete it",
     "TARGET_NAMESPACE_NOT_FOUND": "Push the version again: its namespace is gone",
-    "TARGET_NOT_FOUND": "Push the version again: its namespace is gone",
-    "NAMESPACE_NOT_FOUND": "Push the version again: its namespace is gone",
+    "TARGET_NAMESPACE_NOT_ACTIVE": "The namespace is still being made or imported: repeat the command later",
+    "TARGET_IS_ALIAS": "An alias of Pinecone's has the name of a namespace of ours: delete that alias",
+    "ALIASES_PER_INDEX_EXCEEDED": "The index has 1,000 aliases: delete some",
+    "ALIAS_NAME_INVALID": "Set `namespace_aliases: false` for the target, or choose a shorter dataset or environment",
 }
 
 
