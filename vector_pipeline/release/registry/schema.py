@@ -5,7 +5,7 @@ Laws
 ----
 1. Rows of versions, alias moves, verdicts, intents, outcomes, audits and erasures are only ever added. Mutable are: a
    version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
-   who holds a lease, a push's status, and what a namespace was last seen as after a write of ours.
+   who holds a lease, a push's status, what a namespace was last seen as after a write of ours, and when a withdrawal ended.
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
    order.
 3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -304,5 +304,24 @@ erasures = Table(
     Column("reason", Text, nullable=False),
     Column("report", Json, nullable=False),
     Index(None, "dataset", "document_key"),
+    sqlite_autoincrement=True,
+)
+
+# A target that a dataset is not served from for the time being, although the configuration says so; or no more (``removed``).
+withdrawals = Table(
+    "vp_withdrawals",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", Text),
+    Index(None, "dataset", "environment"),
     sqlite_autoincrement=True,
 )
