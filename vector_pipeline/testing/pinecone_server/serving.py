@@ -1,0 +1,191 @@
+"""The server itself: uvicorn in a thread of this process, one socket for the control plane and one an index.
+
+``PineconeServer`` keeps everything in memory, or durably below ``root``: what was acknowledged is there again after a SIGKILL, behind
+the same ports as far as they are free.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.routing import Route
+from starlette.types import Scope
+
+from vector_pipeline.errors import UnavailableError
+from vector_pipeline.testing.pinecone_server.app import Service, build_app
+from vector_pipeline.testing.pinecone_server.control import control_routes
+from vector_pipeline.testing.pinecone_server.data import data_routes
+from vector_pipeline.testing.pinecone_server.knobs import Knobs
+from vector_pipeline.testing.pinecone_server.places import HOST, Places
+from vector_pipeline.testing.pinecone_server.store import Store
+
+START_S = 30.0
+STOP_S = 5
+
+
+class PineconeServer:
+    """A Pinecone-protocol server on loopback; use it as a context manager, or ``start`` and ``stop`` it.
+
+    ``root``: folder of its state; None: in memory. ``port`` 0: the one that it had before in ``root``, or any. ``knobs`` may be
+    changed while it runs.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        port: int = 0,
+        api_keys: Sequence[str] = ("pclocal",),
+        knobs: Knobs | None = None,
+    ) -> None:
+        self.knobs = knobs if knobs is not None else Knobs()
+        self.api_key = api_keys[0]
+        self._root, self._wanted, self._keys = root, port, frozenset(api_keys)
+        self._running: _Running | None = None
+
+    @property
+    def url(self) -> str:
+        """The control plane: ``host:`` of a target, ``host=`` of the SDK."""
+        return f"http://{HOST}:{self._run.port}"
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """As ``GET /_dev/counts``."""
+        return self._run.service.counts.as_dict()
+
+    @property
+    def _run(self) -> "_Running":
+        if self._running is None:
+            raise UnavailableError("the Pinecone-protocol server is not running", fix="call start() first")
+        return self._running
+
+    def start(self) -> Self:
+        """Return once it accepts requests; ``UnavailableError`` where the port is taken."""
+        if self._running is None:
+            self._running = _Running(self._root, self._wanted, self._keys, self.knobs)
+            self._wanted = self._running.port
+        return self
+
+    def stop(self) -> None:
+        """Answer what is under way, end silent requests, close."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, with sockets that come and go while it runs."""
+
+    async def listen(self, made: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        server = await loop.create_server(protocol, sock=made, backlog=config.backlog)
+        self.servers.append(server)
+        return server
+
+    def cut(self, scope: Scope) -> None:
+        """Close the connection that a request came in by."""
+        for connection in list(self.server_state.connections):
+            if connection.client == scope["client"] and connection.server == scope["server"]:
+                connection.transport.abort()
+
+
+class _Running:
+    """A started server: its thread, its event loop, its sockets."""
+
+    def __init__(self, root: Path | None, port: int, keys: frozenset[str], knobs: Knobs) -> None:
+        self._places = Places(root)
+        control = self._places.control(port)
+        self.port: int = control.getsockname()[1]
+        self._store = Store(root, knobs)
+        self._listeners: dict[str, asyncio.Server] = {}
+        self._by_port: dict[int, str] = {}
+        self.service = Service(
+            knobs,
+            keys,
+            control_routes(self._store, self),
+            self._index_routes,
+            self._by_port.get,
+            lambda scope: self._uvicorn.cut(scope),
+            self.port,
+        )
+        config = uvicorn.Config(
+            build_app(self.service),
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=STOP_S,
+        )
+        self._uvicorn = _Uvicorn(config)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._main, args=(control, config), name="pinecone-server", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(START_S):
+            raise UnavailableError(f"the Pinecone-protocol server did not start within {START_S:.0f} s")
+
+    def _main(self, control: socket.socket, config: uvicorn.Config) -> None:
+        factory = config.get_loop_factory()
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(self._serve(control))
+
+    async def _serve(self, control: socket.socket) -> None:
+        serving = asyncio.ensure_future(self._uvicorn.serve(sockets=[control]))
+        while not self._uvicorn.started and not serving.done():
+            await asyncio.sleep(0.001)
+        for name in self._store.index_names():
+            await self.open(name)
+        self._ready.set()
+        await serving
+
+    def _index_routes(self, name: str) -> list[Route]:
+        return [*data_routes(self._store, name)]
+
+    async def open(self, name: str) -> str:
+        """Let an index be served; returns its host."""
+        if name not in self._listeners:
+            made = self._places.index(name)
+            self._by_port[made.getsockname()[1]] = name
+            self._listeners[name] = await self._uvicorn.listen(made)
+        return self.host(name)
+
+    async def close(self, name: str) -> None:
+        """The index is gone: so is its host."""
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.close()
+        port = self._places.port(name)
+        if port is not None:
+            self._by_port.pop(port, None)
+        self._places.forget(name)
+        self.service.forget(name)
+
+    def host(self, name: str) -> str:
+        """Where an index is served, with its scheme: the SDK takes one without for https."""
+        return f"http://{HOST}:{self._places.port(name)}"
+
+    def stop(self) -> None:
+        loop = self._uvicorn  # signalled below through its own flag, which its loop looks at
+        self.service.stopping.set()
+        loop.should_exit = True
+        self._thread.join(STOP_S + START_S)
+        self._store.close()
