@@ -318,7 +318,7 @@ class Target(ABC):
         return {}
 
     def importer(self, spec: NamespaceSpec, content: str) -> "Importer":  # noqa: ARG002 (for adapters)
-        """Bulk import into a namespace that does not exist yet. ``content``: digest of what is imported: equal content, equal files.
+        """Bulk import into a namespace that does not exist yet. ``content``: digest of what it is: the files are unique to it.
 
         Only where ``capabilities.imports``.
         """
