@@ -9,18 +9,20 @@ to others, and raises from ``vector_pipeline.errors`` only: ``UnavailableError``
 (somebody was first), ``NotFoundError``, ``RefusedError`` (a rule forbids it; nothing was written), ``InputError``.
 """
 
-from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind
+from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind, mirror_name, plain_name
 from vector_pipeline.release.registry.audits import Audit
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
 from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
+from vector_pipeline.release.registry.moving import Move
 from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
 from vector_pipeline.release.registry.throughput import Throughput
 from vector_pipeline.release.registry.verdicts import Verdict, VerdictStatus
 from vector_pipeline.release.registry.versions import NewVersion, Version
+from vector_pipeline.release.registry.withdrawals import Withdrawal
 
 __all__ = [
     "Alias",
@@ -32,6 +34,7 @@ __all__ = [
     "Intent",
     "JournalEntry",
     "Lease",
+    "Move",
     "MoveKind",
     "NamespaceRecord",
     "NewVersion",
@@ -44,4 +47,7 @@ __all__ = [
     "Verdict",
     "VerdictStatus",
     "Version",
+    "Withdrawal",
+    "mirror_name",
+    "plain_name",
 ]

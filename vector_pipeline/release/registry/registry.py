@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Self
 
-from vector_pipeline.release.registry.aliases import Aliases
 from vector_pipeline.release.registry.audits import Audits
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
@@ -11,18 +10,20 @@ from vector_pipeline.release.registry.erasures import Erasures
 from vector_pipeline.release.registry.journal import Journal
 from vector_pipeline.release.registry.leases import Leases
 from vector_pipeline.release.registry.migrate import ensure_schema
+from vector_pipeline.release.registry.moving import Moving
 from vector_pipeline.release.registry.namespaces import Namespaces
 from vector_pipeline.release.registry.pushes import Pushes
 from vector_pipeline.release.registry.retiring import Retiring
 from vector_pipeline.release.registry.throughput import Throughputs
 from vector_pipeline.release.registry.verdicts import Verdicts
 from vector_pipeline.release.registry.versions import Versions
+from vector_pipeline.release.registry.withdrawals import Withdrawals
 
 
 class Registry(
     Versions,
     Deployments,
-    Aliases,
+    Moving,
     Retiring,
     Verdicts,
     Namespaces,
@@ -32,6 +33,7 @@ class Registry(
     Pushes,
     Journal,
     Throughputs,
+    Withdrawals,
 ):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
 

@@ -2,10 +2,10 @@
 
 Laws
 ----
-1. A target is withdrawn in the transaction that takes its aliases away: it is never served and withdrawn at once. While it is out of
-   service no alias of the dataset moves to it.
-2. One that was ``removed`` is no place any more: what it holds is kept by nothing but an alias, or a reader's grace. Serving from it
-   again ends that.
+1. A target is withdrawn in the transaction that takes its aliases away: it is never served and withdrawn at once. While it is
+   out of service no alias of the dataset moves to it.
+2. One that was ``removed`` is no place any more: what it holds is kept by nothing but an alias, or a reader's grace. Serving
+   from it again ends that.
 3. Rows are only ever added; of one that is there only its end is written.
 """
 
