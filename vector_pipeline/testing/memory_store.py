@@ -5,6 +5,7 @@ Laws
 1. A ``State`` is never changed: whoever holds one reads one consistent view for as long as it likes.
 2. ``MemoryStore.change`` is the only way to a new state: under the lock, the fence checked before anything else.
 3. A dropped namespace keeps its fence, and one of the same name that comes after it has another mark.
+4. Time is counted in ticks: whoever reads with a lag sees the state of so many ticks ago. Without a lag nothing old is kept.
 """
 
 import threading
@@ -49,14 +50,20 @@ class State:
     incarnation: int
     lsn: int = 1
     records: Records = field(default_factory=dict)
+    own: int = 0
+    """Writes of targets that count theirs only."""
 
     @property
     def mark(self) -> str:
         return f"{self.incarnation}:{self.lsn}"
 
-    def described(self) -> NamespaceState:
+    def marked(self, *, foreign: bool) -> str:
+        """The mark that changes with every write; or, without ``foreign``, with those of targets that count theirs only."""
+        return self.mark if foreign else f"{self.incarnation}:own{self.own}"
+
+    def described(self, *, foreign: bool = True) -> NamespaceState:
         size = sum(4 * len(row.vector) + len(row.text or "") + len(row.metadata) for row in self.records.values())
-        return NamespaceState(self.spec, len(self.records), size, self.mark)
+        return NamespaceState(self.spec, len(self.records), size, self.marked(foreign=foreign))
 
     @cached_property
     def ordered(self) -> list[Record]:
@@ -83,14 +90,43 @@ class MemoryStore:
         self._states: dict[str, State] = {}
         self._fences: dict[str, int] = {}
         self._incarnations = 0
+        self._clock = 0
+        self._longest = 0
+        self._past: dict[str, list[tuple[int, State | None]]] = {}
 
-    def names(self) -> list[str]:
+    def remember(self, ticks: int) -> None:
+        """Keep what was, for readers with a lag."""
         with self._lock:
-            return sorted(self._states)
+            self._longest = max(self._longest, ticks)
 
-    def get(self, namespace: str) -> State | None:
+    def tick(self, ticks: int = 1) -> None:
+        """Let time pass."""
         with self._lock:
-            return self._states.get(namespace)
+            self._clock += ticks
+
+    def names(self, lag: int = 0) -> list[str]:
+        with self._lock:
+            every = sorted({*self._states, *self._past})
+            return [name for name in every if self.get(name, lag) is not None]
+
+    def get(self, namespace: str, lag: int = 0) -> State | None:
+        """A namespace as it was ``lag`` ticks ago."""
+        with self._lock:
+            if not lag:
+                return self._states.get(namespace)
+            seen = [state for at, state in self._past.get(namespace, []) if at <= self._clock - lag]
+            return seen[-1] if seen else None
+
+    def _put(self, namespace: str, state: State | None) -> None:
+        if state is None:
+            del self._states[namespace]
+        else:
+            self._states[namespace] = state
+        if self._longest:
+            past = self._past.setdefault(namespace, [])
+            past.append((self._clock, state))
+            while len(past) > 1 and past[1][0] <= self._clock - self._longest:
+                past.pop(0)
 
     def ensure(self, spec: NamespaceSpec, fence: int | None) -> State:
         """The namespace, made if need be. Whether it is as ``spec`` says is for the caller to compare."""
@@ -98,13 +134,16 @@ class MemoryStore:
             self._check(spec.name, fence)
             if spec.name not in self._states:
                 self._incarnations += 1
-                self._states[spec.name] = State(spec, self._incarnations)
+                self._put(spec.name, State(spec, self._incarnations))
             return self._states[spec.name]
 
     def change(
-        self, namespace: str, fence: int | None, write: Callable[[State], tuple[Records, int]]
+        self, namespace: str, fence: int | None, write: Callable[[State], tuple[Records, int]], *, counted: bool = False
     ) -> tuple[State, int]:
-        """The state after ``write``, and how many records that changed. ``write`` gives both; what it raises changes nothing."""
+        """The state after ``write``, and how many records that changed. ``write`` gives both; what it raises changes nothing.
+
+        ``counted``: for targets that count their own writes only.
+        """
         with self._lock:
             if namespace not in self._states:
                 raise NotFoundError(f"there is no namespace {namespace} in memory")
@@ -112,15 +151,15 @@ class MemoryStore:
             state = self._states[namespace]
             records, changed = write(state)
             if changed:
-                state = replace(state, lsn=state.lsn + 1, records=records)
-                self._states[namespace] = state
+                state = replace(state, lsn=state.lsn + 1, records=records, own=state.own + counted)
+                self._put(namespace, state)
             return state, changed
 
     def drop(self, namespace: str, fence: int | None) -> None:
         with self._lock:
             if namespace in self._states:
                 self._check(namespace, fence)
-                del self._states[namespace]
+                self._put(namespace, None)
 
     def _check(self, namespace: str, fence: int | None) -> None:
         seen = self._fences.get(namespace, 0)

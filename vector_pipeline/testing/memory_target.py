@@ -1,7 +1,8 @@
 """A target in memory, for tests: the whole contract, exact, and quick enough for state machines.
 
 It passes the conformance suite, so a machine that runs over it proves what it proves over a real target, a thousand times as
-often. What it can do is set by the constructor: a planner must meet targets that cannot do everything.
+often. What it can do is set by the constructor: a planner must meet targets that cannot do everything, that show late what was
+written (``lag``), or that count their own writes only (``sees_foreign_writes``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from vector_pipeline.targets.base import (
     LIVE,
     MARK_SCHEMA,
     Capabilities,
+    Ending,
     Filter,
     Match,
     NamespaceSpec,
@@ -31,7 +33,10 @@ _Write = Callable[[State], tuple[Records, int]]
 
 
 class MemoryTarget(Target):
-    """``store`` is what several instances share; each makes its own where none is given."""
+    """``store`` is what several instances share; each makes its own where none is given.
+
+    ``lag``: reads see what was ``lag`` ticks ago. Every read is a tick, and ``tick`` makes more: no clock is asked.
+    """
 
     kind = "memory"
 
@@ -48,9 +53,23 @@ class MemoryTarget(Target):
         max_batch_records: int = 1_000,
         max_batch_bytes: int = 64_000_000,
         parallel_writes: int = 1,
+        max_id_bytes: int = 512,
+        max_metadata_bytes: int | None = None,
+        max_record_bytes: int | None = None,
+        exact: bool = True,
+        orders_lists: bool = True,
+        sees_foreign_writes: bool = True,
+        endings: tuple[Ending, ...] = (),
+        billing: str = "linear",
+        records_per_s: float = 100_000.0,
+        lag: int = 0,
     ) -> None:
         self.name = name
         self.store = MemoryStore() if store is None else store
+        self.store.remember(lag)
+        self.endings: list[str] = []
+        """The ``ending`` of every ``set_removed``, in order."""
+        self._lag = lag
         self._closed = False
         self._capabilities = Capabilities(
             numeric_filters=numeric_filters,
@@ -64,8 +83,17 @@ class MemoryTarget(Target):
             derives=derives,
             updates_metadata=updates_metadata,
             parallel_writes=parallel_writes,
-            records_per_s=100_000.0,
+            records_per_s=records_per_s,
             request_s=0.001,
+            eventually_consistent=lag > 0,
+            max_id_bytes=max_id_bytes,
+            max_metadata_bytes=max_metadata_bytes,
+            max_record_bytes=max_record_bytes,
+            exact=exact,
+            orders_lists=orders_lists,
+            sees_foreign_writes=sees_foreign_writes,
+            endings=endings,
+            billing=billing,
         )
 
     @property
@@ -82,14 +110,18 @@ class MemoryTarget(Target):
             found = self._open().ensure(spec, self._fence(fence))
         if different := checks.difference(spec, found.spec):
             raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
-        return found.described()
+        return found.described(foreign=self._capabilities.sees_foreign_writes)
 
     def describe(self, namespace: str) -> NamespaceState | None:
-        state = self._open().get(namespace)
-        return None if state is None else state.described()
+        state = self._seen(namespace)
+        return None if state is None else state.described(foreign=self._capabilities.sees_foreign_writes)
 
     def namespaces(self) -> list[str]:
-        return self._open().names()
+        return self._open().names(self._lag)
+
+    def tick(self, ticks: int = 1) -> None:
+        """Let time pass, for readers with a lag."""
+        self.store.tick(ticks)
 
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:
         def write(state: State) -> tuple[Records, int]:
@@ -105,8 +137,11 @@ class MemoryTarget(Target):
         removed_in: int,
         *,
         fence: int = 0,
-        ending: str = "",  # noqa: ARG002 (there is one way)
+        ending: str = "",
     ) -> WriteReceipt:
+        if ending and all(one.name != ending for one in self._capabilities.endings):
+            raise InputError(f"target {self.name} knows no ending {ending!r}")
+        self.endings.append(ending)
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
         wanted = checks.id_table(ids).column("id").to_pylist()
@@ -157,7 +192,8 @@ class MemoryTarget(Target):
         self._open().drop(namespace, self._fence(fence))
 
     def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
-        """Returns at once: a write is visible to every reader when it returns."""
+        """Lets so much time pass that every reader sees what was written."""
+        self.store.tick(self._lag)
 
     def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
         if batch_records < 1:
@@ -204,8 +240,15 @@ class MemoryTarget(Target):
             raise UnavailableError(f"target {self.name} is closed")
         return self.store
 
+    def _seen(self, namespace: str) -> State | None:
+        """As a reader sees it: reading takes a tick."""
+        store = self._open()
+        if self._lag:
+            store.tick()
+        return store.get(namespace, self._lag)
+
     def _state(self, namespace: str) -> State:
-        state = self._open().get(namespace)
+        state = self._seen(namespace)
         if state is None:
             raise NotFoundError(f"target {self.name} has no namespace {namespace}")
         return state
@@ -214,8 +257,9 @@ class MemoryTarget(Target):
         return fence if self._capabilities.fencing else None
 
     def _change(self, namespace: str, fence: int, write: _Write, travelled: int) -> WriteReceipt:
-        state, changed = self._open().change(namespace, self._fence(fence), write)
-        return WriteReceipt(changed, travelled if changed else 0, mark=state.mark)
+        foreign = self._capabilities.sees_foreign_writes
+        state, changed = self._open().change(namespace, self._fence(fence), write, counted=not foreign)
+        return WriteReceipt(changed, travelled if changed else 0, mark=state.marked(foreign=foreign))
 
 
 def _same_metadata(a: Record, b: Record) -> bool:
