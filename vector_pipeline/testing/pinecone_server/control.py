@@ -11,7 +11,7 @@ from starlette.routing import Route
 from vector_pipeline.testing.pinecone_server.errors import ApiError, answer
 from vector_pipeline.testing.pinecone_server.keys import older
 from vector_pipeline.testing.pinecone_server.requests import json_object
-from vector_pipeline.testing.pinecone_server.shapes import Index, merge_tags, parse_index, protection, tell
+from vector_pipeline.testing.pinecone_server.shapes import Index, merge_tags, parse_index, protection, shape_of, tell
 from vector_pipeline.testing.pinecone_server.store import Store
 
 
@@ -46,14 +46,15 @@ class _Control:
     async def create(self, request: Request) -> Response:
         index = parse_index(await json_object(request))
         async with self._lock:
-            if index["name"] in self._store.indexes():
+            if self._store.model(index["name"]) is not None:
                 raise ApiError("ALREADY_EXISTS", "Resource already exists.")
-            await run_in_threadpool(self._store.create_index, index)
+            await run_in_threadpool(self._store.create_index, index["name"], index, shape_of(index))
             await self._hosts.open(index["name"])
         return answer(self._told(index, request), 201)
 
     async def listing(self, request: Request) -> Response:
-        return answer({"indexes": [self._told(index, request) for index in self._store.indexes().values()]})
+        models = [self._store.model(name) for name in self._store.names()]
+        return answer({"indexes": [self._told(index, request) for index in models if index is not None]})
 
     async def describe(self, request: Request) -> Response:
         return answer(self._told(self._found(request), request))
@@ -69,7 +70,7 @@ class _Control:
             if "deletion_protection" in body:
                 index["deletion_protection"] = protection(body["deletion_protection"])
             index["tags"] = merge_tags(index["tags"], body.get("tags"))
-            await run_in_threadpool(self._store.update_index, index)
+            await run_in_threadpool(self._store.set_model, index["name"], index)
         return answer(self._told(index, request), 202 if older(request.scope) else 200)
 
     async def delete(self, request: Request) -> Response:
@@ -86,7 +87,7 @@ class _Control:
 
     def _found(self, request: Request) -> Index:
         name = request.path_params["name"]
-        index = self._store.indexes().get(name)
+        index = self._store.model(name)
         if index is None:
             raise ApiError("NOT_FOUND", f"Index {name} not found.")
         return index

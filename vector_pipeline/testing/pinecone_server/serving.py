@@ -114,7 +114,7 @@ class _Running:
         self._places = Places(root)
         control = self._places.control(port)
         self.port: int = control.getsockname()[1]
-        self._store = Store(root, knobs)
+        self._store = Store(root, lag=lambda: knobs.freshness_lag_s)
         self._listeners: dict[str, asyncio.Server] = {}
         self._by_port: dict[int, str] = {}
         self.service = Service(
@@ -149,16 +149,17 @@ class _Running:
             runner.run(self._serve(control))
 
     async def _serve(self, control: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
         serving = asyncio.ensure_future(self._uvicorn.serve(sockets=[control]))
         while not self._uvicorn.started and not serving.done():
             await asyncio.sleep(0.001)
-        for name in self._store.index_names():
+        for name in self._store.names():
             await self.open(name)
         self._ready.set()
         await serving
 
     def _index_routes(self, name: str) -> list[Route]:
-        return [*data_routes(self._store, name)]
+        return [*data_routes(self._store, name, self.service.knobs)]
 
     async def open(self, name: str) -> str:
         """Let an index be served; returns its host."""
@@ -184,8 +185,7 @@ class _Running:
         return f"http://{HOST}:{self._places.port(name)}"
 
     def stop(self) -> None:
-        loop = self._uvicorn  # signalled below through its own flag, which its loop looks at
-        self.service.stopping.set()
-        loop.should_exit = True
+        self._loop.call_soon_threadsafe(self.service.stopping.set)
+        self._uvicorn.should_exit = True
         self._thread.join(STOP_S + START_S)
         self._store.close()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.records import VectorShape
 
 DENSE, SPARSE = "_values", "_sparse_values"
 METRICS = ("cosine", "dotproduct", "euclidean")
@@ -43,15 +44,12 @@ def parse_index(body: Mapping[str, Any]) -> Index:
     }
 
 
-def classic(index: Index) -> bool:
-    """The index serves the vectors API."""
-    return set(index["fields"]) == {DENSE}
-
-
-def dimension_of(index: Index) -> tuple[int, str]:
-    """Dimension and metric of a classic index."""
+def shape_of(index: Index) -> VectorShape | None:
+    """Dimension and metric of a classic index; None for a document index."""
+    if set(index["fields"]) != {DENSE}:
+        return None
     field = index["fields"][DENSE]
-    return int(field["dimension"]), str(field["metric"])
+    return VectorShape(field["dimension"], field["metric"])
 
 
 def tell(index: Index, host: str, *, older: bool) -> dict[str, Any]:
