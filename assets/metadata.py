@@ -88,8 +88,8 @@ def plan(found: Plan) -> Metadata:
     ]
     weighed = [
         {
-            "strategy": one.strategy.value,
-            "chosen": "yes" if one.strategy is found.strategy else "" if one.possible else "not possible",
+            "strategy": one.load or one.strategy.value,
+            "chosen": "yes" if one.why.startswith("chosen") else "" if one.possible else "not possible",
             **_cost(one.cost),
             "why": one.why,
         }

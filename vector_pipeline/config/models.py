@@ -145,6 +145,8 @@ class GateConfig(Model):
     """YAML file of fixed queries with the documents they must retrieve; relative to the configuration file."""
     canary_pass_rate: float = Field(default=0.9, ge=0, le=1)
     """Share of canaries that must pass."""
+    mirror_overlap: float = Field(default=0.95, ge=0, le=1)
+    """Share of the first ten documents of a query that every mirror must bring as `target` does; ties count as the same."""
     max_removed_share: float = Field(default=0.5, ge=0, le=1)
     """Mass-deletion guard: a push that removes more of what production serves is refused unless allowed by hand."""
     max_vectors: int | None = Field(default=None, ge=0)
@@ -175,6 +177,9 @@ class ReleaseConfig(Model):
 
     strategy: Literal["auto", "versioned", "blue-green", "in-place"] = "auto"
     """``auto``: versioned or blue/green, whichever costs less. ``in-place`` is for readers that cannot filter by version."""
+    load: Literal["auto", "upsert", "import"] = "auto"
+    """How a namespace that does not exist yet is filled, where the target has bulk import (`import_uri`). ``auto``: the cheaper
+    way; an import takes ten minutes at least, and must save 1 (of the prices' currency) to be worth a longer time."""
 
 
 class RetentionConfig(Model):

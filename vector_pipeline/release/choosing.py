@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release import loading
 from vector_pipeline.release.costs import OVERHEAD, Rates, cost_of, figures, measured, upserting, weight
 from vector_pipeline.release.lines import (
     Line,
@@ -28,7 +29,7 @@ from vector_pipeline.release.lines import (
     lines_of,
     to_continue,
 )
-from vector_pipeline.release.plan import Alternative, Cost, Stage, StageKind, Strategy
+from vector_pipeline.release.plan import FILLING, Alternative, Cost, Stage, Strategy
 from vector_pipeline.release.planner import Look, look_at, refuse_older
 from vector_pipeline.release.registry import DeploymentStatus, Registry, Version
 from vector_pipeline.release.wishes import Wish
@@ -64,6 +65,7 @@ class _Chooser:
         self.lines = [line for line in lines if not is_in_place(line.namespace)]
         self.in_place = [line for line in lines if is_in_place(line.namespace)]
         self.newest = to_continue(self.lines)
+        self.loaded: loading.Loaded | None = None
         self.names = set(target.namespaces())
         self.taken = self.names | {one.namespace for one in known}
         self.collected = {
@@ -134,9 +136,10 @@ class _Chooser:
         who = f"{self.base} was pushed by somebody whose registry this is not"
         if look.whole:
             chosen = self._chosen(look, "the line holds it already", None)
-            return replace(chosen, notes=(f"{who}, and holds this very version: it is shared with them",))
+            shared = f"{who}, and holds this very version: it is shared with them"
+            return replace(chosen, notes=(*chosen.notes, shared))
         anew = self._versioned(None) if self.wish.strategy is Strategy.VERSIONED else self._fresh(who)
-        return replace(anew, notes=(f"{who}: it is left as it is",))
+        return replace(anew, notes=(*anew.notes, f"{who}: it is left as it is"))
 
     def _versioned(self, newest: Line | None) -> Choice:
         if not self.target.capabilities.numeric_filters:
@@ -169,7 +172,7 @@ class _Chooser:
         if look.dead_share > DEAD_SHARE:
             why = f"{look.dead_share:.0%} of {newest.namespace} would be closed records"
             return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, why))
-        if self.wish.prices is None and not any(stage.kind is StageKind.UPSERT for stage in look.stages):
+        if self.wish.prices is None and not any(stage.kind in FILLING for stage in look.stages):
             why = f"no vector is written: {figures(going_on)} against {figures(anew)} for a line of its own"
         elif self._weight(anew_stages) < self._weight(look.stages):
             why = f"cheaper: {figures(anew)} against {figures(going_on)} to go on with {newest.namespace}"
@@ -192,16 +195,22 @@ class _Chooser:
     def _look(self, namespace: str, strategy: Strategy, line: Line | None) -> Look:
         others = [one.version for one in line.deployments if one.version != self.version.number] if line else []
         known = self.registry.namespace_record(self.wish.environment, self.target.name, namespace)
-        return look_at(
+        importing = None
+        if line is None or not line.whole:
+            importing = loading.standing(self.registry, self.target, self.wish.environment, self.version, namespace)
+        look = look_at(
             self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None),
-            ours=known.mark if known is not None else None,
+            ours=known.mark if known is not None else None, absent=importing is not None,
         )  # fmt: skip
+        self.loaded = loading.loaded(look, self.version, self.target, self.rates, self.wish.prices, self.wish.load)
+        return self.loaded.look
 
     def _chosen(self, look: Look, why: str, line: Line | None, *others: Alternative) -> Choice:
         this = Alternative(look.strategy, look.namespace, self._cost(look), f"chosen: {why}")
         weighed = (this, *others) if self.wish.strategy is None else ()
         fresh = line is None or all(one.version == self.version.number for one in line.whole)
-        return Choice(look, why, fresh, self.rates, weighed)
+        ways = self.loaded if self.loaded is not None and self.loaded.look is look else loading.Loaded(look)
+        return Choice(look, why, fresh, self.rates, (*weighed, *ways.alternatives), ways.notes)
 
     def _cost(self, look: Look) -> Cost:
         return cost_of(look.stages, self.rates, self.wish.prices)
@@ -211,11 +220,12 @@ class _Chooser:
 
     def _estimate(self, look: Look) -> list[Stage]:
         """Of a line of its own: every record, as long as those are that would be written (law 5)."""
-        written = next((stage for stage in look.stages if stage.kind == "upsert"), None)
+        written = next((stage for stage in look.stages if stage.kind in FILLING), None)
         bare = 4 * self.version.dimension + OVERHEAD
         text = written.bytes // written.records - bare if written is not None else _TEXT
         records, limits = self.version.records, self.target.capabilities
-        return [upserting(records, text * records, self.version.dimension, limits)]
+        upserts = upserting(records, text * records, self.version.dimension, limits)
+        return [loading.likely(upserts, self.target, self.rates, self.wish.prices, self.wish.load)]
 
     def _impossible(self, newest: Line) -> Alternative:
         return Alternative(

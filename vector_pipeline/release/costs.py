@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vector_pipeline.config import Prices
-from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
+from vector_pipeline.release.plan import FILLING, WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Registry
 from vector_pipeline.targets.base import Capabilities, Target
 from vector_pipeline.targets.billing import Work
@@ -26,7 +26,7 @@ ENOUGH = 1_000
 """Records that must have been written before their rate is believed."""
 LIGHT = 4.0
 """How much faster than whole records those without vectors, and ids, are taken to be where nothing was measured."""
-_ADDING = frozenset({StageKind.UPSERT, StageKind.DERIVE})
+_ADDING = FILLING | {StageKind.DERIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Rates:
 
     def seconds(self, stage: Stage) -> float:
         """Expected time of one stage."""
+        if stage.kind is StageKind.IMPORT:
+            return self.limits.import_s + stage.bytes / self.limits.import_bytes_per_s
         measured = self.records_per_s.get(stage.kind)
         if measured:
             return stage.records / measured
@@ -87,7 +89,7 @@ def cost_of(stages: Iterable[Stage], rates: Rates, prices: Prices | None) -> Cos
         money = charged([_work(stage) for stage in writing], prices)
     return Cost(
         records=records,
-        vectors=sum(stage.records for stage in writing if stage.kind is StageKind.UPSERT),
+        vectors=sum(stage.records for stage in writing if stage.kind in FILLING),
         bytes=size,
         requests=asked,
         seconds=sum(rates.seconds(stage) for stage in stages),

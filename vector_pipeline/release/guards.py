@@ -13,6 +13,8 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.release.costs import said
 from vector_pipeline.release.plan import Plan, StageKind
 
+_BEGIN = (StageKind.ENSURE_NAMESPACE, StageKind.IMPORT)
+
 
 @dataclass(frozen=True, slots=True)
 class Guards:
@@ -41,7 +43,7 @@ class Guards:
         what was let through would remove.
         """
         removal, found = removal_refusal(plan, self.max_removed_share), []
-        if any(stage.kind is StageKind.ENSURE_NAMESPACE and not stage.where for stage in plan.stages):
+        if any(stage.kind in _BEGIN and not stage.where for stage in plan.stages):
             found = [f"a push {refusal}" for refusal in (removal, budget_refusal(plan, self)) if refusal is not None]
             if self.max_cost is not None and plan.cost.money is None:
                 found.append(f"gates.max_cost is not checked: target {plan.target} has no prices")

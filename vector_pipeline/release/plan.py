@@ -22,6 +22,8 @@ FORMAT = 2
 _READ_BACK = ConfigDict(extra="forbid", allow_inf_nan=False)
 _CHANGES = frozenset({"added", "removed", "changed"})
 Goal = Literal["staging", "production"]
+Load = Literal["auto", "upsert", "import"]
+"""How a line that does not exist yet is filled; ``auto``: the better way (see ``loading``)."""
 
 
 class Strategy(StrEnum):
@@ -57,6 +59,8 @@ class StageKind(StrEnum):
     ENSURE_NAMESPACE = "ensure-namespace"
     UPSERT = "upsert"
     """Whole records, with vectors."""
+    IMPORT = "import"
+    """Whole records, from files that the target reads by itself: makes the namespace, which must not exist."""
     DERIVE = "derive"
     """Records that take their vector from one that is there."""
     SET_METADATA = "set-metadata"
@@ -71,7 +75,9 @@ class StageKind(StrEnum):
     """One compare-and-swap."""
 
 
-WRITING = frozenset({StageKind.UPSERT, StageKind.DERIVE, StageKind.SET_METADATA, StageKind.CLOSE, StageKind.DELETE})
+FILLING = frozenset({StageKind.UPSERT, StageKind.IMPORT})
+"""Stages that send whole records, with vectors."""
+WRITING = FILLING | {StageKind.DERIVE, StageKind.SET_METADATA, StageKind.CLOSE, StageKind.DELETE}
 """Stages that send records to the target."""
 
 
@@ -118,6 +124,8 @@ class Alternative:
     why: str
     """Why it was chosen, or was not."""
     possible: bool = True
+    load: str = ""
+    """``import`` or ``upsert``: how the namespace would be filled, where that was weighed; empty: the strategy was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,7 @@ class Plan:
     @property
     def vectors(self) -> int:
         """Records whose vector is written."""
-        return sum(stage.records for stage in self.stages if stage.kind is StageKind.UPSERT)
+        return sum(stage.records for stage in self.stages if stage.kind in FILLING)
 
     def identity(self) -> "Plan":
         """The plan without estimates and explanations: what must be equal for a saved plan to be applied."""

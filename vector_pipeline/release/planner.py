@@ -16,7 +16,7 @@ from vector_pipeline.lake.tables import at, within
 from vector_pipeline.release import comparing
 from vector_pipeline.release.costs import sending, upserting
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
-from vector_pipeline.release.plan import Action, Removal, Stage, StageKind, Strategy
+from vector_pipeline.release.plan import FILLING, Action, Removal, Stage, StageKind, Strategy
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceState, Target
@@ -62,7 +62,7 @@ class Look:
         return self.dead / total if total else 0.0
 
 
-_ADDING = (StageKind.UPSERT, StageKind.DERIVE)
+_ADDING = FILLING | {StageKind.DERIVE}
 
 
 def alone(strategy: Strategy, limits: Capabilities) -> bool:
@@ -84,13 +84,15 @@ def look_at(
     *,
     newest: int | None = None,
     ours: str | None = None,
+    absent: bool = False,
 ) -> Look:
     """Compare what a line holds with a version. ``newest``: the latest other version that the registry knows in it; ``ours``:
-    its mark after our last finished write: with another one now, no vector is taken from it.
+    its mark after our last finished write: with another one now, no vector is taken from it; ``absent``: nothing that stands there
+    is built on (an import is under way, or was cut off).
 
     Leaves the actions in the temporary table ``plan_actions`` for ``apply``. ``RefusedError`` for a namespace of another space.
     """
-    state = target.describe(namespace)
+    state = target.describe(namespace) if not absent else None
     if state is not None:
         _refuse_other_space(state, version, target)
     limits = target.capabilities

@@ -3,7 +3,8 @@
 Laws
 ----
 1. A plan is empty when the line holds the version whole, the registry says so, and the alias points there.
-2. A push that does anything begins with the namespace: made or checked, and closed to whoever wrote there before.
+2. A push that does anything begins with the namespace: made or checked, and closed to whoever wrote there before; an import makes
+   it.
 3. What is lost is judged against what production serves (else staging), and against the newest whole version of the line: the
    larger share counts. What a killed push left is nothing that anybody loses.
 """
@@ -14,7 +15,7 @@ from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
 from vector_pipeline.release.planner import removal_of, removal_since
-from vector_pipeline.release.promote import PRODUCTION, STAGING
+from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, DeploymentStatus, Registry, Version
 from vector_pipeline.release.snapshot import require_kept
 from vector_pipeline.release.wishes import Wish
@@ -25,7 +26,7 @@ def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, 
     """What a push of a version would do now. Leaves the actions in the temporary table ``plan_actions`` for ``apply``."""
     require_kept(lake, version)
     choice = choose(lake, registry, version, target, wish)
-    staging = registry.alias(version.dataset, wish.environment, STAGING) if wish.stages else None
+    staging = registry.alias(version.dataset, wish.environment, wish.alias) if wish.stages else None
     stages = timed(_stages(registry, version, target, choice, wish, staging), choice.rates)
     look = choice.look
     return Plan(
@@ -63,10 +64,11 @@ def _stages(
     known = registry.find_deployment(wish.environment, target.name, look.namespace, version.number)
     pushed = known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest
     stages = list(look.stages)
-    if stages or look.state is None or not pushed:
+    importing = any(stage.kind is StageKind.IMPORT for stage in stages)
+    if (stages or look.state is None or not pushed) and not importing:
         stages.insert(0, Stage(StageKind.ENSURE_NAMESPACE))
     if wish.stages and (known is None or staging is None or staging.deployment.id != known.id):
-        stages.append(Stage(StageKind.MOVE_ALIAS, where=STAGING))
+        stages.append(Stage(StageKind.MOVE_ALIAS, where=wish.alias))
     return tuple(stages)
 
 

@@ -43,6 +43,7 @@ def plan_summary(plan: Plan) -> str:
 
 _DOING = {
     StageKind.UPSERT: "write",
+    StageKind.IMPORT: "import",
     StageKind.DERIVE: "derive",
     StageKind.SET_METADATA: "give other metadata",
     StageKind.CLOSE: "close",
@@ -51,6 +52,7 @@ _DOING = {
 _STAGES = {
     StageKind.ENSURE_NAMESPACE: "make or check the namespace",
     StageKind.UPSERT: "write records",
+    StageKind.IMPORT: "import records from files into a new namespace",
     StageKind.DERIVE: "derive records, without vectors",
     StageKind.SET_METADATA: "replace metadata",
     StageKind.CLOSE: "close records",
@@ -155,7 +157,11 @@ def _facts(plan: Plan) -> Table:
     grid.add_row(Text("Cost"), Text(cost_line(plan.cost)))
     grid.add_row(Text("Line"), Text(plan.namespace))
     grid.add_row(Text("Strategy"), Text(f"{plan.strategy}: {plan.why}"))
-    others = [one for one in plan.alternatives if (one.strategy, one.namespace) != (plan.strategy, plan.namespace)]
+    weighed = [one for one in plan.alternatives if not one.load]
+    loads = [one for one in plan.alternatives if one.load]
+    for number, one in enumerate(loads):
+        grid.add_row(Text("" if number else "Load"), Text(f"{one.load}: {one.why}"))
+    others = [one for one in weighed if (one.strategy, one.namespace) != (plan.strategy, plan.namespace)]
     for number, one in enumerate(others):
         taking = f" ({cost_line(one.cost)})" if one.cost.records else ""
         grid.add_row(Text("" if number else "Instead"), Text(f"{one.strategy} into {one.namespace}: {one.why}{taking}"))
