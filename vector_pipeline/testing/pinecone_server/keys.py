@@ -30,7 +30,7 @@ def older(scope: Scope) -> bool:
 def allowed(scope: Scope, keys: frozenset[str]) -> bool:
     """The request carries one of ``keys``."""
     given = header(scope, b"api-key")
-    return given is not None and any([hmac.compare_digest(given, key.encode()) for key in keys])
+    return given is not None and any(hmac.compare_digest(given, key.encode()) for key in keys)
 
 
 def unauthorized(scope: Scope, *, control: bool) -> Response:

@@ -3,7 +3,6 @@
 A port that is taken when the server starts again is given up for another one: describing the index says which.
 """
 
-import os
 import socket
 from pathlib import Path
 
@@ -69,7 +68,7 @@ class Places:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".new")
         beside.write_bytes(orjson.dumps(self._ports))
-        os.replace(beside, self._path)
+        beside.replace(self._path)
 
 
 def bind(port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.store import IndexStore, Store
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -38,3 +39,11 @@ def pagination(last: str | None) -> dict[str, Any]:
     if last is None:
         return {}
     return {"pagination": {"next": base64.urlsafe_b64encode(last.encode()).decode()}}
+
+
+def found_index(store: Store, name: str) -> IndexStore:
+    """A classic index: one that holds vectors in namespaces."""
+    index = store.index(name)
+    if index is None:
+        raise ApiError("NOT_FOUND", f"Index {name} not found")
+    return index

@@ -1,7 +1,7 @@
 """The server itself: uvicorn in a thread of this process, one socket for the control plane and one an index.
 
-``PineconeServer`` keeps everything in memory, or durably below ``root``: what was acknowledged is there again after a SIGKILL, behind
-the same ports as far as they are free.
+``PineconeServer`` keeps everything in memory, or durably below ``root``: what was acknowledged is there again after a SIGKILL,
+behind the same ports as far as they are free.
 """
 
 import asyncio
@@ -17,10 +17,12 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from vector_pipeline.errors import UnavailableError
+from vector_pipeline.testing.pinecone_server.aliases import alias_routes
 from vector_pipeline.testing.pinecone_server.app import Service, build_app
 from vector_pipeline.testing.pinecone_server.control import control_routes
 from vector_pipeline.testing.pinecone_server.data import data_routes
 from vector_pipeline.testing.pinecone_server.knobs import Knobs
+from vector_pipeline.testing.pinecone_server.namespaces import namespace_routes
 from vector_pipeline.testing.pinecone_server.places import HOST, Places
 from vector_pipeline.testing.pinecone_server.store import Store
 
@@ -80,7 +82,9 @@ class PineconeServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
@@ -103,8 +107,16 @@ class _Uvicorn(uvicorn.Server):
     def cut(self, scope: Scope) -> None:
         """Close the connection that a request came in by."""
         for connection in list(self.server_state.connections):
-            if connection.client == scope["client"] and connection.server == scope["server"]:
-                connection.transport.abort()
+            transport = getattr(
+                connection, "transport", None
+            )  # protocols of HTTP alone have one: all that are used here
+            if transport is not None and _ends(transport) == (scope["client"], scope["server"]):
+                transport.abort()
+
+
+def _ends(transport: asyncio.Transport) -> tuple[object, object]:
+    """Both ends of a connection, as a scope names them."""
+    return transport.get_extra_info("peername"), transport.get_extra_info("sockname")
 
 
 class _Running:
@@ -159,7 +171,12 @@ class _Running:
         await serving
 
     def _index_routes(self, name: str) -> list[Route]:
-        return [*data_routes(self._store, name, self.service.knobs)]
+        knobs = self.service.knobs
+        return [
+            *data_routes(self._store, name, knobs),
+            *namespace_routes(self._store, name),
+            *alias_routes(self._store, name, knobs),
+        ]
 
     async def open(self, name: str) -> str:
         """Let an index be served; returns its host."""

@@ -1,8 +1,8 @@
 """What an index is, read from a request to create it, and told in the form of the API that a client asks for.
 
 API 2026-07 describes an index by ``schema``, ``deployment`` and ``read_capacity``; before, it was ``dimension``, ``metric`` and
-``spec``. Two families exist. A *classic* index has the one field ``_values`` and serves the vectors API. A schema with names of its own
-makes a *document* index, on which every vector call is refused.
+``spec``. Two families exist. A *classic* index has the one field ``_values`` and serves the vectors API. A schema with names of
+its own makes a *document* index, on which every vector call is refused.
 """
 
 import re
@@ -67,7 +67,9 @@ def tell(index: Index, host: str, *, older: bool) -> dict[str, Any]:
     place = {key: index["deployment"][key] for key in ("cloud", "region")}
     told = {**common, "spec": {"serverless": {**place, "read_capacity": index["read_capacity"]}}}
     told |= {"metric": dense["metric"] if dense else "dotproduct", "vector_type": "dense" if dense else "sparse"}
-    return told | ({"dimension": dense["dimension"]} if dense else {}) | ({"tags": index["tags"]} if index["tags"] else {})
+    return (
+        told | ({"dimension": dense["dimension"]} if dense else {}) | ({"tags": index["tags"]} if index["tags"] else {})
+    )
 
 
 def protection(value: Any) -> str:
@@ -117,7 +119,9 @@ def _schema(schema: Any) -> dict[str, Any]:
         if kind == "dense_vector":
             _vector(name, field.get("dimension"), field.get("metric"))
     if SPARSE in fields:
-        raise ApiError("INVALID_ARGUMENT", "This server keeps dense vectors only: an index with _sparse_values is not served.")
+        raise ApiError(
+            "INVALID_ARGUMENT", "This server keeps dense vectors only: an index with _sparse_values is not served."
+        )
     if DENSE in fields and len(fields) > 1:
         raise ApiError("INVALID_ARGUMENT", "_values stands alone in a schema, or with _sparse_values.")
     return dict(fields)
@@ -147,14 +151,18 @@ def _spec(body: Mapping[str, Any], new: bool) -> Mapping[str, Any]:
 def _from_spec(body: Mapping[str, Any]) -> dict[str, Any]:
     spec = _spec(body, False)
     if not {"cloud", "region"} <= set(spec):
-        raise ApiError("INVALID_ARGUMENT", "This server makes serverless indexes only: spec.serverless needs cloud and region.")
+        raise ApiError(
+            "INVALID_ARGUMENT", "This server makes serverless indexes only: spec.serverless needs cloud and region."
+        )
     return {"deployment_type": "managed", "cloud": spec["cloud"], "region": spec["region"]}
 
 
 def _deployment(deployment: Any) -> dict[str, Any]:
     made = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"} | (deployment or {})
     if made["deployment_type"] != "managed":
-        raise ApiError("INVALID_ARGUMENT", "This server makes serverless indexes only: deployment_type must be managed.")
+        raise ApiError(
+            "INVALID_ARGUMENT", "This server makes serverless indexes only: deployment_type must be managed."
+        )
     if made["cloud"] not in CLOUDS:
         raise ApiError("NOT_FOUND", f"Resource cloud: {made['cloud']} region: {made['region']} not found.")
     return {key: made[key] for key in ("deployment_type", "cloud", "region")}
