@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vector_pipeline.testing.pinecone_server.errors import ApiError, answer
+from vector_pipeline.testing.pinecone_server.importing import importing_into
 from vector_pipeline.testing.pinecone_server.keys import older
 from vector_pipeline.testing.pinecone_server.knobs import Knobs
 from vector_pipeline.testing.pinecone_server.namespaces import require_name
@@ -144,6 +145,9 @@ def _require_target(index: IndexStore, target: str) -> None:
         raise ApiError("INVALID_ARGUMENT", f"{target} is an alias: aliases cannot chain", reason="TARGET_IS_ALIAS")
     if not _exists(index, target):
         raise ApiError("NOT_FOUND", f"Namespace {target} not found", reason="TARGET_NAMESPACE_NOT_FOUND")
+    if importing_into(index, target):
+        text = f"Namespace {target} is still importing"
+        raise ApiError("FAILED_PRECONDITION", text, status=400, reason="TARGET_NAMESPACE_NOT_ACTIVE")
 
 
 def _exists(index: IndexStore, name: str) -> bool:

@@ -81,8 +81,8 @@ class _Control:
                     "FORBIDDEN",
                     "Deletion protection is enabled for this index. Disable deletion protection before retrying.",
                 )
-            await run_in_threadpool(self._store.delete_index, index["name"])
             await self._hosts.close(index["name"])
+            await run_in_threadpool(self._store.delete_index, index["name"])
         return Response(status_code=202)
 
     def _found(self, request: Request) -> Index:

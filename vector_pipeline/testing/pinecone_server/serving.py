@@ -21,6 +21,8 @@ from vector_pipeline.testing.pinecone_server.aliases import alias_routes
 from vector_pipeline.testing.pinecone_server.app import Service, build_app
 from vector_pipeline.testing.pinecone_server.control import control_routes
 from vector_pipeline.testing.pinecone_server.data import data_routes
+from vector_pipeline.testing.pinecone_server.importing import Importing
+from vector_pipeline.testing.pinecone_server.imports import import_routes
 from vector_pipeline.testing.pinecone_server.knobs import Knobs
 from vector_pipeline.testing.pinecone_server.namespaces import namespace_routes
 from vector_pipeline.testing.pinecone_server.places import HOST, Places
@@ -127,6 +129,7 @@ class _Running:
         control = self._places.control(port)
         self.port: int = control.getsockname()[1]
         self._store = Store(root, lag=lambda: knobs.freshness_lag_s)
+        self._importing = Importing(knobs)
         self._listeners: dict[str, asyncio.Server] = {}
         self._by_port: dict[int, str] = {}
         self.service = Service(
@@ -167,6 +170,7 @@ class _Running:
             await asyncio.sleep(0.001)
         for name in self._store.names():
             await self.open(name)
+        await asyncio.to_thread(self._resume)
         self._ready.set()
         await serving
 
@@ -176,7 +180,14 @@ class _Running:
             *data_routes(self._store, name, knobs),
             *namespace_routes(self._store, name),
             *alias_routes(self._store, name, knobs),
+            *import_routes(self._store, name, self._importing),
         ]
+
+    def _resume(self) -> None:
+        for name in self._store.names():
+            index = self._store.index(name)
+            if index is not None:
+                self._importing.resume(index)
 
     async def open(self, name: str) -> str:
         """Let an index be served; returns its host."""
@@ -195,6 +206,7 @@ class _Running:
         if port is not None:
             self._by_port.pop(port, None)
         self._places.forget(name)
+        await asyncio.to_thread(self._importing.stop, name)
         self.service.forget(name)
 
     def host(self, name: str) -> str:
@@ -205,4 +217,5 @@ class _Running:
         self._loop.call_soon_threadsafe(self.service.stopping.set)
         self._uvicorn.should_exit = True
         self._thread.join(STOP_S + START_S)
+        self._importing.stop()
         self._store.close()
