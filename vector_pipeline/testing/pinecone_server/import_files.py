@@ -1,7 +1,7 @@
 """Parquet files of a bulk import: found below a URI, one folder a namespace, and read in batches.
 
 A file has the columns ``id`` (string), ``values`` (list of floats) and, if need be, ``metadata`` (a JSON object as a string), and
-nothing else. Folders are local (a path or ``file://``) or on S3 (``s3://bucket/prefix``), at ``AWS_ENDPOINT_URL`` where that is set.
+nothing else. Folders are local (a path or ``file://``) or on S3 (``s3://bucket/prefix``; ``AWS_ENDPOINT_URL`` is heeded).
 """
 
 import os

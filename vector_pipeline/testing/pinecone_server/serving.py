@@ -28,8 +28,8 @@ from vector_pipeline.testing.pinecone_server.namespaces import namespace_routes
 from vector_pipeline.testing.pinecone_server.places import HOST, Places
 from vector_pipeline.testing.pinecone_server.store import Store
 
-START_S = 30.0
 STOP_S = 5
+"""Seconds for requests that are under way when the server stops."""
 
 
 class PineconeServer:
@@ -56,6 +56,11 @@ class PineconeServer:
     def url(self) -> str:
         """The control plane: ``host:`` of a target, ``host=`` of the SDK."""
         return f"http://{HOST}:{self._run.port}"
+
+    @property
+    def running(self) -> bool:
+        """It accepts requests."""
+        return self._running is not None and self._running.alive
 
     @property
     def counts(self) -> dict[str, object]:
@@ -125,10 +130,14 @@ class _Running:
     """A started server: its thread, its event loop, its sockets."""
 
     def __init__(self, root: Path | None, port: int, keys: frozenset[str], knobs: Knobs) -> None:
-        self._places = Places(root)
-        control = self._places.control(port)
-        self.port: int = control.getsockname()[1]
         self._store = Store(root, lag=lambda: knobs.freshness_lag_s)
+        self._places = Places(root)
+        try:
+            control = self._places.control(port)
+        except UnavailableError:
+            self._store.close()
+            raise
+        self.port: int = control.getsockname()[1]
         self._importing = Importing(knobs)
         self._listeners: dict[str, asyncio.Server] = {}
         self._by_port: dict[int, str] = {}
@@ -155,8 +164,10 @@ class _Running:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, args=(control, config), name="pinecone-server", daemon=True)
         self._thread.start()
-        if not self._ready.wait(START_S):
-            raise UnavailableError(f"the Pinecone-protocol server did not start within {START_S:.0f} s")
+        while not self._ready.wait(0.05):
+            if not self._thread.is_alive():
+                self._store.close()
+                raise UnavailableError("the Pinecone-protocol server ended while it started")
 
     def _main(self, control: socket.socket, config: uvicorn.Config) -> None:
         factory = config.get_loop_factory()
@@ -213,9 +224,14 @@ class _Running:
         """Where an index is served, with its scheme: the SDK takes one without for https."""
         return f"http://{HOST}:{self._places.port(name)}"
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
+        """End the thread, then what writes, then the files."""
         self._loop.call_soon_threadsafe(self.service.stopping.set)
         self._uvicorn.should_exit = True
-        self._thread.join(STOP_S + START_S)
+        self._thread.join()
         self._importing.stop()
         self._store.close()
