@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from vector_pipeline.testing.pinecone_server.errors import ApiError
 from vector_pipeline.testing.pinecone_server.lsn import Change
 from vector_pipeline.testing.pinecone_server.records import Records
 
@@ -47,13 +48,18 @@ class Disk:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._open.execute("BEGIN IMMEDIATE")
             try:
-                yield self._open
-            except BaseException:
-                self._open.execute("ROLLBACK")
-                raise
-            self._open.execute("COMMIT")
+                self._open.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._open
+                    self._open.execute("COMMIT")
+                except BaseException:
+                    self._open.execute("ROLLBACK")
+                    raise
+            except sqlite3.ProgrammingError as error:  # closed under a request that was still running
+                raise ApiError("NOT_FOUND", "the index was deleted") from error
+            except sqlite3.Error as error:
+                raise ApiError("INTERNAL", f"the server cannot write its files: {error}") from error
 
     def documents(self, kind: str) -> dict[str, Any]:
         """All documents of a kind, by key, ascending."""

@@ -61,7 +61,7 @@ class _Order:
 
     def mask(self, block: Block) -> Mask:
         found = _ORDER[self.test](block.column(self.field).numbers(block.used), self.bound)
-        return np.logical_and(block.live(), found)
+        return np.asarray(np.logical_and(block.live(), found))
 
 
 @dataclass(frozen=True, slots=True)

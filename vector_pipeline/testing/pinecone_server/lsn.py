@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vector_pipeline.testing.pinecone_server.records import Records
+from vector_pipeline.testing.pinecone_server.search import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Change:
     lsn: int
     at: float
     """When it was committed, by the store's clock."""
-    present: bool = True
+    present: bool
     """Whether the namespace exists afterwards."""
     wipe: bool = False
     removed: Sequence[str] = ()
@@ -47,3 +48,13 @@ class Pending:
         """Take those out that were committed at ``until`` or before, in order."""
         while self._waiting and self._waiting[0].at <= until:
             yield self._waiting.popleft()
+
+
+def applied(block: Block, change: Change) -> Block:
+    """The block after a change: itself, or a new one where all was wiped."""
+    if change.wipe:
+        block = Block(block.dimension)
+    block.remove(change.removed)
+    if change.put is not None:
+        block.put(change.put.ids, change.put.vectors, change.put.metadata, change.put.sizes)
+    return block

@@ -14,17 +14,17 @@ import numpy as np
 
 from vector_pipeline.testing.pinecone_server.disk import Disk
 from vector_pipeline.testing.pinecone_server.filters import Condition
-from vector_pipeline.testing.pinecone_server.lsn import Change, Pending
+from vector_pipeline.testing.pinecone_server.lsn import Change, Pending, applied
 from vector_pipeline.testing.pinecone_server.records import Records, VectorShape, merged
 from vector_pipeline.testing.pinecone_server.search import Block, Metadata, Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A record as it is answered. ``score`` is 0 where nothing was searched."""
+    """A record as it is answered. ``vector`` is None where it was not asked for, ``score`` 0 where nothing was searched."""
 
     id: str
-    vector: Vectors
+    vector: Vectors | None
     metadata: Metadata | None
     score: float = 0.0
 
@@ -86,7 +86,9 @@ class Namespace:
             block = self._block
             return Description(self.name, len(block), block.size_bytes, self._visible_fields), self._indexed
 
-    def query(self, wanted: Vectors | str, top_k: int, condition: Condition | None) -> tuple[list[Match], int]:
+    def query(
+        self, wanted: Vectors | str, top_k: int, condition: Condition | None, *, vectors: bool = True
+    ) -> tuple[list[Match], int]:
         """The nearest records, best first, and the indexed LSN. By the id of a record that is not there: none."""
         with self._lock:
             self._settle()
@@ -98,29 +100,29 @@ class Namespace:
                 wanted = np.asarray(block.vectors[slot])
             mask = None if condition is None else condition.mask(block)
             hits = block.nearest(wanted, self._shape.metric, top_k, mask)
-            return [self._match(hit.slot, hit.score) for hit in hits], self._indexed
+            return [self._match(hit.slot, vectors=vectors, score=hit.score) for hit in hits], self._indexed
 
-    def fetch(self, ids: Sequence[str]) -> tuple[list[Match], int]:
+    def fetch(self, ids: Sequence[str]) -> list[Match]:
         """Those of ``ids`` that are there."""
         with self._lock:
             self._settle()
             slots = self._block.slots
-            return [self._match(slots[name]) for name in dict.fromkeys(ids) if name in slots], self._indexed
+            return [self._match(slots[name]) for name in dict.fromkeys(ids) if name in slots]
 
-    def fetch_where(self, condition: Condition, after: str | None, limit: int) -> tuple[list[Match], int]:
+    def fetch_where(self, condition: Condition, after: str | None, limit: int) -> list[Match]:
         """At most ``limit`` records that match and come behind ``after``, by id."""
         with self._lock:
             self._settle()
             block = self._block
             found = sorted((str(block.ids[slot]), int(slot)) for slot in np.flatnonzero(condition.mask(block)))
             wanted = [slot for name, slot in found if after is None or name > after]
-            return [self._match(slot) for slot in wanted[:limit]], self._indexed
+            return [self._match(slot) for slot in wanted[:limit]]
 
-    def page(self, prefix: str, after: str | None, limit: int) -> tuple[list[str], int]:
+    def page(self, prefix: str, after: str | None, limit: int) -> list[str]:
         """At most ``limit`` ids with a prefix behind ``after``, ascending."""
         with self._lock:
             self._settle()
-            return self._block.page(prefix, after, limit), self._indexed
+            return self._block.page(prefix, after, limit)
 
     # --- writes: each answers the LSN that it committed
 
@@ -133,7 +135,7 @@ class Namespace:
     def create(self, fields: Mapping[str, Any] | None) -> int | None:
         """Make it, empty; None where it is there already."""
         with self._lock:
-            return None if self._present else self._commit(fields=fields)
+            return None if self._present else self._commit(present=True, fields=fields)
 
     def drop(self) -> int | None:
         """Delete it with all records; None where there is none."""
@@ -143,7 +145,7 @@ class Namespace:
     def upsert(self, records: Records) -> int:
         """Write whole records; makes the namespace."""
         with self._lock:
-            return self._commit(put=records)
+            return self._commit(present=True, put=records)
 
     def delete(self, ids: Sequence[str]) -> int:
         with self._lock:
@@ -182,10 +184,10 @@ class Namespace:
     # --- how
 
     def _commit(self, **what: Any) -> int:
-        fields = what.pop("fields", self._fields)
-        change = Change(self._committed + 1, self._clock(), fields=fields, **what)
+        kept = {"present": self._present, "fields": self._fields}
+        change = Change(self._committed + 1, self._clock(), **(kept | what))
         self._disk.commit(self._number, change)
-        self._committed, self._present, self._fields = change.lsn, change.present, fields
+        self._committed, self._present, self._fields = change.lsn, change.present, change.fields
         self._pending.add(change)
         if self._ahead is not None:
             self._ahead = applied(self._ahead, change)
@@ -212,16 +214,7 @@ class Namespace:
             self._ahead = ahead
         return self._ahead
 
-    def _match(self, slot: int, score: float = 0.0) -> Match:
+    def _match(self, slot: int, *, vectors: bool = True, score: float = 0.0) -> Match:
         block = self._block
-        return Match(str(block.ids[slot]), block.vectors[slot].copy(), block.metadata[slot], score)
-
-
-def applied(block: Block, change: Change) -> Block:
-    """The block after a change: itself, or a new one where all was wiped."""
-    if change.wipe:
-        block = Block(block.dimension)
-    block.remove(change.removed)
-    if change.put is not None:
-        block.put(change.put.ids, change.put.vectors, change.put.metadata, change.put.sizes)
-    return block
+        vector = block.vectors[slot].copy() if vectors else None  # a later write may take the row
+        return Match(str(block.ids[slot]), vector, block.metadata[slot], score)

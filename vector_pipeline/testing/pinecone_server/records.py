@@ -1,9 +1,9 @@
 """Records as they come over the wire: parsed, checked against Pinecone's limits, laid out as columns.
 
 Numbers in metadata become 64-bit floats, as Pinecone keeps them: 3 comes back as 3.0. A key whose value is null is refused.
-Limits: https://docs.pinecone.io/reference/api/database-limits (November 2026).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,8 @@ import numpy as np
 import orjson
 
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.limits import MAX_ID_CHARACTERS, MAX_METADATA_BYTES, MAX_RECORDS
 from vector_pipeline.testing.pinecone_server.search import Block, Metadata, Metric, Vectors
-
-MAX_RECORDS = 1_000
-MAX_ID_CHARACTERS = 512
-MAX_METADATA_BYTES = 40 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ def read_records(vectors: Any, shape: VectorShape) -> Records:
         last.pop(name, None)
         last[name] = vector
     matrix = read_vectors([vector.get("values") for vector in last.values()], shape)
+    refuse_zeros(matrix, list(last))
     pairs = [read_metadata(vector.get("metadata")) for vector in last.values()]
     return Records(list(last), matrix, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
@@ -79,8 +77,15 @@ def refuse_sparse(value: Any) -> None:
         raise ApiError("INVALID_ARGUMENT", "Index configuration does not support sparse values")
 
 
-def read_vectors(rows: Sequence[Any], shape: VectorShape, *, query: bool = False) -> Vectors:
-    """float32[len(rows), dimension]: finite numbers; for an index not all zeros, except where it is dotproduct or euclidean."""
+def refuse_zeros(matrix: Vectors, ids: Sequence[str]) -> None:
+    """Vectors that are kept have a direction; those of queries need none."""
+    for slot in np.flatnonzero(~matrix.any(axis=1)).tolist():
+        text = f"Dense vectors must contain at least one non-zero value. Vector ID {ids[slot]} contains only zeros."
+        raise ApiError("INVALID_ARGUMENT", text)
+
+
+def read_vectors(rows: Sequence[Any], shape: VectorShape) -> Vectors:
+    """float32[len(rows), dimension]: finite numbers."""
     for row in rows:
         if not isinstance(row, list) or not set(map(type, row)) <= {float, int}:
             raise ApiError("INVALID_ARGUMENT", "values: a vector must be a list of numbers")
@@ -91,8 +96,6 @@ def read_vectors(rows: Sequence[Any], shape: VectorShape, *, query: bool = False
         matrix = np.array(rows, dtype=np.float64).astype(np.float32)
     if not np.isfinite(matrix).all():
         raise ApiError("INVALID_ARGUMENT", "values: a vector must hold finite 32-bit numbers only")
-    if not query and not matrix.any(axis=1).all():
-        raise ApiError("INVALID_ARGUMENT", "Dense vectors must contain at least one non-zero value")
     return matrix
 
 
@@ -104,8 +107,8 @@ def read_metadata(value: Any) -> tuple[Metadata | None, bytes | None]:
         raise ApiError("INVALID_ARGUMENT", "Metadata must be an object")
     kept = {key: _kept(key, entry) for key, entry in value.items()}
     data = orjson.dumps(kept)
-    if len(data) > MAX_METADATA_BYTES:
-        text = f"Metadata size is {len(data)} bytes, which exceeds the limit of {MAX_METADATA_BYTES} bytes per vector"
+    if len(data) > MAX_METADATA_BYTES and (size := len(orjson.dumps(value))) > MAX_METADATA_BYTES:
+        text = f"Metadata size is {size} bytes, which exceeds the limit of {MAX_METADATA_BYTES} bytes per vector"
         raise ApiError("INVALID_ARGUMENT", text)
     return kept, data
 
@@ -115,7 +118,7 @@ def _kept(key: str, value: Any) -> Any:
         raise ApiError("INVALID_ARGUMENT", f"Metadata key '{key}' must not start with '$'")
     if isinstance(value, str | bool):
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return value
