@@ -91,7 +91,7 @@ class Imports:
 
 
 class PineconeImporter(Importer):
-    """One import. ``conform``: records as an upsert takes them."""
+    """One import. ``conform``: records as an upsert takes them; ``changing`` raises where nothing may be changed."""
 
     def __init__(
         self,
@@ -101,9 +101,11 @@ class PineconeImporter(Importer):
         content: str,
         conform: Callable[[pa.Table], pa.Table],
         integration: str | None = None,
+        changing: Callable[[], None] = lambda: None,
     ) -> None:
         self._imports, self._folder, self._namespace = imports, folder, namespace
         self._content, self._conform, self._integration = content, conform, integration
+        self._changing = changing
         self._root = root_of(folder, namespace)
         self.uri = f"{self._root}/{content}"
 
@@ -113,6 +115,7 @@ class PineconeImporter(Importer):
         return self._folder.write(f"{self._namespace}/{self._content}/{self._namespace}", rows)
 
     def start(self) -> ImportState:
+        self._changing()
         running = self.find()
         if running is not None and running.uri == self.uri and running.status in _UNDER_WAY:
             return running
@@ -126,9 +129,11 @@ class PineconeImporter(Importer):
         return self._imports.state(identifier)
 
     def cancel(self, identifier: str) -> None:
+        self._changing()
         self._imports.cancel(identifier)
 
     def discard(self) -> None:
+        self._changing()
         self._folder.delete(self._namespace)
 
 
