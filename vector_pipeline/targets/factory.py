@@ -27,7 +27,11 @@ def open_target(name: str, config: TargetConfig, base: Path, *, read_only: bool 
                 return DuckDBTarget(
                     name, base / config.path, memory_limit=config.memory_limit, hnsw=config.hnsw, read_only=read_only
                 )
-            case PineconeTargetConfig() | ChromaTargetConfig() | PgvectorTargetConfig():
+            case PineconeTargetConfig():
+                from vector_pipeline.targets.pinecone import PineconeTarget
+
+                return PineconeTarget(name, config, base, read_only=read_only)
+            case ChromaTargetConfig() | PgvectorTargetConfig():
                 raise ConfigError(f"target {name}: kind {config.kind} is not built yet")
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == "vector_pipeline":

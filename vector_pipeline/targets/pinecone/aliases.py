@@ -153,7 +153,7 @@ class NamespaceAliases:
         again = Retrying(
             retry=retry_if_exception_type(_BusyError),
             stop=stop_after_delay(self._retry_s),
-            wait=wait_exponential_jitter(initial=0.05, max=2.0, jitter=0.1),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2.0, jitter=0.1),
             reraise=True,
         )
         try:

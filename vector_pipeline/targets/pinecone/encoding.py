@@ -1,0 +1,153 @@
+"""Records of ours as records of Pinecone's, and back. Bulk imports use the same form (``metadata_of``).
+
+Laws
+----
+1. A vector is written with as few digits as give back the same 32-bit floats: half the bytes of what Python prints.
+2. Metadata holds our marks, the text, the id once more (``vp_id``, some 60 bytes: filters cannot name ids, and closing
+   many intervals with one request needs them) and the user's own keys (``values``).
+3. The size of a request is known before it is sent; none is larger than ``MAX_REQUEST``.
+4. The sentinel (``freshness``) has an id that no record of ours can have, and is nobody's record.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from pinecone import Vector as PineconeVector
+from pydantic_core import from_json
+
+from vector_pipeline.errors import InputError
+from vector_pipeline.targets.base import Vector, record_schema
+from vector_pipeline.targets.pinecone.values import METADATA, TOKENS, held, text_of
+
+SENTINEL = "vp-sentinel"
+SENTINEL_KEY = "vp_sentinel"
+ID, TEXT = "vp_id", "vp_text"
+ADDED_IN, REMOVED_IN = "vp_added_in", "vp_removed_in"
+_STRINGS = ("document_id", "content_hash", "metadata_hash", "space")
+MAX_REQUEST = 2_000_000
+MAX_METADATA = 40 * 1024
+"""Bytes, of one record, as JSON."""
+_AROUND = 60
+"""Bytes of the braces and names around a record's parts, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Records that travel together."""
+
+    vectors: list[PineconeVector]
+    bytes: int
+
+
+def requests(records: pa.Table) -> Iterator[Request]:
+    """Records (``record_schema``, conforming) as requests within the limits. ``InputError`` before the first one is given."""
+    vectors, sizes = _encoded(records)
+    begin = total = 0
+    cuts: list[tuple[int, int, int]] = []
+    for index, size in enumerate(sizes):
+        if total + size > MAX_REQUEST - 200 and index > begin:
+            cuts.append((begin, index, total))
+            begin, total = index, 0
+        total += size
+    if sizes:
+        cuts.append((begin, len(sizes), total))
+    return (Request(vectors[first:last], size) for first, last, size in cuts)
+
+
+def _encoded(records: pa.Table) -> tuple[list[PineconeVector], list[int]]:
+    ids: list[str] = records.column("id").to_pylist()
+    vectors: list[PineconeVector] = []
+    sizes: list[int] = []
+    rows = _matrix(records) if ids else ()
+    for name, row, metadata, size in zip(ids, rows, *_metadata_and_sizes(records, ids), strict=True):
+        raw = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
+        vectors.append(PineconeVector(name, cast(list[float], orjson.Fragment(raw)), None, metadata))
+        sizes.append(len(raw) + size + len(name) + _AROUND)
+    return vectors, sizes
+
+
+def _matrix(records: pa.Table) -> Vector:
+    """float32[n, dim]"""
+    column = records.column("vector").combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(column), -1)
+
+
+def _metadata_and_sizes(records: pa.Table, ids: Sequence[str]) -> tuple[list[dict[str, Any]], list[int]]:
+    found = metadata_of(records)
+    sizes = [len(orjson.dumps(one)) for one in found]
+    for name, size in zip(ids, sizes, strict=True):
+        if name == SENTINEL:
+            raise InputError(f"the id {SENTINEL} belongs to the pipeline")
+        if size > MAX_METADATA:
+            raise InputError(
+                f"record {name} takes {size} bytes of text, metadata and marks; Pinecone takes {MAX_METADATA}",
+                fix="Make chunks smaller, or keep less metadata",
+            )
+    return found, sizes
+
+
+def metadata_of(records: pa.Table) -> list[dict[str, Any]]:
+    """Pinecone's metadata of each record (``record_schema``)."""
+    names = ("id", *_STRINGS, "added_in", "removed_in", "text", "metadata")
+    found = []
+    for name, document, content, digest, space, added, removed, text, original in zip(
+        *(records.column(column).to_pylist() for column in names), strict=True
+    ):
+        user = held(from_json(original))
+        metadata = {
+            ID: name,
+            "vp_document_id": document,
+            "vp_content_hash": content,
+            "vp_metadata_hash": digest,
+            "vp_space": space,
+            ADDED_IN: added,
+            REMOVED_IN: removed,
+            **user.native,
+        }
+        if text is not None:
+            metadata[TEXT] = text
+        if not user.whole:
+            metadata[METADATA] = original
+        if user.tokens:
+            metadata[TOKENS] = user.tokens
+        found.append(metadata)
+    return found
+
+
+def records_of(vectors: Iterable[Any], dimension: int, *, with_vectors: bool = True) -> pa.Table:
+    """Records (``record_schema``) of what a fetch gave. Of what another program wrote, marks say that no version sees it."""
+    found = [one for one in vectors if one.id != SENTINEL]
+    schema = record_schema(dimension)
+    rows = [_columns(one.id, one.metadata or {}) for one in found]
+    columns: dict[str, Any] = {field.name: [row.get(field.name) for row in rows] for field in schema}
+    if with_vectors:
+        values = np.array([one.values for one in found], dtype=np.float32).reshape(-1)
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float32()), dimension)
+    else:
+        schema = schema.remove(schema.get_field_index("vector"))
+        del columns["vector"]
+    return pa.table(columns, schema=schema)
+
+
+def _columns(identifier: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    marks = marks_of(metadata)
+    return {"id": identifier, **marks, "text": metadata.get(TEXT), "metadata": text_of(metadata)}
+
+
+def marks_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Document, hashes, space and interval of a record."""
+    strings = {name: _string(metadata.get(f"vp_{name}")) for name in _STRINGS}
+    return {**strings, "added_in": _whole(metadata.get(ADDED_IN)), "removed_in": _whole(metadata.get(REMOVED_IN))}
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) else 0
