@@ -122,5 +122,6 @@ def written(body: dict[str, Any], lsn: int) -> Response:
 def told(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """An answer; float32 arrays are written with the fewest digits that read back the same."""
     data = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-    check_result(data)
+    if "matches" in body:
+        check_result(data)
     return Response(data, 200, dict(headers or {}), media_type="application/json")

@@ -84,7 +84,7 @@ def check_request(body: bytes) -> None:
 
 
 def check_result(data: bytes) -> None:
-    """``ApiError`` 400 for an answer that is too large."""
+    """``ApiError`` 400 for the answer of a query that is too large."""
     if len(data) > MAX_RESULT_BYTES:
         text = f"Error, message length too large: found {len(data)} bytes, the limit is: {MAX_RESULT_BYTES} bytes"
         raise ApiError("OUT_OF_RANGE", text)

@@ -166,7 +166,9 @@ class Block:
             scores = np.divide(scores, norms, out=np.zeros_like(scores), where=norms > 0)
         single = scores.astype(np.float32).astype(np.float64)
         keys = single if metric == "euclidean" else -single
-        order = sorted(range(len(rows)), key=lambda at: (keys[at], self.ids[rows[at]]))
+        order: list[int] = np.argsort(keys, kind="stable").tolist()
+        if not np.diff(keys[order]).all():  # equal scores somewhere
+            order.sort(key=lambda at: (keys[at], self.ids[rows[at]]))
         return [Hit(int(rows[at]), float(single[at])) for at in order]
 
     def _slot(self, name: str) -> int:
