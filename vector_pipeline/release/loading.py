@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from vector_pipeline.config import Prices
 from vector_pipeline.release.costs import Rates, cost_of, duration, said
-from vector_pipeline.release.plan import Alternative, Cost, Load, Stage, StageKind
+from vector_pipeline.release.plan import Alternative, Cost, Load, Plan, Stage, StageKind
 from vector_pipeline.release.planner import Look
 from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.targets.base import ImportState, ImportStatus, NamespaceSpec, Target
@@ -48,6 +48,11 @@ def spec_of(version: Version, namespace: str) -> NamespaceSpec:
 def content_of(digest: str, version: int, actions: str) -> str:
     """Name of what is imported: of the version's content, under this number, by these actions."""
     return hashlib.sha256(f"{digest} {version} {actions}".encode()).hexdigest()[:32]
+
+
+def load_of(plan: Plan) -> Load:
+    """How a plan fills its namespace: what has to be asked for to get it again."""
+    return "import" if any(stage.kind is StageKind.IMPORT for stage in plan.stages) else "upsert"
 
 
 def standing(

@@ -1,0 +1,196 @@
+"""A line that does not exist yet is filled from files, once, whatever happens meanwhile."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.imports.conftest import files_below
+from tests.release.world import DIMENSION, SPACE, World
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.release import importing
+from vector_pipeline.release.plan import Action, StageKind
+from vector_pipeline.targets.base import ImportStatus, NamespaceSpec
+from vector_pipeline.targets.pinecone.files import Folder
+from vector_pipeline.testing.pinecone_server import PineconeServer
+
+CONTENT = {number: number % 3 for number in range(1, 40)}
+
+
+def kinds(plan: Any) -> list[StageKind]:
+    return [stage.kind for stage in plan.stages]
+
+
+def test_a_first_load_is_imported_counted_and_cleared_up(world: World, files: Path) -> None:
+    version = world.version(CONTENT)
+    plan = world.plan(version, load="import")
+    assert kinds(plan) == [StageKind.IMPORT]
+    assert (plan.writes, plan.vectors, plan.actions[Action.ADD]) == (39, 39, 39)
+    pushed = world.push(version, load="import")
+    assert pushed.applied.upserted == 39
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert files_below(files) == []
+    assert world.plan(version, load="import").empty
+
+
+def test_an_update_of_an_imported_line_is_upserted(world: World) -> None:
+    world.push(world.version(CONTENT), load="import")
+    second = world.version({**CONTENT, 100: 1})
+    plan = world.plan(second, "versioned", load="import")
+    assert kinds(plan) == [StageKind.ENSURE_NAMESPACE, StageKind.UPSERT]
+    assert any("only a namespace that does not can be imported into" in note for note in plan.notes)
+    pushed = world.push(second, "versioned", load="import")
+    assert pushed.applied.upserted == 1
+    assert world.visible(pushed.deployment) == world.wanted(second.number)
+
+
+def test_a_line_of_its_own_is_imported_again(world: World) -> None:
+    world.push(world.version(CONTENT), load="import")
+    second = world.version({**CONTENT, 100: 1})
+    pushed = world.push(second, "blue-green", load="import")
+    assert pushed.applied.upserted == 40
+    assert world.visible(pushed.deployment) == world.wanted(second.number)
+
+
+class Interrupt(BaseException):
+    """As a person's, or an orchestrator's."""
+
+
+def interrupted(world: World, version: Any, monkeypatch: pytest.MonkeyPatch, **wish: Any) -> Interrupt:
+    """A push that is interrupted while it watches its import."""
+
+    def stop(seconds: float) -> None:  # noqa: ARG001
+        raise Interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importing.time, "sleep", stop)
+        with pytest.raises(Interrupt) as caught:
+            world.push(version, **wish)
+    return caught.value
+
+
+def test_an_interrupted_import_goes_on_and_the_next_push_watches_it(
+    world: World, server: PineconeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.knobs.imports_s = 1.5
+    version = world.version(CONTENT)
+    error = interrupted(world, version, monkeypatch, load="import")
+    assert any("goes on at the service" in note for note in error.__notes__)
+    plan = world.plan(version)
+    assert kinds(plan) == [StageKind.IMPORT]
+    assert any("is under way" in note for note in plan.notes)
+    pushed = world.push(version)
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert len(imports(world, pushed.deployment.namespace)) == 1
+
+
+def test_an_import_that_ended_meanwhile_is_only_counted(
+    world: World, server: PineconeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.knobs.imports_s = 0.5
+    version = world.version(CONTENT)
+    interrupted(world, version, monkeypatch, load="import")
+    namespace = world.plan(version).namespace
+    assert importing._within(20, lambda: imports(world, namespace)[0] is ImportStatus.DONE)
+    pushed = world.push(version)
+    assert pushed.applied.upserted == 0
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert len(imports(world, namespace)) == 1
+
+
+def test_upserts_cancel_an_import_and_drop_what_it_left(
+    world: World, server: PineconeServer, monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
+    server.knobs.imports_s = 600
+    version = world.version(CONTENT)
+    interrupted(world, version, monkeypatch, load="import")
+    plan = world.plan(version, load="upsert")
+    assert kinds(plan) == [StageKind.ENSURE_NAMESPACE, StageKind.UPSERT]
+    assert any("is cancelled" in note for note in plan.notes)
+    pushed = world.push(version, load="upsert")
+    assert imports(world, pushed.deployment.namespace) == [ImportStatus.CANCELLED]
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert world.plan(version).empty
+
+
+def test_another_version_does_not_go_on_with_a_foreign_import(
+    world: World, server: PineconeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.knobs.imports_s = 600
+    interrupted(world, world.version(CONTENT), monkeypatch, load="import")
+    second = world.version({**CONTENT, 100: 1})
+    server.knobs.imports_s = 0
+    pushed = world.push(second, "versioned", load="import")
+    assert imports(world, pushed.deployment.namespace) == [ImportStatus.DONE, ImportStatus.CANCELLED]
+    assert world.visible(pushed.deployment) == world.wanted(second.number)
+
+
+def test_a_failed_import_is_said_and_upserted_by_the_next_push(
+    world: World, monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
+    version = world.version(CONTENT)
+    spoil(monkeypatch, files)
+    with pytest.raises(RefusedError, match="failed: .*Push again"):
+        world.push(version, load="import")
+    monkeypatch.undo()
+    plan = world.plan(version)
+    assert kinds(plan) == [StageKind.ENSURE_NAMESPACE, StageKind.UPSERT]
+    assert any("failed" in note for note in plan.notes)
+    pushed = world.push(version)
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+
+
+def test_a_failed_import_is_tried_again_where_that_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
+    version = world.version(CONTENT)
+    spoil(monkeypatch, files)
+    with pytest.raises(RefusedError):
+        world.push(version, load="import")
+    monkeypatch.undo()
+    pushed = world.push(version, load="import")
+    assert imports(world, pushed.deployment.namespace) == [ImportStatus.DONE, ImportStatus.FAILED]
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert files_below(files) == []
+
+
+def test_what_upserts_wrote_after_a_failed_import_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
+    """What an import left is dropped once: a push that was interrupted after that is gone on with."""
+    version = world.version(CONTENT)
+    spoil(monkeypatch, files)
+    with pytest.raises(RefusedError):
+        world.push(version, load="import")
+    monkeypatch.undo()
+    world.target._capabilities = replace(world.target._capabilities, max_batch_records=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.target), "wait_until_fresh", interrupt)
+        with pytest.raises(Interrupt):
+            world.push(version)
+    pushed = world.push(version)
+    assert pushed.applied.upserted == 0
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise Interrupt
+
+
+def imports(world: World, namespace: str) -> list[ImportStatus]:
+    """Of every import into a namespace, newest first."""
+    importer: Any = world.target.importer(NamespaceSpec(namespace, DIMENSION, "cosine", SPACE), "")
+    return [one.status for one in importer._imports.listing(importer._root)]
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+    """A file that is no Parquet lies among the import's, as if its writing had been cut."""
+    write = Folder.write
+
+    def spoiled(self: Folder, below: str, tables: Any, **more: Any) -> int:
+        size = write(self, below, tables, **more)
+        (files / below / "part-99999.parquet").write_bytes(b"PAR1")
+        return size
+
+    monkeypatch.setattr(Folder, "write", spoiled)
