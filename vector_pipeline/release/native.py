@@ -11,10 +11,11 @@ Laws
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vector_pipeline.errors import VectorPipelineError
-from vector_pipeline.release.registry import Deployment, Registry
+from vector_pipeline.release.registry import Deployment, Registry, plain_name
 from vector_pipeline.targets.base import Target
 
 SEPARATOR = "--"
@@ -75,9 +76,10 @@ def behind(target: Target, registry: Registry, dataset: str, environment: str) -
         return []
     found = []
     for one in ours:
-        name = native_name(dataset, environment, one.name)
+        # In a mirror it has the plain name: there it is the only one.
+        name = native_name(dataset, environment, plain_name(one.name))
         if there.get(name) != one.deployment.namespace:
-            found.append(Behind(name, one.name, there.get(name), one.deployment))
+            found.append(Behind(name, plain_name(one.name), there.get(name), one.deployment))
     return sorted(found, key=lambda one: one.name)
 
 
@@ -93,20 +95,18 @@ def catch_up(target: Target, registry: Registry, dataset: str, environment: str)
 def let_go(target: Target, registry: Registry, namespace: str) -> None:
     """Law 4, before ``namespace`` is dropped: the caller has made sure that no alias of ours points into it.
 
-    Raises as the target does.
+    What fails here is said by the drop, which names in its way stop.
     """
     if not target.capabilities.aliases_namespaces:
         return
-    held = [name for name, place in target.native_aliases().items() if place == namespace]
-    for name in held:
-        known = _ours(registry, name)
-        if known is None:
-            continue
-        places = [one.namespace for one in known if one.target == target.name and one.namespace != namespace]
-        if places:
-            target.point_alias(name, places[0])
-        else:
-            target.drop_alias(name)
+    with suppress(VectorPipelineError):
+        held = [name for name, place in target.native_aliases().items() if place == namespace]
+        for name, known in ((name, _ours(registry, name)) for name in held):
+            if known is None:
+                continue
+            elsewhere = [one for one in known if one.target == target.name and one.namespace != namespace]
+            if not elsewhere or follow(target, name.split(SEPARATOR)[2], elsewhere[0]) is not None:
+                target.drop_alias(name)
 
 
 def _ours(registry: Registry, name: str) -> list[Deployment] | None:
@@ -118,4 +118,4 @@ def _ours(registry: Registry, name: str) -> list[Deployment] | None:
 
 
 def _pointed(registry: Registry, dataset: str, environment: str, alias: str) -> Iterator[Deployment]:
-    return (one.deployment for one in registry.aliases(dataset, environment) if one.name == alias)
+    return (one.deployment for one in registry.aliases(dataset, environment) if plain_name(one.name) == alias)
