@@ -7,7 +7,6 @@ import httpx
 import pytest
 from pinecone import Index, Pinecone, ServerlessSpec
 
-from tests.support.pinecone import pinecone_server
 from vector_pipeline.testing.pinecone_server import PineconeServer
 
 SERVERLESS = ServerlessSpec(cloud="aws", region="us-east-1")
@@ -15,7 +14,7 @@ SERVERLESS = ServerlessSpec(cloud="aws", region="us-east-1")
 
 @pytest.fixture
 def server() -> Iterator[PineconeServer]:
-    with pinecone_server() as started:
+    with PineconeServer() as started:
         yield started
 
 

@@ -43,7 +43,7 @@ class Writes:
         """``size``: bytes of the request."""
         index, shape = classic_index(self._store, self._name)
         name = namespace_of(body)
-        index.refuse_alias(name)
+        index.refuse_alias(name, upsert=True)
         vectors = body.get("vectors")
         records = read_records(vectors, shape)
         self._rates.take(canonical(name), (REQUESTS["upsert"], 1), (UPSERTED_BYTES, size))

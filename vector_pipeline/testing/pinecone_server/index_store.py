@@ -78,15 +78,12 @@ class IndexStore:
         alias = self.documents(ALIAS).get(namespace)
         return canonical(alias["target_namespace"] if alias else namespace)
 
-    def refuse_alias(self, namespace: str) -> None:
-        """``ApiError`` 400 where a writer names an alias."""
+    def refuse_alias(self, namespace: str, *, upsert: bool = False) -> None:
+        """``ApiError`` where a writer names an alias: 409 for an upsert, which would make a namespace; 400 for others."""
         if namespace in self.documents(ALIAS):
-            raise ApiError(
-                "INVALID_ARGUMENT",
-                f"'{namespace}' is a namespace alias: write to its target namespace",
-                reason="WRITE_TO_ALIAS",
-                metadata={"alias": namespace},
-            )
+            code, reason = ("ALREADY_EXISTS", "NAME_IN_USE_BY_ALIAS") if upsert else ("INVALID_ARGUMENT", "WRITE_TO_ALIAS")
+            text = f"'{namespace}' is a namespace alias: write to its target namespace"
+            raise ApiError(code, text, reason=reason, metadata={"alias": namespace})
 
     def upsert(self, namespace: str, records: Records) -> int:
         """Write records and answer the LSN; makes the namespace, unless an alias took its name meanwhile."""
@@ -94,7 +91,7 @@ class IndexStore:
         if found is not None and found.exists:
             return found.upsert(records)
         with self._lock:
-            self.refuse_alias(namespace)
+            self.refuse_alias(namespace, upsert=True)
             return self.namespace(namespace).upsert(records)
 
     def documents(self, kind: str) -> dict[str, Any]:
