@@ -72,7 +72,7 @@ class Block:
         if found is None:
             found = Column()
             for slot, metadata in enumerate(self.metadata):
-                found.set(slot, metadata and metadata.get(field))
+                found.set(slot, _value(metadata, field))
             if len(self._columns) == _COLUMNS:
                 del self._columns[next(iter(self._columns))]
             self._columns[field] = found
@@ -88,7 +88,7 @@ class Block:
             self.metadata[slot] = value
         for field, column in self._columns.items():
             for slot, value in zip(slots, metadata, strict=True):
-                column.set(slot, value and value.get(field))
+                column.set(slot, _value(value, field))
         self.vectors[slots] = vectors
         self.squares[slots] = np.einsum("ij,ij->i", vectors, vectors)
         self.alive[slots] = True
@@ -192,3 +192,7 @@ class Block:
             new = np.zeros((capacity, *old.shape[1:]), old.dtype)
             new[: len(old)] = old
             setattr(self, column, new)
+
+
+def _value(metadata: Metadata | None, field: str) -> Any:
+    return None if metadata is None else metadata.get(field)
