@@ -18,18 +18,18 @@ from vector_pipeline.drift.repair_plan import RepairLine
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.lines import Line, lines_of
 from vector_pipeline.release.promote import PRODUCTION
-from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Version, plain_name
 from vector_pipeline.release.snapshot import reads_back
 
 _GONE = frozenset({DeploymentStatus.REPLACED, DeploymentStatus.RETIRED})
 
 
 def subjects(registry: Registry, dataset: str, environment: str, alias: str | None = None) -> list[list[Subject]]:
-    """What the aliases (or one of them) point at, by line; production and its line come first."""
+    """What the aliases (or those of one rank: ``production`` on every target) point at, by line; production's lines come first."""
     every = registry.deployments(dataset, environment)
     lines: dict[tuple[str, str], list[Subject]] = {}
     for one in _by_weight(registry.aliases(dataset, environment)):
-        if alias in (None, one.name):
+        if alias in (None, one.name, plain_name(one.name)):
             held = _present(one.deployment, every)
             subject = Subject(held, registry.version(dataset, held.version), one.name)
             lines.setdefault((held.target, held.namespace), []).append(subject)
@@ -37,7 +37,7 @@ def subjects(registry: Registry, dataset: str, environment: str, alias: str | No
 
 
 def _by_weight(aliases: Iterable[Alias]) -> list[Alias]:
-    return sorted(aliases, key=lambda one: (one.name != PRODUCTION, one.name))
+    return sorted(aliases, key=lambda one: (one.name != PRODUCTION, plain_name(one.name) != PRODUCTION, one.name))
 
 
 def _present(deployment: Deployment, every: Iterable[Deployment]) -> Deployment:

@@ -9,7 +9,7 @@ from vector_pipeline.drift.lines import kept_lines, subjects
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, plan_line
 from vector_pipeline.errors import ConflictError, CorruptError, InputError, NotFoundError, RefusedError
-from vector_pipeline.project.gating import DEPLOYMENT_GATES, Gating
+from vector_pipeline.project.agreeing import Agreeing
 from vector_pipeline.release.apply import Applied
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import Deployment, DeploymentStatus
@@ -57,7 +57,7 @@ class Repaired:
         }
 
 
-class Drifting(Gating):
+class Drifting(Agreeing):
     """Looks for somebody else's hand in the index, and restores what should be there."""
 
     def drift(
@@ -124,13 +124,14 @@ class Drifting(Gating):
         plan = RepairPlan(dataset, self.environment, tuple(made for made, _ in done), tuple(notes))
         reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by)
         written = {(made.target, made.namespace) for made, applied in done if applied.records}
-        gates: dict[str, tuple[CheckResult, ...]] = {}
+        judged: dict[str, tuple[CheckResult, ...]] = {}
         for report in reports:
             if (report.target, report.namespace) in written:
                 deployment = self.registry().deployment(report.deployment)
-                _, results = self.verify(dataset, only=DEPLOYMENT_GATES, run_id=run_id, deployment=deployment)
-                gates[report.alias or ""] = tuple(results)
-        return Repaired(plan, tuple(applied for _, applied in done), tuple(reports), gates)
+                gates = self.index_gates_of(dataset, report.target)
+                _, results = self.verify(dataset, only=gates, run_id=run_id, deployment=deployment)
+                judged[report.alias or ""] = tuple(results)
+        return Repaired(plan, tuple(applied for _, applied in done), tuple(reports), judged)
 
     def drift_before_push(self, dataset: str, namespace: str, target: Target) -> list[DriftReport]:
         """Reports of what aliases point at in a line, where it drifted; none where nobody wrote since our last write."""

@@ -10,10 +10,11 @@ from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineEr
 from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.lake.tables import SpaceTables, at
-from vector_pipeline.project.building import Building
+from vector_pipeline.project.placing import Placing
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, VerdictStatus, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Filter, Match
+from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.canaries import load_canaries, run_canaries
 from vector_pipeline.verify.coverage import coverage
 from vector_pipeline.verify.expectations import validate
@@ -24,13 +25,15 @@ DATA_GATES = ("documents expectations", "chunks expectations", "embeddings expec
 DEPLOYMENT_GATES = ("coverage", "canary retrieval")
 REQUIRED_GATES = (*DATA_GATES, *DEPLOYMENT_GATES)
 """Checks that must have passed for a deployment's digest before it is promoted."""
+MIRROR_DRIFT = "mirror drift"
+"""Where a dataset has several places, each has this one too, and each but the first ``MIRRORS_AGREE``."""
 SETTINGS = "settings"
 """Key of a verdict's detail that names the settings it was made under."""
 Kind = Literal["documents", "chunks", "embeddings"]
 _GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
 
 
-class Gating(Building):
+class Gating(Placing):
     """Checks. None of them writes to the lake or the target; ``verify`` records its verdicts in the registry."""
 
     def check_data(self, dataset: str, kind: Kind, *, space: str | None = None) -> CheckResult:
@@ -47,22 +50,35 @@ class Gating(Building):
         *,
         version: int | None = None,
         run_id: str | None = None,
-        only: Sequence[str] = REQUIRED_GATES,
+        only: Sequence[str] | None = None,
         deployment: Deployment | None = None,
     ) -> tuple[Deployment, list[CheckResult]]:
-        """Run the gates against a version's deployment on the target and record what they say.
+        """Run the gates against a version's deployment on one target and record what they say.
 
-        ``deployment``: the one to look at; default: see ``deployment_of``. ``NotFoundError`` when the version was never pushed.
+        ``deployment``: the one to look at; default: see ``deployment_of``. ``only``: default is what a promotion wants of it.
+        ``NotFoundError`` when the version was never pushed.
         """
         wanted = self.version(dataset, deployment.version if deployment is not None else version)
         deployment = deployment or self.deployment_of(wanted)
         results = []
-        for name in only:
-            mark = self._mark_before(deployment) if name in DEPLOYMENT_GATES else None
+        for name in self.gates_of(dataset, deployment.target) if only is None else only:
+            mark = self._mark_before(deployment) if name not in DATA_GATES else None
             result = guarded(name, self._gate(wanted, deployment, name))
             self._record(deployment, name, result, digest=wanted.digest, mark=mark, run_id=run_id)
             results.append(result)
         return deployment, results
+
+    def index_gates_of(self, dataset: str, target: str) -> tuple[str, ...]:
+        """Gates that look at a place: of several places, each must hold the same as the first."""
+        places = self.places(dataset)
+        if len(self.configured(dataset)) == 1:
+            return DEPLOYMENT_GATES
+        more = (MIRROR_DRIFT,) if target == places[0] else (MIRROR_DRIFT, MIRRORS_AGREE)
+        return (*DEPLOYMENT_GATES, *more)
+
+    def gates_of(self, dataset: str, target: str) -> tuple[str, ...]:
+        """Every gate that a deployment at a place must have passed before it is promoted."""
+        return (*DATA_GATES, *self.index_gates_of(dataset, target))
 
     def _record(
         self,
@@ -103,20 +119,22 @@ class Gating(Building):
         """``RefusedError`` when a verdict on a deployment was made under other settings than today's."""
         now = self.gate_settings(deployment.dataset)
         verdicts = self.registry(read_only=True).verdicts(deployment.id)
-        old = [one.check for one in verdicts if one.check in REQUIRED_GATES and one.detail.get(SETTINGS) != now]
+        required = self.gates_of(deployment.dataset, deployment.target)
+        old = [one.check for one in verdicts if one.check in required and one.detail.get(SETTINGS) != now]
         if old:
             raise RefusedError(
                 f"the gates' settings have changed since version {deployment.version} of {deployment.dataset} was checked",
                 fix=f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}",
             )
 
-    def deployment_of(self, version: Version) -> Deployment:
-        """Where a version stands in the target: what staging or production points at, or where it was pushed last.
+    def deployment_of(self, version: Version, target: str | None = None) -> Deployment:
+        """Where a version stands in a target (default: the first place in service): what staging or production points at, or where
+        it was pushed last.
 
         ``NotFoundError`` when it was not pushed, or is there no more.
         """
         registry = self.registry(read_only=True)
-        target = self.dataset(version.dataset).target
+        target = target or self.places(version.dataset)[0]
         for alias in reversed(registry.aliases(version.dataset, self.environment)):  # staging before production
             held = alias.deployment
             if (held.version, held.target) == (version.number, target) and held.status not in _GONE:
@@ -129,7 +147,8 @@ class Gating(Building):
         if not found:
             raise NotFoundError(
                 f"version {version.number} of {version.dataset} was never pushed to {target}, or is there no more",
-                fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}",
+                fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}"
+                + (f" --target {target}" if len(self.configured(version.dataset)) > 1 else ""),
             )
         return max(found, key=lambda one: (one.status == DeploymentStatus.PUSHED, one.updated_at))
 

@@ -10,15 +10,16 @@ Laws
 
 from collections.abc import Sequence
 
-from vector_pipeline.errors import NotFoundError, RefusedError
-from vector_pipeline.project.drifting import Drifting
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
+from vector_pipeline.project.placing import Why
+from vector_pipeline.project.together import Together
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.lines import base_namespace, in_place_namespaces
+from vector_pipeline.release.mirrors import before_last_move, served_apart
 from vector_pipeline.release.plan import FORMAT, Plan, Strategy
 from vector_pipeline.release.promote import (
     PRODUCTION,
-    STAGING,
     left_behind,
     move_back,
     promote,
@@ -26,12 +27,12 @@ from vector_pipeline.release.promote import (
     rollback_target,
 )
 from vector_pipeline.release.push import Pushed, push_version
-from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, MoveKind, Version
+from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Version
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.verify.outcome import CheckResult
 
 
-class Promoting(Drifting):
+class Promoting(Together):
     """Moves ``production``."""
 
     def promote(
@@ -43,45 +44,58 @@ class Promoting(Drifting):
         reason: str = "",
         run_id: str | None = None,
         automatic: bool = False,
+        without: Sequence[str] = (),
     ) -> tuple[Alias, bool]:
         """Move ``production`` to a verified version (default: what staging holds); returns the alias and whether it moved.
 
-        ``automatic``: nobody asked for it but the chain; refused unless the policy of this environment says so.
+        ``automatic``: nobody asked for it but the chain; refused unless the policy of this environment says so. ``without``: places
+        that are taken out of service with it. Of several places the first one's alias is returned: all move, or none.
         """
         self._require_policy(dataset, reason, automatic=automatic)
-        if version is None:
-            staging = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
-            if staging is None:
-                raise NotFoundError(
-                    f"nothing of {dataset} is on staging", fix=f"Push first: vector-pipeline push {dataset}"
-                )
-            deployment = staging.deployment
-        else:
-            deployment = self.deployment_of(self.version(dataset, version))
+        why = Why(by, reason, run_id)
+        if without or self.apart(dataset):
+            return self._promote_places(dataset, version, why, without)
+        staged = self._staged(dataset).deployment if version is None else None
+        deployment = staged or self.deployment_of(self.version(dataset, version))
         self.require_current_gates(deployment)
         if deployment.strategy is Strategy.IN_PLACE:
             deployment = self._written_live(deployment, run_id)
-        return promote(
+        before = self.standing(dataset, PRODUCTION)
+        alias, moved = promote(
             self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
             by=by, reason=reason, run_id=run_id,
         )  # fmt: skip
+        self.followed(before, [alias])
+        return alias, moved
 
     def rollback(
-        self, dataset: str, *, by: str, to: int | None = None, reason: str = "", run_id: str | None = None
+        self,
+        dataset: str,
+        *,
+        by: str,
+        to: int | None = None,
+        reason: str = "",
+        run_id: str | None = None,
+        without: Sequence[str] = (),
     ) -> tuple[Alias, bool]:
         """Move ``production`` back; returns the alias and whether anything moved. Only in place is anything written."""
         self._require_policy(dataset, reason)
+        why = Why(by, reason, run_id, "rollback")
+        if without or self.apart(dataset) or served_apart(self.registry(), dataset, self.environment):
+            return self._places_back(dataset, to, why, without)
         now, goal = rollback_target(self.registry(), dataset, self.environment, to)
-        return self._back(now, goal, by=by, reason=reason, run_id=run_id, kind="rollback")
+        return self._back(now, goal, why)
 
     def roll_back_failed(
         self, failed: Alias, *, by: str, reason: str, run_id: str | None = None
     ) -> tuple[Alias, bool] | None:
         """Undo the move that put production where a check failed now (law 3). None when there is nothing to go back to."""
+        why = Why(by, reason, run_id, "self-check")
+        if self.apart(failed.dataset):
+            goals = before_last_move(self.registry(), failed, self.places(failed.dataset))
+            return None if goals is None else self.arrange(failed.dataset, goals, why)
         goal = left_behind(self.registry(), failed)
-        if goal is None:
-            return None
-        return self._back(failed, goal, by=by, reason=reason, run_id=run_id, kind="self-check")
+        return None if goal is None else self._back(failed, goal, why)
 
     def _require_policy(self, dataset: str, reason: str, *, automatic: bool = False) -> None:
         self.dataset(dataset)
@@ -98,19 +112,20 @@ class Promoting(Drifting):
                 fix='Say it: --reason "why"',
             )
 
-    def _back(
-        self, now: Alias, goal: Deployment, *, by: str, reason: str, run_id: str | None, kind: MoveKind
-    ) -> tuple[Alias, bool]:
+    def _back(self, now: Alias, goal: Deployment, why: Why) -> tuple[Alias, bool]:
         wrote = False
         # Written, but the alias was not moved: whether it was checked, only looking tells.
         unsaid = now.deployment.status == DeploymentStatus.REPLACED
         if goal.strategy is Strategy.IN_PLACE and (goal.status != DeploymentStatus.PUSHED or unsaid):
-            self._live(self.version(goal.dataset, goal.version), goal.target, run_id)
+            self._live(self.version(goal.dataset, goal.version), goal.target, why.run_id)
             wrote = True
-            failed = self._look_again(goal, goal, run_id)
+            failed = self._look_again(goal, goal, why.run_id)
             if failed and goal.id != now.deployment.id:
-                self._put_back(now, goal, failed, run_id)
-        alias, moved = move_back(self.registry(), now, goal, by=by, reason=reason, run_id=run_id, kind=kind)
+                self._put_back(now, goal, failed, why.run_id)
+        alias, moved = move_back(
+            self.registry(), now, goal, by=why.by, reason=why.reason, run_id=why.run_id, kind=why.kind
+        )
+        self.followed([now], [alias])
         return alias, moved or wrote
 
     def _written_live(self, staged: Deployment, run_id: str | None) -> Deployment:

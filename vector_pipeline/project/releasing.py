@@ -1,79 +1,137 @@
-"""Plan and push."""
+"""Push: bring the places to hold a version, and point ``staging`` at it.
 
+Laws
+----
+1. Places are written one after the other, each under its own lease; what landed stays, whatever becomes of the next.
+2. Of several places ``staging`` moves when all hold the version, and all its names together.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 
-from vector_pipeline.drift import DriftReport
-from vector_pipeline.errors import InputError, RefusedError
-from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
-from vector_pipeline.project.promoting import Promoting
-from vector_pipeline.release.costs import cost_of, measured, timed
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.project.placing import Why
+from vector_pipeline.project.planning import Planning
 from vector_pipeline.release.guards import Guards
-from vector_pipeline.release.lines import (
-    base_namespace,
-    belongs,
-    in_place_namespaces,
-    is_in_place,
-    lines_of,
-    to_continue,
-)
-from vector_pipeline.release.plan import Goal, Plan, Stage, StageKind, Strategy
-from vector_pipeline.release.planner import look_at
-from vector_pipeline.release.planning import make_plan, require_place
-from vector_pipeline.release.promote import PRODUCTION, STAGING, point_staging
+from vector_pipeline.release.plan import Plan, Strategy
+from vector_pipeline.release.planning import require_place
+from vector_pipeline.release.promote import STAGING, STAGING_ATTEMPTS, point_staging
 from vector_pipeline.release.push import Pushed, push_version
-from vector_pipeline.release.registry import DeploymentStatus, Version
+from vector_pipeline.release.registry import Deployment, DeploymentStatus, Version
 from vector_pipeline.release.wishes import Wish
 
 
-class Releasing(Promoting):
+class Releasing(Planning):
     """Steps that change what a target holds."""
-
-    def plan(
-        self, dataset: str, *, version: int | None = None, goal: Goal = "staging", strategy: str | None = None
-    ) -> Plan:
-        """What a push (goal ``staging``), or a push, its gates and a promotion (``production``) would do now. Writes nothing."""
-        wanted = self.version(dataset, version)
-        target = self.target(dataset, read_only=True)
-        wish = self._wish(dataset, wanted, strategy)
-        plan = make_plan(self.lake(read_only=True), self.registry(read_only=True), wanted, target, wish)
-        if goal == "production":
-            plan = self._to_production(wanted, plan)
-        return self._annotated(plan)
 
     def push(
         self,
         dataset: str,
         *,
         version: int | None = None,
-        saved: Plan | None = None,
+        saved: Plan | Sequence[Plan] | None = None,
         run_id: str | None = None,
         by: str = "vector-pipeline",
         max_removed_share: float | None = None,
         over_budget: bool = False,
         strategy: str | None = None,
         on_drift: str | None = None,
+        target: str | None = None,
     ) -> Pushed:
-        """Bring the target to hold a version (default: the newest) and point ``staging`` at it.
+        """Bring every place to hold a version (default: the newest), one after the other, and point ``staging`` at it.
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
-        A saved plan for production is applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
-        ``over_budget``: what a person allows beyond the gates.
+        Saved plans for production are applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
+        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone, which is in service again with it.
         """
-        settings = self.dataset(dataset)
-        if saved is not None:
-            require_place(saved, dataset=dataset, environment=self.environment, target=settings.target)
-        wanted = self.version(dataset, saved.version if saved is not None else version)
+        parts = [] if saved is None else [saved] if isinstance(saved, Plan) else list(saved)
+        places = self._places_to_push(dataset, parts, target)
+        wanted = self.version(dataset, parts[0].version if parts else version)
         self._require_whole(dataset)
-        wish = self._wish(dataset, wanted, strategy)
-        self._mind_drift(dataset, wanted.number, saved, strategy, on_drift, by, run_id)
-        pushed = push_version(
-            self.lake(read_only=True), self.registry(), wanted, self.target(dataset), wish, run_id=run_id, saved=saved,
-            guards=self._guards(dataset, max_removed_share, over_budget=over_budget),
-            on_write=lambda done, total: self.progress.update("push", done, total, unit="records"),
+        plans: list[Plan | None] = [*parts] or [None] * len(places)
+        for place, part in zip(places, plans, strict=True):
+            if len(self.configured(dataset)) > 1:
+                self._require_movable(dataset, wanted, part, strategy)
+            self._mind_drift(dataset, wanted.number, part, strategy, on_drift, by, run_id, place)
+        done: list[Pushed] = []
+        for place, part in zip(places, plans, strict=True):
+            wish = self._wish(dataset, wanted, strategy, place)
+            guards = self._guards(dataset, max_removed_share, over_budget=over_budget)
+            try:
+                done.append(self._pushed(wanted, place, wish, guards, part, run_id, several=len(places) > 1))
+            except VectorPipelineError as error:
+                if len(places) == 1:
+                    raise
+                raise _partly(error, wanted, [one.plan.target for one in done], places) from None
+            if target is not None and self.withdrawn(dataset):
+                self.registry().end_withdrawal(dataset, self.environment, place, by=by)
+        waits = self._stage(dataset, wanted, done[0], target, Why(by, "pushed", run_id, "push"))
+        return replace(done[0], mirrors=tuple(done[1:]), waits_for=tuple(waits))
+
+    def _places_to_push(self, dataset: str, parts: Sequence[Plan], target: str | None) -> list[str]:
+        """In order. Saved plans name theirs."""
+        if not parts:
+            return self.places(dataset) if target is None else [self.place(dataset, target)]
+        for part in parts:
+            require_place(part, dataset=dataset, environment=self.environment, target=target or part.target)
+            if part.target not in self.configured(dataset):
+                require_place(part, dataset=dataset, environment=self.environment, target=self.place(dataset, None))
+        if len({(one.version, one.goal) for one in parts}) > 1 or len({one.target for one in parts}) < len(parts):
+            raise InputError("the saved plans do not belong together", fix="Make them anew: vector-pipeline plan --out")
+        return [part.target for part in parts]
+
+    def _require_movable(self, dataset: str, version: Version, part: Plan | None, strategy: str | None) -> None:
+        asked = part.strategy if part is not None else self._wish(dataset, version, strategy, None).strategy
+        if asked is Strategy.IN_PLACE:
+            raise RefusedError(
+                f"{dataset} has mirrors: written in place, several targets cannot change together",
+                fix="Push with another strategy, or take `mirrors` out of the configuration",
+            )
+
+    def _pushed(
+        self, version: Version, place: str, wish: Wish, guards: Guards, saved: Plan | None, run_id: str | None, *,
+        several: bool,
+    ) -> Pushed:  # fmt: skip
+        what = f"push to {place}" if several else "push"
+        return push_version(
+            self.lake(read_only=True), self.registry(), version, self.target_named(place), wish, run_id=run_id,
+            saved=saved, guards=guards,
+            on_write=lambda done, total: self.progress.update(what, done, total, unit="records"),
         )  # fmt: skip
-        if wish.stages:
-            point_staging(self.registry(), pushed.deployment, by=by, run_id=run_id)
-        return pushed
+
+    def _stage(self, dataset: str, version: Version, first: Pushed, target: str | None, why: Why) -> list[str]:
+        """Point ``staging`` at what was pushed: of several places together, when all of them hold it. Returns those that do not."""
+        if version.space != self.dataset(dataset).serving_space:
+            return []
+        if len(self.configured(dataset)) == 1:
+            before = self.registry().alias(dataset, self.environment, STAGING)
+            after = point_staging(self.registry(), first.deployment, by=why.by, run_id=why.run_id)
+            self.followed([before], [after])
+            return []
+        found = {name: self._whole(version, name) for name in self.places(dataset)}
+        waits = [name for name, held in found.items() if held is None]
+        goals = [held for held in found.values() if held is not None]
+
+        def move() -> None:
+            now = self.registry().alias(dataset, self.environment, STAGING)
+            # One place was brought to an older version, to be served from there: what is staged elsewhere stays.
+            if target is None or now is None or now.deployment.version <= version.number:
+                self.arrange_staging(dataset, goals, why)
+
+        if not waits:
+            again = retry_if_exception_type(ConflictError)
+            Retrying(retry=again, stop=stop_after_attempt(STAGING_ATTEMPTS), reraise=True)(move)
+        return waits
+
+    def _whole(self, version: Version, target: str) -> Deployment | None:
+        try:
+            found = self.deployment_of(version, target)
+        except NotFoundError:
+            return None
+        whole = found.status == DeploymentStatus.PUSHED and found.digest == version.digest
+        return found if whole else None
 
     def staged(self, dataset: str, space: str | None = None) -> int:
         """Version to verify: what ``staging`` points to, or the newest of a space that is not served."""
@@ -83,55 +141,18 @@ class Releasing(Promoting):
                 return alias.deployment.version
         return self.version(dataset, None, space).number
 
-    def _wish(self, dataset: str, version: Version, strategy: str | None) -> Wish:
-        settings = self.dataset(dataset)
-        asked = strategy or settings.release.strategy
-        if asked != "auto" and asked not in tuple(Strategy):
-            raise InputError(f"there is no strategy {asked!r}", fix=f"One of auto, {', '.join(Strategy)}")
-        return Wish(
-            self.environment,
-            None if asked == "auto" else Strategy(asked),
-            stages=version.space == settings.serving_space,
-            prices=self.settings.targets[settings.target].prices,
-            parallel=self._parallel(settings.target),
-            extend=lambda plan: self._to_production(version, plan),
-        )
-
-    def likely_line(self, version: Version, strategy: Strategy | None = None) -> str | None:
-        """The line that a push would go on with, as the registry knows it; None when there is none."""
-        base = base_namespace(version.dataset, version.space, version.fingerprint)
-        if strategy is Strategy.IN_PLACE:
-            return in_place_namespaces(base, self.environment)[0]
-        target = self.dataset(version.dataset).target
-        found = self.registry(read_only=True).deployments(version.dataset, self.environment)
-        lines = [
-            line
-            for line in lines_of(one for one in found if one.target == target and belongs(one.namespace, base))
-            if not is_in_place(line.namespace)
-        ]
-        begun = [line for line in lines if any(one.version == version.number for one in line.deployments)]
-        goes_on = begun[0] if begun else to_continue(lines)
-        return goes_on.namespace if goes_on is not None else None
-
-    def drift_in_the_way(
-        self, dataset: str, *, version: int | None = None, saved: Plan | None = None, strategy: str | None = None
-    ) -> list[DriftReport]:
-        """Another hand in the line that a push would go on with: what was found. Writes nothing."""
-        wanted = self.version(dataset, saved.version if saved is not None else version)
-        asked = self._wish(dataset, wanted, strategy).strategy
-        line = saved.namespace if saved is not None else self.likely_line(wanted, asked)
-        return [] if line is None else self.drift_before_push(dataset, line, self.target(dataset, read_only=True))
-
     def _mind_drift(
         self, dataset: str, version: int, saved: Plan | None, strategy: str | None, on_drift: str | None, by: str,
-        run_id: str | None,
+        run_id: str | None, target: str,
     ) -> None:  # fmt: skip
         """Before anything builds on what somebody else has changed: stop, repair, or go on, as was asked."""
         mode = on_drift or self.dataset(dataset).drift.on_drift
         if mode not in ("stop", "repair", "ignore"):
             raise InputError(f"on drift, {mode!r} cannot be done", fix="One of stop, repair, ignore")
         drifted = (
-            [] if mode == "ignore" else self.drift_in_the_way(dataset, version=version, saved=saved, strategy=strategy)
+            []
+            if mode == "ignore"
+            else self.drift_in_the_way(dataset, version=version, saved=saved, strategy=strategy, target=target)
         )
         if not drifted:
             return
@@ -142,68 +163,11 @@ class Releasing(Promoting):
             )
         self.repair(dataset, run_id=run_id, by=by)
 
-    def _to_production(self, version: Version, plan: Plan) -> Plan:
-        """A plan of a push, with what leads to production after it: gates, readers' line in place, the alias."""
-        registry = self.registry(read_only=True)
-        now = registry.alias(plan.dataset, plan.environment, PRODUCTION)
-        live = self._live_stages(version, plan) if plan.strategy is Strategy.IN_PLACE else ()
-        namespace = plan.namespace
-        if plan.strategy is Strategy.IN_PLACE:
-            base = base_namespace(plan.dataset, plan.space, plan.fingerprint)
-            namespace = in_place_namespaces(base, plan.environment)[1]
-        place = (plan.target, namespace, plan.version)
-        served = now is not None and (now.deployment.target, now.deployment.namespace, now.deployment.version) == place
-        more: list[Stage] = []
-        missing = () if served and not live else self._unverified(plan)
-        if missing:
-            more.append(Stage(StageKind.VERIFY))
-        more += live
-        if not served:
-            more.append(Stage(StageKind.MOVE_ALIAS, where=PRODUCTION))
-        target = self.target_named(plan.target, read_only=True)
-        rates = measured(registry, target, plan.environment, parallel=self._parallel(plan.target))
-        stages = (*plan.stages, *timed(more, rates))
-        return replace(
-            plan,
-            goal="production",
-            stages=stages,
-            cost=cost_of(stages, rates, self.settings.targets[plan.target].prices),
-            preconditions=replace(plan.preconditions, alias_generation=now.generation if now is not None else None),
-            notes=(*plan.notes, *([f"to be checked first: {', '.join(missing)}"] if missing else [])),
-        )
 
-    def _unverified(self, plan: Plan) -> tuple[str, ...]:
-        """Gates without a verdict that would hold after the push."""
-        registry = self.registry(read_only=True)
-        known = registry.find_deployment(plan.environment, plan.target, plan.namespace, plan.version)
-        writes = any(stage.kind is not StageKind.MOVE_ALIAS for stage in plan.stages)
-        if writes or known is None or known.status != DeploymentStatus.PUSHED or known.digest is None:
-            return (*DATA_GATES, *DEPLOYMENT_GATES)
-        try:
-            self.require_current_gates(known)
-        except RefusedError:
-            return (*DATA_GATES, *DEPLOYMENT_GATES)
-        missing = registry.verified(known.id, known.digest, DATA_GATES)
-        return (*missing, *registry.verified(known.id, known.digest, DEPLOYMENT_GATES, mark=self.mark_of(known) or ""))
-
-    def _live_stages(self, version: Version, plan: Plan) -> tuple[Stage, ...]:
-        """What writing a version over what readers read takes."""
-        base = base_namespace(plan.dataset, plan.space, plan.fingerprint)
-        live = in_place_namespaces(base, plan.environment)[1]
-        target = self.target_named(plan.target, read_only=True)
-        look = look_at(self.lake(read_only=True), version, target, live, Strategy.IN_PLACE)
-        known = self.registry(read_only=True).find_deployment(plan.environment, plan.target, live, plan.version)
-        if look.whole and known is not None and known.status == DeploymentStatus.PUSHED:
-            return ()
-        stages = (Stage(StageKind.ENSURE_NAMESPACE), *look.stages)
-        return tuple(replace(stage, where=live) for stage in stages)
-
-    def _annotated(self, plan: Plan) -> Plan:
-        """With what a person should know before it is applied."""
-        return replace(plan, notes=(*plan.notes, *self._guards(plan.dataset).notes(plan)))
-
-    def _guards(self, dataset: str, max_removed_share: float | None = None, *, over_budget: bool = False) -> Guards:
-        """What a push may do: as configured, but for what a person allows."""
-        gates = self.dataset(dataset).gates
-        share = gates.max_removed_share if max_removed_share is None else max_removed_share
-        return Guards(share) if over_budget else Guards(share, gates.max_vectors, gates.max_cost)
+def _partly(
+    error: VectorPipelineError, version: Version, done: Sequence[str], places: Sequence[str]
+) -> VectorPipelineError:
+    """What stopped the push of one place, with where that leaves the others. Run again, it goes on."""
+    held = f"v{version.number} is on {', '.join(done)}; " if done else ""
+    still = f"not yet on {', '.join(name for name in places if name not in done)}; staging was not moved"
+    return type(error)(f"{error.what} ({held}{still})", fix=error.fix or "Run the command again", kind=error.code)

@@ -26,8 +26,9 @@ STAGING = "staging"
 BACK = ("rollback", "self-check")
 """Kinds of moves that go back."""
 _GONE = (DeploymentStatus.REPLACED, DeploymentStatus.RETIRED)
-_ALL_MOVES = 1_000_000
-_STAGING_ATTEMPTS = 10
+ALL_MOVES = 1_000_000
+"""Lines of history that are asked for where all are needed."""
+STAGING_ATTEMPTS = 10
 """Pushes of several spaces or processes may end together: the last one wins, the others are not errors."""
 
 
@@ -97,7 +98,7 @@ def point_staging(registry: Registry, deployment: Deployment, *, by: str, run_id
         )  # fmt: skip
 
     again = retry_if_exception_type(ConflictError)
-    return Retrying(retry=again, stop=stop_after_attempt(_STAGING_ATTEMPTS), reraise=True)(move)
+    return Retrying(retry=again, stop=stop_after_attempt(STAGING_ATTEMPTS), reraise=True)(move)
 
 
 def rollback_target(registry: Registry, dataset: str, environment: str, to: int | None) -> tuple[Alias, Deployment]:
@@ -109,7 +110,7 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         )
     if to == now.deployment.version:
         return now, now.deployment
-    moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=_ALL_MOVES)
+    moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=ALL_MOVES)
     below = [identifier for identifier in reversed(_trail(moves)) if identifier != now.deployment.id]
     begun = _begun_in_place(registry, now, below) if to is None else None
     if begun is not None:

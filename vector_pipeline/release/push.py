@@ -41,6 +41,10 @@ class Pushed:
     plan: Plan
     deployment: Deployment
     applied: Applied
+    mirrors: tuple["Pushed", ...] = ()
+    """What was pushed to further places, in their order."""
+    waits_for: tuple[str, ...] = ()
+    """Places that do not hold the version yet: ``staging`` moves when they do."""
 
 
 def push_version(

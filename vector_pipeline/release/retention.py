@@ -8,7 +8,8 @@ Laws
 2. A deployment is kept for its version's sake while it is whole, or can still be finished: one that never was, and that a later
    version of its line has superseded, is kept by nothing but an alias.
    What was killed while it was pushed is not being pushed: it is kept as long as its version is, to be finished.
-3. Expiry says that a version may go. It deletes nothing, in the lake or in a target, and is never taken back.
+3. On a target that is no place of the dataset any more (it was removed), nothing is kept but what an alias names, or has just left.
+4. Expiry says that a version may go. It deletes nothing, in the lake or in a target, and is never taken back.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from typing import Any
 
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.release.holding import holder_name
+from vector_pipeline.release.mirrors import served_apart, version_to_return
 from vector_pipeline.release.promote import PRODUCTION, rollback_target
 from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Version
 
@@ -56,6 +58,7 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
     left = registry.recently_left(dataset, environment, grace_s)
     deployments = registry.deployments(dataset, environment)
     superseded = superseded_deployments(deployments)
+    removed = {(one.environment, one.target) for one in registry.withdrawals(dataset, environment) if one.removed}
     for one in deployments:
         if one.id in left and one.status != DeploymentStatus.RETIRED:
             held.add(one.id)
@@ -64,9 +67,18 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
             held.add(one.id)
             keep(one.version, f"it is being pushed to {one.target} in {one.environment}")
     for alias in aliases:
-        back = _way_back(registry, alias) if alias.name == PRODUCTION else None
+        if alias.name != PRODUCTION:
+            continue
+        reason = f"a rollback of {alias.name} in {alias.environment} goes back to it"
+        if served_apart(registry, dataset, alias.environment):
+            # To each place's own deployment of it: those are kept with their version, below.
+            number = _version_back(registry, alias)
+            if number is not None:
+                keep(number, reason)
+            continue
+        back = _way_back(registry, alias)
         if back is not None:
-            keep(back.version, f"a rollback of {alias.name} in {alias.environment} goes back to it")
+            keep(back.version, reason)
             # What was written over in place is written back from the lake: its line holds another version.
             if back.status == DeploymentStatus.PUSHED:
                 held.add(back.id)
@@ -74,7 +86,7 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         keep(version.number, reason)
     for one in deployments:
         whole = one.status == DeploymentStatus.PUSHED or (one.status in _UNFINISHED and one.id not in superseded)
-        if whole and one.version in why:
+        if whole and one.version in why and (one.environment, one.target) not in removed:
             held.add(one.id)
     return Kept(dataset, environment, frozenset(held), frozenset(why), why)
 
@@ -82,6 +94,13 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
 def _way_back(registry: Registry, production: Alias) -> Deployment | None:
     try:
         return rollback_target(registry, production.dataset, production.environment, None)[1]
+    except (NotFoundError, RefusedError):
+        return None
+
+
+def _version_back(registry: Registry, production: Alias) -> int | None:
+    try:
+        return version_to_return(registry, production.dataset, production.environment, None)[1]
     except (NotFoundError, RefusedError):
         return None
 

@@ -1,0 +1,109 @@
+"""The gates of mirrors: every place holds the version and nothing else, and answers as the first place does.
+
+Laws
+----
+1. Data is judged once for a version, wherever it is; what looks at an index is judged for each place.
+2. That two places agree is said of the states that both were in: another state of either ends it.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.drift import Level, audit
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.project.gating import DATA_GATES, MIRROR_DRIFT, Gating
+from vector_pipeline.release.registry import Deployment, Version
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
+from vector_pipeline.verify.agreement import Probes, Side, compare, sampled
+from vector_pipeline.verify.canaries import load_canaries
+from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
+
+_FIRST = "first"
+"""Key of the detail of a verdict that names what a mirror was compared with."""
+
+
+class Agreeing(Gating):
+    """Gates over several places."""
+
+    def verify_places(
+        self,
+        dataset: str,
+        *,
+        version: int | None = None,
+        run_id: str | None = None,
+        only: Sequence[str] | None = None,
+    ) -> list[tuple[Deployment, list[CheckResult]]]:
+        """``verify`` on every place in service, the first one first. What looks at the version's data looks once.
+
+        ``NotFoundError`` when a place does not have the version.
+        """
+        wanted = self.version(dataset, version)
+        places = [self.deployment_of(wanted, target) for target in self.places(dataset)]
+        found: list[tuple[Deployment, list[CheckResult]]] = []
+        for one in places:
+            gates = [gate for gate in self.gates_of(dataset, one.target) if only is None or gate in only]
+            known = {result.name: result for result in found[0][1] if result.name in DATA_GATES} if found else {}
+            _, looked = self.verify(
+                dataset, run_id=run_id, only=[gate for gate in gates if gate not in known], deployment=one
+            )
+            for gate, result in known.items():
+                self._record(one, gate, result, digest=wanted.digest, mark=None, run_id=run_id)
+            by_name = {**known, **{result.name: result for result in looked}}
+            found.append((one, [by_name[gate] for gate in gates]))
+        return found
+
+    def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
+        if name == MIRROR_DRIFT:
+            return lambda: self._mirror_drift(version, deployment)
+        if name == MIRRORS_AGREE:
+            return lambda: self._mirrors_agree(version, deployment, self.dataset(version.dataset))
+        return super()._gate(version, deployment, name)
+
+    def _mirror_drift(self, version: Version, deployment: Deployment) -> CheckResult:
+        lake, registry = self.lake(read_only=True), self.registry(read_only=True)
+        target = self.target_named(deployment.target, read_only=True)
+        report = audit(lake, registry, target, deployment, version, level=Level.IDS)
+        status = Status.FAILED if report.drifted else Status.PASSED
+        examples = tuple({"kind": kind, "document": one} for kind, ids in report.examples.items() for one in ids)
+        detail = {"mark": report.mark, "version": version.number, **report.counts}
+        return CheckResult(MIRROR_DRIFT, status, report.summary, detail, examples[:EXAMPLES])
+
+    def _mirrors_agree(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:
+        first = self.deployment_of(version, self.places(version.dataset)[0])
+        mark = self.mark_of(first)
+        path = settings.gates.canaries
+        canaries = load_canaries(self.base / path) if path is not None else ()
+        if canaries:
+            self.query_space(version)
+            vectors = self.embedder(version.dataset, version.space).embed_queries([one.query for one in canaries])
+            probes = Probes(
+                [one.query for one in canaries], np.ascontiguousarray(vectors), [one.filter for one in canaries]
+            )
+        else:
+            probes = sampled(self.lake(read_only=True), tables_of(version), version)
+        sides = [
+            Side(self.target_named(one.target, read_only=True), one.namespace, version.number)
+            for one in (first, deployment)
+        ]
+        result = compare(probes, *sides, threshold=settings.gates.mirror_overlap)
+        return replace(result, detail={**result.detail, _FIRST: {"deployment": first.id, "mark": mark}})
+
+    def require_agreement(self, deployment: Deployment, first: Deployment, without: Collection[str] = ()) -> None:
+        """``RefusedError`` when a mirror was compared with another deployment than the first place's, or another state of it.
+
+        One that was compared with a place that is being taken out (``without``) agreed with it, and so did the first one.
+        """
+        registry = self.registry(read_only=True)
+        found = next((one for one in registry.verdicts(deployment.id) if one.check == MIRRORS_AGREE), None)
+        seen = found.detail.get("detail", {}).get(_FIRST, {}) if found is not None else {}
+        if seen and registry.deployment(int(seen["deployment"])).target in without:
+            return
+        if seen != {"deployment": first.id, "mark": self.mark_of(first)}:
+            raise RefusedError(
+                f"{deployment.target} was compared with what {first.target} held before it changed",
+                fix=f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}",
+            )
