@@ -81,7 +81,9 @@ class IndexStore:
     def refuse_alias(self, namespace: str, *, upsert: bool = False) -> None:
         """``ApiError`` where a writer names an alias: 409 for an upsert, which would make a namespace; 400 for others."""
         if namespace in self.documents(ALIAS):
-            code, reason = ("ALREADY_EXISTS", "NAME_IN_USE_BY_ALIAS") if upsert else ("INVALID_ARGUMENT", "WRITE_TO_ALIAS")
+            code, reason = (
+                ("ALREADY_EXISTS", "NAME_IN_USE_BY_ALIAS") if upsert else ("INVALID_ARGUMENT", "WRITE_TO_ALIAS")
+            )
             text = f"'{namespace}' is a namespace alias: write to its target namespace"
             raise ApiError(code, text, reason=reason, metadata={"alias": namespace})
 
