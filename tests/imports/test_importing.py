@@ -1,6 +1,5 @@
 """A line that does not exist yet is filled from files, once, whatever happens meanwhile."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +59,8 @@ class Interrupt(BaseException):
 def interrupted(world: World, version: Any, monkeypatch: pytest.MonkeyPatch, **wish: Any) -> Interrupt:
     """A push that is interrupted while it watches its import."""
 
-    def stop(seconds: float) -> None:  # noqa: ARG001
-        raise Interrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(importing.time, "sleep", stop)
+        patch.setattr("time.sleep", interrupt)
         with pytest.raises(Interrupt) as caught:
             world.push(version, **wish)
     return caught.value
@@ -131,7 +127,7 @@ def test_a_failed_import_is_said_and_upserted_by_the_next_push(
 ) -> None:
     version = world.version(CONTENT)
     spoil(monkeypatch, files)
-    with pytest.raises(RefusedError, match="failed: .*Push again"):
+    with pytest.raises(RefusedError, match=r"failed: .*Push again"):
         world.push(version, load="import")
     monkeypatch.undo()
     plan = world.plan(version)
@@ -164,7 +160,6 @@ def test_what_upserts_wrote_after_a_failed_import_is_kept(
     with pytest.raises(RefusedError):
         world.push(version, load="import")
     monkeypatch.undo()
-    world.target._capabilities = replace(world.target._capabilities, max_batch_records=10)
     with monkeypatch.context() as patch:
         patch.setattr(type(world.target), "wait_until_fresh", interrupt)
         with pytest.raises(Interrupt):
