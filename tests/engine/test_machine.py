@@ -252,7 +252,7 @@ class Machine(RuleBasedStateMachine):
         return vector
 
     def _marks(self) -> dict[str, object]:
-        target = self.world.bare_target()
+        target = self.world.outside
         return {name: target.describe(name) for name in target.namespaces()}
 
 

@@ -100,17 +100,25 @@ class World:
         (self.folder / "documents").mkdir()
         self.config = self.folder / "vector_pipeline.yaml"
         self.config.write_text(CONFIG, encoding="utf-8")
-        self.bare_target = opener(self.adapter, self.folder, self.batch)
-        """Opens the target as any other program does."""
+        self._opener = opener(self.adapter, self.folder, self.batch)
+        self._opened: list[Target] = []
+        self.outside = self.bare_target()
         self.project = self.open(self.fuse)
 
     def close(self) -> None:
         self.project.close()
-        target = self.bare_target()
-        for namespace in target.namespaces():
-            target.drop_namespace(namespace, fence=2**53)
-        target.close()
+        for name in self.outside.native_aliases():
+            self.outside.drop_alias(name)
+        for namespace in self.outside.namespaces():
+            self.outside.drop_namespace(namespace, fence=2**53)
+        for target in self._opened:
+            target.close()
         shutil.rmtree(self.folder)
+
+    def bare_target(self) -> Target:
+        """The target as any other program opens it; closed with the world."""
+        self._opened.append(self._opener())
+        return self._opened[-1]
 
     def open(self, fuse: Fuse, target: Target | None = None) -> Project:
         """The project as a process of its own opens it; ``target``: behind what it sees the index."""
@@ -165,15 +173,15 @@ class World:
 
     def visible(self, deployment: Deployment) -> list[dict[str, Any]]:
         """Every record that a reader of a deployment can see, whole."""
-        target = self.bare_target()
-        marks = [row for batch in target.scan(deployment.namespace) for row in batch.to_pylist()]
-        ids = [row["id"] for row in marks if row["added_in"] <= deployment.version < row["removed_in"]]
-        found: list[dict[str, Any]] = target.fetch(deployment.namespace, ids).to_pylist()
+        target = self.outside
+        ids = [name for batch in target.scan(deployment.namespace) for name in batch["id"].to_pylist()]
+        rows = target.fetch(deployment.namespace, ids).to_pylist()
+        found = [row for row in rows if row["added_in"] <= deployment.version < row["removed_in"]]
         return sorted(found, key=lambda row: str(row["id"]))
 
     def meddle(self, kind: str, choice: int) -> bool:
         """Somebody else writes to the newest namespace; whether anything changed."""
-        target = self.bare_target()
+        target = self.outside
         namespaces = target.namespaces()
         if not namespaces:
             return False
