@@ -13,6 +13,7 @@ from vector_pipeline.testing.pinecone_server.data_answers import (
     written,
 )
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.filters import Condition
 from vector_pipeline.testing.pinecone_server.limits import (
     BY_METADATA,
     DELETED,
@@ -50,11 +51,12 @@ class Writes:
         return written({"upsertedCount": len(vectors or ())}, index.upsert(name, records))
 
     def update(self, body: dict[str, Any]) -> Response:
+        classic_index(self._store, self._name)
         condition = condition_of(body)
         if (body.get("id") is None) == (condition is None):
             raise ApiError("INVALID_ARGUMENT", "Either 'id' or 'filter' must be given, and not both")
         refuse_sparse(body.get("sparseValues"))
-        return self._update_one(body) if condition is None else self._update_where(body)
+        return self._update_one(body) if condition is None else self._update_where(body, condition)
 
     def _update_one(self, body: dict[str, Any]) -> Response:
         """``dryRun`` is not looked at here: Pinecone writes all the same."""
@@ -68,13 +70,10 @@ class Writes:
         self._rates.take(namespace.name, (REQUESTS["update"], 1), (UPDATED, 1))
         return written({}, namespace.update(name, None if vectors is None else vectors[0], metadata))
 
-    def _update_where(self, body: dict[str, Any]) -> Response:
-        classic_index(self._store, self._name)
+    def _update_where(self, body: dict[str, Any], condition: Condition) -> Response:
         if body.get("values"):
             raise ApiError("INVALID_ARGUMENT", "Vector values cannot be updated by metadata")
         metadata = read_metadata(body.get("setMetadata"))[0]
-        condition = condition_of(body)
-        assert condition is not None
         namespace = self._namespace(body)
         self._rates.take(namespace.name, (REQUESTS["update"], 1), (BY_METADATA, 1))
         if body.get("dryRun") is True:
