@@ -9,6 +9,7 @@ the whole push: plan, lake to target, journal, waiting until reads see it. The o
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -24,6 +25,7 @@ GOAL = 0.9
 
 
 def main() -> int:
+    os.environ["VECTOR_PIPELINE_ALLOW_DETERMINISTIC"] = "1"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--dimension", type=int, default=384)
@@ -98,7 +100,7 @@ def push(folder: Path, server: ServerProcess, dimension: int, turn: int) -> tupl
         written = _written(server, f"ours{turn}") if turn == 0 else []
         most = target.capabilities
         requests = server.counts()["requests"]
-        sent = max(1, sum(count for route, count in requests.items() if "vectors/upsert" in route))
+        sent = max(1, sum(sum(by.values()) for route, by in requests.items() if "vectors/upsert" in route))
         batch = max(1, min(most.max_batch_records, -(-rate.records // sent))) if turn == 0 else 0
     return seconds, rate.seconds, (written, most.parallel_writes, batch)
 
@@ -108,11 +110,9 @@ def _written(server: ServerProcess, index: str) -> list[dict[str, Any]]:
     client = _client(server)
     (name,) = [one.name for one in client.indexes.list() if one.name.startswith(index)]
     handle = client.index(name=name)
-    (namespace,) = [one.name for one in handle.list_namespaces() if one.name]
+    (namespace,) = [one.name for page in handle.list_namespaces() for one in page.namespaces if one.name]
     found: list[dict[str, Any]] = []
-    ids: list[str] = []
-    for page in handle.list(namespace=namespace):
-        ids += [item if isinstance(item, str) else item.id for item in getattr(page, "vectors", page)]
+    ids = [one.id for page in handle.list(namespace=namespace) for one in page.vectors]
     for begin in range(0, len(ids), 100):
         answer = handle.fetch(ids=ids[begin : begin + 100], namespace=namespace)
         found += [
@@ -130,7 +130,7 @@ def upsert(
 
     client = _client(server)
     name = f"theirs{turn}"
-    client.create_index(name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec("aws", "us-east-1"))
+    client.create_index(name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec(cloud="aws", region="us-east-1"))
     handle = client.index(name=name)
     started = time.perf_counter()
     answer = handle.upsert(
