@@ -10,8 +10,9 @@ Laws
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import httpx
 from pinecone import Pinecone, RetryConfig
 from pinecone._internal.constants import DATA_PLANE_API_VERSION
 from pinecone._internal.http_client import HTTPClient
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 64
 """Twice what is kept open while idle."""
+_CONNECT_S = 10.0
 _ONCE = RetryConfig(max_retries=0)
 PINECONE = "https://api.pinecone.io"
 
@@ -73,6 +75,11 @@ class Client:
                 self._control.close()
                 self._control = None
 
+    def _timeout(self) -> float:
+        """The SDK hands it to httpx as it is. Whether a host is there is known sooner than its answer."""
+        seconds = self._config.timeout_s
+        return cast(float, httpx.Timeout(seconds, connect=min(seconds, _CONNECT_S)))
+
     def _opened(self) -> Pinecone:
         if self._closed:
             raise UnavailableError(f"target {self._name} is closed")
@@ -81,7 +88,7 @@ class Client:
                 self._control = Pinecone(
                     api_key=self.key(),
                     host=self._config.host.resolve_url() if self._config.host else PINECONE,
-                    timeout=self._config.timeout_s,
+                    timeout=self._timeout(),
                     connection_pool_maxsize=_CONNECTIONS,
                     retry_config=_ONCE,
                     source_tag="vector_pipeline",

@@ -29,10 +29,11 @@ ID, TEXT = "vp_id", "vp_text"
 ADDED_IN, REMOVED_IN = "vp_added_in", "vp_removed_in"
 _STRINGS = ("document_id", "content_hash", "metadata_hash", "space")
 MAX_REQUEST = 2_000_000
+MAX_RECORDS = 1_000
 MAX_METADATA = 40 * 1024
 """Bytes, of one record, as JSON."""
-_AROUND = 60
-"""Bytes of the braces and names around a record's parts, at most."""
+_AROUND, _AROUND_ALL = 60, 800
+"""Bytes of the braces and names around a record's parts, and around all records (a namespace's name among them), at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,23 @@ class Request:
 
 
 def requests(records: pa.Table) -> Iterator[Request]:
-    """Records (``record_schema``, conforming) as requests within the limits. ``InputError`` before the first one is given."""
+    """Records (``record_schema``, conforming) as few requests of about one size. ``InputError`` before the first one is given."""
     vectors, sizes = _encoded(records)
-    begin = total = 0
-    cuts: list[tuple[int, int, int]] = []
+    return (Request(vectors[first:last], sum(sizes[first:last])) for first, last in _cuts(sizes))
+
+
+def _cuts(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Law 3."""
+    total, most = sum(sizes), MAX_REQUEST - _AROUND_ALL
+    even = total / -(-total // most) if total else 0
+    cuts: list[tuple[int, int]] = []
+    begin = sent = 0
     for index, size in enumerate(sizes):
-        if total + size > MAX_REQUEST - 200 and index > begin:
-            cuts.append((begin, index, total))
-            begin, total = index, 0
-        total += size
-    if sizes:
-        cuts.append((begin, len(sizes), total))
-    return (Request(vectors[first:last], size) for first, last, size in cuts)
+        if index > begin and (sent >= even or sent + size > most or index - begin >= MAX_RECORDS):
+            cuts.append((begin, index))
+            begin, sent = index, 0
+        sent += size
+    return [*cuts, (begin, len(sizes))] if sizes else []
 
 
 def _encoded(records: pa.Table) -> tuple[list[PineconeVector], list[int]]:

@@ -1,5 +1,6 @@
-"""Bulk imports of a target (``importing``), given its client, its limits and its folder."""
+"""What Pinecone has beside vectors: its own names of namespaces (``aliases``) and bulk imports (``importing``), for one target."""
 
+import threading
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import NamespaceSpec
+from vector_pipeline.targets.pinecone.aliases import NamespaceAliases, targeted
 from vector_pipeline.targets.pinecone.importing import Imports, PineconeImporter, folder_of, root_of
-from vector_pipeline.targets.pinecone.service import Place
+from vector_pipeline.targets.pinecone.indexes import Indexes
+from vector_pipeline.targets.pinecone.service import Place, Service
 
 if TYPE_CHECKING:
     from pinecone.index import Index
@@ -51,3 +54,48 @@ def cancel_imports(target: "PineconeTarget", namespace: str) -> None:
 
 def _client(target: "PineconeTarget", place: Place) -> "tuple[str, Index]":
     return place.host, target.service.client.data(place.host)
+
+
+class Names:
+    """Pinecone's own names, over all indexes of a target. Nothing is opened before the first use."""
+
+    def __init__(self, service: Service, indexes: Indexes) -> None:
+        self._service, self._indexes = service, indexes
+        self._opened: NamespaceAliases | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def offered(self) -> bool:
+        """False once the service was found not to have them."""
+        return self._opened is None or self._opened.offered
+
+    def point(self, alias: str, namespace: str) -> None:
+        place = self._indexes.place(namespace)
+        self._aliases().point(alias, namespace, host=place.host, others=self._hosts())
+
+    def drop(self, alias: str) -> None:
+        self._aliases().drop(alias, hosts=self._hosts())
+
+    def all(self) -> dict[str, str]:
+        return self._aliases().names(self._hosts())
+
+    def keeping(self, place: Place) -> RefusedError | None:
+        """Why a namespace cannot be dropped: which names point at it; None where none does."""
+        names = self._aliases().targeting(place.namespace, host=place.host)
+        return targeted(self._service.name, place.namespace, names) if names else None
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    def _hosts(self) -> list[str]:
+        return [index.host for index in self._indexes.all()]
+
+    def _aliases(self) -> NamespaceAliases:
+        with self._lock:
+            if self._opened is None:
+                config, key = self._service.config, self._service.client.key()
+                self._opened = NamespaceAliases(
+                    self._service.name, key, timeout_s=config.timeout_s, retry_s=config.retry_s
+                )
+            return self._opened

@@ -62,16 +62,10 @@ class Folder:
         """Delete a folder with everything in it. What does not exist is no error."""
         with self._speaking(f"delete {self.uri}/{below}"):
             self._emptied(f"{self._path}/{below}")
-            if not self._s3 and Path(self._path, below).is_dir():
-                self._opened().delete_dir(f"{self._path}/{below}")
 
     def _emptied(self, place: str) -> None:
-        """File by file: a bucket has no folders, and a marker of one is nobody's data."""
-        system = self._opened()
-        found = system.get_file_info(fs.FileSelector(place, allow_not_found=True, recursive=True))
-        for one in found:
-            if one.type == fs.FileType.File:
-                system.delete_file(one.path)
+        if self._opened().get_file_info(place).type is not fs.FileType.NotFound:
+            self._opened().delete_dir(place)
 
     def _opened(self) -> fs.FileSystem:
         if self._system is None:

@@ -5,7 +5,8 @@ Laws
 1. A write answers the LSN at which it was committed; a query answers the LSN up to which it sees. The mark of a namespace is the
    latter, and a receipt's mark is what it will be once reads see that write.
 2. A write that answers no LSN (``delete``) is followed by a sentinel: one record of a fixed id that no reader sees, whose LSN is
-   behind it. Every namespace that we make has one from its beginning, so that counts are sure of it.
+   behind it. Every namespace that we make has one from its beginning, so that counts are sure of it. Nobody reads it, so it
+   may be written twice.
 3. Where a service says no LSNs at all, a mark is never equal to another, and a write is awaited by a sentinel with a new number.
 
 Source: https://docs.pinecone.io/guides/index-data/check-data-freshness (November 2026).
@@ -70,12 +71,14 @@ class Freshness:
         number = uuid.uuid4().hex
         sentinel = Vector(SENTINEL, _direction(place.dimension), None, {SENTINEL_KEY: True, _NUMBER: number})
         self._service.limiter.wait(place.namespace, "upsert", sent=4 * place.dimension + _WEIGHT)
-        answer = self._service.data(
-            place,
-            lambda index: index.upsert(vectors=[sentinel], namespace=place.namespace),
-            f"write to namespace {place.namespace}",
-            writes=True,
-            retried=retried,
+        answer = self._service.repeated(
+            lambda: self._service.data(
+                place,
+                lambda index: index.upsert(vectors=[sentinel], namespace=place.namespace),
+                f"write to namespace {place.namespace}",
+                writes=True,
+                retried=retried,
+            )
         )
         info = answer.response_info
         return (info.lsn_committed if info else None), number

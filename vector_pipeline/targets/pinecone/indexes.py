@@ -1,11 +1,10 @@
-"""Indexes of one target: their names, what they are, and which of them holds a namespace.
+"""Indexes of one target, and which of them holds a namespace.
 
 Laws
 ----
-1. One classic serverless index a space, named ``<index>-<first 8 of the fingerprint of space, dimension and metric>``; its tag
-   ``vp-space`` names the space. ``<index>`` itself belongs to the target too, where somebody made it.
-2. What an index is decides whether it is used: another dimension, metric or space, a missing deletion protection or the other
-   family (``classic``) is refused before anything is written. Nothing of an index that exists is ever changed.
+1. One index a space (``families``), made on demand and waited for. ``<index>`` itself belongs to the target too, where somebody
+   made it.
+2. What an index is, is checked before the first write: ``families.require_fit``.
 3. A namespace's name is unique over the indexes. Where one is, is remembered until it is not found there.
 """
 
@@ -15,33 +14,31 @@ from typing import TYPE_CHECKING
 
 from pinecone import IndexModel, ServerlessSpec
 
-from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError, UnavailableError, UnknownOutcomeError
-from vector_pipeline.hashing import fingerprint
+from vector_pipeline.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+    VectorPipelineError,
+)
 from vector_pipeline.targets.base import NamespaceSpec
-from vector_pipeline.targets.checks import difference
+from vector_pipeline.targets.pinecone.families import (
+    classic,
+    index_name,
+    place_of,
+    require_fit,
+    require_same,
+    tags_of,
+)
 from vector_pipeline.targets.pinecone.service import Place, Service
 
 if TYPE_CHECKING:
     from pinecone.models.namespaces.models import NamespaceDescription
 
-SPACE_TAG, BY_TAG, BY = "vp-space", "vp-by", "vector-pipeline"
 READY_S = 180.0
 """A serverless index is ready within seconds; longer than this something is wrong."""
 _DEFAULT = "__default__"
-
-
-def index_name(index: str, spec: NamespaceSpec) -> str:
-    """Law 1."""
-    parts = {"space": spec.space, "dimension": spec.dimension, "metric": spec.metric}
-    return f"{index}-{fingerprint(parts)[:8]}"
-
-
-def classic(model: IndexModel) -> bool:
-    """Whether an index takes vectors. The other family takes documents, under a schema with names of its own.
-
-    The seam for that family: it would need reading and writing of its own, over ``Index.documents``.
-    """
-    return set(model.schema.fields) == {"_values"}
 
 
 class Indexes:
@@ -58,7 +55,7 @@ class Indexes:
         """Every index that can hold namespaces (``namespace`` is empty), by name."""
         models = self._service.control(lambda control: list(control.indexes.list()), "list indexes")
         ours = [model for model in models if self._ours.fullmatch(model.name) and classic(model) and model.host]
-        return [_place("", model) for model in sorted(ours, key=lambda model: model.name)]
+        return [place_of("", model) for model in sorted(ours, key=lambda model: model.name)]
 
     def place(self, namespace: str) -> Place:
         """Where a namespace is, or ``NotFoundError``."""
@@ -121,32 +118,35 @@ class Indexes:
         """The index for a namespace, made or checked (law 2), and the namespace in it, made where it is missing."""
         found = self.look(spec.name)
         if found is not None:
-            held = NamespaceSpec(spec.name, found.dimension, found.metric, found.space)
-            if different := difference(spec, held):
-                raise RefusedError(
-                    f"namespace {spec.name} exists in Pinecone index {found.index}: {different}",
-                    fix="Use another namespace or drop it",
-                )
-            self._check(self._model(found.index), spec)
+            require_same(spec, found)
+            require_fit(self._model(found.index), spec, self._service.config)
             return found
         place = self._keep(self.ensure_index(spec))
         try:
-            self._service.data(
-                place,
-                lambda index: index.create_namespace(name=spec.name),
-                f"create namespace {spec.name}",
-                writes=True,
+            self._make(place)
+        except VectorPipelineError:
+            self.forget(spec.name)
+            raise
+        return place
+
+    def _make(self, place: Place) -> None:
+        """The namespace itself, empty, and there for readers."""
+        name, taken = place.namespace, False
+        what = f"create namespace {name}"
+        try:
+            # Twice is as good as once: what is there already is not changed.
+            self._service.repeated(
+                lambda: self._service.data(place, lambda index: index.create_namespace(name=name), what, writes=True)
             )
         except ConflictError as error:
-            if self.describe(place) is None:
-                self.forget(spec.name)
+            if "alias" in error.what.lower():
                 raise RefusedError(error.what, fix="Use another namespace: that name is taken") from None
+            taken = True
         if not self._service.until(lambda: self.describe(place) is not None, self._service.config.freshness_s):
-            self.forget(spec.name)
+            made = "is said to exist" if taken else "was created"
             raise UnavailableError(
-                f"target {self._service.name}: namespace {spec.name} was created, and does not appear"
+                f"target {self._service.name}: namespace {name} {made}, and does not appear", fix="Run it again later"
             )
-        return place
 
     def ensure_index(self, spec: NamespaceSpec) -> Place:
         """The index of a space, ready and as it must be. The namespace is not looked at."""
@@ -155,10 +155,10 @@ class Indexes:
             model = self._model(name)
         except NotFoundError:
             model = self._create(name, spec)
-        self._check(model, spec)
+        require_fit(model, spec, self._service.config)
         if not (model.status.ready and model.host):
             model = self._ready(name)
-        return _place(spec.name, model)
+        return place_of(spec.name, model)
 
     def index_of(self, spec: NamespaceSpec) -> Place | None:
         """The index of a space as it is; None where there is none, or it has no address yet."""
@@ -178,15 +178,18 @@ class Indexes:
                     metric=spec.metric,
                     spec=ServerlessSpec(cloud=config.cloud, region=config.region),
                     deletion_protection="enabled" if config.deletion_protection else "disabled",
-                    tags={SPACE_TAG: spec.space, BY_TAG: BY},
+                    tags=tags_of(spec),
                     timeout=-1,
                 ),
                 f"create index {name}",
                 writes=True,
             )
-        except (ConflictError, UnknownOutcomeError):
+        except (ConflictError, UnknownOutcomeError) as error:
             # Another process was faster, or the answer was lost: what is there is checked like any other.
-            return self._model(name)
+            try:
+                return self._model(name)
+            except NotFoundError:
+                raise error from None
 
     def _ready(self, name: str) -> IndexModel:
         seen: list[IndexModel] = []
@@ -202,34 +205,7 @@ class Indexes:
             )
         return seen[-1]
 
-    def _check(self, model: IndexModel, spec: NamespaceSpec) -> None:
-        """Law 2."""
-        name, fix = model.name, "Give the target another `index:`, or delete that index"
-        if not classic(model):
-            fields = ", ".join(sorted(model.schema.fields))
-            raise RefusedError(
-                f"Pinecone index {name} is a document index (fields {fields}): it takes no vectors", fix=fix
-            )
-        place = _place(spec.name, model)
-        if different := difference(
-            spec, NamespaceSpec(spec.name, place.dimension, place.metric, place.space or "not set")
-        ):
-            raise RefusedError(
-                f"Pinecone index {name} exists: {different} (its space is in the tag {SPACE_TAG})", fix=fix
-            )
-        if self._service.config.deletion_protection and model.deletion_protection != "enabled":
-            raise RefusedError(
-                f"Pinecone index {name} has no deletion protection",
-                fix="Enable it in Pinecone's console, or set the target's `deletion_protection: false`",
-            )
-
     def _keep(self, place: Place) -> Place:
         with self._lock:
             self._places[place.namespace] = place
         return place
-
-
-def _place(namespace: str, model: IndexModel) -> Place:
-    field = model.schema.fields["_values"]
-    space = (model.tags or {}).get(SPACE_TAG, "")
-    return Place(namespace, model.name, model.host or "", int(field.dimension), str(field.metric), space)  # type: ignore[union-attr]

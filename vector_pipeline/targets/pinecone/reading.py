@@ -11,7 +11,9 @@ Laws
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -40,8 +42,9 @@ _PAGE = 100
 _URL_BYTES = 6_000
 """Of the ids in one fetch: they travel in the address."""
 _MOST_FETCHED = 100
+_SURE_WITH_METADATA = 100
 _MOST_WITH_METADATA = 1_000
-"""Hits of one query with metadata: an answer of Pinecone's has at most 4 MB. More are asked for by id."""
+"""Hits of one query with metadata: an answer has at most 4 MB, and a record's metadata 40 KB. More are fetched by id."""
 
 
 class Reader:
@@ -126,10 +129,22 @@ class Reader:
         answers = [part.result() for part in parts]
         if not any(answer.matches for answer in answers):
             self._still_there(place)
-        held = self._held(place, answers, top_k)
+        held = self._held(place, answers) if top_k > _SURE_WITH_METADATA else {}
         return [_matches(answer, held, place.metric, include_text=include_text) for answer in answers]
 
     def _query(self, place: Place, vector: list[float], top_k: int, condition: dict[str, Any]) -> "QueryResponse":
+        ask = partial(self._ask, place, vector, top_k, condition)
+        if top_k <= _SURE_WITH_METADATA:
+            return ask(True)
+        try:
+            return ask(top_k <= _MOST_WITH_METADATA)
+        except InputError:
+            # Perhaps the answer was too large; whatever else it was is said again.
+            return ask(False)
+
+    def _ask(
+        self, place: Place, vector: list[float], top_k: int, condition: dict[str, Any], with_metadata: bool
+    ) -> "QueryResponse":
         self._service.limiter.wait(place.namespace, "query")
         return self._service.data(
             place,
@@ -138,16 +153,14 @@ class Reader:
                 top_k=top_k,
                 namespace=place.namespace,
                 filter=condition,
-                include_metadata=top_k <= _MOST_WITH_METADATA,
+                include_metadata=with_metadata,
             ),
             f"query namespace {place.namespace}",
         )
 
-    def _held(self, place: Place, answers: "list[QueryResponse]", top_k: int) -> dict[str, dict[str, Any]]:
+    def _held(self, place: Place, answers: "list[QueryResponse]") -> dict[str, dict[str, Any]]:
         """Metadata by id, where the answers have none."""
-        if top_k <= _MOST_WITH_METADATA:
-            return {}
-        ids = list({one.id: None for answer in answers for one in answer.matches})
+        ids = list({one.id: None for answer in answers for one in answer.matches if not one.metadata})
         pool = self._service.pool()
         parts = [pool.submit(self._fetch, place, some) for some in _cut(ids)]
         return {one.id: one.metadata or {} for part in parts for one in part.result().vectors.values()}
@@ -192,8 +205,7 @@ def _cut(ids: list[str]) -> list[list[str]]:
     parts: list[list[str]] = []
     room = 0
     for name in ids:
-        # Quoted, a character takes up to three.
-        size = 3 * len(name) + 5
+        size = len(quote(name, safe="")) + 5
         if not parts or room < size or len(parts[-1]) >= _MOST_FETCHED:
             parts.append([])
             room = _URL_BYTES

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from vector_pipeline.config import PineconeTargetConfig
+from vector_pipeline.errors import UnknownOutcomeError
 from vector_pipeline.targets.base import WriteReceipt
 from vector_pipeline.targets.pinecone.calls import Calls
 from vector_pipeline.targets.pinecone.client import Client
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pinecone.index import Index
 
 T = TypeVar("T")
+_REPEATS = 4
 WORKERS = 16
 """Requests of one call that are under way at once, at most."""
 
@@ -110,6 +112,15 @@ class Service:
         """A request to the index of a place. Wait for the limiter first, where it is one that Pinecone counts."""
         index = self.client.data(place.host)
         return self.calls(lambda: request(index), what, host=place.host, writes=writes, retried=retried)
+
+    def repeated(self, write: Callable[[], T]) -> T:
+        """A write that changes nothing when it comes twice, or late: one whose outcome is unknown is sent again."""
+        for _ in range(_REPEATS):
+            try:
+                return write()
+            except UnknownOutcomeError:
+                continue
+        return write()
 
     def pool(self) -> ThreadPoolExecutor:
         """Threads for the requests of one call. Nothing that runs in them may wait for others in them."""

@@ -9,7 +9,6 @@ Laws (beside those of ``vector_pipeline.targets.base``)
 5. Pinecone's own namespace aliases (``aliases``) and bulk imports (``importing``) are extras: nothing here needs them.
 """
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from vector_pipeline.errors import (
     NotFoundError,
     RefusedError,
     UnavailableError,
-    VectorPipelineError,
 )
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import (
@@ -40,9 +38,8 @@ from vector_pipeline.targets.base import (
 )
 from vector_pipeline.targets.filters import parse_filter
 from vector_pipeline.targets.pinecone.abilities import abilities
-from vector_pipeline.targets.pinecone.aliases import NamespaceAliases, targeted
 from vector_pipeline.targets.pinecone.client import PINECONE
-from vector_pipeline.targets.pinecone.extras import cancel_imports, importer
+from vector_pipeline.targets.pinecone.extras import Names, cancel_imports, importer
 from vector_pipeline.targets.pinecone.freshness import Freshness
 from vector_pipeline.targets.pinecone.indexes import Indexes
 from vector_pipeline.targets.pinecone.reading import Reader, check_top_k
@@ -64,14 +61,11 @@ class PineconeTarget(Target):
         self._freshness = Freshness(self.service)
         self._reader = Reader(self.service, self.indexes)
         self._writer = Writer(self.service, self._freshness, self._reader)
-        self._aliases: NamespaceAliases | None = None
-        self._lock = threading.Lock()
+        self._names = Names(self.service, self.indexes)
 
     @property
     def capabilities(self) -> Capabilities:
-        if self._aliases is not None and not self._aliases.offered:
-            return replace(self._capabilities, aliases_namespaces=False)
-        return self._capabilities
+        return self._capabilities if self._names.offered else replace(self._capabilities, aliases_namespaces=False)
 
     def address(self, namespace: str) -> str:
         place = self.indexes.known(namespace)
@@ -94,27 +88,27 @@ class PineconeTarget(Target):
 
     def describe(self, namespace: str) -> NamespaceState | None:
         place = self.indexes.known(namespace)
-        found = self.indexes.describe(place) if place else None
-        if place is None or found is None:
+        state = self._state(place) if place else None
+        if state is None:
             place = self.indexes.look(namespace)
-        if place is None:
-            return None
+            state = self._state(place) if place else None
+        return state
+
+    def _state(self, place: Place) -> NamespaceState | None:
         # The mark first: what comes in between belongs to a later one.
         seen = self._freshness.see(place)
         found = self.indexes.describe(place)
         if found is None:
-            self.indexes.forget(namespace)
             return None
-        spec = NamespaceSpec(namespace, place.dimension, place.metric, place.space)
-        return NamespaceState(spec, max(0, int(found.record_count) - seen.sentinel), int(found.size_bytes), seen.mark)
+        count = max(0, int(found.record_count) - seen.sentinel)
+        return NamespaceState(_spec(place), count, int(found.size_bytes), seen.mark)
 
     def namespaces(self) -> list[str]:
         return sorted({name for index in self.indexes.all() for name in self.indexes.names(index)})
 
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (law 2)
         place = self._writing_to(namespace)
-        spec = NamespaceSpec(namespace, place.dimension, place.metric, place.space)
-        return self._writer.upsert(place, checks.conform(records, spec, self._capabilities))
+        return self._writer.upsert(place, checks.conform(records, _spec(place), self._capabilities))
 
     def set_removed(
         self,
@@ -149,7 +143,7 @@ class PineconeTarget(Target):
         except NotFoundError:
             pass
         except (ConflictError, InputError, RefusedError) as error:
-            raise self._not_dropped(place, error) from None
+            raise (self._names.keeping(place) or error) from None
         if not self.service.until(lambda: self.indexes.describe(place) is None, self.config.freshness_s):
             raise UnavailableError(f"target {self.name}: namespace {namespace} was dropped, and is still there")
         self.indexes.forget(namespace)
@@ -186,17 +180,16 @@ class PineconeTarget(Target):
         if not self._capabilities.aliases_namespaces:
             super().point_alias(alias, namespace)
         self.require_writable(alias)
-        place = self.indexes.place(namespace)
-        self._native().point(alias, namespace, host=place.host, others=self._hosts())
+        self._names.point(alias, namespace)
 
     def drop_alias(self, alias: str) -> None:
         if not self._capabilities.aliases_namespaces:
             super().drop_alias(alias)
         self.require_writable(alias)
-        self._native().drop(alias, hosts=self._hosts())
+        self._names.drop(alias)
 
     def native_aliases(self) -> dict[str, str]:
-        return self._native().names(self._hosts()) if self._capabilities.aliases_namespaces else {}
+        return self._names.all() if self._capabilities.aliases_namespaces else {}
 
     def importer(self, spec: NamespaceSpec, content: str) -> Importer:
         if not self._capabilities.imports:
@@ -205,8 +198,7 @@ class PineconeTarget(Target):
 
     def close(self) -> None:
         self.service.close()
-        if self._aliases is not None:
-            self._aliases.close()
+        self._names.close()
 
     def require_writable(self, name: str) -> None:
         """``RefusedError`` where this target only reads."""
@@ -223,19 +215,6 @@ class PineconeTarget(Target):
         found: list[str] = names.column("id").to_pylist()
         return found
 
-    def _hosts(self) -> list[str]:
-        return [index.host for index in self.indexes.all()]
 
-    def _native(self) -> NamespaceAliases:
-        with self._lock:
-            if self._aliases is None:
-                config = self.config
-                self._aliases = NamespaceAliases(
-                    self.name, self.service.client.key(), timeout_s=config.timeout_s, retry_s=config.retry_s
-                )
-            return self._aliases
-
-    def _not_dropped(self, place: Place, error: VectorPipelineError) -> VectorPipelineError:
-        """A namespace that a native alias points at stays; which one is worth saying."""
-        names = self._native().targeting(place.namespace, host=place.host) if self.config.namespace_aliases else []
-        return targeted(self.name, place.namespace, names) if names else error
+def _spec(place: Place) -> NamespaceSpec:
+    return NamespaceSpec(place.namespace, place.dimension, place.metric, place.space)
