@@ -1,0 +1,127 @@
+"""Files of an import: Pinecone's columns and nothing else, cut by size, in a folder or on S3."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.imports.conftest import files_below
+from tests.imports.test_importing import CONTENT, imports
+from tests.release.world import Store, World
+from tests.support.pinecone import pinecone_target
+from vector_pipeline.errors import ConfigError, InputError, UnavailableError
+from vector_pipeline.targets.base import ImportStatus
+from vector_pipeline.targets.pinecone.encoding import metadata_of
+from vector_pipeline.targets.pinecone.files import SCHEMA, Folder, rows_of
+from vector_pipeline.testing.pinecone_server import PineconeServer
+from vector_pipeline.testing.target_records import make_records
+
+
+def named(count: int, start: int = 0) -> pa.Table:
+    return make_records([f"id{number}" for number in range(start, start + count)])
+
+
+def rows(count: int, start: int = 0) -> pa.Table:
+    """In Pinecone's form."""
+    return rows_of(named(count, start))
+
+
+def test_files_hold_three_columns_and_what_an_upsert_would_send(tmp_path: Path) -> None:
+    records = named(10)
+    Folder("files", tmp_path).write("line", [rows_of(records)])
+    found = pq.read_table(tmp_path / "files/line/part-00000.parquet")
+    assert found.schema.equals(SCHEMA)
+    assert found["values"].to_pylist() == records["vector"].to_pylist()
+    assert [json.loads(text) for text in found["metadata"].to_pylist()] == metadata_of(records)
+
+
+def test_a_file_is_finished_when_it_is_large_enough(tmp_path: Path) -> None:
+    folder = Folder(f"file://{tmp_path}/files", Path("/"))
+    size = folder.write("line", (rows(20, 20 * number) for number in range(5)), file_bytes=4_000)
+    assert len(files_below(tmp_path)) > 1
+    assert size == sum(path.stat().st_size for path in (tmp_path / "files").rglob("*.parquet"))
+    assert pq.read_table(tmp_path / "files/line").num_rows == 100
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path), Path("/"))
+    folder.write("line", [rows(20)] * 3, file_bytes=10)
+    folder.write("line", [rows(5)])
+    assert files_below(tmp_path) == ["line/part-00000.parquet"]
+    folder.delete("line")
+    folder.delete("line")
+    assert not (tmp_path / "line").exists()
+
+
+def test_what_an_upsert_would_refuse_is_refused() -> None:
+    records = named(1)
+    long = records.set_column(records.schema.get_field_index("text"), "text", pa.array(["x" * 50_000]))
+    with pytest.raises(InputError, match=r"takes \d+ bytes of text, metadata and marks; Pinecone takes 40960"):
+        rows_of(long)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UnavailableError, match=r"cannot write files for an import to .*Is there room") as caught:
+        Folder(str(tmp_path / "file"), Path("/")).write("line", [rows(1)])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="only s3:// and folders"):
+        Folder("ftp://somewhere", tmp_path)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An S3 endpoint with one bucket."""
+    import boto3  # type: ignore[import-untyped]
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    service = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    service.start()
+    host, port = service.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    client = boto3.client("s3")
+    try:
+        client.create_bucket(Bucket="imports")
+        yield "imports"
+    finally:
+        client.close()
+        service.stop()
+
+
+def keys(bucket: str) -> list[str]:
+    """Of all objects but markers of folders."""
+    import boto3
+
+    client = boto3.client("s3")
+    try:
+        found = [one["Key"] for one in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return [key for key in found if not key.endswith("/")]
+    finally:
+        client.close()
+
+
+def test_a_line_is_imported_from_s3(store: Store, server: PineconeServer, bucket: str) -> None:
+    target = pinecone_target(server, import_uri=f"s3://{bucket}/pipeline/")
+    world = World(store, target)
+    version = world.version(CONTENT)
+    pushed = world.push(version, load="import")
+    assert world.visible(pushed.deployment) == world.wanted(version.number)
+    assert imports(world, pushed.deployment.namespace) == [ImportStatus.DONE]
+    assert keys(bucket) == []
+    target.close()
+
+
+def test_a_bucket_that_is_not_there_changes_nothing(store: Store, server: PineconeServer, bucket: str) -> None:
+    assert bucket == "imports"
+    target = pinecone_target(server, import_uri="s3://elsewhere/pipeline")
+    world = World(store, target)
+    with pytest.raises(UnavailableError, match=r"cannot .* s3://elsewhere.*Are bucket, credentials"):
+        world.push(world.version(CONTENT), load="import")
+    assert target.namespaces() == []
+    target.close()
