@@ -46,9 +46,7 @@ def test_an_existing_namespace_is_not_imported_into(index: Index, parquet_folder
         ({"values": [1.0, 2.0, 3.0]}, "values has the type double: it must be a list of floats"),
     ],
 )
-def test_files_of_another_form_are_refused(
-    index: Index, tmp_path: Path, columns: dict[str, Any], message: str
-) -> None:
+def test_files_of_another_form_are_refused(index: Index, tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     write_records(tmp_path / "ns" / "a.parquet", 3, **columns)
     done = imported(index, tmp_path)
     assert done.status == "Failed"
@@ -102,7 +100,9 @@ def test_imports_are_listed_newest_first_in_pages(index: Index, tmp_path: Path) 
     assert [one.id for one in index.list_imports(limit=2)] == made[::-1]
 
 
-@pytest.mark.parametrize("body", [{}, {"uri": ""}, {"uri": "gs://bucket/x"}, {"uri": "/x", "errorMode": {"onError": "no"}}])
+@pytest.mark.parametrize(
+    "body", [{}, {"uri": ""}, {"uri": "gs://bucket/x"}, {"uri": "/x", "errorMode": {"onError": "no"}}]
+)
 def test_wrong_requests(http: httpx.Client, body: dict[str, Any]) -> None:
     assert http.post("/bulk/imports", json=body).status_code == 400
 

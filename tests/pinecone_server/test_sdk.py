@@ -277,11 +277,10 @@ def test_a_bulk_import(index: Index, parquet_folder: Path) -> None:
 
 
 async def _asynchronously(url: str, key: str) -> list[str]:
-    async with AsyncPinecone(api_key=key, host=url) as pc:
-        async with await pc.index(name="movies") as index:
-            await index.upsert(vectors=[("a", [1.0, 0.0, 0.0]), ("b", [0.0, 1.0, 0.0])])
-            found = await index.query(vector=[0.0, 1.0, 0.0], top_k=1)
-            return [match.id for match in found.matches]
+    async with AsyncPinecone(api_key=key, host=url) as pc, await pc.index(name="movies") as index:
+        await index.upsert(vectors=[("a", [1.0, 0.0, 0.0]), ("b", [0.0, 1.0, 0.0])])
+        found = await index.query(vector=[0.0, 1.0, 0.0], top_k=1)
+        return [match.id for match in found.matches]
 
 
 def test_the_asynchronous_client(server: PineconeServer, index: Index) -> None:

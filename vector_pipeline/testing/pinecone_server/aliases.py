@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vector_pipeline.testing.pinecone_server.data_answers import next_page
 from vector_pipeline.testing.pinecone_server.errors import ApiError, answer
 from vector_pipeline.testing.pinecone_server.importing import importing_into
 from vector_pipeline.testing.pinecone_server.keys import older
 from vector_pipeline.testing.pinecone_server.knobs import Knobs
 from vector_pipeline.testing.pinecone_server.namespaces import require_name
-from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of, pagination
+from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of
 from vector_pipeline.testing.pinecone_server.store import ALIAS, IndexStore, Store, canonical
 
 MAX_ALIASES = 1_000
@@ -87,7 +88,7 @@ class _Aliases:
         ]
         rest = [alias for alias in found if alias["name"] > after]
         body = {"namespace_aliases": rest[:limit], "total_count": len(found)}
-        return answer(body | pagination(rest[limit - 1]["name"] if len(rest) > limit else None))
+        return answer(body | next_page(rest[limit - 1]["name"] if len(rest) > limit else None))
 
     async def describe(self, request: Request) -> Response:
         return answer(_found(self._service(request), request))

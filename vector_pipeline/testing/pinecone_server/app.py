@@ -93,7 +93,7 @@ class _Exchange:
     async def run(self) -> None:
         routes = self.service.control_routes if self.control else self.service.table(self.index) if self.index else []
         route, child = _find(routes, self.scope)
-        name = f"{self.scope['method']} {route.path}" if route else "other"
+        name = f"{self.scope['method']} {route.path_format}" if route else "other"
         try:
             if route is None:
                 await self._refuse(self._nothing(child))

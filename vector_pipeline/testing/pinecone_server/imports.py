@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vector_pipeline.testing.pinecone_server.data_answers import next_page
 from vector_pipeline.testing.pinecone_server.errors import ApiError, answer
 from vector_pipeline.testing.pinecone_server.import_files import require_uri
 from vector_pipeline.testing.pinecone_server.importing import IMPORT, UNDER_WAY, Import, Importing
-from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of, pagination
+from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of
 from vector_pipeline.testing.pinecone_server.store import IndexStore, Store
 
 MAX_URI = 1_500
@@ -47,10 +48,12 @@ class _Imports:
     async def listing(self, request: Request) -> Response:
         limit, after = page_of(request)
         imports = sorted(self._index().documents(IMPORT).values(), key=lambda each: -int(each["id"]))
+        if after and not after.isdecimal():
+            raise ApiError("INVALID_ARGUMENT", "Invalid pagination token")
         rest = [each for each in imports if not after or int(each["id"]) < int(after)]
         page = rest[:limit]
         body = {"data": [_told(each) for each in page]}
-        return answer(body | pagination(page[-1]["id"] if len(rest) > limit else None))
+        return answer(body | next_page(page[-1]["id"] if len(rest) > limit else None))
 
     async def describe(self, request: Request) -> Response:
         return answer(_told(self._found(request)))

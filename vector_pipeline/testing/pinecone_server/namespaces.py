@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vector_pipeline.testing.pinecone_server.data_answers import next_page
 from vector_pipeline.testing.pinecone_server.errors import ApiError, answer
 from vector_pipeline.testing.pinecone_server.keys import older
 from vector_pipeline.testing.pinecone_server.namespace import Description
-from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of, pagination
+from vector_pipeline.testing.pinecone_server.requests import found_index, json_object, page_of
 from vector_pipeline.testing.pinecone_server.store import ALIAS, IndexStore, Store, canonical
 
 MAX_NAME = 512
@@ -67,7 +68,7 @@ class _Namespaces:
         rest = [each for each in found if each.name > after]
         page = rest[:limit]
         body: dict[str, Any] = {"namespaces": [_told(each, request) for each in page], "total_count": len(found)}
-        return answer(body | pagination(page[-1].name if len(rest) > limit else None))
+        return answer(body | next_page(page[-1].name if len(rest) > limit else None))
 
     async def describe(self, request: Request) -> Response:
         index, name = self._addressed(request)

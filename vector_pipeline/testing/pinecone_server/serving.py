@@ -14,7 +14,6 @@ from typing import Self
 
 import uvicorn
 from starlette.routing import Route
-from starlette.types import Scope
 
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.testing.pinecone_server.aliases import alias_routes
@@ -24,6 +23,7 @@ from vector_pipeline.testing.pinecone_server.data import data_routes
 from vector_pipeline.testing.pinecone_server.importing import Importing
 from vector_pipeline.testing.pinecone_server.imports import import_routes
 from vector_pipeline.testing.pinecone_server.knobs import Knobs
+from vector_pipeline.testing.pinecone_server.listening import Listener
 from vector_pipeline.testing.pinecone_server.namespaces import namespace_routes
 from vector_pipeline.testing.pinecone_server.places import HOST, Places
 from vector_pipeline.testing.pinecone_server.store import Store
@@ -95,37 +95,6 @@ class PineconeServer:
         self.stop()
 
 
-class _Uvicorn(uvicorn.Server):
-    """uvicorn, with sockets that come and go while it runs."""
-
-    async def listen(self, made: socket.socket) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        config = self.config
-
-        def protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(  # type: ignore[call-arg]
-                config=config, server_state=self.server_state, app_state=self.lifespan.state
-            )
-
-        server = await loop.create_server(protocol, sock=made, backlog=config.backlog)
-        self.servers.append(server)
-        return server
-
-    def cut(self, scope: Scope) -> None:
-        """Close the connection that a request came in by."""
-        for connection in list(self.server_state.connections):
-            transport = getattr(
-                connection, "transport", None
-            )  # protocols of HTTP alone have one: all that are used here
-            if transport is not None and _ends(transport) == (scope["client"], scope["server"]):
-                transport.abort()
-
-
-def _ends(transport: asyncio.Transport) -> tuple[object, object]:
-    """Both ends of a connection, as a scope names them."""
-    return transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-
-
 class _Running:
     """A started server: its thread, its event loop, its sockets."""
 
@@ -139,7 +108,7 @@ class _Running:
             raise
         self.port: int = control.getsockname()[1]
         self._importing = Importing(knobs)
-        self._listeners: dict[str, asyncio.Server] = {}
+        self._served: dict[str, asyncio.Server] = {}
         self._by_port: dict[int, str] = {}
         self.service = Service(
             knobs,
@@ -147,7 +116,7 @@ class _Running:
             control_routes(self._store, self),
             self._index_routes,
             self._by_port.get,
-            lambda scope: self._uvicorn.cut(scope),
+            lambda scope: self._listener.cut(scope),
             self.port,
         )
         config = uvicorn.Config(
@@ -160,7 +129,7 @@ class _Running:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=STOP_S,
         )
-        self._uvicorn = _Uvicorn(config)
+        self._listener = Listener(config)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, args=(control, config), name="pinecone-server", daemon=True)
         self._thread.start()
@@ -176,8 +145,8 @@ class _Running:
 
     async def _serve(self, control: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        serving = asyncio.ensure_future(self._uvicorn.serve(sockets=[control]))
-        while not self._uvicorn.started and not serving.done():
+        serving = asyncio.ensure_future(self._listener.serve(sockets=[control]))
+        while not self._listener.started and not serving.done():
             await asyncio.sleep(0.001)
         for name in self._store.names():
             await self.open(name)
@@ -202,15 +171,15 @@ class _Running:
 
     async def open(self, name: str) -> str:
         """Let an index be served; returns its host."""
-        if name not in self._listeners:
+        if name not in self._served:
             made = self._places.index(name)
             self._by_port[made.getsockname()[1]] = name
-            self._listeners[name] = await self._uvicorn.listen(made)
+            self._served[name] = await self._listener.listen(made)
         return self.host(name)
 
     async def close(self, name: str) -> None:
         """The index is gone: so is its host."""
-        listener = self._listeners.pop(name, None)
+        listener = self._served.pop(name, None)
         if listener is not None:
             listener.close()
         port = self._places.port(name)
@@ -231,7 +200,7 @@ class _Running:
     def stop(self) -> None:
         """End the thread, then what writes, then the files."""
         self._loop.call_soon_threadsafe(self.service.stopping.set)
-        self._uvicorn.should_exit = True
+        self._loop.call_soon_threadsafe(self._listener.end)
         self._thread.join()
         self._importing.stop()
         self._store.close()
