@@ -31,8 +31,14 @@ def open_target(name: str, config: TargetConfig, base: Path, *, read_only: bool 
                 from vector_pipeline.targets.pinecone import PineconeTarget
 
                 return PineconeTarget(name, config, base, read_only=read_only)
-            case ChromaTargetConfig() | PgvectorTargetConfig():
-                raise ConfigError(f"target {name}: kind {config.kind} is not built yet")
+            case ChromaTargetConfig():
+                from vector_pipeline.targets.chroma import ChromaTarget
+
+                return ChromaTarget(name, config, base, read_only=read_only)
+            case PgvectorTargetConfig():
+                from vector_pipeline.targets.pgvector import PgvectorTarget
+
+                return PgvectorTarget(name, config, read_only=read_only)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == "vector_pipeline":
             raise

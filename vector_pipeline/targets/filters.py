@@ -1,8 +1,8 @@
-"""Pinecone's metadata filter language: one parser, one reference meaning, one translation to DuckDB.
+"""Pinecone's metadata filter language: one parser, one reference meaning, translations to DuckDB and PostgreSQL.
 
 Laws
 ----
-1. ``matches`` is the meaning. ``to_duckdb`` selects the same records (a property test holds it to that).
+1. ``matches`` is the meaning. ``to_duckdb`` and ``to_postgres`` select the same records (property tests hold them to that).
 2. Operators: ``$eq $ne $gt $gte $lt $lte $in $nin $exists $and $or``; a bare value is ``$eq``; several keys, and
    several operators on one key, are ``$and``.
 3. Values are strings, finite numbers and booleans. Numbers compare as 64-bit floats, as Pinecone stores them; a boolean
