@@ -131,26 +131,26 @@ class _Running:
         )
         self._listener = Listener(config)
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._main, args=(control, config), name="pinecone-server", daemon=True)
+        sockets = [control, *(self._bound(name) for name in self._store.names())]
+        self._thread = threading.Thread(target=self._main, args=(sockets, config), name="pinecone-server", daemon=True)
         self._thread.start()
         while not self._ready.wait(0.05):
             if not self._thread.is_alive():
                 self._store.close()
                 raise UnavailableError("the Pinecone-protocol server ended while it started")
 
-    def _main(self, control: socket.socket, config: uvicorn.Config) -> None:
-        factory = config.get_loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(self._serve(control))
+    def _main(self, sockets: list[socket.socket], config: uvicorn.Config) -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(self._serve(sockets))
 
-    async def _serve(self, control: socket.socket) -> None:
+    async def _serve(self, sockets: list[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
-        serving = asyncio.ensure_future(self._listener.serve(sockets=[control]))
+        names = self._store.names()
+        await asyncio.to_thread(self._resume)
+        serving = asyncio.ensure_future(self._listener.serve(sockets=sockets))
         while not self._listener.started and not serving.done():
             await asyncio.sleep(0.001)
-        for name in self._store.names():
-            await self.open(name)
-        await asyncio.to_thread(self._resume)
+        self._served.update(zip(names, self._listener.servers[1:], strict=True))
         self._ready.set()
         await serving
 
@@ -169,13 +169,14 @@ class _Running:
             if index is not None:
                 self._importing.resume(index)
 
-    async def open(self, name: str) -> str:
-        """Let an index be served; returns its host."""
-        if name not in self._served:
-            made = self._places.index(name)
-            self._by_port[made.getsockname()[1]] = name
-            self._served[name] = await self._listener.listen(made)
-        return self.host(name)
+    def _bound(self, name: str) -> socket.socket:
+        made = self._places.index(name)
+        self._by_port[made.getsockname()[1]] = name
+        return made
+
+    async def open(self, name: str) -> None:
+        """Let an index be served."""
+        self._served[name] = await self._listener.listen(self._bound(name))
 
     async def close(self, name: str) -> None:
         """The index is gone: so is its host."""
