@@ -54,12 +54,18 @@ def reading(limits: Capabilities) -> Capabilities:
 
 
 def make_way(registry: Registry, target: Target, plan: Plan, journal: Journalled) -> None:
-    """Before a plan that found nothing: end and drop what another import is doing or has left where it will write (law 2)."""
-    if not target.capabilities.imports or plan.preconditions.mark is not None or not plan.writes:
+    """Before a plan is executed that found nothing: end and drop what another import is doing or has left where it will write
+    (law 2). Files of one that ended are deleted, where whoever watched it was killed.
+    """
+    if not target.capabilities.imports:
         return
     importer = _importer(target, plan)
     found = importer.find()
     if found is None or found.status is ImportStatus.DONE:
+        if found is not None:
+            _clear_up(importer)
+        return
+    if plan.preconditions.mark is not None or not plan.writes:
         return
     if found.status in UNDER_WAY:
         if found.uri == importer.uri and any(stage.kind is StageKind.IMPORT for stage in plan.stages):
