@@ -19,8 +19,9 @@ POINTS = [
     ("after", "write"),
     ("after", "start"),
     ("after", "state"),
-    ("before", "discard"),
-    ("after", "discard"),
+    ("after", "_counted"),
+    ("before", "_clear_up"),
+    ("after", "_clear_up"),
 ]
 
 
