@@ -83,8 +83,12 @@ def test_what_was_begun_in_a_line_is_finished_there(world: World, monkeypatch: p
         upsert(*args, **options)  # type: ignore[arg-type]
         raise UnknownOutcomeError("no answer")
 
+    def away(*args: object, **options: object) -> object:
+        raise UnavailableError("no connection")
+
     monkeypatch.setattr(world.target, "upsert", lost)
-    with pytest.raises(UnknownOutcomeError):
+    monkeypatch.setattr(world.target, "fetch", away)
+    with pytest.raises(UnknownOutcomeError, match="no answer, and cannot be read back: no connection"):
         world.push(second, "blue-green")
     monkeypatch.undo()
     plan = world.plan(second)

@@ -11,7 +11,7 @@ Laws
 5. Which versions are kept is asked under the lease: one that was pushed or retired meanwhile is not mistaken.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -22,14 +22,15 @@ from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, plan_line
 from vector_pipeline.drift.report import Level
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.apply import Applied, OnWrite, ensured, execute, id_batches
+from vector_pipeline.release.apply import Applied, OnWrite, execute, id_batches, place_of
 from vector_pipeline.release.hands import explained, record
-from vector_pipeline.release.journalling import Journalled, abandon_open, writer
+from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.plan import Stage, StageKind
+from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, making, upserting
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.sending import Batch
-from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target, WriteReceipt
+from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target
 
 
 def repair_line(
@@ -53,13 +54,13 @@ def repair_line(
         if target.describe(line.first.namespace) is not None:
             newest = line.versions[-1]
             spec = NamespaceSpec(line.first.namespace, newest.dimension, newest.metric, newest.fingerprint)
-            target.ensure_namespace(spec, fence=held.fence)
+            fence_off(target, spec, held)
         line = line if again is None else again()
         made = plan_line(lake, registry, target, line, level=level, prices=prices, parallel=parallel)
         ours = level is Level.FULL or explained(registry, made.environment, target.name, made.namespace, made.mark)
         if made.empty:
             if level is Level.FULL:
-                _record(registry, target, made, Applied())
+                _record(registry, target, made, ())
             return made, Applied()
         abandon_open(registry, made.environment, target.name, made.namespace)
         push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
@@ -69,7 +70,7 @@ def repair_line(
             applied = execute(made.stages, work.batches, target, made.namespace, parallel=parallel, on_write=on_write)
             held.check()
             if ours:
-                _record(registry, target, made, applied)
+                _record(registry, target, made, journal.marks)
         except BaseException:
             with suppress(VectorPipelineError):
                 registry.close_push(push, PushStatus.FAILED)
@@ -78,10 +79,9 @@ def repair_line(
     return made, applied
 
 
-def _record(registry: Registry, target: Target, plan: LinePlan, applied: Applied) -> None:
+def _record(registry: Registry, target: Target, plan: LinePlan, marks: Iterable[str | None]) -> None:
     """Law 4."""
-    marks = {plan.mark or "", *(receipt.mark for receipt in applied.receipts)}
-    record(registry, plan.dataset, plan.environment, target, plan.namespace, marks)
+    record(registry, plan.dataset, plan.environment, target, plan.namespace, {plan.mark or "", *marks})
 
 
 class _Work:
@@ -95,18 +95,16 @@ class _Work:
         """Those of one stage."""
         kind = stage.kind
         if kind is StageKind.ENSURE_NAMESPACE:
-            yield self._batch(kind, 0, None, partial(ensured, self.target, self.plan, self.journal.fence))
+            yield self._batch(kind, None, making(self.target, place_of(self.plan), self.journal.fence))
         elif kind is StageKind.CLOSE:
             for (end,) in self.lake.rows("SELECT DISTINCT removed_in FROM drift_ends ORDER BY 1"):
                 for ids in self._ids(f"SELECT id FROM drift_ends WHERE removed_in = {int(end)} ORDER BY id"):
-                    close = partial(
-                        self.target.set_removed, self.plan.namespace, ids, int(end), fence=self.journal.fence
-                    )
-                    yield self._batch(kind, len(ids), ids[0].as_py(), close)
+                    close = closing(self.target, self.plan.namespace, ids, int(end), self.journal.fence)
+                    yield self._batch(kind, ids[0].as_py(), close)
         elif kind is StageKind.DELETE:
             for ids in self._ids("SELECT id FROM drift_deletes ORDER BY id"):
-                delete = partial(self.target.delete, self.plan.namespace, ids, fence=self.journal.fence)
-                yield self._batch(kind, len(ids), ids[0].as_py(), delete)
+                delete = deleting(self.target, self.plan.namespace, ids, self.journal.fence)
+                yield self._batch(kind, ids[0].as_py(), delete)
         else:
             yield from self._written(kind)
 
@@ -121,14 +119,13 @@ class _Work:
             )
             made = (changes if derives else batches)(self.lake, version, wanted, self.limits)
             for table in made:
-                write = self.target.derive if derives else self.target.upsert
                 rows = table.select(DERIVE_SCHEMA.names) if derives else table
-                send = partial(write, self.plan.namespace, rows, fence=self.journal.fence)
-                yield self._batch(kind, table.num_rows, table["id"][0].as_py(), send)
+                write = (deriving if derives else upserting)(self.target, self.plan.namespace, rows, self.journal.fence)
+                yield self._batch(kind, table["id"][0].as_py(), write)
 
     def _ids(self, query: str) -> Iterator[pa.Array]:
         return id_batches(self.lake.table(query)["id"], self.limits)
 
-    def _batch(self, kind: StageKind, records: int, first: str | None, send: Callable[[], WriteReceipt]) -> Batch:
-        payload = {"namespace": self.plan.namespace} if first is None else {"records": records, "first": first}
-        return Batch(records, partial(self.journal.write, kind.value, payload, send))
+    def _batch(self, kind: StageKind, first: str | None, write: Write) -> Batch:
+        payload = {"namespace": self.plan.namespace} if first is None else {"records": write.records, "first": first}
+        return Batch(write.records, partial(self.journal.write, kind.value, payload, write))

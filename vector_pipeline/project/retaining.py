@@ -140,6 +140,7 @@ class Retaining(Gating):
                     one = collect(
                         lake, registry, target, name, self.environment, keep_versions=keep, grace_s=grace,
                         run_id=run_id, by=by,
+                        parallel=self.settings.targets[target.name].parallel_writes or target.capabilities.parallel_writes,
                         on_delete=lambda done, total: self.progress.update("collect", done, total, unit="records"),
                     )  # fmt: skip
                 found.append(one)

@@ -8,6 +8,7 @@ Laws
 3. Nothing is done that is not a stage of the plan, and no stage is left out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,9 +19,11 @@ import pyarrow as pa
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.costs import ID_BYTES
+from vector_pipeline.release.importing import import_batches, reading
 from vector_pipeline.release.journalling import Journalled
 from vector_pipeline.release.plan import WRITING, Plan, Stage, StageKind
 from vector_pipeline.release.planner import added_in
+from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, describing, making, upserting
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.sending import Batch, send_all
@@ -52,6 +55,8 @@ class Applied:
     deleted: int = 0
     bytes: int = 0
     requests: int = 0
+    retried: Counter[str] = field(default_factory=Counter)
+    """What was tried again before it landed, by reason: ``429``, ``503``, ``lost response (read back)``, …"""
     receipts: list[WriteReceipt] = field(default_factory=list)
 
     @property
@@ -66,11 +71,13 @@ class Applied:
             setattr(self, name, getattr(self, name) + records)
         self.bytes += receipt.bytes
         self.requests += receipt.requests
+        self.retried.update(receipt.retried)
         self.receipts.append(receipt)
 
 
 _COUNTED = {
     StageKind.UPSERT: "upserted",
+    StageKind.IMPORT: "upserted",
     StageKind.DERIVE: "derived",
     StageKind.SET_METADATA: "updated",
     StageKind.CLOSE: "closed",
@@ -124,7 +131,8 @@ def execute(
         if not isinstance(error, Exception):
             error.add_note(stopped(done.records, total))
         raise
-    for receipt in done.receipts:
+    # The last write first: once reads see it, most targets know of those before it too.
+    for receipt in reversed(done.receipts):
         target.wait_until_fresh(namespace, receipt)
     return done
 
@@ -146,40 +154,44 @@ class _Work:
 
     def batches(self, stage: Stage) -> Iterator[Batch]:
         if stage.kind is StageKind.ENSURE_NAMESPACE:
-            ensure = partial(ensured, self.target, self.plan, self.journal.fence)
-            yield self._batch(stage.kind, 0, {"namespace": self.plan.namespace}, ensure)
+            ensure = making(self.target, place_of(self.plan), self.journal.fence)
+            yield self._batch(stage.kind, {"namespace": self.plan.namespace}, ensure)
         elif stage.kind is StageKind.UPSERT:
             for table in batches(self.lake, self.version, self._wanted(), self.limits):
-                yield self._records(stage.kind, table, self.target.upsert)
+                yield self._records(stage.kind, table, upserting)
+        elif stage.kind is StageKind.IMPORT:
+            yield from import_batches(self.target, self.plan, stage, self.journal, self._files)
         elif stage.kind is StageKind.DERIVE:
             for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
-                yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), self.target.derive)
+                yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), deriving)
         elif stage.kind is StageKind.SET_METADATA:
             for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
-                yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), self.target.set_metadata)
+                yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), describing)
         elif stage.kind in (StageKind.CLOSE, StageKind.DELETE):
             for ids in self._endings():
                 yield self._ending(stage.kind, ids)
         else:
             raise RefusedError(f"the plan has a stage {stage.kind} that this release does not know")
 
-    def _batch(
-        self, kind: StageKind, records: int, payload: dict[str, object], send: Callable[[], WriteReceipt]
-    ) -> Batch:
-        return Batch(records, partial(self.journal.write, kind.value, payload, send))
+    def _batch(self, kind: StageKind, payload: dict[str, object], write: Write) -> Batch:
+        return Batch(write.records, partial(self.journal.write, kind.value, payload, write))
 
-    def _records(self, kind: StageKind, table: pa.Table, write: Callable[..., WriteReceipt]) -> Batch:
+    def _records(
+        self, kind: StageKind, table: pa.Table, writing: Callable[[Target, str, pa.Table, int], Write]
+    ) -> Batch:
         payload: dict[str, object] = {"records": table.num_rows, "first": table["id"][0].as_py()}
-        send = partial(write, self.plan.namespace, table, fence=self.journal.fence)
-        return self._batch(kind, table.num_rows, payload, send)
+        return self._batch(kind, payload, writing(self.target, self.plan.namespace, table, self.journal.fence))
 
     def _ending(self, kind: StageKind, ids: pa.Array) -> Batch:
-        send = (
-            partial(self.target.delete, self.plan.namespace, ids, fence=self.journal.fence)
-            if kind is StageKind.DELETE
-            else partial(self.target.set_removed, self.plan.namespace, ids, self.plan.version, fence=self.journal.fence)
+        place, fence = (self.target, self.plan.namespace), self.journal.fence
+        write = (
+            deleting(*place, ids, fence) if kind is StageKind.DELETE else closing(*place, ids, self.plan.version, fence)
         )
-        return self._batch(kind, len(ids), {"records": len(ids), "first": ids[0].as_py()}, send)
+        return self._batch(kind, {"records": len(ids), "first": ids[0].as_py()}, write)
+
+    def _files(self) -> Iterator[pa.Table]:
+        """What an import's files are written from."""
+        return batches(self.lake, self.version, self._wanted(), reading(self.limits))
 
     def _wanted(self, stage: StageKind = StageKind.UPSERT) -> pa.Table:
         """Rows to write in a stage, shard by shard: a batch reads its shards."""
@@ -207,15 +219,14 @@ class Place(Protocol):
     def fingerprint(self) -> str: ...
 
 
-def ensured(target: Target, plan: Place, fence: int) -> WriteReceipt:
-    """Make or check a plan's namespace."""
-    spec = NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
-    return WriteReceipt(0, 0, 1, target.ensure_namespace(spec, fence=fence).mark)
+def place_of(plan: Place) -> NamespaceSpec:
+    """What a plan's namespace must be."""
+    return NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
 
 
-def id_batches(ids: pa.ChunkedArray, limits: Capabilities) -> Iterator[pa.Array]:
+def id_batches(ids: pa.Array | pa.ChunkedArray, limits: Capabilities) -> Iterator[pa.Array]:
     """Ids in batches within a target's limits."""
-    whole = ids.combine_chunks()
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
     rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // ID_BYTES))
     for begin in range(0, len(whole), rows):
         yield whole.slice(begin, rows)

@@ -10,13 +10,14 @@ Laws
 4. The namespace's state is recorded as ours afterwards only where it was ours before: a foreign hand is not hidden by our write.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
 from vector_pipeline.errors import ConflictError, RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.collection import (
     Collection,
     LineCollection,
@@ -28,8 +29,11 @@ from vector_pipeline.release.collection import (
 from vector_pipeline.release.dropping import drop_line, journalled, line_deployments
 from vector_pipeline.release.garbage import Garbage
 from vector_pipeline.release.holding import Held
-from vector_pipeline.release.journalling import writer
+from vector_pipeline.release.journalling import Journalled, fence_off, writer
+from vector_pipeline.release.plan import StageKind
+from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
+from vector_pipeline.release.sending import Batch, send_all
 from vector_pipeline.targets.base import NamespaceState, Target, WriteReceipt
 
 OnDelete = Callable[[int, int], None]
@@ -47,6 +51,7 @@ def collect(
     grace_s: float,
     run_id: str | None = None,
     by: str = "",
+    parallel: int = 1,
     on_delete: OnDelete | None = None,
 ) -> Collection:
     """Delete what nothing reaches. Lines that somebody writes, or whose aliases moved meanwhile, are skipped and say so."""
@@ -65,7 +70,7 @@ def collect(
                 done.append(replace(line, skipped=error.what))
                 continue
             again = lines_now(registry, target, dataset, environment, keep_versions, grace_s, only=line.namespace)
-            work = _Work(lake, registry, target, dataset, environment, held, grace_s, run_id, by, on_delete)
+            work = _Work(lake, registry, target, dataset, environment, held, grace_s, run_id, by, on_delete, parallel)
             done.extend(work.collect(found) for found in again)
     return replace(planned, done=True, lines=tuple(done))
 
@@ -84,6 +89,7 @@ class _Work:
     run_id: str | None
     by: str
     on_delete: OnDelete | None
+    parallel: int
 
     def collect(self, line: LineState) -> LineCollection:
         """Retire, raise the fence, look again, delete. What cannot be retired now is skipped whole."""
@@ -104,7 +110,7 @@ class _Work:
             return replace(nothing, skipped=error.what)
         before = self.target.describe(line.namespace)
         if before is not None:
-            self.target.ensure_namespace(before.spec, fence=self.held.fence)
+            fence_off(self.target, before.spec, self.held)
         now, garbage = look_at(self.lake, self.registry, self.target, self.environment, line)
         assert now is not None, "a line with a kept version always says something"
         if garbage is not None and before is not None and len(garbage.ids):
@@ -112,20 +118,29 @@ class _Work:
         return now
 
     def _delete(self, line: LineState, before: NamespaceState, garbage: Garbage) -> None:
-        size, total = self.target.capabilities.max_batch_records, len(garbage.ids)
+        done, total = 0, len(garbage.ids)
         newest = max((one for one in line.ours if one in line.kept), key=lambda one: one.version, default=line.ours[-1])
         note = {"goal": "collect", "namespace": line.namespace, "records": total, "by": self.by, "mark": before.mark}
-        receipt: WriteReceipt | None = None
+        receipts: list[WriteReceipt] = []
+
+        def landed(batch: Batch, receipt: WriteReceipt) -> None:
+            nonlocal done
+            done += batch.records
+            receipts.append(receipt)
+            if self.on_delete is not None:
+                self.on_delete(done, total)
+
         with journalled(self.registry, self.held, newest, note, self.run_id) as journal:
-            for begin in range(0, total, size):
-                ids = garbage.ids.slice(begin, size)
-                send = partial(self.target.delete, line.namespace, ids, fence=journal.fence)
-                receipt = journal.write("collect", {"records": len(ids), "first": ids[0].as_py()}, send)
-                if self.on_delete is not None:
-                    self.on_delete(min(begin + size, total), total)
-            if receipt is not None:
+            send_all(self._batches(line, garbage, journal), parallel=self.parallel, done=landed)
+            for receipt in reversed(receipts):
                 self.target.wait_until_fresh(line.namespace, receipt)
         self._record(line, before)
+
+    def _batches(self, line: LineState, garbage: Garbage, journal: Journalled) -> Iterator[Batch]:
+        for ids in id_batches(garbage.ids, self.target.capabilities):
+            write = deleting(self.target, line.namespace, ids, journal.fence)
+            payload = {"records": len(ids), "first": ids[0].as_py()}
+            yield Batch(len(ids), partial(journal.write, StageKind.DELETE.value, payload, write))
 
     def _record(self, line: LineState, before: NamespaceState) -> None:
         """Say what the namespace is after our last write, where it was before what was recorded: else a hand would be hidden."""

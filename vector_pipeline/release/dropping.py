@@ -15,8 +15,10 @@ from typing import Any
 from vector_pipeline.errors import RefusedError, VectorPipelineError
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled
+from vector_pipeline.release.native import let_go
+from vector_pipeline.release.reading_back import dropping
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry
-from vector_pipeline.targets.base import Target, WriteReceipt
+from vector_pipeline.targets.base import Target
 
 
 def drop_line(
@@ -37,10 +39,11 @@ def drop_line(
     there = line_deployments(registry, target.name, namespace)
     _may_be_dropped(registry, target, namespace, there, deployments)
     registry.retire_deployments([one.id for one in there], grace_s=grace_s)
+    let_go(target, registry, namespace)
     if target.describe(namespace) is not None:
         note = {"goal": "collect", "namespace": namespace, "drop": True, "by": by}
         with journalled(registry, held, there[-1], note, run_id) as journal:
-            journal.write("drop-namespace", {"namespace": namespace}, lambda: _dropped(target, namespace, held.fence))
+            journal.write("drop-namespace", {"namespace": namespace}, dropping(target, namespace, held.fence))
     for environment in sorted({one.environment for one in there}):
         registry.forget_namespace(environment, target.name, namespace)
 
@@ -99,8 +102,3 @@ def journalled(
             registry.close_push(push, PushStatus.FAILED)
         raise
     registry.close_push(push, PushStatus.DONE)
-
-
-def _dropped(target: Target, namespace: str, fence: int) -> WriteReceipt:
-    target.drop_namespace(namespace, fence=fence)
-    return WriteReceipt(0, 0)

@@ -36,9 +36,11 @@ def explained(registry: Registry, environment: str, target: str, namespace: str,
         if began is not None and began not in left:
             return False
         for entry in registry.journal(push.id):
+            said = entry.outcome_payload or {}
             if entry.outcome is Outcome.LANDED:
-                left.add((entry.outcome_payload or {}).get("mark"))
-            elif entry.outcome is not Outcome.NOT_LANDED:
+                left.add(said.get("mark"))
+            elif entry.outcome is not Outcome.NOT_LANDED or said.get("read_back"):
+                # Nobody knows, or it was not there when it was looked for and may have arrived since.
                 return True
     return mark in left or None in left
 

@@ -3,18 +3,24 @@
 Laws
 ----
 1. The journal holds a write's intent before the target is asked and its outcome after: landed, did not land, or unknown. What is
-   unknown is neither repeated blindly nor undone: the work ends, and the next one plans from what the target holds.
+   unknown is neither repeated blindly nor undone: it is read back (``reading_back``), and what was found is journalled. What is not
+   there is sent again as a new intent, a bounded number of times; then the work ends, and the next one plans from what the target
+   holds.
 2. Nothing is sent once the lease is lost.
+3. A write that may yet arrive a second time may leave any mark: no mark is journalled for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
-from vector_pipeline.errors import UnknownOutcomeError, VectorPipelineError
+from vector_pipeline.errors import ConflictError, UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.release.holding import Held, hold
+from vector_pipeline.release.reading_back import SENDINGS, SENT_AGAIN, Write, making
 from vector_pipeline.release.registry import Outcome, PushStatus, Registry
-from vector_pipeline.targets.base import Target, WriteReceipt
+from vector_pipeline.targets.base import NamespaceSpec, Target, WriteReceipt
 
 
 @contextmanager
@@ -30,38 +36,97 @@ def abandon_open(registry: Registry, environment: str, target: str, namespace: s
         registry.close_push(push.id, PushStatus.ABANDONED)
 
 
-class Journalled:
-    """Writes of one push under one lease. Threads may share it."""
+def fence_off(target: Target, spec: NamespaceSpec, held: Held) -> None:
+    """Let a namespace that is there learn of the lease's fence: who wrote before it can change nothing after this.
 
-    def __init__(self, registry: Registry, push_id: int, held: Held) -> None:
+    Sent again where the answer was lost: that it is there proves nothing.
+    """
+    for sending in range(1, SENDINGS + 1):
+        held.check()
+        try:
+            making(target, spec, held.fence).send()
+        except UnknownOutcomeError:
+            if sending == SENDINGS:
+                raise
+        else:
+            return
+
+
+class Journalled:
+    """Writes of one push under one lease. Threads may share it. Without a push: of a line that nothing was deployed in."""
+
+    def __init__(self, registry: Registry, push_id: int | None, held: Held) -> None:
         self._registry, self._push, self._held = registry, push_id, held
+        self.marks: set[str | None] = set()
+        """Those that the writes may have left; None: any."""
 
     @property
     def fence(self) -> int:
         """Of the lease: give it to every write."""
         return self._held.fence
 
-    def write(self, step: str, payload: Mapping[str, Any], send: Callable[[], WriteReceipt]) -> WriteReceipt:
-        """Send one write. ``payload``: JSON that finds it again in the target. Raises what ``send`` raised."""
+    def check(self) -> None:
+        """``ConflictError`` when the lease was lost."""
         self._held.check()
-        intent = self._registry.intent(self._push, step, payload)
+
+    def write(self, step: str, payload: Mapping[str, Any], write: Write) -> WriteReceipt:
+        """Send one write until it has landed. ``payload``: JSON that finds it again in the target.
+
+        Raises what sending it raised; ``UnknownOutcomeError`` when its answer was lost each time, and it was never found.
+        """
+        again = 0
+        while True:
+            receipt = self._sent(step, payload, write, again)
+            if receipt is not None:
+                return receipt
+            again += 1
+
+    def _sent(self, step: str, payload: Mapping[str, Any], write: Write, again: int) -> WriteReceipt | None:
+        """Send it once. None: the answer was lost, it is not there, and it may be sent again."""
+        self._held.check()
+        intent = self._intent(step, payload)
         try:
-            receipt = send()
+            receipt = write.send()
         except UnknownOutcomeError as error:
-            self._registry.outcome(self._push, intent, Outcome.UNKNOWN, {"error": error.what})
-            raise
+            self._outcome(intent, Outcome.UNKNOWN, {"error": error.what})
+            if not self._found(write, error):
+                self._outcome(intent, Outcome.NOT_LANDED, {"error": error.what, "read_back": True})
+                self.marks.add(None)
+                if again + 1 >= SENDINGS:
+                    raise
+                return None
+            receipt = write.read_back()
         except VectorPipelineError as error:
-            self._registry.outcome(self._push, intent, Outcome.NOT_LANDED, {"error": error.what})
+            self._outcome(intent, Outcome.NOT_LANDED, {"error": error.what})
             raise
         except BaseException as error:
             # An interrupt, or a fault that no adapter foresaw: the target may have written.
             with suppress(VectorPipelineError):
-                self._registry.outcome(self._push, intent, Outcome.UNKNOWN, {"error": type(error).__name__})
+                self._outcome(intent, Outcome.UNKNOWN, {"error": type(error).__name__})
             raise
-        self._registry.outcome(
-            self._push,
-            intent,
-            Outcome.LANDED,
-            {"records": receipt.records, "bytes": receipt.bytes, "mark": receipt.mark},
-        )
+        if again:
+            receipt = replace(receipt, retried=Counter(receipt.retried) + Counter({SENT_AGAIN: again}))
+        # Law 3.
+        mark = None if again else receipt.mark
+        self.marks.add(mark)
+        done: dict[str, Any] = {"records": receipt.records, "bytes": receipt.bytes, "mark": mark}
+        if receipt.retried:
+            done["retried"] = dict(receipt.retried)
+        self._outcome(intent, Outcome.LANDED, done)
         return receipt
+
+    def _found(self, write: Write, lost: UnknownOutcomeError) -> bool:
+        """Whether a write whose answer was lost is there. Where that cannot be told either, its outcome stays unknown."""
+        try:
+            return write.found(self._held.check)
+        except ConflictError:
+            raise
+        except VectorPipelineError as error:
+            raise UnknownOutcomeError(f"{lost.what}, and cannot be read back: {error.what}", fix=lost.fix) from error
+
+    def _intent(self, step: str, payload: Mapping[str, Any]) -> int | None:
+        return None if self._push is None else self._registry.intent(self._push, step, payload)
+
+    def _outcome(self, intent: int | None, outcome: Outcome, payload: Mapping[str, Any]) -> None:
+        if self._push is not None and intent is not None:
+            self._registry.outcome(self._push, intent, outcome, payload)

@@ -20,7 +20,9 @@ from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
-from vector_pipeline.release.journalling import Journalled, abandon_open, writer
+from vector_pipeline.release.importing import make_way
+from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
+from vector_pipeline.release.loading import load_of, standing
 from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
@@ -70,7 +72,7 @@ def push_version(
             saved, dataset=version.dataset, environment=wish.environment, target=target.name, space=version.space,
             fingerprint=version.fingerprint,
         )  # fmt: skip
-        wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace)
+        wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace, load=load_of(saved))
     then = _known(registry, version, wish)
     plan = make_plan(lake, registry, version, target, wish)
     if all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
@@ -82,7 +84,11 @@ def push_version(
             return Pushed(plan, known, Applied())
     for _ in range(_ATTEMPTS):
         with writer(registry, target, plan.namespace) as held:
-            _fence_off(target, version, plan.namespace, held)
+            importing = standing(registry, target, wish.environment, version, plan.namespace)
+            if importing is None and target.describe(plan.namespace) is not None:
+                # Law 1. One that does not exist yet is made by the plan's first stage, which carries the fence.
+                spec = NamespaceSpec(plan.namespace, version.dimension, version.metric, version.fingerprint)
+                fence_off(target, spec, held)
             now, state = _known(registry, version, wish), target.describe(plan.namespace)
             # An equal mark is an unchanged namespace: where nothing else changed either, a second look would see the same.
             if now != then or plan.preconditions.mark != (state.mark if state is not None else None):
@@ -140,10 +146,11 @@ def _pushed(
     push = registry.open_push(deployment.id, plan.to_json(), held.fence, run_id)
     try:
         journal = Journalled(registry, push, held)
+        make_way(registry, target, plan, journal)
         applied = apply_plan(lake, version, target, plan, journal, parallel=wish.parallel, on_write=on_write)
         held.check()
         if ours:
-            marks = {plan.preconditions.mark or "", *(receipt.mark for receipt in applied.receipts)}
+            marks = {plan.preconditions.mark or "", *journal.marks}
             record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
     except BaseException:
         _failed(registry, held, push, deployment)
@@ -151,13 +158,6 @@ def _pushed(
     registry.close_push(push, PushStatus.DONE)
     deployment = registry.finish_deployment(deployment.id, DeploymentStatus.PUSHED, version.digest)
     return Pushed(plan, deployment, applied)
-
-
-def _fence_off(target: Target, version: Version, namespace: str, held: Held) -> None:
-    """Law 1. A namespace that does not exist yet is made by the plan's first stage, which carries the fence."""
-    if target.describe(namespace) is not None:
-        spec = NamespaceSpec(namespace, version.dimension, version.metric, version.fingerprint)
-        target.ensure_namespace(spec, fence=held.fence)
 
 
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:

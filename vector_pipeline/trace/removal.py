@@ -1,15 +1,17 @@
 """The steps of an erasure, under its leases: each is repeatable, and says when it is done. ``erase`` states the laws."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
+from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
 from vector_pipeline.release.holding import Held
+from vector_pipeline.release.journalling import Journalled, fence_off
+from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.snapshot import reads_back, tables_of
@@ -158,7 +160,7 @@ class Removal:
         before = target.describe(namespace)
         if before is None:
             return
-        target.ensure_namespace(before.spec, fence=held.fence)
+        fence_off(target, before.spec, held)
         ids = places.records_of(target, namespace, self._found.subject)
         # Kept before anything is deleted: a run that is killed leaves another mark, and that was our own hand.
         begun = self._state.get("lines", {}).get(reach.where(namespace))
@@ -186,19 +188,14 @@ class Removal:
                 )
 
     def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
-        target, size = reach.target, reach.target.capabilities.max_batch_records
+        target = reach.target
         deployments = line_deployments(self._registry, target.name, namespace)
-        parts = [ids.slice(begin, size) for begin in range(0, len(ids), size)]
-        sends = [partial(target.delete, namespace, part, fence=held.fence) for part in parts]
         if not deployments:
-            for send in sends:
-                target.wait_until_fresh(namespace, send())
+            _send(target, namespace, ids, Journalled(self._registry, None, held))
             return
         note = {"goal": "erase", "namespace": namespace, "records": len(ids), "by": self._by}
         with journalled(self._registry, held, deployments[-1], note, self._run_id) as journal:
-            for part, send in zip(parts, sends, strict=True):
-                receipt = journal.write("erase", {"records": len(part)}, send)
-                target.wait_until_fresh(namespace, receipt)
+            _send(target, namespace, ids, journal)
 
     def count_again(self) -> Counts:
         """The same places, read again."""
@@ -221,3 +218,9 @@ class Removal:
         self._registry.update_erasure(self._id, {**kept, "state": DONE})
         self._registry.compact()
         self.step("done")
+
+
+def _send(target: Target, namespace: str, ids: pa.Array, journal: Journalled) -> None:
+    for part in id_batches(ids, target.capabilities):
+        write = deleting(target, namespace, part, journal.fence)
+        target.wait_until_fresh(namespace, journal.write("erase", {"records": len(part)}, write))
