@@ -151,7 +151,7 @@ class Failures:
 
     def _clean(self, said: str) -> str:
         text = " ".join(scrub(said, self._config.api_key, self._config.host or "").split())
-        return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
+        return text.rstrip(".") if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
 
 
 def _after(error: sdk.ApiError) -> float | None:

@@ -1,0 +1,97 @@
+"""The limiter keeps under the limits in every second, and waits no longer than that takes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vector_pipeline.config.targets import PineconeLimitsConfig
+from vector_pipeline.targets.pinecone.limiter import Bucket, Limiter
+
+
+class Clock:
+    """Time that passes by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def busiest(times: list[tuple[float, float]]) -> float:
+    """The most that any window of a second saw."""
+    return max(sum(amount for at, amount in times if begin <= at < begin + 1) for begin, _ in times)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    limit=st.sampled_from([5.0, 100.0, 5_000.0]),
+    amounts=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=120),
+    pauses=st.lists(st.floats(0, 0.4), min_size=1, max_size=120),
+)
+def test_no_second_sees_more_than_the_limit(limit: float, amounts: list[float], pauses: list[float]) -> None:
+    clock = Clock()
+    burst = limit / 5
+    bucket = Bucket(limit, burst, clock)
+    sent: list[tuple[float, float]] = []
+    for share, pause in zip(amounts, pauses * len(amounts), strict=False):
+        clock.now += pause
+        clock.now += bucket.reserve(share * burst)
+        sent.append((clock.now, share * burst))
+    assert busiest(sent) <= limit * (1 + 1e-9)
+
+
+def test_what_is_under_the_limit_never_waits() -> None:
+    clock = Clock()
+    limiter = Limiter(PineconeLimitsConfig(), clock=clock, sleep=clock.sleep)
+    for _ in range(200):
+        limiter.wait("a", "upsert", sent=400_000)
+        clock.now += 0.012
+    assert clock.slept == []
+
+
+def test_the_whole_limit_is_used() -> None:
+    clock = Clock()
+    limiter = Limiter(PineconeLimitsConfig(), clock=clock, sleep=clock.sleep)
+    began = clock.now
+    for _ in range(1_000):
+        limiter.wait("a", "update", updates=1)
+    assert 9 <= clock.now - began <= 12
+
+
+@pytest.mark.parametrize(
+    ("cost", "count", "seconds"),
+    [
+        ({"sent": 2_000_000}, 250, 10.0),
+        ({"deletes": 1_000}, 50, 10.0),
+        ({"by_metadata": True}, 50, 10.0),
+    ],
+)
+def test_each_limit_is_kept(cost: dict[str, int], count: int, seconds: float) -> None:
+    clock = Clock()
+    limiter = Limiter(PineconeLimitsConfig(), clock=clock, sleep=clock.sleep)
+    times = []
+    for _ in range(count):
+        limiter.wait("a", "write", **cost)  # type: ignore[arg-type]
+        times.append((clock.now, 1.0))
+    assert busiest(times) <= count / seconds
+    assert clock.now - 100 <= seconds * 1.35
+
+
+def test_namespaces_and_verbs_do_not_wait_for_each_other() -> None:
+    clock = Clock()
+    limiter = Limiter(PineconeLimitsConfig(requests=10), clock=clock, sleep=clock.sleep)
+    for name in ("a", "b"):
+        for verb in ("query", "fetch"):
+            limiter.wait(name, verb)
+    assert clock.slept == []
+    limiter.wait("a", "query")
+    assert len(clock.slept) == 1
+    limiter.forget("a")
+    limiter.wait("a", "query")
+    assert len(clock.slept) == 1
