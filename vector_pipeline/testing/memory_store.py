@@ -89,6 +89,8 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._states: dict[str, State] = {}
         self._fences: dict[str, int] = {}
+        self.aliases: dict[str, str] = {}
+        """Names of its own that point at namespaces."""
         self._incarnations = 0
         self._clock = 0
         self._longest = 0

@@ -61,6 +61,7 @@ class MemoryTarget(Target):
         sees_foreign_writes: bool = True,
         endings: tuple[Ending, ...] = (),
         billing: str = "linear",
+        aliases_namespaces: bool = False,
         records_per_s: float = 100_000.0,
         lag: int = 0,
     ) -> None:
@@ -94,6 +95,7 @@ class MemoryTarget(Target):
             sees_foreign_writes=sees_foreign_writes,
             endings=endings,
             billing=billing,
+            aliases_namespaces=aliases_namespaces,
         )
 
     @property
@@ -189,6 +191,9 @@ class MemoryTarget(Target):
         return self._change(namespace, fence, write, 8 * len(gone))
 
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:
+        names = sorted(name for name, place in self._open().aliases.items() if place == namespace)
+        if names:
+            raise RefusedError(f"name {names[0]} points at namespace {namespace}: it is not dropped")
         self._open().drop(namespace, self._fence(fence))
 
     def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
@@ -231,6 +236,20 @@ class MemoryTarget(Target):
         queries = checks.check_queries(vectors, state.spec.dimension)
         chosen = visible(state, version, None if filter is None else parse_filter(filter))
         return [nearest(state, chosen, query, top_k, include_text=include_text) for query in queries]
+
+    def point_alias(self, alias: str, namespace: str) -> None:
+        if not self._capabilities.aliases_namespaces:
+            super().point_alias(alias, namespace)
+        self._state(namespace)
+        self.store.aliases[alias] = namespace
+
+    def drop_alias(self, alias: str) -> None:
+        if not self._capabilities.aliases_namespaces:
+            super().drop_alias(alias)
+        self._open().aliases.pop(alias, None)
+
+    def native_aliases(self) -> dict[str, str]:
+        return dict(self._open().aliases)
 
     def close(self) -> None:
         self._closed = True
