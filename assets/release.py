@@ -15,6 +15,7 @@ from vector_pipeline.errors import InputError
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.push import Pushed
+from vector_pipeline.report.changes import retried_line
 
 
 class PushSettings(dg.Config):
@@ -97,6 +98,7 @@ def _pushed(core: Project, pushed: Pushed, took: float) -> show.Metadata:
         "closed": applied.closed,
         "bytes": applied.bytes,
         "requests": applied.requests,
+        **({"retried": retried_line(applied.retried).removeprefix("retried: ")} if applied.retried else {}),
         **show.plan(plan),
         "environment": plan.environment,
         "target": plan.target,

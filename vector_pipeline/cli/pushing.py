@@ -138,7 +138,19 @@ def _pushed(session: Session, name: str, config: dict[str, Any]) -> None:
             complain(f"Error: the push of v{number} {_how_far(session, name)}")
         raise
     say(f"v{number} is on staging.")
+    retried = _retried(session, name, outcome.run_id)
+    if retried:
+        say(retried)
     show_gates(gates)
+
+
+def _retried(session: Session, name: str, run_id: str) -> str:
+    """What a run's writes tried again, in one line."""
+    from vector_pipeline.release.journalling import retried_by
+    from vector_pipeline.report.changes import retried_line
+
+    project = session.project()
+    return retried_line(retried_by(project.registry(read_only=True), name, project.environment, run_id))
 
 
 def _how_far(session: Session, name: str) -> str:

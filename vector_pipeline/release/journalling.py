@@ -22,6 +22,9 @@ from vector_pipeline.release.reading_back import SENDINGS, SENT_AGAIN, Write, ma
 from vector_pipeline.release.registry import Outcome, PushStatus, Registry
 from vector_pipeline.targets.base import NamespaceSpec, Target, WriteReceipt
 
+_NEWEST = 50
+"""Pushes among which those of a run that just ended are."""
+
 
 @contextmanager
 def writer(registry: Registry, target: Target, namespace: str) -> Iterator[Held]:
@@ -34,6 +37,16 @@ def abandon_open(registry: Registry, environment: str, target: str, namespace: s
     """With the lease held: whatever push of this line is open belongs to nobody any more."""
     for push in registry.open_pushes(environment, target, namespace):
         registry.close_push(push.id, PushStatus.ABANDONED)
+
+
+def retried_by(registry: Registry, dataset: str, environment: str, run_id: str) -> Counter[str]:
+    """What the writes of a run tried again before they landed, by reason."""
+    counted: Counter[str] = Counter()
+    for push in registry.pushes(dataset, environment, limit=_NEWEST):
+        if push.run_id == run_id:
+            for entry in registry.journal(push.id):
+                counted.update((entry.outcome_payload or {}).get("retried") or {})
+    return counted
 
 
 def fence_off(target: Target, spec: NamespaceSpec, held: Held) -> None:

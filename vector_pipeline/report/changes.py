@@ -1,6 +1,6 @@
 """Plans and diffs as text, in the manner of Terraform: ``+`` comes, ``~`` changes, ``-`` goes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -177,6 +177,12 @@ def cost_line(cost: Cost) -> str:
     if cost.money is not None:
         parts.append(said(cost))
     return ", ".join(parts)
+
+
+def retried_line(retried: Mapping[str, int]) -> str:
+    """``retried: 14 × 429, 6 × 503, 4 × lost response (read back)``; empty where nothing was."""
+    told = sorted(retried.items(), key=lambda one: (-one[1], one[0]))
+    return f"retried: {', '.join(f'{count:,} × {reason}' for reason, count in told)}" if told else ""
 
 
 def _notes(plan: Plan) -> list[RenderableType]:
