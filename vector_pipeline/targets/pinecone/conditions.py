@@ -2,8 +2,8 @@
 
 Laws
 ----
-1. A translation selects what ``filters.matches`` does, whatever Pinecone itself makes of a field that is missing or of another
-   type: a negation says beside it that the field may be missing, and values of several types are asked for one type at a time.
+1. A translation selects what ``filters.matches`` does, whatever Pinecone itself makes of a field that is missing: a negation says
+   beside it that the field may be missing. Values of several types are asked for one type at a time; ``$in`` takes no booleans.
 2. A field is native in some records and tokens in others: every test asks both.
 3. What is always or never true is folded: Pinecone refuses an empty ``$in``.
 4. Lists that are not all strings are never ordered (``Capabilities.orders_lists``).
