@@ -72,7 +72,7 @@ def _chroma(folder: Path, key: str) -> Open:
 
 
 def _pgvector(folder: Path, key: str) -> Open:
-    pytest.importorskip("adbc_driver_postgresql", reason="the pgvector target needs adbc-driver-postgresql")
+    pytest.importorskip("psycopg", reason="the pgvector target needs psycopg")
     from vector_pipeline.targets.pgvector import PgvectorTarget
 
     config = PgvectorTargetConfig(kind="pgvector", url=SecretTemplate(postgres_url()), db_schema=key.replace("-", "_"))

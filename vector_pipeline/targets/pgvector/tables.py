@@ -21,10 +21,10 @@ _ROOMY = 80
 def prepare(engine: Engine) -> None:
     """Extension, schema and catalogue: made where they are not. ``ConfigError`` says what may not be made."""
     schema = engine.config.db_schema
-    if engine.read(lambda session: has_catalog(session, schema)) and engine.extension is not None:
+    if engine.read(lambda session: has_catalog(session, schema)) and engine.pool.extension is not None:
         return
     engine.write(lambda session: _prepare(session, engine))
-    engine.forget()
+    engine.pool.forget()
 
 
 def has_catalog(session: Session, schema: str) -> bool:

@@ -147,18 +147,18 @@ class PgvectorTarget(Target):
         return self._scan(namespace, prefix, batch_records)
 
     def _scan(self, namespace: str, prefix: str, batch_records: int) -> Iterator[pa.RecordBatch]:
-        columns = sql.SQL(", ").join(map(sql.Identifier, MARK_SCHEMA.names))
-        with self._engine.reading() as session:
+        def declare(session: Session) -> None:
             _, table = self._catalog.existing(session, namespace)
-            if "\x00" in prefix:
-                return
+            test = sql.SQL("starts_with(id, {})").format(sql.Literal(prefix)) if prefix else sql.SQL("true")
             session.run(
                 sql.SQL("DECLARE marks NO SCROLL CURSOR FOR SELECT {} FROM {} WHERE {} ORDER BY id").format(
-                    columns,
-                    self._catalog.table(table),
-                    sql.SQL("starts_with(id, {})").format(sql.Literal(prefix)) if prefix else sql.SQL("true"),
+                    sql.SQL(", ".join(MARK_SCHEMA.names)), self._catalog.table(table), test
                 )
             )
+
+        if "\x00" in prefix:
+            return
+        with self._engine.reading(declare) as (session, _):
             fetch = sql.SQL(f"FETCH FORWARD {int(batch_records)} FROM marks")
             while rows := session.rows(fetch):
                 yield from table_of(rows, MARK_SCHEMA).combine_chunks().to_batches()

@@ -33,13 +33,13 @@ class Upkeep:
     def index(self, namespace: str) -> None:
         """Build the namespace's HNSW index where it is wanted and missing. Readers go on, writers wait."""
 
-        def missing(session: Session) -> str | None:
-            row, table = self._catalog.existing(session, namespace)
-            if self._indexed(session, table) or (self._catalog.state(session, row).records < INDEX_FROM_RECORDS):
-                return None
-            return table
+        def missing(session: Session) -> bool:
+            row = self._catalog.find(session, namespace) if self._catalog.there(session) else None
+            if row is None or row.table is None or self._indexed(session, row.table):
+                return False
+            return self._catalog.state(session, row).records >= INDEX_FROM_RECORDS
 
-        if self._engine.config.hnsw and self._engine.read(missing) is not None:
+        if self._engine.config.hnsw and self._engine.read(missing):
             self._check_version()
             self._engine.write(lambda session: self._build(session, namespace), limited=False)
 
@@ -56,7 +56,7 @@ class Upkeep:
                     f" WITH (m = {int(config.hnsw_m)}, ef_construction = {int(construction)})"
                 ).format(sql.Identifier(table + _SUFFIX), self._catalog.table(table))
             )
-        except psycopg.errors.InsufficientResources as error:
+        except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory, psycopg.errors.InsufficientResources) as error:
             raise UnavailableError(
                 f"{self._engine.border}: no room to build the HNSW index of {namespace}",
                 fix="Give PostgreSQL more disk or shared memory (/dev/shm), lower its maintenance_work_mem, or set `hnsw: false`",
@@ -72,7 +72,7 @@ class Upkeep:
         return found is not None and bool(found[0])
 
     def _check_version(self) -> None:
-        version = self._engine.extension or "0"
+        version = self._engine.pool.extension or "0"
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _NEEDED:
             raise UnavailableError(
                 f"{self._engine.border}: pgvector {version} cannot search HNSW with filters",

@@ -117,7 +117,8 @@ class Writer:
             changed = session.run(
                 sql.SQL(
                     f"UPDATE {{}} t SET ({', '.join(_METADATA)}) = ROW({values}) FROM pg_temp.vp_rows r WHERE t.id = r.id"
-                    f" AND ({', '.join('t.' + name for name in _METADATA)}) IS DISTINCT FROM ({values})"
+                    f" AND (t.metadata_hash, t.metadata::text, t.exact) IS DISTINCT FROM"
+                    " (r.metadata_hash, r.metadata::jsonb::text, r.exact)"
                 ).format(target)
             )
             return changed.rowcount, 0
