@@ -1,0 +1,144 @@
+"""Namespaces as collections of Chroma: found, made, told and dropped.
+
+Laws
+----
+1. A collection is ours where its metadata says which namespace it is, and in which space: no other is listed, read or written.
+2. ``mark`` changes with every write. Embedded it is the collection and the last sequence number of Chroma's log that it shows: it
+   counts everybody's writes. A server tells no such number: there the mark is a random word in the collection's metadata, set
+   before each of our writes and after it, so that neither a look in between nor a killed writer leaves an old mark on new records.
+"""
+
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.targets import checks
+from vector_pipeline.targets.base import RESERVED_PREFIX, NamespaceSpec, NamespaceState
+from vector_pipeline.targets.chroma.connection import At, Connection
+from vector_pipeline.targets.chroma.encoding import SPACES
+from vector_pipeline.targets.chroma.names import collection_name
+
+if TYPE_CHECKING:
+    from chromadb.types import Collection
+
+_NAMESPACE, _SPACE = f"{RESERVED_PREFIX}namespace", f"{RESERVED_PREFIX}space"
+_DIMENSION, _METRIC = f"{RESERVED_PREFIX}dimension", f"{RESERVED_PREFIX}metric"
+_MARK = f"{RESERVED_PREFIX}mark"
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One namespace's collection."""
+
+    id: UUID
+    spec: NamespaceSpec
+    word: str
+    """The mark that the collection's metadata holds."""
+
+
+class Places:
+    """The collections of one database."""
+
+    def __init__(self, name: str, connection: Connection, tenant: str, database: str) -> None:
+        self._name, self._connection = name, connection
+        self.at = At(tenant=tenant, database=database)
+
+    def find(self, namespace: str) -> Place | None:
+        found = self._collection(namespace)
+        return None if found is None else _place(found)
+
+    def get(self, namespace: str) -> Place:
+        place = self.find(namespace) if self._connection.exists() else None
+        if place is None:
+            raise NotFoundError(f"target {self._name} has no namespace {namespace}")
+        return place
+
+    def names(self) -> list[str]:
+        names: list[str] = []
+        while True:
+            start = len(names)
+            page = self._connection.call(lambda api, at=start: api.list_collections(_PAGE, at, **self.at))  # type: ignore[misc]
+            names += [place.spec.name if (place := _place(one)) is not None else "" for one in page]
+            if len(page) < _PAGE:
+                return sorted(name for name in names if name)
+
+    def ensure(self, spec: NamespaceSpec) -> Place:
+        """The collection, made where there is none. ``RefusedError`` where it is another's, or another."""
+        found = self._collection(spec.name)
+        if found is None:
+            try:
+                found = self._make(spec)
+            except ConflictError:  # somebody was faster
+                found = self._collection(spec.name)
+        place = None if found is None else _place(found)
+        if place is None:
+            raise RefusedError(
+                f"target {self._name} has a collection {collection_name(spec.name)} that this project has not made",
+                fix="Use another database of Chroma, or delete the collection",
+            )
+        if different := checks.difference(spec, place.spec):
+            raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
+        return place
+
+    def drop(self, namespace: str) -> None:
+        if self.find(namespace) is None:
+            return
+        try:
+            self._connection.call(lambda api: api.delete_collection(collection_name(namespace), **self.at), write=True)
+        except NotFoundError:  # somebody was faster
+            return
+
+    def state(self, place: Place) -> NamespaceState:
+        records = self._connection.call(lambda api: api._count(place.id, **self.at))
+        # Vectors alone: Chroma does not tell what the rest takes.
+        return NamespaceState(place.spec, records, records * place.spec.dimension * 4, self.mark(place))
+
+    def mark(self, place: Place) -> str:
+        """The mark as it is; after ``_count``, which makes Chroma apply its log."""
+        counter = self._connection.counter(place.id)
+        return f"{place.id.hex}:{place.word if counter is None else counter}"
+
+    def touch(self, place: Place, retried: Counter[str]) -> Place:
+        """Give the collection another mark, where Chroma does not count by itself."""
+        if self._connection.counter(place.id) is not None:
+            return place
+        word = secrets.token_hex(8)
+        new = _metadata(place.spec, word)
+        # The same word twice is as good as once: this write may be repeated.
+        self._connection.call(lambda api: api._modify(place.id, new_metadata=new, **self.at), retried=retried)
+        return Place(place.id, place.spec, word)
+
+    def _collection(self, namespace: str) -> "Collection | None":
+        if not self._connection.exists():
+            return None
+        try:
+            return self._connection.call(lambda api: api.get_collection(collection_name(namespace), **self.at))
+        except NotFoundError:
+            return None
+
+    def _make(self, spec: NamespaceSpec) -> "Collection":
+        name, metadata = collection_name(spec.name), _metadata(spec, "")
+        return self._connection.call(lambda api: api.create_collection(name, metadata=metadata, **self.at), write=True)
+
+
+def _metadata(spec: NamespaceSpec, word: str) -> dict[str, Any]:
+    told = {_NAMESPACE: spec.name, _SPACE: spec.space, _DIMENSION: spec.dimension, _METRIC: spec.metric, _MARK: word}
+    # Here and not in a configuration: that would name an embedding function that nobody has, of which clients warn.
+    return {"hnsw:space": SPACES[spec.metric], **told}
+
+
+def _place(found: "Collection") -> Place | None:
+    """None for a collection that is not ours."""
+    told = found.metadata or {}
+    name, space, dimension, metric = (told.get(key) for key in (_NAMESPACE, _SPACE, _DIMENSION, _METRIC))
+    if not (
+        isinstance(name, str) and isinstance(space, str) and isinstance(dimension, int) and isinstance(metric, str)
+    ):
+        return None
+    if found.name != collection_name(name):
+        return None
+    return Place(found.id, NamespaceSpec(name, dimension, metric, space), str(told.get(_MARK, "")))

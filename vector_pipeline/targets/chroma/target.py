@@ -1,0 +1,272 @@
+"""The Chroma target: one collection a namespace, in a folder of this machine or on a server.
+
+Laws (beside those of ``vector_pipeline.targets.base``)
+-----------------------------------------------------
+1. ``encoding`` says how records are held, ``places`` what a namespace is and what its mark counts, ``search`` how hits are found.
+2. One batch is one statement in Chroma's log: it lands whole or not at all, also when the server is killed. Readers need several
+   requests to see it, so ``atomic_batches`` is False.
+3. There is no fencing: the registry's lease alone keeps two writers apart. A write reads what it replaces first.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vector_pipeline.config import ChromaTargetConfig
+from vector_pipeline.errors import InputError, RefusedError
+from vector_pipeline.targets import checks
+from vector_pipeline.targets.base import (
+    LIVE,
+    MARK_SCHEMA,
+    Capabilities,
+    Filter,
+    Match,
+    NamespaceSpec,
+    NamespaceState,
+    Target,
+    Vector,
+    WriteReceipt,
+)
+from vector_pipeline.targets.chroma.connection import Connection
+from vector_pipeline.targets.chroma.embedded import Embedded
+from vector_pipeline.targets.chroma.encoding import (
+    METADATA_HASH,
+    REMOVED,
+    SPACES,
+    decode,
+    encode,
+    encode_metadata,
+    mark_columns,
+    replacing_users,
+)
+from vector_pipeline.targets.chroma.failures import Failures
+from vector_pipeline.targets.chroma.names import collection_name
+from vector_pipeline.targets.chroma.places import Place, Places
+from vector_pipeline.targets.chroma.search import PAGE, Search, Searcher, pages
+from vector_pipeline.targets.chroma.served import Served
+from vector_pipeline.targets.filters import parse_filter
+
+_Write = Callable[[Place, Counter[str]], int]
+
+
+class ChromaTarget(Target):
+    """Relative paths of the configuration are below ``base``. Nothing is opened before the first call."""
+
+    kind = "chroma"
+
+    def __init__(self, name: str, config: ChromaTargetConfig, base: Path, *, read_only: bool = False) -> None:
+        if find_spec("chromadb") is None:  # it is imported by the first call: heavy
+            raise ModuleNotFoundError("No module named 'chromadb'", name="chromadb")
+        self.name = name
+        self.config = config
+        self.read_only = read_only
+        failures = Failures(name, config)
+        self._connection: Connection = (
+            Served(name, config, failures) if config.path is None else Embedded(name, base / config.path, failures)
+        )
+        self._places = Places(name, self._connection, config.tenant, config.database)
+        self._capabilities = Capabilities(
+            numeric_filters=True,
+            scans_marks=True,
+            atomic_batches=False,
+            fencing=False,
+            metrics=frozenset(SPACES),
+            # chromadb takes 5,461, and a server 40 MB a request; vectors travel as base64, metadata as JSON.
+            max_batch_records=5_000,
+            max_batch_bytes=16_000_000,
+            max_top_k=10_000,
+            approximate=True,
+            updates_metadata=True,
+            sees_foreign_writes=config.path is not None,
+            records_per_s=1_000.0,
+            request_s=0.02,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def address(self, namespace: str) -> str:
+        place = self.config.url if self.config.path is None else self.config.path
+        return f"{place}/{self.config.tenant}/{self.config.database}/{collection_name(namespace)}"
+
+    def ensure_namespace(self, spec: NamespaceSpec, *, fence: int = 0) -> NamespaceState:  # noqa: ARG002 (no fencing)
+        checks.check_spec(spec, self._capabilities)
+        self._refuse_reading(spec.name)
+        with self._connection.session():
+            return self._places.state(self._places.ensure(spec))
+
+    def describe(self, namespace: str) -> NamespaceState | None:
+        if not self._connection.exists():
+            return None
+        with self._connection.session():
+            place = self._places.find(namespace)
+            return None if place is None else self._places.state(place)
+
+    def namespaces(self) -> list[str]:
+        return self._places.names() if self._connection.exists() else []
+
+    def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
+        def write(place: Place, retried: Counter[str]) -> int:
+            table = checks.conform(records, place.spec, self._capabilities)
+            if table.num_rows:
+                old = self._metadata(place, table.column("id").to_pylist())
+                columns = encode(table, place.spec, old)
+                self._send(place, retried, lambda api: api._upsert(place.id, **columns, **self._places.at))
+            return int(table.num_rows)
+
+        return self._write(namespace, write, records.nbytes)
+
+    def set_removed(
+        self,
+        namespace: str,
+        ids: pa.Array,
+        removed_in: int,
+        *,
+        fence: int = 0,  # noqa: ARG002
+        ending: str = "",  # noqa: ARG002 (there is one way)
+    ) -> WriteReceipt:
+        if not 0 <= removed_in <= LIVE:
+            raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
+        wanted = checks.id_table(ids).column("id").to_pylist()
+        new = {REMOVED: int(removed_in)}
+
+        def write(place: Place, retried: Counter[str]) -> int:
+            found = self._found(place, wanted, {REMOVED: {"$ne": int(removed_in)}})
+            for some in pages(found):
+                self._update(place, retried, some, [new] * len(some))
+            return len(found)
+
+        return self._write(namespace, write, 8 * len(wanted))
+
+    def set_metadata(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
+        table = checks.conform_metadata(records, self._capabilities)
+        rows = {row["id"]: row for row in table.to_pylist()}
+
+        def write(place: Place, retried: Counter[str]) -> int:
+            changed = {}
+            for name, old in self._metadata(place, list(rows)).items():
+                new = {**encode_metadata(rows[name]["metadata"]), METADATA_HASH: rows[name]["metadata_hash"]}
+                update = replacing_users(new, old)
+                if any(old.get(key) != value or type(old.get(key)) is not type(value) for key, value in update.items()):
+                    changed[name] = update
+            for some in pages(changed):
+                self._update(place, retried, some, [changed[name] for name in some])
+            return len(changed)
+
+        return self._write(namespace, write, table.nbytes)
+
+    def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
+        wanted = checks.id_table(ids).column("id").to_pylist()
+
+        def write(place: Place, retried: Counter[str]) -> int:
+            found = self._found(place, wanted, None)
+            for some in pages(found):
+                self._send(place, retried, lambda api, gone=some: api._delete(place.id, ids=gone, **self._places.at))  # type: ignore[misc]
+            return len(found)
+
+        return self._write(namespace, write, 8 * len(wanted))
+
+    def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:  # noqa: ARG002
+        self._refuse_reading(namespace)
+        if self._connection.exists():
+            with self._connection.session():
+                self._places.drop(namespace)
+
+    def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
+        """Returns at once: Chroma applies its log before a write returns."""
+
+    def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
+        if batch_records < 1:
+            raise InputError(f"batch_records must be at least 1, not {batch_records}")
+        searcher = self._searcher(namespace)
+        ids = sorted(name for name in searcher.get([])["ids"] if name.startswith(prefix))
+        return self._scan(searcher, ids, min(batch_records, PAGE))
+
+    def _scan(self, searcher: Searcher, ids: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        for some in pages(ids, size):
+            got = searcher.get(["metadatas"], ids=some)
+            natives = dict(zip(got["ids"], got["metadatas"], strict=True))
+            here = [name for name in some if name in natives]
+            columns = {"id": here, **mark_columns([natives[name] for name in here])}
+            if here:
+                yield pa.RecordBatch.from_pydict(columns, schema=MARK_SCHEMA)
+
+    def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:
+        wanted = checks.id_table(ids).column("id").to_pylist()
+        searcher = self._searcher(namespace)
+        dimension = searcher.place.spec.dimension
+        include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
+        tables = []
+        for some in pages(wanted):
+            got = searcher.get(include, ids=some)
+            found = np.asarray(got["embeddings"], np.float32).reshape(-1, dimension) if vectors else None
+            tables.append(decode(got["ids"], got["metadatas"], got["documents"], found, dimension))
+        none = np.empty((0, dimension), np.float32) if vectors else None
+        return pa.concat_tables([decode([], [], [], none, dimension), *tables])
+
+    def query(
+        self,
+        namespace: str,
+        vectors: Vector,
+        *,
+        top_k: int,
+        version: int | None = None,
+        filter: Filter | None = None,
+        exact: bool = True,
+        include_text: bool = True,
+    ) -> list[list[Match]]:
+        if not 1 <= top_k <= self._capabilities.max_top_k:
+            raise InputError(f"top_k must be between 1 and {self._capabilities.max_top_k}, not {top_k}")
+        search = Search(top_k, version, None if filter is None else parse_filter(filter), exact)
+        searcher = self._searcher(namespace)
+        queries = checks.check_queries(vectors, searcher.place.spec.dimension)
+        with self._connection.session():
+            return searcher.matches_of(searcher.nearest(queries, search), include_text=include_text)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _searcher(self, namespace: str) -> Searcher:
+        return Searcher(self._connection, self._places.get(namespace), self._places.at)
+
+    def _refuse_reading(self, namespace: str) -> None:
+        if self.read_only:
+            raise RefusedError(f"target {self.name} is read-only: {self.address(namespace)} was not changed")
+
+    def _write(self, namespace: str, write: _Write, travelled: int) -> WriteReceipt:
+        """``write`` tells how many records it changed, and is given what to count its tries in."""
+        self._refuse_reading(namespace)
+        retried: Counter[str] = Counter()
+        place = self._places.get(namespace)
+        with self._connection.session():
+            changed = write(place, retried)
+            if changed:
+                place = self._places.touch(place, retried)
+            mark = self._places.mark(place)
+        return WriteReceipt(changed, travelled if changed else 0, mark=mark, retried=dict(retried))
+
+    def _send(self, place: Place, retried: Counter[str], call: Callable[[Any], object]) -> None:
+        self._places.touch(place, retried)
+        self._connection.call(call, write=True, retried=retried)
+
+    def _update(self, place: Place, retried: Counter[str], ids: list[str], metadata: list[dict[str, Any]]) -> None:
+        self._send(place, retried, lambda api: api._update(place.id, ids, metadatas=metadata, **self._places.at))
+
+    def _metadata(self, place: Place, ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Metadata of those of the records that are there."""
+        searcher = Searcher(self._connection, place, self._places.at)
+        found: dict[str, dict[str, Any]] = {}
+        for some in pages(ids):
+            got = searcher.get(["metadatas"], ids=some)
+            found.update(zip(got["ids"], (native or {} for native in got["metadatas"]), strict=True))
+        return found
+
+    def _found(self, place: Place, ids: list[str], where: dict[str, Any] | None) -> list[str]:
+        searcher = Searcher(self._connection, place, self._places.at)
+        return [name for some in pages(ids) for name in searcher.get([], ids=some, where=where)["ids"]]
