@@ -30,7 +30,7 @@ from vector_pipeline.config import DatasetConfig
 
 SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
 """Verbs whose runs cover a range of shards."""
-_PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "on_drift", "by")
+_PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "by")
 """Settings of a push."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",

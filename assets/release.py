@@ -31,6 +31,8 @@ class PushSettings(dg.Config):
     """A saved plan: exactly it is applied, or nothing."""
     strategy: Literal["configured", "auto", "versioned", "blue-green", "in-place"] = "configured"
     """How the version gets into the target; ``configured``: as ``release.strategy`` says."""
+    load: Literal["configured", "auto", "upsert", "import"] = "configured"
+    """How a line that does not exist yet is filled; ``configured``: as ``release.load`` says."""
     on_drift: Literal["configured", "stop", "repair", "ignore"] = "configured"
     """What to do about another hand in the index; ``configured``: as ``drift.on_drift`` says."""
     by: str = ""
@@ -64,6 +66,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
                 max_removed_share=config.allow_removed_share,
                 over_budget=config.over_budget,
                 strategy=_said(config.strategy),
+                load=None if config.load == "configured" else config.load,
                 on_drift=_said(config.on_drift),
             )
             took = time.perf_counter() - started

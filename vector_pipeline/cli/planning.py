@@ -21,6 +21,14 @@ StrategyOption = Annotated[
         "--strategy", help="How the version gets into the target. Default: release.strategy.", show_default=False
     ),
 ]
+LoadName = Literal["auto", "upsert", "import"]
+LoadOption = Annotated[
+    LoadName | None,
+    typer.Option(
+        "--load", show_default=False,
+        help="How a namespace that does not exist yet is filled: upserts, or an import of files. Default: release.load.",
+    ),
+]  # fmt: skip
 
 
 @app.command(cls=Command)
@@ -33,6 +41,7 @@ def plan(
     ] = "staging",
     version: VersionOption = None,
     strategy: StrategyOption = None,
+    load: LoadOption = None,
     json_: Json = False,
     out: Annotated[
         Path | None,
@@ -48,7 +57,7 @@ def plan(
 
     session = session_of(ctx)
     name = session.dataset(dataset)
-    made = session.project().plan(name, version=version, goal=to, strategy=strategy)
+    made = session.project().plan(name, version=version, goal=to, strategy=strategy, load=load)
     if out is not None:
         _save(out, plan_json(made))
     if json_:
@@ -57,14 +66,15 @@ def plan(
         show(plan_lines(made))
         if out is not None:
             say(f"Saved to {out}")
-        _next(session, name, made, out, version, strategy)
+        _next(session, name, made, out, version, strategy, load)
     if detailed and not made.empty:
         raise typer.Exit(2)
 
 
 def _next(
-    session: Session, name: str, made: "Plan", out: Path | None, version: int | None, strategy: str | None
-) -> None:
+    session: Session, name: str, made: "Plan", out: Path | None, version: int | None, strategy: str | None,
+    load: str | None,
+) -> None:  # fmt: skip
     named = session.named(name)
     options = [f"--version {version}"] if version else []
     if out is not None:
@@ -72,7 +82,8 @@ def _next(
     elif made.empty:
         session.next("status", *named)
     elif made.goal == "staging" or any(stage.kind != "verify" for stage in made.stages[:-1]):
-        session.next("push", *named, *options, *([f"--strategy {strategy}"] if strategy else []))
+        asked = (("--strategy", strategy), ("--load", load))
+        session.next("push", *named, *options, *(f"{option} {word}" for option, word in asked if word))
     else:
         session.next("verify" if made.stages[0].kind == "verify" else "promote", *named, *options)
 

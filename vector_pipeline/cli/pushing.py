@@ -9,14 +9,14 @@ import typer
 
 from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
 from vector_pipeline.cli.output import complain, say
-from vector_pipeline.cli.planning import StrategyOption, read_plan
+from vector_pipeline.cli.planning import LoadOption, StrategyOption, read_plan
 from vector_pipeline.cli.running import run, show_gates, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.cli.writing import gates_in, moved_line
 from vector_pipeline.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from vector_pipeline.release.plan import Plan
+    from vector_pipeline.release.plan import Load, Plan
 
 _INTERRUPTED = 130
 OnDrift = Literal["stop", "repair", "ignore"]
@@ -28,6 +28,7 @@ def push(
     dataset: Dataset = None,
     version: VersionOption = None,
     strategy: StrategyOption = None,
+    load: LoadOption = None,
     plan: Annotated[
         Path | None,
         typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or refuse.", show_default=False),
@@ -54,8 +55,8 @@ def push(
     """Bring the target to hold a version, point staging at it, and run the gates."""
     session = session_of(ctx)
     name = session.dataset(dataset)
-    if plan is not None and (version is not None or strategy is not None):
-        raise click.UsageError("--plan names version and strategy already: leave them out")
+    if plan is not None and (version, strategy, load) != (None, None, None):
+        raise click.UsageError("--plan names version, strategy and load already: leave them out")
     saved = read_plan(plan) if plan is not None else None
     if saved is not None and saved.dataset != name:
         raise RefusedError(
@@ -63,12 +64,13 @@ def push(
         )
     on_drift = on_drift or _asked(session, name, version, saved, strategy)
     config: dict[str, Any] = {
-        "version": _announced(session, name, version, saved, strategy, on_drift),
+        "version": _announced(session, name, version, saved, strategy, load, on_drift),
         "by": who(),
         "plan_json": plan.read_text(encoding="utf-8") if plan is not None else None,
         "allow_removed_share": max_removed_share,
         "over_budget": True if over_budget else None,
         "strategy": strategy,
+        "load": load,
         "on_drift": on_drift,
     }
     _pushed(session, name, {key: value for key, value in config.items() if value is not None})
@@ -110,6 +112,7 @@ def _announced(
     version: int | None,
     saved: "Plan | None",
     strategy: str | None,
+    load: "Load | None",
     on_drift: str | None,
 ) -> int:
     """Say what is about to happen, or in one line why it cannot; returns the version."""
@@ -119,7 +122,9 @@ def _announced(
     if saved is not None:
         say(f"Applying the plan for v{saved.version}. {plan_summary(saved)}")
         return project.version(name, saved.version).number
-    planned = project.plan(name, version=version, strategy=strategy)
+    planned = project.plan(name, version=version, strategy=strategy, load=load)
+    for note in planned.notes if load is not None else ():
+        say(f"Note: {note}")
     if planned.empty:
         say(f"The target holds v{planned.version} already: nothing to write.")
     elif on_drift != "repair":
@@ -156,6 +161,7 @@ def _retried(session: Session, name: str, run_id: str) -> str:
 def _how_far(session: Session, name: str) -> str:
     """Where the last push was stopped, as its journal says."""
     from vector_pipeline.release.apply import stopped
+    from vector_pipeline.release.loading import GOING_ON
     from vector_pipeline.release.plan import Plan
 
     try:
@@ -165,9 +171,8 @@ def _how_far(session: Session, name: str) -> str:
         last = []
     if not last:
         return stopped(0, 0)
-    landed = sum(
-        int((entry.outcome_payload or {}).get("records", 0))
-        for entry in registry.journal(last[0].id)
-        if entry.outcome == "landed"
-    )
+    entries = registry.journal(last[0].id)
+    if entries and entries[-1].step in GOING_ON:
+        return "watches no longer; the import goes on: the same command watches it again, push --load upsert cancels it"
+    landed = sum(int((entry.outcome_payload or {}).get("records", 0)) for entry in entries if entry.outcome == "landed")
     return stopped(landed, Plan.from_json(last[0].plan).writes)

@@ -16,7 +16,7 @@ from vector_pipeline.release.lines import (
     lines_of,
     to_continue,
 )
-from vector_pipeline.release.plan import Goal, Plan, Stage, StageKind, Strategy
+from vector_pipeline.release.plan import Goal, Load, Plan, Stage, StageKind, Strategy
 from vector_pipeline.release.planner import look_at
 from vector_pipeline.release.planning import make_plan
 from vector_pipeline.release.promote import PRODUCTION, STAGING
@@ -34,6 +34,7 @@ class Planning(Promoting):
         version: int | None = None,
         goal: Goal = "staging",
         strategy: str | None = None,
+        load: Load | None = None,
         target: str | None = None,
     ) -> Plan:
         """What a push (goal ``staging``), or a push, its gates and a promotion (``production``) would do now to one place (default:
@@ -41,7 +42,7 @@ class Planning(Promoting):
         """
         wanted = self.version(dataset, version)
         place = self.place(dataset, target)
-        wish = self._wish(dataset, wanted, strategy, place)
+        wish = self._wish(dataset, wanted, strategy, place, load)
         there = self.target_named(place, read_only=True)
         plan = make_plan(self.lake(read_only=True), self.registry(read_only=True), wanted, there, wish)
         if goal == "production":
@@ -55,14 +56,19 @@ class Planning(Promoting):
         version: int | None = None,
         goal: Goal = "staging",
         strategy: str | None = None,
+        load: Load | None = None,
         target: str | None = None,
     ) -> list[Plan]:
         """The plan of every place in service, the first one first; of ``target`` alone where it is named."""
         number = self.version(dataset, version).number
         names = self.places(dataset) if target is None else [self.place(dataset, target)]
-        return [self.plan(dataset, version=number, goal=goal, strategy=strategy, target=name) for name in names]
+        return [
+            self.plan(dataset, version=number, goal=goal, strategy=strategy, load=load, target=name) for name in names
+        ]
 
-    def _wish(self, dataset: str, version: Version, strategy: str | None, target: str | None) -> Wish:
+    def _wish(
+        self, dataset: str, version: Version, strategy: str | None, target: str | None, load: Load | None = None
+    ) -> Wish:
         settings, place = self.dataset(dataset), self.place(dataset, target)
         asked = strategy or settings.release.strategy
         if asked != "auto" and asked not in tuple(Strategy):
@@ -74,7 +80,7 @@ class Planning(Promoting):
             alias=self.name_at(dataset, STAGING, place),
             prices=self.settings.targets[place].prices,
             parallel=self._parallel(place),
-            load=settings.release.load,
+            load=load or settings.release.load,
             extend=lambda plan: self._to_production(version, plan),
         )
 

@@ -15,7 +15,7 @@ from vector_pipeline.errors import ConflictError, InputError, NotFoundError, Ref
 from vector_pipeline.project.placing import Why
 from vector_pipeline.project.planning import Planning
 from vector_pipeline.release.guards import Guards
-from vector_pipeline.release.plan import Plan, Strategy
+from vector_pipeline.release.plan import Load, Plan, Strategy
 from vector_pipeline.release.planning import require_place
 from vector_pipeline.release.promote import STAGING, STAGING_ATTEMPTS, point_staging
 from vector_pipeline.release.push import Pushed, push_version
@@ -37,6 +37,7 @@ class Releasing(Planning):
         max_removed_share: float | None = None,
         over_budget: bool = False,
         strategy: str | None = None,
+        load: Load | None = None,
         on_drift: str | None = None,
         target: str | None = None,
     ) -> Pushed:
@@ -57,7 +58,7 @@ class Releasing(Planning):
             self._mind_drift(dataset, wanted.number, part, strategy, on_drift, by, run_id, place)
         done: list[Pushed] = []
         for place, part in zip(places, plans, strict=True):
-            wish = self._wish(dataset, wanted, strategy, place)
+            wish = self._wish(dataset, wanted, strategy, place, load)
             guards = self._guards(dataset, max_removed_share, over_budget=over_budget)
             try:
                 done.append(self._pushed(wanted, place, wish, guards, part, run_id, several=len(places) > 1))

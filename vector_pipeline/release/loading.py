@@ -27,6 +27,8 @@ START, WATCH, CANCEL, DONE, DROP = (
     "import-start", "import-watch", "import-cancel", "import", "drop-namespace",
 )  # fmt: skip
 """Steps in the journal."""
+GOING_ON = (START, WATCH)
+"""Of which the last one is an import that the service goes on with."""
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
