@@ -89,7 +89,7 @@ class Agreeing(Gating):
             Side(self.target_named(one.target, read_only=True), one.namespace, version.number)
             for one in (first, deployment)
         ]
-        result = compare(probes, *sides, threshold=settings.gates.mirror_overlap)
+        result = compare(probes, *sides, documents=version.documents, threshold=settings.gates.mirror_overlap)
         return replace(result, detail={**result.detail, _FIRST: {"deployment": first.id, "mark": mark}})
 
     def require_agreement(self, deployment: Deployment, first: Deployment, without: Collection[str] = ()) -> None:

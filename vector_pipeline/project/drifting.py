@@ -1,5 +1,6 @@
 """Drift and repair: what was recorded as deployed against what the target holds now."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, 
 from vector_pipeline.errors import ConflictError, CorruptError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project.agreeing import Agreeing
 from vector_pipeline.release.apply import Applied
+from vector_pipeline.release.native import catch_up
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import Deployment, DeploymentStatus
 from vector_pipeline.release.retention import kept
@@ -51,6 +53,7 @@ class Repaired:
             "drifted": self.drifted,
             "writes": self.writes,
             **{name: sum(getattr(one, name) for one in self.applied) for name in names},
+            "retried": dict(sum((one.retried for one in self.applied), Counter())),
             "plan": self.plan.to_json(),
             "reports": [report.to_json() for report in self.reports],
             "gates": {alias: [result.to_json() for result in results] for alias, results in self.gates.items()},
@@ -122,6 +125,7 @@ class Drifting(Agreeing):
         self._require_whole(dataset)
         done = [self._repair(line, alias, wanted, run_id) for line in lines]
         plan = RepairPlan(dataset, self.environment, tuple(made for made, _ in done), tuple(notes))
+        self._caught_up(dataset)
         reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by)
         written = {(made.target, made.namespace) for made, applied in done if applied.records}
         judged: dict[str, tuple[CheckResult, ...]] = {}
@@ -132,6 +136,13 @@ class Drifting(Agreeing):
                 _, results = self.verify(dataset, only=gates, run_id=run_id, deployment=deployment)
                 judged[report.alias or ""] = tuple(results)
         return Repaired(plan, tuple(applied for _, applied in done), tuple(reports), judged)
+
+    def _caught_up(self, dataset: str) -> None:
+        """The systems' own names follow ours where a move could not make them."""
+        registry = self.registry()
+        for name in sorted({one.deployment.target for one in registry.aliases(dataset, self.environment)}):
+            if name in self.settings.targets:
+                self._warnings += catch_up(self.target_named(name), registry, dataset, self.environment)
 
     def drift_before_push(self, dataset: str, namespace: str, target: Target) -> list[DriftReport]:
         """Reports of what aliases point at in a line, where it drifted; none where nobody wrote since our last write."""

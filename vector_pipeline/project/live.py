@@ -4,12 +4,13 @@ Laws
 ----
 1. What is checked is what an application would read: the alias is resolved anew, and canaries go through its reader.
 2. Results count as verdicts of the deployment's gates: one that fails live is not promoted again before it was verified again.
-3. It goes back only from the move that was checked: whoever moved production meanwhile is left alone.
+3. Every place is looked at; when one fails, all go back.
+   It goes back only from the move that was checked: whoever moved production meanwhile is left alone.
 4. A rollback is not checked: it goes to what production served before, and there is nowhere better to go.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError
 from vector_pipeline.project.releasing import Releasing
@@ -40,25 +41,34 @@ class Living(Releasing):
     """Checks of what is live."""
 
     def check_live(self, dataset: str, *, run_id: str | None = None) -> list[CheckResult]:
-        """Coverage and canaries of what production serves, read through the alias; recorded as verdicts.
+        """Coverage and canaries of what production serves, read through the alias of every place; recorded as verdicts.
 
         Coverage that was proved for exactly the state that the index is in now is not proved again. ``NotFoundError`` when nothing
         was promoted; ``ConflictError`` when production moves while it is looked at.
         """
-        alias = self._production(dataset)
-        deployment, mark = alias.deployment, self._mark_before(alias.deployment)
-        coverage = None if self._proved(deployment, mark) else self._covers(deployment)
-        canaries = guarded(CANARIES, lambda: self._live_canaries(dataset, deployment))
-        if self._production(dataset).generation != alias.generation:
+        places = self._production(dataset)
+        looked = [self._look_at(one) for one in places]
+        if [one.generation for one in self._production(dataset)] != [one.generation for one in places]:
             raise ConflictError(
                 f"production of {dataset} moved while it was checked", fix="See: vector-pipeline history"
             )
-        for result in (coverage, canaries):
-            if result is not None:
-                digest = deployment.digest or ""
-                self._record(deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
-        known = CheckResult(COVERAGE, Status.PASSED, "proved for the state that the index is in now", {"mark": mark})
-        return [coverage or known, canaries]
+        results: list[CheckResult] = []
+        for alias, (mark, coverage, canaries) in zip(places, looked, strict=True):
+            for result in (coverage, canaries):
+                if result is not None:
+                    digest = alias.deployment.digest or ""
+                    self._record(alias.deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
+            proved = "proved for the state that the index is in now"
+            known = CheckResult(COVERAGE, Status.PASSED, proved, {"mark": mark})
+            where = "" if alias.name == PRODUCTION else f" ({alias.deployment.target})"
+            results += [replace(one, name=f"{one.name}{where}") for one in (coverage or known, canaries)]
+        return results
+
+    def _look_at(self, alias: Alias) -> tuple[str | None, CheckResult | None, CheckResult]:
+        """One place: its mark before the look, coverage (None: it is proved already) and canaries."""
+        deployment, mark = alias.deployment, self._mark_before(alias.deployment)
+        coverage = None if self._proved(deployment, mark) else self._covers(deployment)
+        return mark, coverage, guarded(CANARIES, lambda: self._live_canaries(alias))
 
     def settle(self, moved: Alias, *, by: str, run_id: str | None = None) -> LiveChecked:
         """Check what a promotion has just made live, and move production back when that fails and the policy says so."""
@@ -85,18 +95,19 @@ class Living(Releasing):
 
     def _still(self, seen: Alias) -> None:
         """``ConflictError`` when production has moved since: a verdict on what it was is none on what it is."""
-        if self._production(seen.dataset).generation != seen.generation:
+        if self._production(seen.dataset)[0].generation != seen.generation:
             raise ConflictError(
                 f"production of {seen.dataset} moved while it was checked, and was left alone",
                 fix=f"See: vector-pipeline history {seen.dataset}",
             )
 
-    def _production(self, dataset: str) -> Alias:
+    def _production(self, dataset: str) -> list[Alias]:
+        """Of every place, the first one first."""
         self.dataset(dataset)
-        alias = self.registry(read_only=True).alias(dataset, self.environment, PRODUCTION)
-        if alias is None:
+        found = self.standing(dataset, PRODUCTION)
+        if not found:
             raise NotFoundError(f"nothing of {dataset} is in production", fix=f"vector-pipeline promote {dataset}")
-        return alias
+        return found
 
     def _proved(self, deployment: Deployment, mark: str | None) -> bool:
         if mark is None:
@@ -107,12 +118,14 @@ class Living(Releasing):
         version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
         return guarded(COVERAGE, lambda: self._coverage(version, deployment))
 
-    def _live_canaries(self, dataset: str, deployment: Deployment) -> CheckResult:
+    def _live_canaries(self, alias: Alias) -> CheckResult:
+        dataset, deployment = alias.dataset, alias.deployment
         settings = self.dataset(dataset)
         path = settings.gates.canaries
         canaries = load_canaries(self.base / path) if path is not None else ()
         # The reader shares this project's parts: it is not closed here.
-        index = Index(self, dataset, PRODUCTION, max_staleness_s=0)
+        place = None if alias.name == PRODUCTION else deployment.target
+        index = Index(self, dataset, PRODUCTION, max_staleness_s=0, target=place)
 
         def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
             most = self.target_named(deployment.target, read_only=True).capabilities.max_top_k

@@ -11,9 +11,27 @@ from vector_pipeline.project.live import Living
 from vector_pipeline.project.past import Past
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.tracing import Tracing
+from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
-from vector_pipeline.release.registry import Alias, Verdict, Version
+from vector_pipeline.release.registry import Alias, Verdict, Version, Withdrawal
 from vector_pipeline.release.snapshot import tables_of
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceStatus:
+    """Where a dataset stands on one of several targets."""
+
+    target: str
+    place: bool
+    """Whether the configuration serves the dataset from it. False: its aliases go with the next promotion."""
+    staging: Alias | None
+    production: Alias | None
+    gates: tuple[Verdict, ...]
+    """Latest verdicts on what its staging points to."""
+    mark: str | None = None
+    """None where it does not answer, too."""
+    withdrawal: Withdrawal | None = None
+    """Why it is out of service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,8 @@ class Status:
     """State of the index that staging points into: a verdict with another mark is out of date."""
     rolled_back_from: int | None = None
     """Version that production served before, when its last move was a rollback, asked for or by itself."""
+    places: tuple[PlaceStatus, ...] = ()
+    """Every target, the first one first, those in service before those that are not; none for a dataset that has one place."""
 
 
 class Project(Living, Retaining, Tracing, Adopting, Past):
@@ -57,6 +77,8 @@ class Project(Living, Retaining, Tracing, Adopting, Past):
         space = self.space(dataset)
         registry = self.registry(read_only=True)
         staging = registry.alias(dataset, self.environment, STAGING)
+        # One of several that is away must not keep the others from being told of.
+        mark_of = self._mark_before if self.apart(dataset) else self.mark_of
         last = next(iter(registry.alias_moves(dataset, self.environment, PRODUCTION, limit=1)), None)
         return Status(
             dataset,
@@ -65,9 +87,30 @@ class Project(Living, Retaining, Tracing, Adopting, Past):
             staging,
             registry.alias(dataset, self.environment, PRODUCTION),
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
-            self.mark_of(staging.deployment) if staging is not None else None,
+            mark_of(staging.deployment) if staging is not None else None,
             last.from_version if last is not None and last.kind in BACK else None,
+            tuple(self._place_status(dataset)),
         )
+
+    def _place_status(self, dataset: str) -> list[PlaceStatus]:
+        if not self.apart(dataset):
+            return []
+        configured, out = self.configured(dataset), self.withdrawn(dataset)
+        staging, production = self.standing(dataset, STAGING), self.standing(dataset, PRODUCTION)
+        served = self.places(dataset)
+        names = [*served, *(name for name in configured if name not in served), *self.left_over(dataset)]
+        found = []
+        for name in names:
+            staged, gone = at_target(staging, name), out.get(name)
+            verdicts = self.registry(read_only=True).verdicts(staged.deployment.id) if staged is not None else []
+            mark = self._mark_before(staged.deployment) if staged is not None else None
+            withdrawal = gone if gone is not None and not gone.removed else None
+            found.append(
+                PlaceStatus(
+                    name, name in configured, staged, at_target(production, name), tuple(verdicts), mark, withdrawal
+                )
+            )
+        return found
 
     def quarantined(self, dataset: str) -> list[dict[str, str]]:
         """Items of the source that could not become documents, with the reason."""

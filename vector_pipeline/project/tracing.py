@@ -117,12 +117,13 @@ class Tracing(Gating):
     def _verified(self, dataset: str, run_id: str | None) -> list[Gate]:
         """Verdicts of before count no more: what aliases name here is looked at again."""
         gates = []
-        versions = {alias.deployment.version for alias in self.registry().aliases(dataset, self.environment)}
-        for number in sorted(versions):
+        aliased = {one.deployment.id: one.deployment for one in self.registry().aliases(dataset, self.environment)}
+        for one in sorted(aliased.values(), key=lambda held: (held.version, held.id)):
+            number = one.version
             try:
-                _, results = self.verify(dataset, version=number, run_id=run_id)
+                _, results = self.verify(dataset, run_id=run_id, deployment=one)
             except VectorPipelineError as error:
                 gates.append(Gate(number, "verify", "unknown", str(error)))
                 continue
-            gates += [Gate(number, one.name, one.status.value, one.summary) for one in results]
+            gates += [Gate(number, result.name, result.status.value, result.summary) for result in results]
         return gates

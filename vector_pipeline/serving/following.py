@@ -6,6 +6,7 @@ Laws
 2. While it does not, the last known alias is given for ``OUTAGE_S`` seconds more: one thread keeps asking, and no other waits for
    it longer than ``WAIT_S``, once.
 3. Alias and version belong together: the version's row is read once for each generation of the alias.
+4. Whoever asks for a target follows it whatever its alias is called: swapping the places in the configuration moves nobody.
 """
 
 import logging
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 
 from vector_pipeline.errors import ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.parts import Parts
-from vector_pipeline.release.registry import Alias, Version
+from vector_pipeline.release.mirrors import at, standing
+from vector_pipeline.release.registry import Alias, Registry, Version
 
 OUTAGE_S = 60.0
 """How long the last known alias is served while the registry does not answer (or ``max_staleness_s``, if that is longer)."""
@@ -36,12 +38,15 @@ class Live:
 
 
 class Follower:
-    """Follows one alias of a dataset. Threads may share it."""
+    """Follows one alias of a dataset, or the one of that rank at a target. Threads may share it."""
 
-    def __init__(self, parts: Parts, dataset: str, alias: str, max_staleness_s: float) -> None:
+    def __init__(
+        self, parts: Parts, dataset: str, alias: str, max_staleness_s: float, target: str | None = None
+    ) -> None:
         self._parts = parts
         self._dataset = dataset
         self._name = alias
+        self._target = target
         self._staleness = max_staleness_s
         self._lock = threading.Lock()
         self._live: Live | None = None
@@ -98,16 +103,40 @@ class Follower:
     def _resolve(self) -> Live:
         now = time.monotonic()
         registry = self._parts.registry(read_only=True)
-        found = registry.alias(self._dataset, self._parts.environment, self._name)
-        if found is None:
-            verb = "promote" if self._name == "production" else "push"
-            raise NotFoundError(
-                f"nothing of {self._dataset} is in {self._name} yet", fix=f"vector-pipeline {verb} {self._dataset}"
-            )
+        found = self._found(registry)
         known = self._live
-        same = known is not None and known.alias.generation == found.generation
+        same = known is not None and _identity(known.alias) == _identity(found)
         version = (
             known.version if known is not None and same else registry.version(self._dataset, found.deployment.version)
         )
         self._live, self._failed, self._slow = Live(found, version, now), None, False
         return self._live
+
+    def _found(self, registry: Registry) -> Alias:
+        """Law 4: whatever a place's alias is called, its deployment says which target it is."""
+        environment = self._parts.environment
+        verb = "promote" if self._name == "production" else "push"
+        if self._target is None:
+            found = registry.alias(self._dataset, environment, self._name)
+            if found is None:
+                raise NotFoundError(
+                    f"nothing of {self._dataset} is in {self._name} yet", fix=f"vector-pipeline {verb} {self._dataset}"
+                )
+            return found
+        found = at(standing(registry, self._dataset, environment, self._name), self._target)
+        if found is not None:
+            return found
+        out = [one for one in registry.withdrawals(self._dataset, environment) if one.target == self._target]
+        if out:
+            raise NotFoundError(
+                f"{self._target} is out of service for {self._dataset} since {out[0].at:%Y-%m-%d %H:%M} UTC ({out[0].reason})",
+                fix="Read another target, or leave it to the alias: open_index without target",
+            )
+        raise NotFoundError(
+            f"nothing of {self._dataset} is in {self._name} on {self._target}",
+            fix=f"vector-pipeline {verb} {self._dataset}",
+        )
+
+
+def _identity(alias: Alias) -> tuple[str, int, int]:
+    return alias.name, alias.generation, alias.deployment.id

@@ -48,6 +48,7 @@ def open_index(
     project: Path | str | None = None,
     environment: str | None = None,
     alias: str = "production",
+    target: str | None = None,
     max_staleness_s: float = 1.0,
 ) -> "Index":
     """A reader of a dataset's live version.
@@ -58,17 +59,18 @@ def open_index(
             current folder.
         environment: default: ``$VECTOR_PIPELINE_ENV``, or the configuration's first.
         alias: ``production``, or ``staging`` to look at what was pushed last.
+        target: one of several targets that serve the dataset; default: the first one, whichever that is.
         max_staleness_s: a cutover is noticed at most this late, in seconds; 0 asks the registry at every query.
 
     Raises:
         ConfigError: the configuration is missing or wrong.
-        NotFoundError: no such dataset, or nothing of it was promoted yet.
+        NotFoundError: no such dataset, or nothing of it was promoted yet, or not on that target.
     """
     path = Path(project) if project is not None else None
     if path is not None and path.is_dir():
         path = path / "vector_pipeline.yaml"
     parts = Parts.load(path, environment=environment)
-    index = Index(parts, dataset, alias, max_staleness_s)
+    index = Index(parts, dataset, alias, max_staleness_s, target)
     try:
         index.refresh()
     except BaseException:
@@ -80,11 +82,13 @@ def open_index(
 class Index:
     """A reader. Threads may share it. Use it as a context manager, or ``close`` it."""
 
-    def __init__(self, parts: Parts, dataset: str, alias: str, max_staleness_s: float) -> None:
+    def __init__(
+        self, parts: Parts, dataset: str, alias: str, max_staleness_s: float, target: str | None = None
+    ) -> None:
         parts.dataset(dataset)
         self._parts = parts
         self._dataset = dataset
-        self._follower = Follower(parts, dataset, alias, max_staleness_s)
+        self._follower = Follower(parts, dataset, alias, max_staleness_s, target)
 
     @overload
     def query(self, text: str, *, top_k: int = 5, filter: Filter | None = None) -> list[Hit]: ...

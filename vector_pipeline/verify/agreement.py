@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. Documents are compared, in the first ``TOP`` of each side, whatever their order: a reader shows some of them all.
+1. Documents are compared, the first ``TOP`` of each side (of a small version half of all: the first of two say nothing where there
+   are two), whatever their order: a reader shows some of them all.
 2. A document that only one side brings counts as agreed where its score is that of the other side's last one: such ties are cut as
    each system likes.
 3. Both sides search as their readers do: through an approximate index where there is one. How much of it may differ is configured.
@@ -64,22 +65,26 @@ def sampled(lake: Lake, tables: SpaceTables, version: Version) -> Probes:
     return Probes([f"a text of {document}" for document, _ in rows], vectors, [None] * len(rows))
 
 
-def compare(probes: Probes, first: Side, mirror: Side, *, threshold: float) -> CheckResult:
-    """Judge the share of documents that both bring, over all queries, against ``threshold`` (0 to 1)."""
-    asked = _answers(probes, first), _answers(probes, mirror)
-    shares = [_overlap(*both) for both in zip(*asked, strict=True)]
+def compare(probes: Probes, first: Side, mirror: Side, *, documents: int, threshold: float) -> CheckResult:
+    """Judge the share of documents that both bring, over all queries, against ``threshold`` (0 to 1).
+
+    ``documents``: how many the version has.
+    """
+    top = max(1, min(TOP, documents // 2))
+    asked = _answers(probes, first, top), _answers(probes, mirror, top)
+    shares = [_overlap(*both, top) for both in zip(*asked, strict=True)]
     mean = float(np.mean(shares)) if shares else 1.0
     alike = sum(share == 1 for share in shares)
     summary = (
         f"{mirror.target.name} answers {alike:,} of {len(shares):,} queries as {first.target.name} does "
-        f"({mean:.1%} of their first {TOP} documents, required {threshold * 100:.4g}%)"
+        f"({mean:.1%} of their first {top} documents, required {threshold * 100:.4g}%)"
     )
     worst = sorted((share, number) for number, share in enumerate(shares) if share < 1)[:EXAMPLES]
     examples = tuple(
         {
             "query": probes.labels[number],
             "overlap": share,
-            "expect": list(asked[0][number])[:TOP],
+            "expect": list(asked[0][number]),
             "got": [{"document_id": one, "score": score} for one, score in asked[1][number].items()],
         }
         for share, number in worst
@@ -90,7 +95,7 @@ def compare(probes: Probes, first: Side, mirror: Side, *, threshold: float) -> C
     return CheckResult(NAME, Status.PASSED if mean >= threshold else Status.FAILED, summary, detail, examples)
 
 
-def _answers(probes: Probes, side: Side) -> list[dict[str, float]]:
+def _answers(probes: Probes, side: Side, top: int) -> list[dict[str, float]]:
     """For each query its first documents, each with its best score."""
     groups: dict[str, list[int]] = {}
     for number, restriction in enumerate(probes.filters):
@@ -107,21 +112,21 @@ def _answers(probes: Probes, side: Side) -> list[dict[str, float]]:
             if len(hits) != len(some):
                 raise CorruptError(f"{side.target.name} answered {len(hits)} of {len(some)} queries")
             for number, matches in zip(some, hits, strict=True):
-                found[number] = _documents(matches)
+                found[number] = _documents(matches, top)
     return found
 
 
-def _documents(matches: Sequence[Match]) -> dict[str, float]:
+def _documents(matches: Sequence[Match], top: int) -> dict[str, float]:
     best: dict[str, float] = {}
     for match in matches:
         best.setdefault(match.document_id, match.score)
-    return dict(list(best.items())[:TOP])
+    return dict(list(best.items())[:top])
 
 
-def _overlap(first: dict[str, float], mirror: dict[str, float]) -> float:
+def _overlap(first: dict[str, float], mirror: dict[str, float], top: int) -> float:
     """0 to 1."""
     most = max(len(first), len(mirror))
     if not most:
         return 1.0
-    last = min(first.values()) if len(first) == TOP else np.inf
-    return sum(one in first or score >= last - _TIE for one, score in mirror.items()) / most
+    last = min(first.values()) if len(first) == top else np.inf
+    return sum(one in first or abs(score - last) <= _TIE for one, score in mirror.items()) / most
