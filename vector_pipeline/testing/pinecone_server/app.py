@@ -88,7 +88,7 @@ class _Exchange:
         port = scope["server"][1]
         self.control = port == service.control_port
         self.index = None if self.control else service.index_at(port)
-        self.status = "dropped"
+        self.status = "error"
 
     async def run(self) -> None:
         routes = self.service.control_routes if self.control else self.service.table(self.index) if self.index else []
