@@ -124,7 +124,7 @@ class Counts:
         return None
 
     def answered(self, route: str, status: str) -> None:
-        """A request ended: ``status`` is HTTP's, or ``dropped``, ``lost``, ``timeout``; ``error`` where the server itself failed."""
+        """A request ended: ``status`` is HTTP's, or ``dropped``, ``lost``, ``timeout``; ``error``: the server itself failed."""
         with self._lock:
             self._answered.setdefault(route, Counter())[status] += 1
 
