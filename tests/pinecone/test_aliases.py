@@ -66,7 +66,7 @@ def test_a_name_lives_in_one_index(target: PineconeTarget) -> None:
     target.point_alias("name", "one")
     target.point_alias("name", "elsewhere")
     hosts = [index.host for index in target.indexes.all()]
-    held = [target._native().names([host]) for host in hosts]
+    held = [target.names.client().names([host]) for host in hosts]
     assert sorted(map(str, held)) == sorted(["{}", str({"name": "elsewhere"})])
 
 
@@ -166,7 +166,7 @@ def test_the_native_name_follows_ours(world: World) -> None:
 def test_following_never_raises(world: World, server: PineconeServer) -> None:
     deployment = staged(world, {1: 1})
     assert isinstance(world.target, PineconeTarget)
-    world.target.service.calls._retry_s = world.target._native()._retry_s = 0.5
+    world.target.service.calls._retry_s = world.target.names.client()._retry_s = 0.5
     server.knobs.unavailable = 1.0
     warning = follow(world.target, "staging", deployment)
     assert warning is not None

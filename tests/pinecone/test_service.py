@@ -276,6 +276,27 @@ def test_large_answers_come_in_parts(target: PineconeTarget) -> None:
     assert {(one.document_id[:4], one.text is not None, one.metadata["n"]) for one in hits[0]} == {("doc ", True, 1)}
 
 
+def test_records_without_vectors_are_asked_for_in_bulk(target: PineconeTarget, server: PineconeServer) -> None:
+    space = made(target)
+    ids = [f"{index:024x}#{index:024x}" for index in range(1_200)]
+    for start in (0, 600):
+        space.upsert(make_records(ids[start : start + 600], added_in=3))
+    index = target.service.client.data(target.indexes.place(space.name).host)
+    # Another hand: one that no query by our key finds, and one that claims to be another.
+    index.upsert(vectors=[Vector(ids[7], [0.5] * 8, None, {"colour": "red"})], namespace=space.name)
+    index.upsert(
+        vectors=[Vector("theirs", [0.5] * 8, None, {"vp_id": ids[9], "vp_text": "forged"})], namespace=space.name
+    )
+    before = answers(server, "GET /vectors/fetch").total()
+    found = space.fetched([*ids, "nowhere#1"], vectors=False)
+    assert answers(server, "GET /vectors/fetch").total() == before + 1
+    assert set(found) == set(ids)
+    whole = space.fetched(ids)
+    assert found == {name: {key: one for key, one in row.items() if key != "vector"} for name, row in whole.items()}
+    assert found[ids[7]]["metadata"] == {"colour": "red"}
+    assert found[ids[9]]["text"] == f"text of {ids[9]}"
+
+
 def test_an_upsert_of_several_requests(target: PineconeTarget) -> None:
     space = made(target)
     texts = "x" * 30_000

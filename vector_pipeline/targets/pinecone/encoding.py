@@ -157,3 +157,8 @@ def _string(value: Any) -> str:
 
 def _whole(value: Any) -> int:
     return int(value) if isinstance(value, int | float) else 0
+
+
+def direction(dimension: int) -> list[float]:
+    """A vector for who needs any: not zero, which cosine does not take."""
+    return [1.0] + [0.0] * (dimension - 1)

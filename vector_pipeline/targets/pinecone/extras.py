@@ -71,17 +71,17 @@ class Names:
 
     def point(self, alias: str, namespace: str) -> None:
         place = self._indexes.place(namespace)
-        self._aliases().point(alias, namespace, host=place.host, others=self._hosts())
+        self.client().point(alias, namespace, host=place.host, others=self._hosts())
 
     def drop(self, alias: str) -> None:
-        self._aliases().drop(alias, hosts=self._hosts())
+        self.client().drop(alias, hosts=self._hosts())
 
     def all(self) -> dict[str, str]:
-        return self._aliases().names(self._hosts())
+        return self.client().names(self._hosts())
 
     def keeping(self, place: Place) -> RefusedError | None:
         """Why a namespace cannot be dropped: which names point at it; None where none does."""
-        names = self._aliases().targeting(place.namespace, host=place.host)
+        names = self.client().targeting(place.namespace, host=place.host)
         return targeted(self._service.name, place.namespace, names) if names else None
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Names:
     def _hosts(self) -> list[str]:
         return [index.host for index in self._indexes.all()]
 
-    def _aliases(self) -> NamespaceAliases:
+    def client(self) -> NamespaceAliases:
         with self._lock:
             if self._opened is None:
                 config, key = self._service.config, self._service.client.key()

@@ -21,7 +21,7 @@ from pinecone import Vector
 
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.targets.base import WriteReceipt
-from vector_pipeline.targets.pinecone.encoding import SENTINEL, SENTINEL_KEY
+from vector_pipeline.targets.pinecone.encoding import SENTINEL, SENTINEL_KEY, direction
 from vector_pipeline.targets.pinecone.service import Place, Service, lsn_of, mark_of
 
 _NUMBER = "vp_number"
@@ -54,7 +54,7 @@ class Freshness:
         found = self._service.data(
             place,
             lambda index: index.query(
-                vector=_direction(place.dimension),
+                vector=direction(place.dimension),
                 top_k=1,
                 namespace=place.namespace,
                 filter={SENTINEL_KEY: {"$eq": True}},
@@ -69,7 +69,7 @@ class Freshness:
     def touch(self, place: Place, retried: Counter[str] | None = None) -> tuple[int | None, str]:
         """Write the sentinel; its LSN, and its new number."""
         number = uuid.uuid4().hex
-        sentinel = Vector(SENTINEL, _direction(place.dimension), None, {SENTINEL_KEY: True, _NUMBER: number})
+        sentinel = Vector(SENTINEL, direction(place.dimension), None, {SENTINEL_KEY: True, _NUMBER: number})
         self._service.limiter.wait(place.namespace, "upsert", sent=4 * place.dimension + _WEIGHT)
         answer = self._service.repeated(
             lambda: self._service.data(
@@ -108,8 +108,3 @@ class Freshness:
                 f" {timeout_s:g} seconds (at {seen[-1].lsn}, wanted {wanted})",
                 fix="Run it again later, or raise the target's freshness_s",
             )
-
-
-def _direction(dimension: int) -> list[float]:
-    """A vector that is not zero: cosine takes none that is."""
-    return [1.0] + [0.0] * (dimension - 1)

@@ -38,11 +38,13 @@ from vector_pipeline.targets.base import (
 )
 from vector_pipeline.targets.filters import parse_filter
 from vector_pipeline.targets.pinecone.abilities import abilities
+from vector_pipeline.targets.pinecone.asking import Asking
 from vector_pipeline.targets.pinecone.client import PINECONE
 from vector_pipeline.targets.pinecone.extras import Names, cancel_imports, importer
 from vector_pipeline.targets.pinecone.freshness import Freshness
 from vector_pipeline.targets.pinecone.indexes import Indexes
-from vector_pipeline.targets.pinecone.reading import Reader, check_top_k
+from vector_pipeline.targets.pinecone.reading import Reader
+from vector_pipeline.targets.pinecone.searching import Searcher, check_top_k
 from vector_pipeline.targets.pinecone.service import Place, Service
 from vector_pipeline.targets.pinecone.writing import Writer
 
@@ -59,13 +61,14 @@ class PineconeTarget(Target):
         self.service = Service(name, config)
         self.indexes = Indexes(self.service)
         self._freshness = Freshness(self.service)
-        self._reader = Reader(self.service, self.indexes)
+        asking = Asking(self.service, self.indexes)
+        self._reader, self._searcher = Reader(asking), Searcher(asking)
         self._writer = Writer(self.service, self._freshness, self._reader)
-        self._names = Names(self.service, self.indexes)
+        self.names = Names(self.service, self.indexes)
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._capabilities if self._names.offered else replace(self._capabilities, aliases_namespaces=False)
+        return self._capabilities if self.names.offered else replace(self._capabilities, aliases_namespaces=False)
 
     def address(self, namespace: str) -> str:
         place = self.indexes.known(namespace)
@@ -143,7 +146,7 @@ class PineconeTarget(Target):
         except NotFoundError:
             pass
         except (ConflictError, InputError, RefusedError) as error:
-            raise (self._names.keeping(place) or error) from None
+            raise (self.names.keeping(place) or error) from None
         if not self.service.until(lambda: self.indexes.describe(place) is None, self.config.freshness_s):
             raise UnavailableError(f"target {self.name}: namespace {namespace} was dropped, and is still there")
         self.indexes.forget(namespace)
@@ -174,22 +177,22 @@ class PineconeTarget(Target):
         check_top_k(top_k, self._capabilities.max_top_k)
         node = None if filter is None else parse_filter(filter)
         place = self.indexes.place(namespace)
-        return self._reader.query(place, vectors, top_k, version, node, include_text=include_text)
+        return self._searcher.query(place, vectors, top_k, version, node, include_text=include_text)
 
     def point_alias(self, alias: str, namespace: str) -> None:
         if not self._capabilities.aliases_namespaces:
             super().point_alias(alias, namespace)
         self.require_writable(alias)
-        self._names.point(alias, namespace)
+        self.names.point(alias, namespace)
 
     def drop_alias(self, alias: str) -> None:
         if not self._capabilities.aliases_namespaces:
             super().drop_alias(alias)
         self.require_writable(alias)
-        self._names.drop(alias)
+        self.names.drop(alias)
 
     def native_aliases(self) -> dict[str, str]:
-        return self._names.all() if self._capabilities.aliases_namespaces else {}
+        return self.names.all() if self._capabilities.aliases_namespaces else {}
 
     def importer(self, spec: NamespaceSpec, content: str) -> Importer:
         if not self._capabilities.imports:
@@ -198,7 +201,7 @@ class PineconeTarget(Target):
 
     def close(self) -> None:
         self.service.close()
-        self._names.close()
+        self.names.close()
 
     def require_writable(self, name: str) -> None:
         """``RefusedError`` where this target only reads."""
