@@ -4,7 +4,7 @@ Laws
 ----
 1. What is expected is the lake's snapshot of the version that was deployed, never what a journal or a count says.
 2. ``count`` proves nothing but that somebody wrote: it compares the namespace's mark and size with those after our last write.
-   Where nothing was recorded, or a writer of ours is at work, it goes on to ``ids``.
+   Where nothing was recorded, a writer of ours is at work, or the mark does not see everybody's writes, it goes on to ``ids``.
 3. A namespace is read once, however many versions of it are judged.
 4. A version that has expired cannot be judged: its report says so as a fault, and the others are judged all the same.
 5. A sample is another one with every audit, unless its seed is given: else what it missed once it would miss for ever.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vector_pipeline.drift import compare
-from vector_pipeline.drift.held import alone_since, observe
+from vector_pipeline.drift.held import Depth, alone_since, observe
 from vector_pipeline.drift.report import DriftReport, Level
 from vector_pipeline.drift.values import compare_found
 from vector_pipeline.errors import InputError
@@ -78,16 +78,19 @@ def audit_line(
             for one, gone in zip(blank, missing, strict=True)
         ]
     if wanted is Level.COUNT:
-        counted = _by_count(registry, subjects[0].deployment, blank, state)
+        seen = target.capabilities.sees_foreign_writes
+        counted = _by_count(registry, subjects[0].deployment, blank, state) if seen else None
         if counted is not None:
             return counted
         wanted = Level.IDS
     started = time.perf_counter()
     # In full everything is fetched anyway: with it come the marks that a target's listing may not have.
-    observe(lake, target, subjects[0].deployment, whole=wanted is Level.FULL)
+    depth = Depth.FETCHED if wanted is Level.FULL else Depth.LISTED
+    blind = not observe(lake, target, subjects[0].deployment, depth)
     reports = []
     for subject, one in zip(subjects, blank, strict=True):
-        reports.append(_judged(lake, registry, target, subject, replace(one, level=wanted), sample, chosen, started))
+        leveled = replace(one, level=wanted)
+        reports.append(_judged(lake, registry, target, subject, leveled, sample, chosen, started, blind=blind))
         started = time.perf_counter()
     return reports
 
@@ -182,12 +185,13 @@ def _judged(
     sample: int,
     seed: int,
     started: float,
+    *,
+    blind: bool,
 ) -> DriftReport:
     expired = subject.version.expired_at
     if expired is not None:
         return replace(blank, faults=(f"cannot be judged: v{blank.version} expired on {expired:%Y-%m-%d}",))
     alone = alone_since(target, subject.deployment) is not None
-    blind = not target.capabilities.scans_marks and blank.level is not Level.FULL
     compare.judge(
         lake, registry, subject.version, alone=alone, doubtful=blind and _holds_expired(registry, subject.deployment)
     )

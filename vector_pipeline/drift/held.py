@@ -6,18 +6,25 @@ Laws
    fields are those that its id names: then the id alone proves what it holds, but for the metadata, text and vector.
 2. A line that holds one version *alone* (in place, or where the target cannot filter) has bare ids and one interval. A record that
    carries just that is visible, whatever the version; any other is not, and readers that do not filter see it all the same.
-3. A target that scans no marks gives nulls for what it does not say; with ``whole`` it is asked for every record by id.
+3. A target that scans no marks gives nulls for what it does not say, unless its marks are remembered for just the state that it is
+   in (``Depth.LISTED``: its listing is asked all the same). ``Depth.KNOWN`` fetches what is not remembered, ``Depth.FETCHED``
+   believes nothing but the target.
 """
+
+from collections.abc import Iterator
+from enum import Enum
 
 import pyarrow as pa
 
 from vector_pipeline.hashing import sql_base_record_id, sql_content_key, sql_document_key
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.comparing import OUR_ID, listing
+from vector_pipeline.lake.documents import append, stage
+from vector_pipeline.release.comparing import OUR_ID
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
+from vector_pipeline.release.observed import fetched, listed, marks_of
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import Deployment
-from vector_pipeline.targets.base import LIVE, Target
+from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, NamespaceState, Target
 
 _TABLES = """
     CREATE OR REPLACE TEMP TABLE drift_held (
@@ -29,16 +36,43 @@ _TABLES = """
 # ``drift_seen`` and ``drift_spoilt``: records whose values were compared, and those that differed (``values``).
 
 
-def observe(lake: Lake, target: Target, deployment: Deployment, *, whole: bool = False) -> None:
-    """Fill ``drift_held`` with what a deployment's namespace holds now; with nothing when it does not exist."""
+class Depth(Enum):
+    """How a target that lists no marks is asked for them (law 3)."""
+
+    LISTED = "listed"
+    KNOWN = "known"
+    FETCHED = "fetched"
+
+
+def observe(lake: Lake, target: Target, deployment: Deployment, depth: Depth = Depth.LISTED) -> bool:
+    """Fill ``drift_held`` with what a deployment's namespace holds now; with nothing when it does not exist.
+
+    Returns whether marks were told. Those of a target that lists none are left in ``drift_marks`` too.
+    """
     lake.run(_TABLES)
-    if target.describe(deployment.namespace) is None:
-        return
+    stage(lake, "drift_marks", MARK_SCHEMA, ())
+    state = target.describe(deployment.namespace)
+    if state is None:
+        return True
     insert = _insert(deployment.fingerprint, alone_since(target, deployment))
-    batches = listing(target, deployment.namespace) if whole else target.scan(deployment.namespace)
+    told, batches = _batches(lake, target, state, depth)
     for batch in batches:
-        with lake.registered("drift_rows", pa.Table.from_batches([batch])):
+        rows = pa.Table.from_batches([batch])
+        with lake.registered("drift_rows", rows):
             lake.run(insert)
+        if not target.capabilities.scans_marks:
+            append(lake, "drift_marks", rows)
+    return told
+
+
+def _batches(lake: Lake, target: Target, state: NamespaceState, depth: Depth) -> tuple[bool, Iterator[pa.RecordBatch]]:
+    namespace = state.spec.name
+    if depth is Depth.FETCHED:
+        return True, fetched(target, namespace)
+    if depth is Depth.KNOWN:
+        return True, marks_of(lake, target, namespace, state)
+    found = listed(lake, target, state)
+    return (False, target.scan(namespace)) if found is None else (True, found)
 
 
 def alone_since(target: Target, deployment: Deployment) -> int | None:

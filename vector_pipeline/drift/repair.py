@@ -18,13 +18,14 @@ from functools import partial
 import pyarrow as pa
 
 from vector_pipeline.config import Prices
-from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, plan_line
+from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, marks_after, plan_line
 from vector_pipeline.drift.report import Level
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.apply import Applied, OnWrite, execute, id_batches, place_of
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
+from vector_pipeline.release.observed import remember
 from vector_pipeline.release.plan import Stage, StageKind
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, making, upserting
 from vector_pipeline.release.records import batches, changes
@@ -60,7 +61,7 @@ def repair_line(
         ours = level is Level.FULL or explained(registry, made.environment, target.name, made.namespace, made.mark)
         if made.empty:
             if level is Level.FULL:
-                _record(registry, target, made, ())
+                _record(lake, registry, target, line, made, ())
             return made, Applied()
         abandon_open(registry, made.environment, target.name, made.namespace)
         push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
@@ -70,7 +71,7 @@ def repair_line(
             applied = execute(made.stages, work.batches, target, made.namespace, parallel=parallel, on_write=on_write)
             held.check()
             if ours:
-                _record(registry, target, made, journal.marks)
+                _record(lake, registry, target, line, made, journal.marks)
         except BaseException:
             with suppress(VectorPipelineError):
                 registry.close_push(push, PushStatus.FAILED)
@@ -79,9 +80,14 @@ def repair_line(
     return made, applied
 
 
-def _record(registry: Registry, target: Target, plan: LinePlan, marks: Iterable[str | None]) -> None:
+def _record(
+    lake: Lake, registry: Registry, target: Target, line: RepairLine, plan: LinePlan, marks: Iterable[str | None]
+) -> None:
     """Law 4."""
-    record(registry, plan.dataset, plan.environment, target, plan.namespace, {plan.mark or "", *marks})
+    before = {plan.mark or "", *marks}
+    after = record(registry, plan.dataset, plan.environment, target, plan.namespace, before)
+    if after is not None:
+        remember(lake, target, plan.namespace, after, marks_after(line, plan))
 
 
 class _Work:
@@ -98,11 +104,12 @@ class _Work:
             yield self._batch(kind, None, making(self.target, place_of(self.plan), self.journal.fence))
         elif kind is StageKind.CLOSE:
             for (end,) in self.lake.rows("SELECT DISTINCT removed_in FROM drift_ends ORDER BY 1"):
-                for ids in self._ids(f"SELECT id FROM drift_ends WHERE removed_in = {int(end)} ORDER BY id"):
-                    close = closing(self.target, self.plan.namespace, ids, int(end), self.journal.fence)
+                for ids in self._ids(f"SELECT id FROM drift_ends WHERE removed_in = {int(end)} ORDER BY id", stage):
+                    fence, way = self.journal.fence, stage.ending
+                    close = closing(self.target, self.plan.namespace, ids, int(end), fence, way)
                     yield self._batch(kind, ids[0].as_py(), close)
         elif kind is StageKind.DELETE:
-            for ids in self._ids("SELECT id FROM drift_deletes ORDER BY id"):
+            for ids in self._ids("SELECT id FROM drift_deletes ORDER BY id", stage):
                 delete = deleting(self.target, self.plan.namespace, ids, self.journal.fence)
                 yield self._batch(kind, ids[0].as_py(), delete)
         else:
@@ -123,8 +130,8 @@ class _Work:
                 write = (deriving if derives else upserting)(self.target, self.plan.namespace, rows, self.journal.fence)
                 yield self._batch(kind, table["id"][0].as_py(), write)
 
-    def _ids(self, query: str) -> Iterator[pa.Array]:
-        return id_batches(self.lake.table(query)["id"], self.limits)
+    def _ids(self, query: str, stage: Stage) -> Iterator[pa.Array]:
+        return id_batches(self.lake.table(query)["id"], self.limits, stage.ending)
 
     def _batch(self, kind: StageKind, first: str | None, write: Write) -> Batch:
         payload = {"namespace": self.plan.namespace} if first is None else {"records": write.records, "first": first}

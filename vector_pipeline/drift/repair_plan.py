@@ -13,19 +13,20 @@ from typing import Any
 
 from vector_pipeline.config import Prices
 from vector_pipeline.drift import compare
-from vector_pipeline.drift.held import alone_since, observe
+from vector_pipeline.drift.held import Depth, alone_since, observe
 from vector_pipeline.drift.report import Level
 from vector_pipeline.drift.runs import match, prepare
 from vector_pipeline.drift.values import compare_chosen, compare_found
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
-from vector_pipeline.release.costs import cost_of, measured, sending, upserting
+from vector_pipeline.release.costs import cost_of, measured, record_bytes, sending, upserting, with_endings
 from vector_pipeline.release.hands import untouched
+from vector_pipeline.release.observed import changed
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Deployment, Registry, Version
 from vector_pipeline.release.snapshot import tables_of
-from vector_pipeline.targets.base import LIVE, Target
+from vector_pipeline.targets.base import LIVE, NamespaceState, Target
 
 REPAIR = "repair"
 """Strategy that a push record's plan names when it was a repair."""
@@ -133,8 +134,11 @@ def plan_line(
     if level is Level.FULL and _compare_hidden(lake, target, line):
         prepare(lake, line.versions, alone=_alone(target, line))
     # What nobody compared is copied only where nobody else can have replaced it.
-    sure = level is Level.FULL or untouched(
-        registry, first.environment, target.name, first.namespace, state.mark if state is not None else None
+    sure = level is Level.FULL or (
+        target.capabilities.sees_foreign_writes
+        and untouched(
+            registry, first.environment, target.name, first.namespace, state.mark if state is not None else None
+        )
     )
     match(
         lake,
@@ -143,7 +147,8 @@ def plan_line(
         proven=level is Level.FULL,
     )
     _use_real_marks(lake, target, line)
-    stages = _stages(lake, target, line, exists=state is not None)
+    rates = measured(registry, target, first.environment, parallel=parallel)
+    stages = with_endings(_stages(lake, target, line, state), rates, prices)
     return LinePlan(
         dataset=first.dataset,
         environment=first.environment,
@@ -159,8 +164,24 @@ def plan_line(
         drift=drift,
         examples=examples,
         stages=stages,
-        cost=cost_of(stages, measured(registry, target, first.environment, parallel=parallel), prices),
+        cost=cost_of(stages, rates, prices),
         mark=state.mark if state is not None else None,
+    )
+
+
+def marks_after(line: RepairLine, plan: LinePlan) -> str:
+    """The query of a line's marks after its repair, from the temporary tables that ``plan_line`` left."""
+    written = " UNION ALL ".join(
+        f"""SELECT w.id, c.document_id, c.content_hash, c.metadata_hash, '{plan.fingerprint}', w.added_in, w.removed_in
+            FROM drift_writes w JOIN {at(tables_of(version).chunks, version.lake_snapshot)} c USING (record_id)
+            WHERE w.version = {version.number}"""
+        for version in line.versions
+    )
+    return changed(
+        "drift_marks",
+        written=written,
+        ended="SELECT id, removed_in FROM drift_ends",
+        gone="SELECT id FROM drift_deletes",
     )
 
 
@@ -172,7 +193,7 @@ def _find_drift(
     lake: Lake, registry: Registry, target: Target, line: RepairLine, level: Level
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
     """Fill ``drift_bases`` by the audit's own judgement of every kept version; returns what is wrong, and examples."""
-    observe(lake, target, line.first, whole=True)
+    observe(lake, target, line.first, Depth.FETCHED if level is Level.FULL else Depth.KNOWN)
     lake.run(
         """CREATE OR REPLACE TEMP TABLE drift_all (
                word VARCHAR, shard INTEGER, record_id VARCHAR, id VARCHAR, document_id VARCHAR, metadata_hash VARCHAR)"""
@@ -211,8 +232,8 @@ def _use_real_marks(lake: Lake, target: Target, line: RepairLine) -> None:
         lake.run(f"UPDATE drift_writes SET added_in = {since}, removed_in = {LIVE}")
 
 
-def _stages(lake: Lake, target: Target, line: RepairLine, *, exists: bool) -> tuple[Stage, ...]:
-    limits = target.capabilities
+def _stages(lake: Lake, target: Target, line: RepairLine, state: NamespaceState | None) -> tuple[Stage, ...]:
+    limits, each = target.capabilities, record_bytes(state)
     upserts, texts, derives, described = 0, 0, 0, 0
     for version in line.versions:
         some = lake.row(
@@ -231,9 +252,9 @@ def _stages(lake: Lake, target: Target, line: RepairLine, *, exists: bool) -> tu
     if derives:
         stages.append(sending(StageKind.DERIVE, derives, described, limits))
     if ends:
-        stages.append(sending(StageKind.CLOSE, ends, 0, limits))
+        stages.append(sending(StageKind.CLOSE, ends, 0, limits, int(ends * each)))
     if deletes:
-        stages.append(sending(StageKind.DELETE, deletes, 0, limits))
-    if stages or not exists:
+        stages.append(sending(StageKind.DELETE, deletes, 0, limits, int(deletes * each)))
+    if stages or state is None:
         stages.insert(0, Stage(StageKind.ENSURE_NAMESPACE))
     return tuple(stages)

@@ -21,10 +21,10 @@ _CATALOG_TABLES = (
     "table_column_stats", "inlined_data_tables", "table",
 )  # fmt: skip
 """Tables of the catalog that name a table by ``table_id``; the last one says that there is such a table."""
-_UNNAMED = 2**62
+UNNAMED = 2**62
 """Numbers from here on name files that the catalog never numbered."""
-_SCHEDULED = f"{METADATA}.ducklake_files_scheduled_for_deletion"
-_AT_ONCE, _BEFORE = "TIMESTAMPTZ '1970-01-02 00:00:00+00'", "TIMESTAMPTZ '1980-01-01 00:00:00+00'"
+SCHEDULED = f"{METADATA}.ducklake_files_scheduled_for_deletion"
+AT_ONCE, BEFORE = "TIMESTAMPTZ '1970-01-02 00:00:00+00'", "TIMESTAMPTZ '1980-01-01 00:00:00+00'"
 """A file that was given up then goes now, and no other: it tells the dataset's from those that wait for their grace."""
 _BUSY_S = 30.0
 
@@ -57,7 +57,7 @@ def purge(lake: Lake, dataset: str) -> int:
     """Delete what a dataset's dropped tables left; returns how many files went. Nobody may be writing to the dataset."""
     lake.transaction(lambda: _forget_dropped(lake, dataset), None)
     lake.transaction(lambda: _schedule(lake, dataset), None)
-    deleted = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', older_than => {_BEFORE})")
+    deleted = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', older_than => {BEFORE})")
     for name in ("erase_surplus", "erase_missing", "erase_needed", "erase_own"):
         lake.run(f"DROP TABLE IF EXISTS {name}")
     # A table that DuckLake remembers of an earlier state, and that is gone now, would break the whole connection.
@@ -98,12 +98,12 @@ def _schedule(lake: Lake, dataset: str) -> None:
     """Hand the dataset's files that were given up, and those that the catalog does not name, to DuckLake's own clean-up."""
     own = [f"{dataset}/", f"{lake.data}{dataset}/"]
     lake.run(
-        f"""UPDATE {_SCHEDULED} SET schedule_start = {_AT_ONCE}
+        f"""UPDATE {SCHEDULED} SET schedule_start = {AT_ONCE}
             WHERE starts_with(path, CASE WHEN path_is_relative THEN ? ELSE ? END)""",
         own,
     )
     scheduled = lake.rows(
-        f"""SELECT CASE WHEN path_is_relative THEN ? || path ELSE path END FROM {_SCHEDULED}
+        f"""SELECT CASE WHEN path_is_relative THEN ? || path ELSE path END FROM {SCHEDULED}
             WHERE starts_with(path, CASE WHEN path_is_relative THEN ? ELSE ? END)""",
         [lake.data, *own],
     )
@@ -119,9 +119,9 @@ def _schedule(lake: Lake, dataset: str) -> None:
     }
     known.update(str(row[0]) for row in scheduled)
     # Their own numbers: clean-up forgets what it deleted by number.
-    last = lake.row(f"SELECT greatest(coalesce(max(data_file_id), 0), {_UNNAMED}) FROM {_SCHEDULED}")[0]
+    last = lake.row(f"SELECT greatest(coalesce(max(data_file_id), 0), {UNNAMED}) FROM {SCHEDULED}")[0]
     for number, file in enumerate((one for one in data_files(lake, dataset) if one not in known), start=last + 1):
-        lake.run(f"INSERT INTO {_SCHEDULED} VALUES (?, ?, 0, {_AT_ONCE})", [number, file])
+        lake.run(f"INSERT INTO {SCHEDULED} VALUES (?, ?, 0, {AT_ONCE})", [number, file])
 
 
 def rows_in_files(lake: Lake, dataset: str, key: str) -> int:

@@ -159,7 +159,9 @@ class Drifting(Agreeing):
         gone = next((one for one in here if one.version.expired_at is not None), None)
         known = registry.namespace_record(self.environment, target.name, namespace)
         state = target.describe(namespace)
-        if known is not None and state is not None and (state.mark, state.records) == (known.mark, known.records):
+        sees = target.capabilities.sees_foreign_writes
+        same = known is not None and state is not None and (state.mark, state.records) == (known.mark, known.records)
+        if same and sees:
             return []
         try:
             if gone is not None:

@@ -11,6 +11,7 @@ from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.lake.tables import SpaceTables, at
 from vector_pipeline.project.placing import Placing
+from vector_pipeline.release.observed import proved
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, VerdictStatus, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Filter, Match
@@ -212,7 +213,9 @@ class Gating(Placing):
 
     def _coverage(self, version: Version, deployment: Deployment) -> CheckResult:
         desired = read_identities(self.lake(read_only=True), tables_of(version), version.lake_snapshot)
-        observed = self.target_named(deployment.target, read_only=True).scan(deployment.namespace)
+        target = self.target_named(deployment.target, read_only=True)
+        state = target.describe(deployment.namespace)
+        observed = proved(self.lake(read_only=True), target, state) if state else target.scan(deployment.namespace)
         return coverage(desired, observed, version.number, version.fingerprint)
 
     def _canaries(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:

@@ -160,7 +160,8 @@ class _Work:
             for table in batches(self.lake, self.version, self._wanted(), self.limits):
                 yield self._records(stage.kind, table, upserting)
         elif stage.kind is StageKind.IMPORT:
-            yield from import_batches(self.target, self.plan, stage, self.journal, self._files)
+            files = partial(batches, self.lake, self.version, self._wanted(), reading(self.limits))
+            yield from import_batches(self.target, self.plan, stage, self.journal, files)
         elif stage.kind is StageKind.DERIVE:
             for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
                 yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), deriving)
@@ -168,8 +169,8 @@ class _Work:
             for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
                 yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), describing)
         elif stage.kind in (StageKind.CLOSE, StageKind.DELETE):
-            for ids in self._endings():
-                yield self._ending(stage.kind, ids)
+            for ids in self._endings(stage):
+                yield self._ending(stage, ids)
         else:
             raise RefusedError(f"the plan has a stage {stage.kind} that this release does not know")
 
@@ -182,12 +183,14 @@ class _Work:
         payload: dict[str, object] = {"records": table.num_rows, "first": table["id"][0].as_py()}
         return self._batch(kind, payload, writing(self.target, self.plan.namespace, table, self.journal.fence))
 
-    def _ending(self, kind: StageKind, ids: pa.Array) -> Batch:
+    def _ending(self, stage: Stage, ids: pa.Array) -> Batch:
         place, fence = (self.target, self.plan.namespace), self.journal.fence
         write = (
-            deleting(*place, ids, fence) if kind is StageKind.DELETE else closing(*place, ids, self.plan.version, fence)
+            deleting(*place, ids, fence)
+            if stage.kind is StageKind.DELETE
+            else closing(*place, ids, self.plan.version, fence, stage.ending)
         )
-        return self._batch(kind, {"records": len(ids), "first": ids[0].as_py()}, write)
+        return self._batch(stage.kind, {"records": len(ids), "first": ids[0].as_py()}, write)
 
     def _files(self) -> Iterator[pa.Table]:
         """What an import's files are written from."""
@@ -201,9 +204,9 @@ class _Work:
                 FROM plan_actions WHERE stage = '{stage}' ORDER BY shard, record_id"""
         )
 
-    def _endings(self) -> Iterator[pa.Array]:
+    def _endings(self, stage: Stage) -> Iterator[pa.Array]:
         ids = self.lake.table("SELECT end_id FROM plan_actions WHERE end_id IS NOT NULL ORDER BY end_id")["end_id"]
-        return id_batches(ids, self.limits)
+        return id_batches(ids, self.limits, stage.ending)
 
 
 class Place(Protocol):
@@ -224,9 +227,11 @@ def place_of(plan: Place) -> NamespaceSpec:
     return NamespaceSpec(plan.namespace, plan.dimension, plan.metric, plan.fingerprint)
 
 
-def id_batches(ids: pa.Array | pa.ChunkedArray, limits: Capabilities) -> Iterator[pa.Array]:
-    """Ids in batches within a target's limits."""
+def id_batches(ids: pa.Array | pa.ChunkedArray, limits: Capabilities, ending: str = "") -> Iterator[pa.Array]:
+    """Ids in batches within a target's limits; of a way of closing intervals, whole requests."""
     whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // ID_BYTES))
+    each = next((one.records_per_request for one in limits.endings if one.name == ending), 1)
+    rows = max(each, limits.max_batch_records // each * each)
+    rows = min(rows, max(1, limits.max_batch_bytes // ID_BYTES))
     for begin in range(0, len(whole), rows):
         yield whole.slice(begin, rows)

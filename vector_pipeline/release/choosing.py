@@ -18,7 +18,17 @@ from dataclasses import dataclass, replace
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release import loading
-from vector_pipeline.release.costs import OVERHEAD, Rates, cost_of, figures, measured, upserting, weight
+from vector_pipeline.release.costs import (
+    OVERHEAD,
+    Rates,
+    cost_of,
+    figures,
+    measured,
+    said_of_reading,
+    upserting,
+    weight,
+    with_endings,
+)
 from vector_pipeline.release.lines import (
     Line,
     base_namespace,
@@ -29,6 +39,7 @@ from vector_pipeline.release.lines import (
     lines_of,
     to_continue,
 )
+from vector_pipeline.release.observed import Read
 from vector_pipeline.release.plan import FILLING, Alternative, Cost, Stage, Strategy
 from vector_pipeline.release.planner import Look, look_at, refuse_older
 from vector_pipeline.release.registry import DeploymentStatus, Registry, Version
@@ -66,6 +77,7 @@ class _Chooser:
         self.in_place = [line for line in lines if is_in_place(line.namespace)]
         self.newest = to_continue(self.lines)
         self.loaded: loading.Loaded | None = None
+        self.read = Read()
         self.names = set(target.namespaces())
         self.taken = self.names | {one.namespace for one in known}
         self.collected = {
@@ -202,6 +214,9 @@ class _Chooser:
             self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None),
             ours=known.mark if known is not None else None, absent=importing is not None,
         )  # fmt: skip
+        self.read.listed += look.read.listed
+        self.read.fetched += look.read.fetched
+        look = replace(look, stages=with_endings(look.stages, self.rates, self.wish.prices))
         self.loaded = loading.loaded(look, self.version, self.target, self.rates, self.wish.prices, self.wish.load)
         return self.loaded.look
 
@@ -210,7 +225,8 @@ class _Chooser:
         weighed = (this, *others) if self.wish.strategy is None else ()
         fresh = line is None or all(one.version == self.version.number for one in line.whole)
         ways = self.loaded if self.loaded is not None and self.loaded.look is look else loading.Loaded(look)
-        return Choice(look, why, fresh, self.rates, (*weighed, *ways.alternatives), ways.notes)
+        notes = (*ways.notes, *said_of_reading(self.read, self.wish.prices))
+        return Choice(look, why, fresh, self.rates, (*weighed, *ways.alternatives), notes)
 
     def _cost(self, look: Look) -> Cost:
         return cost_of(look.stages, self.rates, self.wish.prices)

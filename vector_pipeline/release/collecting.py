@@ -30,6 +30,7 @@ from vector_pipeline.release.dropping import drop_line, journalled, line_deploym
 from vector_pipeline.release.garbage import Garbage
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off, writer
+from vector_pipeline.release.observed import forget, remember
 from vector_pipeline.release.plan import StageKind
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
@@ -104,6 +105,7 @@ class _Work:
                     self.registry, self.target, line.namespace, [one.id for one in line.ours], held=self.held,
                     grace_s=self.grace_s, run_id=self.run_id, by=self.by,
                 )  # fmt: skip
+                forget(self.lake, self.target, line.namespace)
                 return found
             self.registry.retire_deployments([one.id for one in line.retire], grace_s=self.grace_s)
         except RefusedError as error:
@@ -154,4 +156,11 @@ class _Work:
             if known is not None and known.mark == before.mark:
                 self.registry.record_namespace(
                     environment, *place, dataset=self.dataset, mark=after.mark, records=after.records
+                )
+                remember(
+                    self.lake,
+                    self.target,
+                    line.namespace,
+                    after,
+                    "SELECT * FROM collect_marks ANTI JOIN collect_garbage USING (id)",
                 )

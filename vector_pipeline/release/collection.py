@@ -166,7 +166,7 @@ def look_at(
     if state is None or any(one.strategy == "in-place" for one in line.kept):
         return found, None
     garbage = find_garbage(
-        lake, target, line.namespace, space=line.kept[0].fingerprint, kept=versions, newest=line.newest
+        lake, target, line.namespace, state, space=line.kept[0].fingerprint, kept=versions, newest=line.newest
     )
     share = len(garbage.ids) / max(1, state.records)
     return (

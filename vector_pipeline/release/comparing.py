@@ -14,7 +14,7 @@ Laws
    line since our last finished write; else from the lake: what a hand replaced is not copied into a new version.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -22,11 +22,9 @@ from vector_pipeline.hashing import sql_base_record_id
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import stage as stage_rows
 from vector_pipeline.release.plan import Action, StageKind
-from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, Capabilities, Target
+from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, Capabilities
 
 OUR_ID = r"^[0-9a-f]{24}#[0-9a-f]{24}(\.[0-9]+)?(~[0-9]+)?$"
-_FETCHED = 1_000
-"""Ids in one fetch, for targets whose listing has no marks."""
 
 _COMPARE_SHARED = """CREATE OR REPLACE TEMP TABLE compared AS
     WITH crowded AS (SELECT DISTINCT base FROM observed WHERE id <> base),
@@ -100,18 +98,6 @@ def observe(lake: Lake, batches: Iterable[pa.RecordBatch], fingerprint: str) -> 
             FROM observed_rows"""
     )
     lake.run("DROP TABLE observed_rows")
-
-
-def listing(target: Target, namespace: str) -> Iterator[pa.RecordBatch]:
-    """Every record of a namespace with its marks (``MARK_SCHEMA``), whatever the target's own listing gives."""
-    for batch in target.scan(namespace):
-        if target.capabilities.scans_marks:
-            yield batch
-            continue
-        ids = batch["id"].to_pylist()
-        for begin in range(0, len(ids), _FETCHED):
-            found = target.fetch(namespace, ids[begin : begin + _FETCHED], vectors=False)
-            yield from found.select(MARK_SCHEMA.names).cast(MARK_SCHEMA).to_batches()
 
 
 def compare_shared(lake: Lake, desired: str, version: int, limits: Capabilities) -> None:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import stage
-from vector_pipeline.targets.base import MARK_SCHEMA, Target
+from vector_pipeline.release.observed import marks_of
+from vector_pipeline.targets.base import MARK_SCHEMA, NamespaceState, Target
 
 _EXAMPLES = 10
 
@@ -30,10 +31,20 @@ class Garbage:
 
 
 def find_garbage(
-    lake: Lake, target: Target, namespace: str, *, space: str, kept: Collection[int], newest: int
+    lake: Lake,
+    target: Target,
+    namespace: str,
+    state: NamespaceState,
+    *,
+    space: str,
+    kept: Collection[int],
+    newest: int,
 ) -> Garbage:
-    """Garbage of a namespace. ``kept``: versions that must stay readable, at least one; ``newest``: the last that exists."""
-    stage(lake, "collect_marks", MARK_SCHEMA, target.scan(namespace))
+    """Garbage of a namespace, whose marks stay in the temporary table ``collect_marks``.
+
+    ``state``: as ``describe`` gave it; ``kept``: versions that must stay readable, at least one; ``newest``: the last that exists.
+    """
+    stage(lake, "collect_marks", MARK_SCHEMA, marks_of(lake, target, namespace, state))
     return garbage_of(lake, "collect_marks", space=space, kept=kept, newest=newest)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from vector_pipeline.release.registry import Outcome, Registry
-from vector_pipeline.targets.base import Target
+from vector_pipeline.targets.base import NamespaceState, Target
 
 
 def untouched(registry: Registry, environment: str, target: str, namespace: str, mark: str | None) -> bool:
@@ -53,13 +53,15 @@ def _began(plan: Mapping[str, Any]) -> str | None:
 
 def record(
     registry: Registry, dataset: str, environment: str, target: Target, namespace: str, marks: Collection[str | None]
-) -> None:
-    """Say what a namespace is after our last write, where the state before it was ``explained``, or compared whole.
+) -> NamespaceState | None:
+    """Say what a namespace is after our last write, where the state before it was ``explained``, or compared whole; returns it.
 
     ``marks``: those before our writes and after each. Another one now is of a hand that wrote meanwhile: nothing is recorded.
     """
     state = target.describe(namespace)
-    if state is not None and (state.mark in marks or None in marks):
-        registry.record_namespace(
-            environment, target.name, namespace, dataset=dataset, mark=state.mark, records=state.records
-        )
+    if state is None or (state.mark not in marks and None not in marks):
+        return None
+    registry.record_namespace(
+        environment, target.name, namespace, dataset=dataset, mark=state.mark, records=state.records
+    )
+    return state

@@ -94,6 +94,10 @@ class Stage:
     seconds: float = 0.0
     where: str = ""
     """What it works on, where that is not the plan's namespace: the alias that moves, or the line that readers read."""
+    ending: str = ""
+    """How intervals are closed, where the target has several ways: the name of one of ``capabilities.endings``."""
+    held: int = 0
+    """Estimate: bytes that the target holds of what is written over, closed or deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,11 @@ class Cost:
     seconds: float = 0.0
     money: float | None = None
     currency: str | None = None
+    write_units: float | None = None
+    """What the service counts, where it does."""
+    read_units: float | None = None
+    as_of: str = ""
+    """When the prices were looked up, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +222,8 @@ class Plan:
         return sum(stage.records for stage in self.stages if stage.kind in FILLING)
 
     def identity(self) -> "Plan":
-        """The plan without estimates and explanations: what must be equal for a saved plan to be applied."""
-        bare = tuple(replace(stage, bytes=0, requests=1, seconds=0.0) for stage in self.stages)
+        """The plan without estimates, explanations and ways: what must be equal for a saved plan to be applied."""
+        bare = tuple(replace(stage, bytes=0, requests=1, seconds=0.0, ending="", held=0) for stage in self.stages)
         return replace(self, stages=bare, cost=Cost(), alternatives=(), why="", notes=(), removal=Removal())
 
     def to_json(self) -> dict[str, Any]:

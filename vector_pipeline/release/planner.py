@@ -8,15 +8,16 @@ Laws
 3. Stages are executed in order: additions before closings, so that nobody sees less than a whole version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
 from vector_pipeline.release import comparing
-from vector_pipeline.release.costs import sending, upserting
+from vector_pipeline.release.costs import record_bytes, sending, upserting
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
-from vector_pipeline.release.plan import FILLING, Action, Removal, Stage, StageKind, Strategy
+from vector_pipeline.release.observed import Read, changed, marks_of
+from vector_pipeline.release.plan import FILLING, Action, Plan, Removal, Stage, StageKind, Strategy
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceState, Target
@@ -44,6 +45,8 @@ class Look:
     """Records in the line."""
     dead: int
     """Records that the version would not see after apply."""
+    read: Read = field(default_factory=Read)
+    """What looking took."""
 
     @property
     def changes(self) -> int:
@@ -96,8 +99,11 @@ def look_at(
     if state is not None:
         _refuse_other_space(state, version, target)
     limits = target.capabilities
-    untouched = state is not None and state.mark == ours
-    comparing.observe(lake, comparing.listing(target, namespace) if state is not None else (), version.fingerprint)
+    untouched = state is not None and state.mark == ours and limits.sees_foreign_writes
+    read = Read()
+    comparing.observe(
+        lake, marks_of(lake, target, namespace, state, read) if state is not None else (), version.fingerprint
+    )
     desired = at(tables_of(version).chunks, version.lake_snapshot)
     if alone(strategy, limits):
         comparing.compare_alone(lake, desired, added_in(strategy, version.number), limits)
@@ -116,13 +122,27 @@ def look_at(
         actions=actions,
         documents=comparing.document_counts(lake),
         examples=comparing.action_examples(lake),
-        stages=_stages(lake, version, limits, deletes=alone(strategy, limits)),
+        stages=_stages(lake, version, limits, record_bytes(state), deletes=alone(strategy, limits)),
         digest=comparing.actions_digest(lake),
         later=later,
         stood=stood,
         held=held,
         dead=0 if alone(strategy, limits) else dead + ended,
+        read=read,
     )
+
+
+def marks_after(version: Version, plan: Plan) -> str:
+    """The query of a line's marks after its plan was executed: from the look that made it (``observed``, ``plan_actions``)."""
+    since, deletes = added_in(plan.strategy, plan.version), any(one.kind is StageKind.DELETE for one in plan.stages)
+    ends = "SELECT end_id{} FROM plan_actions WHERE end_id IS NOT NULL"
+    written = f"""
+        SELECT a.id, c.document_id, c.content_hash, c.metadata_hash, '{version.fingerprint}', {since}::BIGINT, {LIVE}::BIGINT
+        FROM plan_actions a JOIN {at(tables_of(version).chunks, version.lake_snapshot)} c USING (record_id)
+        WHERE a.stage IS NOT NULL"""
+    if deletes:
+        return changed("observed", written=written, gone=ends.format(""))
+    return changed("observed", written=written, ended=ends.format(f", {version.number}::BIGINT"))
 
 
 def _refuse_other_space(state: NamespaceState, version: Version, target: Target) -> None:
@@ -172,8 +192,8 @@ def refuse_older(version: Version, look: Look) -> None:
     )
 
 
-def _stages(lake: Lake, version: Version, limits: Capabilities, *, deletes: bool) -> tuple[Stage, ...]:
-    """Law 3."""
+def _stages(lake: Lake, version: Version, limits: Capabilities, each: float, *, deletes: bool) -> tuple[Stage, ...]:
+    """Law 3. ``each``: bytes of a record that the target holds."""
     written = dict.fromkeys((StageKind.UPSERT, StageKind.DERIVE, StageKind.SET_METADATA), (0, 0))
     shards = [row[0] for row in lake.rows("SELECT DISTINCT shard FROM plan_actions WHERE stage IS NOT NULL")]
     if shards:
@@ -188,14 +208,18 @@ def _stages(lake: Lake, version: Version, limits: Capabilities, *, deletes: bool
     stages = []
     records, size = written[StageKind.UPSERT]
     if records:
-        stages.append(upserting(records, size, version.dimension, limits))
+        over = lake.row(
+            f"SELECT count(*) FROM plan_actions SEMI JOIN observed USING (id) WHERE stage = '{StageKind.UPSERT}'"
+        )[0]
+        stages.append(upserting(records, size, version.dimension, limits, int(over * each)))
     for kind in (StageKind.DERIVE, StageKind.SET_METADATA):
         records, size = written[kind]
         if records:
-            stages.append(sending(kind, records, size, limits))
+            stages.append(sending(kind, records, size, limits, int(records * each)))
     ends = int(lake.row("SELECT count(*) FROM plan_actions WHERE end_id IS NOT NULL")[0])
     if ends:
-        stages.append(sending(StageKind.DELETE if deletes else StageKind.CLOSE, ends, 0, limits))
+        kind = StageKind.DELETE if deletes else StageKind.CLOSE
+        stages.append(sending(kind, ends, 0, limits, int(ends * each)))
     return tuple(stages)
 
 

@@ -23,7 +23,9 @@ from vector_pipeline.release.holding import Held
 from vector_pipeline.release.importing import make_way
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.loading import load_of, standing
+from vector_pipeline.release.observed import remember, remembered
 from vector_pipeline.release.plan import Plan, StageKind
+from vector_pipeline.release.planner import marks_after
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
 from vector_pipeline.release.resuming import is_rest_of
@@ -75,6 +77,7 @@ def push_version(
         wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace, load=load_of(saved))
     then = _known(registry, version, wish)
     plan = make_plan(lake, registry, version, target, wish)
+    _remember_look(lake, target, plan)
     if all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
         known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
         if known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest:
@@ -91,7 +94,8 @@ def push_version(
                 fence_off(target, spec, held)
             now, state = _known(registry, version, wish), target.describe(plan.namespace)
             # An equal mark is an unchanged namespace: where nothing else changed either, a second look would see the same.
-            if now != then or plan.preconditions.mark != (state.mark if state is not None else None):
+            same = target.capabilities.sees_foreign_writes or state is None
+            if not same or now != then or plan.preconditions.mark != (state.mark if state is not None else None):
                 elsewhere, then = plan.namespace, now
                 plan = make_plan(lake, registry, version, target, wish)
                 if plan.namespace != elsewhere:
@@ -151,13 +155,23 @@ def _pushed(
         held.check()
         if ours:
             marks = {plan.preconditions.mark or "", *journal.marks}
-            record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
+            after = record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
+            if after is not None:
+                remember(lake, target, plan.namespace, after, marks_after(version, plan))
     except BaseException:
         _failed(registry, held, push, deployment)
         raise
     registry.close_push(push, PushStatus.DONE)
     deployment = registry.finish_deployment(deployment.id, DeploymentStatus.PUSHED, version.digest)
     return Pushed(plan, deployment, applied)
+
+
+def _remember_look(lake: Lake, target: Target, plan: Plan) -> None:
+    """What had to be fetched is not fetched again, whatever becomes of the push."""
+    state = target.describe(plan.namespace) if not target.capabilities.scans_marks else None
+    if state is None or state.mark != plan.preconditions.mark or remembered(lake, target, plan.namespace, state):
+        return
+    remember(lake, target, plan.namespace, state, "SELECT * FROM observed")
 
 
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:

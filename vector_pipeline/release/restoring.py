@@ -174,7 +174,9 @@ def index_state(registry: Registry, deployment: Deployment, target: Target) -> I
     if recorded is None:
         return IndexState(Touch.UNKNOWN, mark=state.mark, why="no write of ours was recorded")
     touch, why = Touch.TOUCHED, ""
-    if recorded.mark == state.mark:
+    if not target.capabilities.sees_foreign_writes and recorded.mark == state.mark:
+        touch, why = Touch.UNKNOWN, "its mark does not see everybody's writes: look at the level ids"
+    elif recorded.mark == state.mark:
         touch = Touch.UNTOUCHED
     elif explained(registry, *place, state.mark):
         touch, why = Touch.UNFINISHED, "a write of ours is under way, or did not end"

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.lake.diff import VersionDiff
-from vector_pipeline.release.costs import duration, said
+from vector_pipeline.release.costs import duration, said, said_of_prices
 from vector_pipeline.release.plan import Cost, Plan, Stage, StageKind
 from vector_pipeline.report.units import human_bytes, plural
 
@@ -145,8 +145,8 @@ def _stage_table(plan: Plan) -> Table:
 
 
 def stage_name(stage: Stage) -> str:
-    """One stage: ``write records``, ``move production``."""
-    name = _STAGES.get(stage.kind, str(stage.kind))
+    """One stage: ``write records``, ``close records by filter``, ``move production``."""
+    name = _STAGES.get(stage.kind, str(stage.kind)) + (f" by {stage.ending}" if stage.ending else "")
     if not stage.where:
         return name
     return f"{name} {stage.where}" if stage.kind is StageKind.MOVE_ALIAS else f"{name} in {stage.where}"
@@ -176,6 +176,8 @@ def cost_line(cost: Cost) -> str:
     ]  # fmt: skip
     if cost.money is not None:
         parts.append(said(cost))
+        told = said_of_prices(cost)
+        parts[-1] += f" ({told})" if told else ""
     return ", ".join(parts)
 
 

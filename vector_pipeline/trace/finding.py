@@ -60,7 +60,7 @@ def find(setting: Setting, document: str | None) -> Found:
             fix=f"Finish it first: vector-pipeline erase {dataset} --yes",
         )
     versions = places.kept_versions(registry, dataset)
-    counts = places.in_lake(lake, subject, versions) | places.in_targets(registry, setting.reaches, subject)
+    counts = places.in_lake(lake, subject, versions) | places.in_targets(lake, registry, setting.reaches, subject)
     if not any(counts.values()) and opened is None and subject.key not in registry.erased_keys(dataset):
         raise NotFoundError(
             f"{dataset} holds no document {document!r}: not now, in no kept version, and in no target",

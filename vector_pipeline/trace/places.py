@@ -11,6 +11,7 @@ from vector_pipeline.hashing import document_key
 from vector_pipeline.lake import erasing, remains
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables
+from vector_pipeline.release.observed import proved
 from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.release.snapshot import reads_back
 from vector_pipeline.targets.base import Target
@@ -81,19 +82,20 @@ def lines(registry: Registry, reach: Reach, dataset: str) -> list[str]:
     return sorted(known | {name for name in there if name.startswith(f"{dataset}--")})
 
 
-def records_of(target: Target, namespace: str, subject: Subject) -> pa.Array:
-    """Ids of every record of the document, of whatever version, generation or hand, ascending."""
+def records_of(lake: Lake, target: Target, namespace: str, subject: Subject) -> pa.Array:
+    """Ids of every record of the document, of whatever version, generation or hand."""
     found = [pa.array([], pa.string())]
-    for batch in target.scan(namespace):
+    state = target.describe(namespace)
+    for batch in proved(lake, target, state) if state is not None else ():
         own = pc.or_(pc.starts_with(batch["id"], f"{subject.key}#"), pc.equal(batch["document_id"], subject.document))
         found.append(batch["id"].filter(pc.fill_null(own, False)))
     return pa.concat_arrays(found)
 
 
-def in_targets(registry: Registry, reaches: Iterable[Reach], subject: Subject) -> Counts:
+def in_targets(lake: Lake, registry: Registry, reaches: Iterable[Reach], subject: Subject) -> Counts:
     """Records in every line of every target that can be reached."""
     return {
-        (reach.where(namespace), "records"): len(records_of(reach.target, namespace, subject))
+        (reach.where(namespace), "records"): len(records_of(lake, reach.target, namespace, subject))
         for reach in reaches
         for namespace in lines(registry, reach, subject.dataset)
     }

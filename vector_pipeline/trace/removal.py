@@ -7,15 +7,17 @@ import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
+from vector_pipeline.lake.beside import reading
 from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off
+from vector_pipeline.release.observed import forget, remember, remembered
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.snapshot import reads_back, tables_of
-from vector_pipeline.targets.base import Target
+from vector_pipeline.targets.base import NamespaceState, Target
 from vector_pipeline.trace import places
 from vector_pipeline.trace.erased import Erased
 from vector_pipeline.trace.finding import Found, Setting
@@ -161,7 +163,8 @@ class Removal:
         if before is None:
             return
         fence_off(target, before.spec, held)
-        ids = places.records_of(target, namespace, self._found.subject)
+        ids = places.records_of(self._lake, target, namespace, self._found.subject)
+        kept = self._forget_marks(target, before, ids)
         # Kept before anything is deleted: a run that is killed leaves another mark, and that was our own hand.
         begun = self._state.get("lines", {}).get(reach.where(namespace))
         if begun is None:
@@ -171,13 +174,27 @@ class Removal:
             self._delete(reach, namespace, held, ids)
         # Even where nothing was found: a run that was killed may have deleted, and left the files.
         target.purge(namespace)
-        self._record(target, namespace, begun)
+        after = self._record(target, namespace, begun)
+        if kept and after is not None:
+            remember(self._lake, target, namespace, after, "SELECT * FROM erase_marks")
 
-    def _record(self, target: Target, namespace: str, begun: Mapping[str, Any]) -> None:
+    def _forget_marks(self, target: Target, before: NamespaceState, ids: pa.Array) -> bool:
+        """Delete what is remembered of a line; of every other document it is in ``erase_marks`` then, where it is known."""
+        file = remembered(self._lake, target, before.spec.name, before)
+        if file is not None:
+            with self._lake.registered("erase_ids", pa.table({"id": ids})):
+                self._lake.run(
+                    f"""CREATE OR REPLACE TEMP TABLE erase_marks AS
+                        SELECT * FROM {reading(self._lake, file)} ANTI JOIN erase_ids USING (id)"""
+                )
+        forget(self._lake, target, before.spec.name)
+        return file is not None
+
+    def _record(self, target: Target, namespace: str, begun: Mapping[str, Any]) -> NamespaceState | None:
         """Say what the namespace is now, where it was as we had left it: a foreign hand must not be hidden by our write."""
         after = target.describe(namespace)
         if after is None or after.records != begun["left"]:
-            return
+            return None
         for environment in sorted(
             {one.environment for one in line_deployments(self._registry, target.name, namespace)}
         ):
@@ -186,6 +203,7 @@ class Removal:
                 self._registry.record_namespace(
                     environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
                 )
+        return after
 
     def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
         target = reach.target
@@ -202,7 +220,7 @@ class Removal:
         subject, setting = self._found.subject, self._setting
         versions = places.kept_versions(self._registry, self._dataset)
         counts = places.in_lake(self._lake, subject, versions)
-        counts |= places.in_targets(self._registry, setting.reaches, subject)
+        counts |= places.in_targets(self._lake, self._registry, setting.reaches, subject)
         for table, count in erasing.count_contents(self._lake, self._dataset, list(self._found.contents)).items():
             counts[f"lake, {table}", "vectors of its text alone"] = count
         return (
