@@ -23,7 +23,6 @@ environments:
         host: {url}
         deletion_protection: false
         import_uri: imports
-        prices: null
 """
 
 
