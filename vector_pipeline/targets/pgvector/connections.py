@@ -166,17 +166,23 @@ def watched(connection: Connection, seconds: float | None) -> Iterator[None]:
         yield
         return
     # A descriptor of its own: the connection's may be closed, and its number somebody else's, when time is up.
+    was_cut = threading.Event()
     with socket.socket(fileno=os.dup(connection.fileno())) as line:
-        timer = threading.Timer(seconds, _cut, (line,))
+        timer = threading.Timer(seconds, _cut, (line, was_cut))
         timer.daemon = True
         timer.start()
         try:
             yield
+        except psycopg.OperationalError as error:
+            if was_cut.is_set():
+                raise psycopg.OperationalError(f"no answer for {seconds:g} s") from error
+            raise
         finally:
             timer.cancel()
             timer.join()
 
 
-def _cut(line: socket.socket) -> None:
+def _cut(line: socket.socket, was_cut: threading.Event) -> None:
+    was_cut.set()
     with suppress(OSError):
         line.shutdown(socket.SHUT_RDWR)

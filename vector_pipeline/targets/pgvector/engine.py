@@ -36,6 +36,7 @@ Parameters = Mapping[str, Any] | None
 
 _FIRST_ATTEMPTS = 3
 """Of a server that has never answered: its address may be wrong."""
+_LOCK_WAIT_S = 5.0
 _CHUNK = 1 << 20
 _READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -114,13 +115,17 @@ class Engine:
         return self._retried(attempt)
 
     def outside(self, work: Callable[[Session], T]) -> T:
-        """``work`` outside any transaction, on a connection of its own and without a limit of time: for VACUUM."""
+        """``work`` outside any transaction, on a connection of its own and without a limit of time: for VACUUM.
+
+        Only its waiting for locks is limited: whoever comes later waits behind it.
+        """
+        waiting = max(1, int(1000 * min(self.config.timeout_s, _LOCK_WAIT_S)))
 
         def attempt(retried: Counter[str]) -> T:
             connection = self.pool.take()
             try:
                 session = Session(connection, None, retried)
-                session.run(sql.SQL("SET statement_timeout = 0"))
+                session.run(sql.SQL(f"SET statement_timeout = 0; SET lock_timeout = {waiting}"))
                 return work(session)
             finally:
                 connection.close()

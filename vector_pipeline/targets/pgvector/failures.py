@@ -58,6 +58,11 @@ class Border:
             return UnavailableError(
                 f"{self}: a statement took longer than {self.timeout_s:g} s", fix="Raise `timeout_s`"
             )
+        if code == "55P03":
+            return UnavailableError(
+                f"{self}: somebody else's transaction holds the table",
+                fix="End it (pg_stat_activity), then run the same command again",
+            )
         if code in ("28000", "28P01"):
             return ConfigError(f"{self}: {said}", fix="Check the user and the password that `url` refers to")
         if code == "3D000":
