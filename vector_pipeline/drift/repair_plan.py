@@ -21,6 +21,7 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
 from vector_pipeline.release.costs import cost_of, measured, record_bytes, sending, upserting, with_endings
+from vector_pipeline.release.fitting import refuse_unfit
 from vector_pipeline.release.hands import untouched
 from vector_pipeline.release.observed import changed
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
@@ -28,6 +29,7 @@ from vector_pipeline.release.registry import Deployment, Registry, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, NamespaceState, Target
 
+_WRITTEN = "SELECT shard, record_id, id, source_id IS NULL AS whole FROM drift_writes WHERE version = {}"
 REPAIR = "repair"
 """Strategy that a push record's plan names when it was a repair."""
 
@@ -236,6 +238,7 @@ def _stages(lake: Lake, target: Target, line: RepairLine, state: NamespaceState 
     limits, each = target.capabilities, record_bytes(state)
     upserts, texts, derives, described = 0, 0, 0, 0
     for version in line.versions:
+        refuse_unfit(lake, version, target, _WRITTEN.format(version.number))
         some = lake.row(
             f"""SELECT count(*) FILTER (source_id IS NULL),
                        coalesce(sum(strlen(text) + strlen(metadata)) FILTER (source_id IS NULL), 0)::BIGINT,

@@ -15,6 +15,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
 from vector_pipeline.release import comparing
 from vector_pipeline.release.costs import record_bytes, sending, upserting
+from vector_pipeline.release.fitting import refuse_unfit
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
 from vector_pipeline.release.observed import Read, changed, marks_of
 from vector_pipeline.release.plan import FILLING, Action, Plan, Removal, Stage, StageKind, Strategy
@@ -65,6 +66,9 @@ class Look:
         return self.dead / total if total else 0.0
 
 
+_WRITTEN = (
+    f"SELECT shard, record_id, id, stage = '{StageKind.UPSERT}' AS whole FROM plan_actions WHERE stage IS NOT NULL"
+)
 _ADDING = FILLING | {StageKind.DERIVE}
 
 
@@ -93,7 +97,8 @@ def look_at(
     its mark after our last finished write: with another one now, no vector is taken from it; ``absent``: nothing that stands there
     is built on (an import is under way, or was cut off).
 
-    Leaves the actions in the temporary table ``plan_actions`` for ``apply``. ``RefusedError`` for a namespace of another space.
+    Leaves the actions in the temporary table ``plan_actions`` for ``apply``. ``RefusedError`` for a namespace of another space, and
+    for records that the target would not take.
     """
     state = target.describe(namespace) if not absent else None
     if state is not None:
@@ -112,6 +117,7 @@ def look_at(
         trusted = replace(limits, derives=limits.derives and untouched)
         comparing.compare_shared(lake, desired, version.number, trusted)
         later, stood = _later(lake, version.number, newest)
+    refuse_unfit(lake, version, target, _WRITTEN)
     actions = comparing.action_counts(lake)
     held, dead = _dead(lake, version.number)
     ended = actions[Action.REMOVE] + actions[Action.METADATA] + actions[Action.FOREIGN]

@@ -1,0 +1,55 @@
+"""Whether a target takes what would be written: ids, metadata and whole records by their bytes. Before anything is written.
+
+Laws
+----
+1. One query over all that would be written, whatever the target; a target's own limit is the only one.
+2. The worst of each kind is named: its document, its size, the limit.
+3. Sizes are those of the record as JSON, with what every target adds to it at the least: an adapter may refuse a little less, never
+   the other way round.
+"""
+
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import at, within
+from vector_pipeline.release.registry import Version
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.targets.base import Target
+
+_AROUND = 150
+"""Bytes of the names, numbers and signs around a record's parts, at the least."""
+_RECORD = f"""CASE WHEN w.whole THEN strlen(to_json(c.text)::VARCHAR) ELSE 0 END + strlen(c.metadata)
+    + strlen(c.document_id) + strlen(c.content_hash) + strlen(c.metadata_hash) + {_AROUND}"""
+
+
+def refuse_unfit(lake: Lake, version: Version, target: Target, written: str) -> None:
+    """``RefusedError`` for a record that the target would not take.
+
+    ``written``: a query of (shard, record_id, id, whole): whether text and vector are sent.
+    """
+    limits = target.capabilities
+    sizes = {
+        "an id": ("strlen(w.id)", limits.max_id_bytes, "Choose another target"),
+        "metadata": ("strlen(c.metadata)", limits.max_metadata_bytes, "Keep less metadata"),
+        "text, metadata and marks": (_RECORD, limits.max_record_bytes, "Make chunks smaller, or keep less metadata"),
+    }
+    asked = {what: one for what, one in sizes.items() if one[1] is not None}
+    shards = [row[0] for row in lake.rows(f"SELECT DISTINCT shard FROM ({written})")]
+    if not shards:
+        return
+    worst = ", ".join(
+        f"max({size}), arg_max(c.document_id, {size}), arg_max(w.id, {size}), count(*) FILTER ({size} > {limit})"
+        for size, limit, _ in asked.values()
+    )
+    row = lake.row(
+        f"""SELECT {worst} FROM ({written}) w
+            JOIN (SELECT * FROM {at(tables_of(version).chunks, version.lake_snapshot)} WHERE {within(shards)}) c
+            USING (record_id)"""
+    )
+    for place, (what, (_, limit, fix)) in enumerate(asked.items()):
+        size, document, name, count = row[4 * place : 4 * place + 4]
+        if count:
+            others = f" ({count - 1:,} more are too large)" if count > 1 else ""
+            raise RefusedError(
+                f"{document} has a record ({name}) of {size:,} bytes of {what}; target {target.name} takes {limit:,}{others}",
+                fix=fix,
+            )
