@@ -47,6 +47,8 @@ class Freshness:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._shown: dict[str, int] = {}
+        """By namespace, the highest LSN that a query was seen to show: what it covers need not be asked for again."""
 
     def see(self, place: Place) -> Seen:
         """One query: for the sentinel."""
@@ -63,8 +65,15 @@ class Freshness:
             f"query namespace {place.namespace}",
         )
         info = found.response_info
+        lsn = info.lsn_reconciled if info else None
+        if lsn is not None:
+            self._shown[place.namespace] = lsn
         metadata: dict[str, Any] = next((one.metadata or {} for one in found.matches if one.id == SENTINEL), {})
-        return Seen(info.lsn_reconciled if info else None, bool(metadata), str(metadata.get(_NUMBER, "")))
+        return Seen(lsn, bool(metadata), str(metadata.get(_NUMBER, "")))
+
+    def forget(self, namespace: str) -> None:
+        """A namespace is gone, and its numbers with it."""
+        self._shown.pop(namespace, None)
 
     def touch(self, place: Place, retried: Counter[str] | None = None) -> tuple[int | None, str]:
         """Write the sentinel; its LSN, and its new number."""
@@ -94,6 +103,8 @@ class Freshness:
 
     def wait_for(self, place: Place, wanted: int | None, timeout_s: float, number: str = "") -> None:
         """Until queries see an LSN or, where there is none, the sentinel's number."""
+        if wanted is not None and wanted <= self._shown.get(place.namespace, -1):
+            return
         timeout_s = min(timeout_s, self._service.config.freshness_s)
         seen: list[Seen] = []
 

@@ -151,6 +151,7 @@ class PineconeTarget(Target):
             raise UnavailableError(f"target {self.name}: namespace {namespace} was dropped, and is still there")
         self.indexes.forget(namespace)
         self._writer.forget(namespace)
+        self._freshness.forget(namespace)
 
     def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
         self._freshness.wait(self.indexes.place(namespace), receipt, timeout_s)
