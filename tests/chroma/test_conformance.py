@@ -7,23 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.chroma.server import chroma_server
 from vector_pipeline.config import ChromaTargetConfig
 from vector_pipeline.config.secrets import SecretTemplate
 from vector_pipeline.targets.base import Target
-from vector_pipeline.targets.factory import open_target
-from vector_pipeline.testing.target_suite import TargetConformance
-
-pytest.importorskip("chromadb", reason="the Chroma target needs the package chromadb")
-
 from vector_pipeline.targets.chroma import ChromaTarget
 from vector_pipeline.targets.chroma.names import collection_name
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with chroma_server(tmp_path_factory.mktemp("chroma")) as url:
-        yield url
+from vector_pipeline.targets.factory import open_target
+from vector_pipeline.testing.target_suite import TargetConformance
 
 
 class Laws(TargetConformance):

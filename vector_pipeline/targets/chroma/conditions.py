@@ -8,7 +8,7 @@ Laws
 3. Chroma has no "not", and ``$ne``, ``$nin`` and ``$not_contains`` hold for a field that is missing: as they must.
 4. What is always or never true is folded: Chroma refuses an empty ``$in`` and an ``$and`` of one.
 5. Chroma makes one SQL expression of a condition: SQLite allows it a depth of 1,000 and 32,766 values, so junctions are balanced
-   trees. Of very many values only scalars are asked for, and records with a list: the rest is left to law 1.
+   trees, and of very many values only scalars are asked for, and lists whatever they hold: the rest is left to law 1.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ from vector_pipeline.targets.chroma.encoding import (
 )
 from vector_pipeline.targets.filters import All, Any_, AnyOf, Exists, Node, Order, Scalar
 
-MOST_TOKENS = 200
-"""Values of one test that are looked for in lists: each is a subquery of its own."""
+MOST_TESTS = 300
+"""Of one condition: each is a subquery of its own, and the time of many grows with their square."""
 MOST_VALUES = 10_000
-"""Values of a whole condition."""
+"""Of one condition."""
 
 Where = dict[str, Any] | bool
 """A condition of Chroma's, or what is always so."""
@@ -51,58 +51,54 @@ def condition(node: Node | None, version: int | None) -> Condition:
     interval: list[Where] = [] if version is None else [{ADDED: {"$lte": version}}, {REMOVED: {"$gt": version}}]
     if node is None:
         return Condition(_all(interval))
-    if _size(node) > MOST_VALUES:
+    by_token = _tests(node, by_token=True) <= MOST_TESTS
+    if not by_token and (_tests(node, by_token=False) > MOST_TESTS or _values(node) > MOST_VALUES):
         return Condition(_all(interval), exact=False)
-    return Condition(_all([*interval, _where(node)]), exact=_exact(node))
+    return Condition(_all([*interval, _where(node, by_token=by_token)]), exact=by_token)
 
 
-def _size(node: Node) -> int:
+def _tests(node: Node, *, by_token: bool) -> int:
     match node:
         case All(parts) | Any_(parts):
-            return sum(_size(part) for part in parts)
+            return sum(_tests(part, by_token=by_token) for part in parts)
+        case AnyOf(_, values) if by_token:
+            return 1 + len(values)
+        case _:
+            return 2
+
+
+def _values(node: Node) -> int:
+    match node:
+        case All(parts) | Any_(parts):
+            return sum(_values(part) for part in parts)
         case AnyOf(_, values):
             return len(values)
         case _:
             return 1
 
 
-def _exact(node: Node) -> bool:
-    match node:
-        case All(parts) | Any_(parts):
-            return all(_exact(part) for part in parts)
-        case AnyOf(_, values):
-            return len(values) <= MOST_TOKENS
-        case _:
-            return True
-
-
-def _where(node: Node) -> Where:
+def _where(node: Node, *, by_token: bool) -> Where:
+    """``by_token``: values are looked for in lists, one by one; else every list may hold them."""
     match node:
         case All(parts):
-            return _all([_where(part) for part in parts])
+            return _all([_where(part, by_token=by_token) for part in parts])
         case Any_(parts):
-            return _any([_where(part) for part in parts])
+            return _any([_where(part, by_token=by_token) for part in parts])
         case Exists(field, present):
             return {TOKENS: {"$contains" if present else "$not_contains": token(field)}}
         case AnyOf(field, values, True):
-            return _all(_misses(field, values))
+            tokens = _tokens(field, values) if by_token else []
+            return _all([*_scalars(field, values, "$nin"), *({TOKENS: {"$not_contains": one}} for one in tokens)])
         case AnyOf(field, values, _):
-            return _any(_hits(field, values))
+            tokens = _tokens(field, values) if by_token or not values else [list_token(field)]
+            return _any([*_scalars(field, values, "$in"), *({TOKENS: {"$contains": one}} for one in tokens)])
         case Order(field, operator, bound):
             outermost = largest_key(field) if operator in ("gt", "gte") else smallest_key(field)
             return _any([{name: {f"${operator}": whole(bound)}} for name in (number_key(field), outermost)])
 
 
-def _hits(field: str, values: Sequence[Scalar]) -> list[Where]:
-    scalars: list[Where] = [{name: {"$in": group}} for name, group in _by_type(field, values)]
-    tokens = _tokens(field, values) if len(values) <= MOST_TOKENS else [list_token(field)]
-    return [*scalars, *({TOKENS: {"$contains": one}} for one in tokens)]
-
-
-def _misses(field: str, values: Sequence[Scalar]) -> list[Where]:
-    scalars: list[Where] = [{name: {"$nin": group}} for name, group in _by_type(field, values)]
-    tokens = _tokens(field, values) if len(values) <= MOST_TOKENS else []
-    return [*scalars, *({TOKENS: {"$not_contains": one}} for one in tokens)]
+def _scalars(field: str, values: Sequence[Scalar], operator: str) -> list[Where]:
+    return [{name: {operator: group}} for name, group in _by_type(field, values)]
 
 
 def _by_type(field: str, values: Sequence[Scalar]) -> list[tuple[str, list[Scalar]]]:

@@ -83,7 +83,7 @@ class ChromaTarget(Target):
             approximate=True,
             updates_metadata=True,
             sees_foreign_writes=config.path is not None,
-            records_per_s=1_000.0,
+            records_per_s=700.0,
             request_s=0.02,
         )
 

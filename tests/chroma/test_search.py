@@ -1,0 +1,117 @@
+"""Law 4 of a target on an index that leaves things out, and vectors to the last bit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vector_pipeline.targets.base import LIVE
+from vector_pipeline.targets.chroma import ChromaTarget
+from vector_pipeline.targets.chroma import search as searching
+from vector_pipeline.testing.target_records import Namespace, make_records, unit_vectors
+
+
+@pytest.fixture
+def space(target: ChromaTarget) -> Namespace:
+    namespace = Namespace(target)
+    namespace.create()
+    return namespace
+
+
+def test_nothing_is_missed_among_equals(space: Namespace) -> None:
+    """hnswlib links equal vectors with each other and cuts them off from the rest: the index alone finds a dozen."""
+    count = 1_200
+    vectors = np.repeat(unit_vectors(1), count, axis=0)
+    vectors[::40] = -vectors[::40]
+    ids = [f"r#{number:04d}" for number in range(count)]
+    space.upsert(make_records(ids, vectors, metadata=[{"n": number} for number in range(count)]))
+    near = [name for number, name in enumerate(ids) if number % 40]
+    for exact in (True, False):
+        assert len(space.hits(unit_vectors(1), top_k=count, exact=exact)) == count
+        assert len(space.hits(unit_vectors(1), top_k=700, filter={"n": {"$lt": 700}}, exact=exact)) == 700
+        assert len(space.hits(-unit_vectors(1), top_k=30, filter={"n": {"$gte": 0}}, exact=exact)) == 30
+    assert space.hits(-unit_vectors(1), top_k=30, filter={"n": {"$gte": 0}}) == ids[::40]
+    assert space.hits(unit_vectors(1), top_k=1_000) == near[:1_000]
+
+
+def test_nothing_is_missed_after_most_was_deleted(space: Namespace) -> None:
+    ids = [f"r#{number:04d}" for number in range(1_500)]
+    space.upsert(make_records(ids, unit_vectors(1_500)))
+    space.delete(ids[3:])
+    for exact in (True, False):
+        assert sorted(space.hits(unit_vectors(1), top_k=10, exact=exact)) == ids[:3]
+    space.upsert(make_records(ids[:700], unit_vectors(700, seed=2), added_in=4))
+    for exact in (True, False):
+        assert len(space.hits(unit_vectors(1), top_k=700, version=4, exact=exact)) == 700
+
+
+def test_what_a_version_sees_is_found_behind_a_thousand_closed(space: Namespace) -> None:
+    near, far = np.repeat(unit_vectors(1), 1_000, axis=0), unit_vectors(600, seed=3)
+    space.upsert(make_records([f"old#{n:04d}" for n in range(1_000)], near, added_in=1, removed_in=2))
+    space.upsert(make_records([f"new#{n:04d}" for n in range(600)], far, added_in=2))
+    best = np.argsort(-(far @ unit_vectors(1)[0]))[:10]
+    wanted = [f"new#{number:04d}" for number in best]
+    assert space.hits(unit_vectors(1), version=2) == wanted
+    found = space.hits(unit_vectors(1), version=2, exact=False)
+    assert len(found) == 10
+    assert all(name.startswith("new#") for name in found)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+def test_the_index_and_the_pages_score_alike(
+    target: ChromaTarget, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Namespace(target, metric)
+    space.create()
+    scale = np.linspace(0.5, 2, 600, dtype=np.float32)[:, None]
+    vectors = np.asarray(unit_vectors(600, seed=1) * scale, np.float32)
+    vectors[5] = 0
+    space.upsert(make_records([f"r#{n:03d}" for n in range(600)], vectors))
+
+    def found() -> list[list[tuple[str, float]]]:
+        hits = target.query(space.name, unit_vectors(4, seed=2), top_k=9)
+        return [[(hit.id, hit.score) for hit in some] for some in hits]
+
+    by_index = found()
+    monkeypatch.setattr(searching, "_FEW", 10**9)
+    for one, other in zip(by_index, found(), strict=True):
+        assert [name for name, _ in one] == [name for name, _ in other]
+        assert np.allclose([score for _, score in one], [score for _, score in other], atol=1e-5)
+    if metric == "cosine":
+        zero = target.query(space.name, np.zeros((1, 8), np.float32), top_k=3)[0]
+        assert [(hit.id, hit.score) for hit in zero] == [("r#000", 0.0), ("r#001", 0.0), ("r#002", 0.0)]
+
+
+def test_vectors_of_any_length_come_back(target: ChromaTarget) -> None:
+    vectors = unit_vectors(40, seed=3) * np.float32(3.7)
+    vectors[:20] = unit_vectors(20, seed=4)
+    vectors[7] = 0
+    vectors[8] = np.float32(1e18)
+    vectors[9] = np.float32(1e-30)
+    ids = [f"v#{number:02d}" for number in range(40)]
+    for metric in ("cosine", "dotproduct", "euclidean"):
+        space = Namespace(target, metric)
+        space.create()
+        space.upsert(make_records(ids, vectors))
+        found = space.fetched(ids)
+        assert np.array_equal(np.array([found[name]["vector"] for name in ids], np.float32), vectors), metric
+        space.upsert(make_records(ids, unit_vectors(40, seed=5)))
+        again = space.fetched(ids)
+        assert np.array_equal(np.array([again[name]["vector"] for name in ids], np.float32), unit_vectors(40, seed=5))
+
+
+def test_a_strangers_record_is_read_like_any(target: ChromaTarget, space: Namespace) -> None:
+    """Somebody wrote to our collection with Chroma's own client: an audit must see it, and a repair take it away."""
+    place = target._places.get(space.name)
+    embeddings: Any = [unit_vectors(1)[0], unit_vectors(2)[1]]
+    target._connection.call(
+        lambda api: api._upsert(place.id, ["by-hand", "by-hand-2"], embeddings, [{"vp_added_in": "x"}, None], None)
+    )
+    assert [(row["id"], row["added_in"], row["removed_in"], row["space"]) for row in space.marks()] == [
+        ("by-hand", 0, LIVE, ""), ("by-hand-2", 0, LIVE, ""),
+    ]  # fmt: skip
+    found = space.fetched(["by-hand", "by-hand-2"])
+    assert [(row["metadata"], row["text"], row["document_id"]) for row in found.values()] == [({}, None, "")] * 2
+    assert space.hits(unit_vectors(1), top_k=2) == ["by-hand", "by-hand-2"]
+    space.delete(["by-hand", "by-hand-2"])
+    assert space.ids() == []
