@@ -36,7 +36,10 @@ class TestPineconeConformance(TargetConformance):
         place = target.indexes.place(namespace)
         index = target.service.client.data(place.host)
         return [
-            one.id for page in index.list(namespace=namespace) for one in page.vectors if one.id and one.id != "vp-sentinel"
+            one.id
+            for page in index.list(namespace=namespace)
+            for one in page.vectors
+            if one.id and one.id != "vp-sentinel"
         ]
 
     def meddle(self, target: Target, namespace: str) -> str:
