@@ -1,6 +1,7 @@
 """Gates as asset checks. All of them block: what did not pass, or could not run, stops everything downstream in the run."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import dagster as dg
 
@@ -9,15 +10,20 @@ from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, space
 from assets.states import STATE, passed_before, state_of
 from assets.steps import step
 from resources import ProjectResource
-from vector_pipeline.project.gating import DATA_GATES, Kind
+from vector_pipeline.project.gating import DATA_GATES, MIRROR_DRIFT, Kind
+from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.outcome import CheckResult, Status, overall
 
 EXPECTATIONS_OF_VERSION, COVERAGE, CANARIES = "expectations_of_version", "coverage", "canary_retrieval"
-_GATES = {EXPECTATIONS_OF_VERSION: DATA_GATES, COVERAGE: ("coverage",), CANARIES: ("canary retrieval",)}
+MIRRORS = "mirrors"
+"""Only where a dataset has several targets."""
+_GATES = {EXPECTATIONS_OF_VERSION: DATA_GATES, COVERAGE: ("coverage",), CANARIES: ("canary retrieval",),
+          MIRRORS: (MIRROR_DRIFT, MIRRORS_AGREE)}  # fmt: skip
 """Checks of a staging index, and the core's gates that each stands for."""
 _SAYS = {EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
            COVERAGE: "The target holds exactly the version's records: ids, spaces, marks and metadata.",
-           CANARIES: "Fixed questions find the documents that answer them, on the target itself."}  # fmt: skip
+           CANARIES: "Fixed questions find the documents that answer them, on the target itself.",
+           MIRRORS: "Every target holds the version as the lake has it, and answers as the first one does."}  # fmt: skip
 
 
 class VerifySettings(dg.Config):
@@ -57,37 +63,52 @@ def data_checks(dataset: str, spaces: Sequence[str]) -> list[dg.AssetChecksDefin
     return found
 
 
-def staging_checks(dataset: str, space: str) -> dg.AssetChecksDefinition:
-    """The gates before promotion, on what the target really holds. Their verdicts go to the registry."""
+def staging_checks(dataset: str, space: str, *, mirrored: bool = False) -> dg.AssetChecksDefinition:
+    """The gates before promotion, on what every target really holds. Their verdicts go to the registry."""
+    gates = {name: ones for name, ones in _GATES.items() if mirrored or name != MIRRORS}
     key = space_key(dataset, space, STAGING_INDEX)
 
     @dg.multi_asset_check(
         name=staging_checks_op(dataset, space),
         can_subset=True,
-        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=says) for name, says in _SAYS.items()],
+        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=_SAYS[name]) for name in gates],
     )
     def body(
         context: dg.AssetCheckExecutionContext, config: VerifySettings, project: ProjectResource
     ) -> Iterator[dg.AssetCheckResult]:
-        chosen = [name for name in _GATES if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys]
+        chosen = [name for name in gates if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys]
         with step(context):
             core = project.get()
             version = config.version or core.staged(dataset, space)
-            wanted = [gate for name in chosen for gate in _GATES[name]]
-            _, results = core.verify(dataset, version=version, run_id=context.run.run_id, only=wanted)
-        by_gate = {result.name: result for result in results}
+            wanted = [gate for name in chosen for gate in gates[name]]
+            found = core.verify_places(dataset, version=version, run_id=context.run.run_id, only=wanted)
+        results = _of_places([(deployment.target, ones) for deployment, ones in found])
         for name in chosen:
-            yield as_check(_worst([by_gate[gate] for gate in _GATES[name]]), name=name, asset_key=key, version=version)
+            ones = [one for gate, one in results if gate in gates[name]]
+            yield as_check(_worst(name, ones), name=name, asset_key=key, version=version)
 
     return body
 
 
-def _worst(results: Sequence[CheckResult]) -> CheckResult:
+def _of_places(found: Sequence[tuple[str, Sequence[CheckResult]]]) -> list[tuple[str, CheckResult]]:
+    """Gates and results; of several places those of an index begin with their target, and data is told once."""
+    told: list[tuple[str, CheckResult]] = []
+    for number, (target, results) in enumerate(found):
+        for one in results:
+            if len(found) == 1 or one.name in DATA_GATES:
+                told += [(one.name, one)] if not number else []
+            else:
+                labelled = replace(one, name=f"{one.name} ({target})", summary=f"{target}: {one.summary}")
+                told.append((one.name, labelled))
+    return told
+
+
+def _worst(name: str, results: Sequence[CheckResult]) -> CheckResult:
     """Several results as one: the worst status, every summary."""
     if len(results) == 1:
         return results[0]
     return CheckResult(
-        EXPECTATIONS_OF_VERSION,
+        name,
         overall(results),
         "; ".join(result.summary for result in results),
         {result.name: result.detail for result in results},

@@ -30,8 +30,10 @@ from vector_pipeline.config import DatasetConfig
 
 SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
 """Verbs whose runs cover a range of shards."""
-_PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "by")
+_PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "target", "by")
 """Settings of a push."""
+_PROMOTE = ("verb", "version", "to", "without", "by", "reason")
+"""Settings of a move of production."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",
     "push": "The newest version to the target's staging, then its gates.",
@@ -101,11 +103,15 @@ def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str
     snapshots = [op_of(space_key(dataset, space, SNAPSHOT)) for space in config.spaces]
     takers: dict[AssetVerb, dict[str, Sequence[str]]] = {
         "build": {"message": snapshots},
-        "push": {name: [push] for name in _PUSH},
+        # What was pushed is verified, also where staging does not follow yet.
+        "push": {**{name: [push] for name in _PUSH}, "version": [push, staging_checks_op(dataset, serving)]},
         "audit": {name: [audit_op(dataset)] for name in ("level", "by")},
         "verify": {"version": [staging_checks_op(dataset, serving)]},
-        "promote": {name: [op_of(production_key(dataset))] for name in ("verb", "version", "to", "by", "reason")},
-        "release": {"message": snapshots, **{name: [push] for name in _PUSH if name not in ("version", "plan_json")}},
+        "promote": {name: [op_of(production_key(dataset))] for name in _PROMOTE},
+        "release": {
+            "message": snapshots,
+            **{name: [push] for name in _PUSH if name not in ("version", "plan_json", "target")},
+        },
     }
     ops: dict[str, dict[str, Any]] = {}
     for name, value in values.items():

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from vector_pipeline.lake.diff import VersionDiff
+from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Cost, Plan
 from vector_pipeline.report.samples import ShardFacts
 
@@ -50,6 +51,14 @@ def plain(value: Any) -> dg.JsonMetadataValue:
 def seconds(value: float) -> dg.FloatMetadataValue:
     """A duration."""
     return dg.MetadataValue.float(round(float(value), 3))
+
+
+def warnings(context: dg.AssetExecutionContext | dg.OpExecutionContext, core: Project) -> Metadata:
+    """What did not follow a move: said in the run's log, and beside the asset."""
+    found = core.take_warnings()
+    for line in found:
+        context.log.warning(line)
+    return {"warnings": plain(found)} if found else {}
 
 
 def command(line: str) -> dg.MarkdownMetadataValue:

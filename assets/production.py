@@ -4,6 +4,7 @@ from typing import Literal
 
 import dagster as dg
 from dagster._core.storage.tags import AUTO_MATERIALIZE_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
+from pydantic import Field
 
 from assets import metadata as show
 from assets.names import STAGING_INDEX, job_name, production_key, space_key
@@ -12,6 +13,7 @@ from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.project import Project
 from vector_pipeline.project.live import LiveChecked
+from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias
 
 _BY_MACHINES = frozenset({SENSOR_NAME_TAG, SCHEDULE_NAME_TAG, AUTO_MATERIALIZE_TAG})
@@ -26,6 +28,8 @@ class PromoteSettings(dg.Config):
     """Version to promote; default: what staging holds."""
     to: int | None = None
     """Version to roll back to; default: the one that was live before."""
+    without: list[str] = Field(default_factory=list)
+    """Of several targets those that are taken out of service with the move."""
     by: str = ""
     """Who moves it; default: the run's ``user`` tag, or the account that runs Dagster."""
     reason: str = ""
@@ -59,27 +63,36 @@ def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg
         with step(context):
             core, by, run_id = project.get(), config.by or launched_by(context), context.run.run_id
             if config.verb == "rollback":
-                alias, moved = core.rollback(dataset, by=by, to=config.to, reason=config.reason, run_id=run_id)
-                return _materialized(core, alias, config.verb, moved)
+                alias, moved = core.rollback(
+                    dataset, by=by, to=config.to, reason=config.reason, run_id=run_id, without=config.without,
+                )  # fmt: skip
+                return _materialized(context, core, alias, config.verb, moved)
             alias, moved = core.promote(
                 dataset, by=by, version=config.version, reason=config.reason, run_id=run_id,
-                automatic=nobody_asked(context, dataset),
+                automatic=nobody_asked(context, dataset), without=config.without,
             )  # fmt: skip
             checked = core.settle(alias, by=by, run_id=run_id) if moved else LiveChecked(())
             if checked.error is not None:
                 # A step that fails materialises nothing: what it did stands beside the asset as an observation.
                 found = {**_served(core, checked.back or alias, config.verb, moved), **_checked(checked, alias)}
+                found |= show.warnings(context, core)
                 context.log_event(dg.AssetObservation(context.asset_key, metadata=found))
                 raise checked.error
-            return _materialized(core, alias, config.verb, moved, checked)
+            return _materialized(context, core, alias, config.verb, moved, checked)
 
     return body
 
 
 def _materialized(
-    core: Project, alias: Alias, verb: str, moved: bool, checked: LiveChecked | None = None
+    context: dg.AssetExecutionContext,
+    core: Project,
+    alias: Alias,
+    verb: str,
+    moved: bool,
+    checked: LiveChecked | None = None,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     found = {**_served(core, alias, verb, moved), **(_checked(checked, alias) if checked is not None else {})}
+    found |= show.warnings(context, core)
     return dg.MaterializeResult(data_version=dg.DataVersion(alias.deployment.digest or ""), metadata=found)
 
 
@@ -95,6 +108,22 @@ def _checked(checked: LiveChecked, alias: Alias) -> show.Metadata:
     stands = "stays there" if back is None else f"moved back by itself to version {back.deployment.version}"
     outcome = f"promoted version {alias.deployment.version}, which failed its own check; production {stands}"
     return {**found, "outcome": outcome, "promoted": alias.deployment.version}
+
+
+def _places(core: Project, dataset: str) -> show.Metadata:
+    """Where each of several targets stands."""
+    places = core.standing(dataset, PRODUCTION)
+    if len(places) == 1 and not core.apart(dataset):
+        return {}
+    rows = [
+        {
+            "alias": one.name, "target": one.deployment.target, "version": one.deployment.version,
+            "namespace": one.deployment.namespace, "generation": one.generation,
+        }
+        for one in places
+    ]  # fmt: skip
+    out = [f"{one.target}: {one.reason}" for one in core.withdrawn(dataset).values() if not one.removed]
+    return {"places": show.table(rows), **({"out_of_service": "; ".join(out)} if out else {})}
 
 
 def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadata:
@@ -125,6 +154,7 @@ def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadat
         "environment": alias.environment,
         "target": deployment.target,
         "namespace": deployment.namespace,
+        **_places(core, dataset),
         "history": show.table(history),
         "next": show.command(f'vector-pipeline query {dataset} "…"'),
     }

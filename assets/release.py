@@ -13,6 +13,7 @@ from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import InputError
 from vector_pipeline.project import Project
+from vector_pipeline.release.parts import plans_from_json
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.push import Pushed
 from vector_pipeline.report.changes import retried_line
@@ -35,6 +36,8 @@ class PushSettings(dg.Config):
     """How a line that does not exist yet is filled; ``configured``: as ``release.load`` says."""
     on_drift: Literal["configured", "stop", "repair", "ignore"] = "configured"
     """What to do about another hand in the index; ``configured``: as ``drift.on_drift`` says."""
+    target: str | None = None
+    """One of several targets, alone; default: all of them, in order."""
     by: str = ""
     """Who pushes; default: the run's ``user`` tag, or the account that runs Dagster."""
 
@@ -50,7 +53,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
         group_name=dataset,
         owners=config.owners,
         kinds=kinds,
-        description=f"The newest version on target {config.target}: planned against what it really holds, then pushed."
+        description=f"The newest version on {_targets(config)}: planned against what it really holds, then pushed."
         + ("" if serving else " Not the space that production serves."),
     )
     def body(context: dg.AssetExecutionContext, config: PushSettings, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -68,10 +71,13 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
                 strategy=_said(config.strategy),
                 load=None if config.load == "configured" else config.load,
                 on_drift=_said(config.on_drift),
+                target=config.target,
             )
+            warnings = show.warnings(context, core)
             took = time.perf_counter() - started
             return dg.MaterializeResult(
-                data_version=dg.DataVersion(pushed.deployment.digest or ""), metadata=_pushed(core, pushed, took)
+                data_version=dg.DataVersion(pushed.deployment.digest or ""),
+                metadata={**_pushed(core, pushed, took), **warnings},
             )
 
     return body
@@ -81,11 +87,16 @@ def _said(word: str) -> str | None:
     return None if word == "configured" else word
 
 
-def _saved(text: str | None) -> Plan | None:
+def _targets(config: DatasetConfig) -> str:
+    names = [name for _, name in config.places()]
+    return f"target {names[0]}" if len(names) == 1 else f"targets {', '.join(names)}"
+
+
+def _saved(text: str | None) -> list[Plan] | None:
     if text is None:
         return None
     try:
-        return Plan.from_json(json.loads(text))
+        return plans_from_json(json.loads(text))
     except ValueError:
         raise InputError("the saved plan is not JSON", fix="Make a new one: vector-pipeline plan --out FILE") from None
 
@@ -106,7 +117,24 @@ def _pushed(core: Project, pushed: Pushed, took: float) -> show.Metadata:
         "environment": plan.environment,
         "target": plan.target,
         "namespace": plan.namespace,
-        "address": core.target(dataset, read_only=True).address(plan.namespace),
+        "address": core.target_named(plan.target, read_only=True).address(plan.namespace),
+        **_places(pushed),
         "seconds": show.seconds(took),
         "next": show.command(f"vector-pipeline verify {dataset}"),
     }
+
+
+def _places(pushed: Pushed) -> show.Metadata:
+    """What each of several places took; the figures above are the first one's."""
+    if not pushed.mirrors and not pushed.waits_for:
+        return {}
+    rows = [
+        {
+            "target": one.plan.target, "namespace": one.plan.namespace, "strategy": one.plan.strategy.value,
+            "written": one.applied.upserted, "closed": one.applied.closed, "bytes": one.applied.bytes,
+            "requests": one.applied.requests, "records": one.deployment.records,
+        }
+        for one in (pushed, *pushed.mirrors)
+    ]  # fmt: skip
+    waits = {"staging_waits_for": ", ".join(pushed.waits_for)} if pushed.waits_for else {}
+    return {"places": show.table(rows), **waits}

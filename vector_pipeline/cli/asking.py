@@ -33,6 +33,12 @@ def query(
         str | None, typer.Option("--filter", metavar="JSON", help="On metadata.", show_default=False)
     ] = None,
     alias: Annotated[str, typer.Option("--alias", metavar="NAME", help="production or staging.")] = "production",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="NAME", help="One of several targets. Default: the first.", show_default=False
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Ask a question of what an alias points at."""
@@ -51,7 +57,7 @@ def query(
     if alias not in ("production", "staging"):
         raise NotFoundError(f"no alias {alias!r}", fix="It is production or staging")
     path = session.config_path()
-    with open_index(name, project=path, environment=session.environment, alias=alias) as index:
+    with open_index(name, project=path, environment=session.environment, alias=alias, target=target) as index:
         hits = index.query(text, top_k=top_k, filter=wanted)
     if json_:
         emit([hit_json(hit) for hit in hits])

@@ -68,7 +68,9 @@ def look(session: Session) -> Iterator[Finding]:
                 lambda name=name, space=space: _space(project, name, space),  # type: ignore[misc]
             )
         yield _finding(f"{name}: canaries", lambda name=name: _canaries(project, name))  # type: ignore[misc]
-        yield _finding(f"{name}: target", lambda name=name: _target(project, name))  # type: ignore[misc]
+        for target in project.configured(name):
+            mirror = "" if target == project.dataset(name).target else f" {target}"
+            yield _finding(f"{name}: target{mirror}", lambda target=target: _target(project, target))  # type: ignore[misc]
 
 
 def _finding(name: str, look: Callable[[], str]) -> Finding:
@@ -136,10 +138,9 @@ def _canaries(project: "Project", name: str) -> str:
 
 
 def _target(project: "Project", name: str) -> str:
-    settings = project.dataset(name)
     try:
-        target = project.target(name, read_only=True)
+        target = project.target_named(name, read_only=True)
     except NotFoundError:
-        return f"{settings.target}: not made yet: the first push makes it"
+        return f"{name}: not made yet: the first push makes it"
     count = len(target.namespaces())
-    return f"{settings.target} ({target.kind}) answers, {count} namespace{'' if count == 1 else 's'}"
+    return f"{name} ({target.kind}) answers, {count} namespace{'' if count == 1 else 's'}"

@@ -21,6 +21,15 @@ StrategyOption = Annotated[
         "--strategy", help="How the version gets into the target. Default: release.strategy.", show_default=False
     ),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="One of several targets of the dataset, alone. Default: all.",
+        show_default=False,
+    ),
+]
 LoadName = Literal["auto", "upsert", "import"]
 LoadOption = Annotated[
     LoadName | None,
@@ -42,6 +51,7 @@ def plan(
     version: VersionOption = None,
     strategy: StrategyOption = None,
     load: LoadOption = None,
+    target: TargetOption = None,
     json_: Json = False,
     out: Annotated[
         Path | None,
@@ -52,40 +62,53 @@ def plan(
     ] = False,
 ) -> None:
     """Show what would be written to the target now, what it costs, and how. Writes nothing there."""
-    from vector_pipeline.cli.shapes import plan_json
+    from vector_pipeline.release.parts import plans_to_json
     from vector_pipeline.report.changes import plan_lines
+    from vector_pipeline.report.places import plans_table
 
     session = session_of(ctx)
     name = session.dataset(dataset)
-    made = session.project().plan(name, version=version, goal=to, strategy=strategy, load=load)
+    made = session.project().plans(name, version=version, goal=to, strategy=strategy, load=load, target=target)
     if out is not None:
-        _save(out, plan_json(made))
+        _save(out, plans_to_json(made))
     if json_:
-        emit(plan_json(made))
+        emit(plans_to_json(made))
     else:
-        show(plan_lines(made))
+        for number, one in enumerate(made):
+            if number:
+                say()
+            show(plan_lines(one))
+        if len(made) > 1:
+            say()
+            show(plans_table(made))
         if out is not None:
             say(f"Saved to {out}")
-        _next(session, name, made, out, version, strategy, load)
-    if detailed and not made.empty:
+        asked = {"--strategy": strategy, "--load": load, "--target": target}
+        _next(session, name, made, out, version, {option: word for option, word in asked.items() if word})
+    if detailed and not all(one.empty for one in made):
         raise typer.Exit(2)
 
 
 def _next(
-    session: Session, name: str, made: "Plan", out: Path | None, version: int | None, strategy: str | None,
-    load: str | None,
-) -> None:  # fmt: skip
+    session: Session, name: str, plans: "list[Plan]", out: Path | None, version: int | None, asked: dict[str, str]
+) -> None:
     named = session.named(name)
     options = [f"--version {version}"] if version else []
+    # All go the same way; what some place has yet to do comes first.
+    made = next((one for one in plans if one.goal == "staging" or _writes(one)), plans[0])
+    made = next((one for one in plans if not one.empty), made) if made.empty else made
     if out is not None:
         session.next("push", *named, f"--plan {out}")
     elif made.empty:
         session.next("status", *named)
-    elif made.goal == "staging" or any(stage.kind != "verify" for stage in made.stages[:-1]):
-        asked = (("--strategy", strategy), ("--load", load))
-        session.next("push", *named, *options, *(f"{option} {word}" for option, word in asked if word))
+    elif made.goal == "staging" or _writes(made):
+        session.next("push", *named, *options, *(f"{option} {word}" for option, word in asked.items()))
     else:
         session.next("verify" if made.stages[0].kind == "verify" else "promote", *named, *options)
+
+
+def _writes(plan: "Plan") -> bool:
+    return any(stage.kind != "verify" for stage in plan.stages[:-1])
 
 
 def _save(path: Path, value: dict[str, Any]) -> None:
@@ -95,9 +118,9 @@ def _save(path: Path, value: dict[str, Any]) -> None:
         raise InputError(f"the plan cannot be saved to {path}: {error.strerror}") from None
 
 
-def read_plan(path: Path) -> "Plan":
-    """A saved plan, checked to be one. ``InputError`` where it is not."""
-    from vector_pipeline.release.plan import Plan
+def read_plans(path: Path) -> "list[Plan]":
+    """What was saved, one plan a place, checked to be that. ``InputError`` where it is not."""
+    from vector_pipeline.release.parts import plans_from_json
 
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -107,4 +130,4 @@ def read_plan(path: Path) -> "Plan":
         raise InputError(
             f"{path} is no plan: it is not JSON", fix="Make one: vector-pipeline plan --out FILE"
         ) from None
-    return Plan.from_json(value)
+    return plans_from_json(value)

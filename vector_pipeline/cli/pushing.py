@@ -9,7 +9,7 @@ import typer
 
 from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
 from vector_pipeline.cli.output import complain, say
-from vector_pipeline.cli.planning import LoadOption, StrategyOption, read_plan
+from vector_pipeline.cli.planning import LoadOption, StrategyOption, TargetOption, read_plans
 from vector_pipeline.cli.running import run, show_gates, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.cli.writing import gates_in, moved_line
@@ -29,6 +29,7 @@ def push(
     version: VersionOption = None,
     strategy: StrategyOption = None,
     load: LoadOption = None,
+    target: TargetOption = None,
     plan: Annotated[
         Path | None,
         typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or refuse.", show_default=False),
@@ -57,14 +58,18 @@ def push(
     name = session.dataset(dataset)
     if plan is not None and (version, strategy, load) != (None, None, None):
         raise click.UsageError("--plan names version, strategy and load already: leave them out")
-    saved = read_plan(plan) if plan is not None else None
-    if saved is not None and saved.dataset != name:
+    if plan is not None and target is not None:
+        raise click.UsageError("--plan names its targets already: leave --target out")
+    saved = read_plans(plan) if plan is not None else []
+    if saved and saved[0].dataset != name:
         raise RefusedError(
-            f"{plan} is a plan of {saved.dataset}, not of {name}", fix="Make one for it: plan --out FILE"
+            f"{plan} is a plan of {saved[0].dataset}, not of {name}", fix="Make one for it: plan --out FILE"
         )
-    on_drift = on_drift or _asked(session, name, version, saved, strategy)
+    project = session.project()
+    targets = [one.target for one in saved] or ([project.place(name, target)] if target else project.places(name))
+    on_drift = on_drift or _asked(session, name, version, saved, strategy, targets)
     config: dict[str, Any] = {
-        "version": _announced(session, name, version, saved, strategy, load, on_drift),
+        "version": _announced(session, name, version, saved, strategy, load, on_drift, target),
         "by": who(),
         "plan_json": plan.read_text(encoding="utf-8") if plan is not None else None,
         "allow_removed_share": max_removed_share,
@@ -72,24 +77,34 @@ def push(
         "strategy": strategy,
         "load": load,
         "on_drift": on_drift,
+        "target": target,
     }
-    _pushed(session, name, {key: value for key, value in config.items() if value is not None})
-    if saved is None or saved.goal == "staging":
+    staged = _pushed(session, name, {key: value for key, value in config.items() if value is not None}, targets)
+    if not staged:
+        return
+    if not saved or saved[0].goal == "staging":
         session.next("promote", *session.named(name))
         return
-    before = session.project().status(name).production
-    stop(run(session, name, "promote", {"verb": "promote", "by": who(), "version": saved.version}), [], "")
+    before = session.project().standing(name, "production")
+    stop(run(session, name, "promote", {"verb": "promote", "by": who(), "version": saved[0].version}), [], "")
     moved_line(session, name, before)
     session.next("query", *session.named(name), '"your question"')
 
 
 def _asked(
-    session: Session, name: str, version: int | None, saved: "Plan | None", strategy: str | None
+    session: Session, name: str, version: int | None, saved: "list[Plan]", strategy: str | None, targets: list[str]
 ) -> OnDrift | None:
-    """What a person at the terminal wants done about another hand in the index; None without either."""
+    """What a person at the terminal wants done about another hand in an index; None without either."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    drifted = session.project().drift_in_the_way(name, version=version, saved=saved, strategy=strategy)
+    parts: list[Plan | None] = [*saved] or [None] * len(targets)
+    drifted = [
+        report
+        for part, target in zip(parts, targets, strict=True)
+        for report in session.project().drift_in_the_way(
+            name, version=version, saved=part, strategy=strategy, target=target
+        )
+    ]
     if not drifted:
         return None
     for report in drifted:
@@ -110,29 +125,35 @@ def _announced(
     session: Session,
     name: str,
     version: int | None,
-    saved: "Plan | None",
+    saved: "list[Plan]",
     strategy: str | None,
     load: "Load | None",
     on_drift: str | None,
+    target: str | None,
 ) -> int:
     """Say what is about to happen, or in one line why it cannot; returns the version."""
     from vector_pipeline.report.changes import plan_summary
 
     project = session.project()
-    if saved is not None:
-        say(f"Applying the plan for v{saved.version}. {plan_summary(saved)}")
-        return project.version(name, saved.version).number
-    planned = project.plan(name, version=version, strategy=strategy, load=load)
-    for note in planned.notes if load is not None else ():
-        say(f"Note: {note}")
-    if planned.empty:
-        say(f"The target holds v{planned.version} already: nothing to write.")
-    elif on_drift != "repair":
-        say(f"Pushing v{planned.version}, {planned.strategy} into {planned.namespace}. {plan_summary(planned)}")
-    return planned.version
+    plans = saved or project.plans(name, version=version, strategy=strategy, load=load, target=target)
+    for planned in plans:
+        # A target that is the only one needs no name.
+        where = f"{planned.target}: " if len(project.configured(name)) > 1 else ""
+        if saved:
+            say(f"{where}Applying the plan for v{planned.version}. {plan_summary(planned)}")
+            continue
+        for note in planned.notes if load is not None else ():
+            say(f"{where}Note: {note}")
+        if planned.empty:
+            say(f"{where}The target holds v{planned.version} already: nothing to write.")
+        elif on_drift != "repair":
+            into = f"{planned.strategy} into {planned.namespace}"
+            say(f"{where}Pushing v{planned.version}, {into}. {plan_summary(planned)}")
+    return project.version(name, plans[0].version).number
 
 
-def _pushed(session: Session, name: str, config: dict[str, Any]) -> None:
+def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[str]) -> bool:
+    """Run it and say where that leaves the version; returns whether it is on staging."""
     number = config["version"]
     outcome = run(session, name, "push", config)
     gates = gates_in(session, name, outcome.run_id, number)
@@ -142,11 +163,39 @@ def _pushed(session: Session, name: str, config: dict[str, Any]) -> None:
         if end.exit_code == _INTERRUPTED:
             complain(f"Error: the push of v{number} {_how_far(session, name)}")
         raise
-    say(f"v{number} is on staging.")
+    staged, line, advice = _where(session, name, number, targets)
+    say(line)
     retried = _retried(session, name, outcome.run_id)
     if retried:
         say(retried)
     show_gates(gates)
+    if advice:
+        session.next(*advice)
+    return staged
+
+
+def _where(session: Session, name: str, number: int, targets: list[str]) -> tuple[bool, str, tuple[str, ...]]:
+    """Whether a version that was pushed is on staging, how to say it, and what comes next where it is not."""
+    from vector_pipeline.report.places import named
+
+    project = session.project()
+    if len(project.configured(name)) == 1:
+        return True, f"v{number} is on staging.", ()
+    on = [one.deployment.target for one in project.standing(name, "staging") if one.deployment.version == number]
+    missing = [one for one in project.places(name) if one not in on]
+    if not missing:
+        return True, f"v{number} is on staging of {named(on)}.", ()
+    held = {one.target for one in project.held_at(project.version(name, number))}
+    lacking = [one for one in missing if one not in held]
+    words = (*session.named(name), f"--version {number}")
+    if lacking:
+        line = f"v{number} is on {named(targets)}. Staging moves when it is on {named(lacking)} too."
+        return False, line, ("push", *words)
+    return (
+        False,
+        f"v{number} is on {named(targets)}. Staging holds a later version and was not moved.",
+        ("promote", *words),
+    )
 
 
 def _retried(session: Session, name: str, run_id: str) -> str:

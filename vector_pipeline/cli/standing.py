@@ -6,11 +6,13 @@ import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Json, app, session_of
 from vector_pipeline.cli.output import emit, say, show
-from vector_pipeline.errors import NotFoundError
+from vector_pipeline.errors import NotFoundError, VectorPipelineError
+from vector_pipeline.report.units import moment
 
 if TYPE_CHECKING:
     from vector_pipeline.project import Project
     from vector_pipeline.project.project import Status
+    from vector_pipeline.release.registry import Alias
     from vector_pipeline.verify.outcome import CheckResult
 
 
@@ -21,12 +23,14 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
     names = [session.dataset(dataset)] if dataset is not None else list(session.config().datasets)
     project = session.project()
     found = [_standing(project, name) for name in names]
+    places = [_places(project, one[1]) if one[1] is not None else [] for one in found]
     if json_:
-        emit([_status_json(*one) for one in found])
+        emit([_status_json(*one, several) for one, several in zip(found, places, strict=True)])
         return
     for index, one in enumerate(found):
-        _print_status(*one, first=index == 0)
-        session.next(*_advice(one[1]), *session.named(one[0]))
+        _print_status(*one, places[index], first=index == 0)
+        verb, *options = _advice(one[1])
+        session.next(verb, *session.named(one[0]), *options)
 
 
 def _standing(project: "Project", name: str) -> "tuple[str, Status | None, dict[str, Any] | None]":
@@ -39,20 +43,59 @@ def _standing(project: "Project", name: str) -> "tuple[str, Status | None, dict[
     pushed = found.staging or found.production
     if pushed is None:
         return name, found, None
-    target = project.target_named(pushed.deployment.target, read_only=True)
-    state = target.describe(pushed.deployment.namespace)
-    index = {
-        "address": target.address(pushed.deployment.namespace),
+    if not found.places:
+        return name, found, _index(project, pushed)
+    try:
+        return name, found, _index(project, pushed)
+    except VectorPipelineError:
+        return name, found, None  # Of several: the others are told of, and this one's trouble beside its name.
+
+
+def _index(project: "Project", alias: "Alias") -> dict[str, Any]:
+    target = project.target_named(alias.deployment.target, read_only=True)
+    state = target.describe(alias.deployment.namespace)
+    return {
+        "address": target.address(alias.deployment.namespace),
         "records": state.records if state else 0,
         "bytes": state.bytes if state else 0,
         "mark": state.mark if state else None,
     }
-    return name, found, index
+
+
+def _places(project: "Project", found: "Status") -> list[dict[str, Any]]:
+    """Where each of several targets stands, with what a person should know of it."""
+    rows = []
+    for number, one in enumerate(found.places):
+        held, note = one.staging or one.production, _note(found, number)
+        index: dict[str, Any] | None = None
+        if held is not None:
+            try:
+                index = _index(project, held)
+            except VectorPipelineError as error:
+                note = "; ".join(filter(None, (note, error.what)))
+        rows.append(
+            {"target": one.target, "staging": one.staging, "production": one.production, "index": index, "note": note}
+        )
+    return rows
+
+
+def _note(found: "Status", number: int) -> str:
+    one = found.places[number]
+    if one.withdrawal is not None:
+        out = one.withdrawal
+        return f"out of service since {moment(out.at)} UTC by {out.by}: {out.reason}"
+    if not one.place:
+        return "not in the configuration any more: the next promotion takes it out"
+    if found.production is not None and one.production is None:
+        return f"not served from yet: push --version {found.production.deployment.version} --target {one.target}"
+    if not number and found.production is not None and found.production.deployment.target != one.target:
+        return f"first from the next promotion on; until then {found.production.deployment.target}"
+    return ""
 
 
 def gates_of(found: "Status") -> "list[CheckResult]":
     """The latest verdicts on what staging holds, as the gates said them; one for other content counts as unknown."""
-    from vector_pipeline.project.gating import REQUIRED_GATES
+    from vector_pipeline.project.gating import MIRROR_DRIFT, REQUIRED_GATES
     from vector_pipeline.verify.outcome import CheckResult
 
     results = []
@@ -63,11 +106,15 @@ def gates_of(found: "Status") -> "list[CheckResult]":
             stale, summary = True, "judged before the index changed: verify again"
         results.append(CheckResult(verdict.check, summary=summary) if stale else CheckResult.from_json(verdict.detail))
     judged = {result.name for result in results}
-    missing = [name for name in REQUIRED_GATES if name not in judged] if found.staging is not None else []
+    required = (*REQUIRED_GATES, MIRROR_DRIFT) if found.places else REQUIRED_GATES
+    missing = [name for name in required if name not in judged] if found.staging is not None else []
     return sorted([*results, *(CheckResult(name, summary="has not run") for name in missing)], key=lambda one: one.name)
 
 
-def _print_status(name: str, found: "Status | None", index: dict[str, Any] | None, *, first: bool) -> None:
+def _print_status(
+    name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]], *, first: bool
+) -> None:
+    from vector_pipeline.report.places import places_table
     from vector_pipeline.report.tables import status_lines
     from vector_pipeline.report.units import human_bytes
 
@@ -82,7 +129,18 @@ def _print_status(name: str, found: "Status | None", index: dict[str, Any] | Non
         if index
         else "nothing was pushed yet"
     )
+    if places and index is None and found.staging is not None:
+        held = "does not answer: see below"
     show(status_lines(found.newest, found.staging, found.production, gates_of(found), held))
+    if places:
+        say("Targets:")
+        show(places_table([{**one, "index": _held(one["index"])} for one in places]))
+
+
+def _held(index: dict[str, Any] | None) -> str:
+    from vector_pipeline.report.units import human_bytes
+
+    return f"{index['records']:,} records, {human_bytes(index['bytes'])}" if index is not None else ""
 
 
 def _advice(found: "Status | None") -> tuple[str, ...]:
@@ -97,15 +155,32 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
         results = gates_of(found)
         passed = bool(results) and not any(result.blocks for result in results)
         return ("promote",) if passed else ("verify",)
-    return ("history",)
+    return _places_advice(found) or ("history",)
 
 
-def _status_json(name: str, found: "Status | None", index: dict[str, Any] | None) -> dict[str, Any]:
+def _places_advice(found: "Status") -> tuple[str, ...]:
+    """What brings several targets to where the configuration has them."""
+    live = found.production
+    if live is None or not found.places:
+        return ()
+    new = [one for one in found.places if one.place and one.withdrawal is None and one.production is None]
+    if new:
+        held = f"--version {live.deployment.version}"
+        ready = new[0].staging is not None and new[0].staging.deployment.version == live.deployment.version
+        return ("promote", held) if ready else ("push", held, f"--target {new[0].target}")
+    if live.deployment.target != found.places[0].target or not all(one.place for one in found.places):
+        return ("promote", f"--version {live.deployment.version}")
+    return ()
+
+
+def _status_json(
+    name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]]
+) -> dict[str, Any]:
     from vector_pipeline.cli.shapes import alias_json, gates_json, version_json
 
     if found is None:
         keys = ("environment", "newest", "staging", "production", "index")
-        return {"dataset": name, **dict.fromkeys(keys), "gates": []}
+        return {"dataset": name, **dict.fromkeys(keys), "gates": [], "places": []}
     return {
         "dataset": name,
         "environment": found.environment,
@@ -114,4 +189,8 @@ def _status_json(name: str, found: "Status | None", index: dict[str, Any] | None
         "production": alias_json(found.production),
         "gates": gates_json(gates_of(found)),
         "index": index,
+        "places": [
+            {**one, "staging": alias_json(one["staging"]), "production": alias_json(one["production"])}
+            for one in places
+        ],
     }

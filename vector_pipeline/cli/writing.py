@@ -1,6 +1,7 @@
 """Verbs that write: build, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,6 +94,15 @@ def _quarantine_note(session: Session, name: str) -> None:
         say(f"{count:,} item{'' if count == 1 else 's'} in quarantine: {command}")
 
 
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without", metavar="TARGET", show_default=False,
+        help="Take one of several targets out of service with it; wants a reason. A push that names it brings it back.",
+    ),
+]  # fmt: skip
+
+
 @app.command(cls=Command)
 def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None) -> None:
     """Run the gates against a version on the target (default: the one on staging) and record what they say."""
@@ -105,7 +115,8 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
         if staging is None:
             raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
         version = staging.deployment.version
-    project.deployment_of(project.version(name, version))
+    if not project.held_at(project.version(name, version)):
+        project.deployment_of(project.version(name, version))
     outcome = run(session, name, "verify", {"version": version})
     gates = gates_in(session, name, outcome.run_id, version)
     stop(outcome, gates, f"v{version}")
@@ -115,30 +126,39 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
 
 
 def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":
-    """What the gates said of a version in a run; none when the run stopped before them."""
+    """What the gates said of a version in a run, of every place; none when the run stopped before them."""
+    from vector_pipeline.project.gating import DATA_GATES
     from vector_pipeline.verify.outcome import CheckResult
 
     project = session.project()
-    try:
-        deployment = project.deployment_of(project.version(name, version))
-    except NotFoundError:
-        return []
-    verdicts = [one for one in project.registry(read_only=True).verdicts(deployment.id) if one.run_id == run_id]
-    return [CheckResult.from_json(verdict.detail) for verdict in verdicts]
+    places = project.held_at(project.version(name, version))
+    found = []
+    for number, deployment in enumerate(places):
+        for verdict in project.registry(read_only=True).verdicts(deployment.id):
+            result = CheckResult.from_json(verdict.detail)
+            if verdict.run_id == run_id and (not number or result.name not in DATA_GATES):
+                told = result.name in DATA_GATES or len(places) == 1
+                found.append(result if told else replace(result, name=f"{result.name} ({deployment.target})"))
+    return found
 
 
 @app.command(cls=Command)
-def promote(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, reason: Reason = "") -> None:
+def promote(
+    ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, without: WithoutOption = None,
+    reason: Reason = "",
+) -> None:  # fmt: skip
     """Move production to a verified version (default: the one on staging). One compare-and-swap; no write to the index."""
     session = session_of(ctx)
     name = session.dataset(dataset)
     project = session.project()
     if version is not None:
-        project.deployment_of(project.version(name, version))
-    elif project.status(name).staging is None:
+        project.version(name, version)
+        if len(project.configured(name)) == 1:
+            project.deployment_of(project.version(name, version))
+    elif not project.standing(name, "staging"):
         raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
-    before = project.status(name).production
-    config: dict[str, Any] = {"verb": "promote", "by": who(), "reason": reason}
+    before = project.standing(name, "production")
+    config: dict[str, Any] = {"verb": "promote", "by": who(), "reason": reason, "without": without or None}
     if version is not None:
         config["version"] = version
     stop(run(session, name, "promote", config), [], "")
@@ -157,6 +177,7 @@ def rollback(
             help="Version that was in production before. Default: the one before the last promotion.",
         ),
     ] = None,
+    without: WithoutOption = None,
     reason: Reason = "",
 ) -> None:  # fmt: skip
     """Move production back to a version that it served before. No write to the index."""
@@ -165,10 +186,10 @@ def rollback(
     project = session.project()
     if to is not None:
         project.version(name, to)
-    before = project.status(name).production
-    if before is None:
+    before = project.standing(name, "production")
+    if not before:
         raise NotFoundError(f"{name} has no production alias", fix=f"Promote first: vector-pipeline promote {name}")
-    config: dict[str, Any] = {"verb": "rollback", "by": who(), "reason": reason}
+    config: dict[str, Any] = {"verb": "rollback", "by": who(), "reason": reason, "without": without or None}
     if to is not None:
         config["to"] = to
     stop(run(session, name, "promote", config), [], "")
@@ -176,15 +197,24 @@ def rollback(
     session.next("status", *session.named(name))
 
 
-def moved_line(session: Session, name: str, before: "Alias | None") -> None:
+def moved_line(session: Session, name: str, before: "list[Alias]") -> None:
     """Say where production points now, and what became of where it did."""
-    after = session.project().status(name).production
-    if after is None:
+    from vector_pipeline.report.places import named
+
+    project = session.project()
+    after = project.standing(name, "production")
+    if not after:
         raise NotFoundError(f"{name} has no production alias")
-    now = f"v{after.deployment.version}"
-    if before is None:
+    where = f" on {named([one.deployment.target for one in after])}" if project.apart(name) else ""
+    now = f"v{after[0].deployment.version}{where}"
+    if not before:
         say(f"production serves {now}.")
-    elif before.generation == after.generation:
+    elif [(one.name, one.generation) for one in before] == [(one.name, one.generation) for one in after]:
         say(f"production serves {now} already: nothing moved.")
     else:
-        say(f"production serves {now}; before: v{before.deployment.version}.")
+        left = sorted({one.deployment.target for one in before} - {one.deployment.target for one in after})
+        also = f" It is not on {named(left)} any more." if left and (where or len(before) > 1) else ""
+        say(f"production serves {now}; before: v{before[0].deployment.version}.{also}")
+    for target, one in project.withdrawn(name).items():
+        if not one.removed and where:
+            say(f"{target} is out of service: {one.reason}")
