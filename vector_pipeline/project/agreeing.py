@@ -7,13 +7,14 @@ Laws
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.drift import Level, audit
-from vector_pipeline.errors import RefusedError
+from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.project.gating import DATA_GATES, MIRROR_DRIFT, Gating
 from vector_pipeline.release.registry import Deployment, Version
 from vector_pipeline.release.snapshot import tables_of
@@ -37,12 +38,12 @@ class Agreeing(Gating):
         run_id: str | None = None,
         only: Sequence[str] | None = None,
     ) -> list[tuple[Deployment, list[CheckResult]]]:
-        """``verify`` on every place in service, the first one first. What looks at the version's data looks once.
+        """``verify`` on every place in service that has the version, the first one first. What looks at its data looks once.
 
-        ``NotFoundError`` when a place does not have the version.
+        ``NotFoundError`` when no place has it.
         """
         wanted = self.version(dataset, version)
-        places = [self.deployment_of(wanted, target) for target in self.places(dataset)]
+        places = self.held_at(wanted) or [self.deployment_of(wanted)]
         found: list[tuple[Deployment, list[CheckResult]]] = []
         for one in places:
             gates = [gate for gate in self.gates_of(dataset, one.target) if only is None or gate in only]
@@ -54,6 +55,14 @@ class Agreeing(Gating):
                 self._record(one, gate, result, digest=wanted.digest, mark=None, run_id=run_id)
             by_name = {**known, **{result.name: result for result in looked}}
             found.append((one, [by_name[gate] for gate in gates]))
+        return found
+
+    def held_at(self, version: Version) -> list[Deployment]:
+        """Its deployments at the places in service, the first one's first; not every place need have one."""
+        found = []
+        for target in self.places(version.dataset):
+            with suppress(NotFoundError):
+                found.append(self.deployment_of(version, target))
         return found
 
     def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
