@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from vector_pipeline.errors import NotFoundError
 from vector_pipeline.targets.chroma.failures import Failures, FaultError
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ _MOST_BROKEN = 4
 class Connection(ABC):
     """Calls of one target. ``retry_s``: for how long what did nothing is tried again."""
 
-    def __init__(self, failures: Failures, retry_s: float) -> None:
+    def __init__(self, failures: Failures, at: At, retry_s: float) -> None:
         self.failures = failures
+        self.at = at
         self.retry_s = retry_s
+        self._checked = False
 
     @abstractmethod
     def exists(self) -> bool:
@@ -59,8 +62,19 @@ class Connection(ABC):
         """Make the call, errors as they come."""
 
     def call(self, call: Call[T], *, write: bool = False, retried: Counter[str] | None = None) -> T:
-        """Make the call, again where that is safe; what it raises is ours. ``retried`` counts the tries by reason."""
+        """Make the call, again where that is safe; what it raises is ours. ``retried`` counts the tries by reason.
 
+        The tenant and the database are looked for before the first call: Chroma's other answers do not tell what is missing.
+        """
+        if not self._checked:
+            try:
+                self._called(lambda api: api.get_database(self.at["database"], tenant=self.at["tenant"]), False, None)
+            except NotFoundError:
+                raise self.failures.missing_database() from None
+            self._checked = True
+        return self._called(call, write, retried)
+
+    def _called(self, call: Call[T], write: bool, retried: Counter[str] | None) -> T:
         def count(state: RetryCallState) -> None:
             reason = _reason(state.outcome.exception()) if state.outcome is not None else None
             if retried is not None and reason is not None:

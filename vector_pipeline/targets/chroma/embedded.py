@@ -23,7 +23,7 @@ from uuid import UUID
 import filelock
 
 from vector_pipeline.errors import CorruptError, UnavailableError
-from vector_pipeline.targets.chroma.connection import Call, Connection, T, settings
+from vector_pipeline.targets.chroma.connection import At, Call, Connection, T, settings
 from vector_pipeline.targets.chroma.failures import Failures
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ _GUARD = Lock()
 class Embedded(Connection):
     """One target's part in a folder."""
 
-    def __init__(self, name: str, path: Path, failures: Failures, lock_timeout_s: float = 120.0) -> None:
-        super().__init__(failures, retry_s=0.0)
+    def __init__(self, name: str, path: Path, failures: Failures, at: At, lock_timeout_s: float = 120.0) -> None:
+        super().__init__(failures, at, retry_s=0.0)
         self.path = path
         self._name, self._lock_timeout_s = name, lock_timeout_s
         self._folder: _Folder | None = None
@@ -145,8 +145,9 @@ class _Folder:
             from chromadb.config import System
 
             system = System(settings(is_persistent=True, persist_directory=str(self.path)))
-            self._api, self._system = system.instance(ServerAPI), system  # type: ignore[type-abstract]
+            api: ServerAPI = system.instance(ServerAPI)  # type: ignore[type-abstract]
             system.start()
+            self._api, self._system = api, system
         return self._api
 
     def release(self) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import RESERVED_PREFIX, NamespaceSpec, NamespaceState
-from vector_pipeline.targets.chroma.connection import At, Connection
+from vector_pipeline.targets.chroma.connection import Connection
 from vector_pipeline.targets.chroma.encoding import SPACES
 from vector_pipeline.targets.chroma.names import collection_name
 
@@ -43,9 +43,8 @@ class Place:
 class Places:
     """The collections of one database."""
 
-    def __init__(self, name: str, connection: Connection, tenant: str, database: str) -> None:
-        self._name, self._connection = name, connection
-        self.at = At(tenant=tenant, database=database)
+    def __init__(self, name: str, connection: Connection) -> None:
+        self._name, self._connection, self._at = name, connection, connection.at
 
     def find(self, namespace: str) -> Place | None:
         found = self._collection(namespace)
@@ -61,7 +60,7 @@ class Places:
         names: list[str] = []
         while True:
             start = len(names)
-            page = self._connection.call(lambda api, at=start: api.list_collections(_PAGE, at, **self.at))  # type: ignore[misc]
+            page = self._connection.call(lambda api, at=start: api.list_collections(_PAGE, at, **self._at))  # type: ignore[misc]
             names += [place.spec.name if (place := _place(one)) is not None else "" for one in page]
             if len(page) < _PAGE:
                 return sorted(name for name in names if name)
@@ -88,12 +87,12 @@ class Places:
         if self.find(namespace) is None:
             return
         try:
-            self._connection.call(lambda api: api.delete_collection(collection_name(namespace), **self.at), write=True)
+            self._connection.call(lambda api: api.delete_collection(collection_name(namespace), **self._at), write=True)
         except NotFoundError:  # somebody was faster
             return
 
     def state(self, place: Place) -> NamespaceState:
-        records = self._connection.call(lambda api: api._count(place.id, **self.at))
+        records = self._connection.call(lambda api: api._count(place.id, **self._at))
         # Vectors alone: Chroma does not tell what the rest takes.
         return NamespaceState(place.spec, records, records * place.spec.dimension * 4, self.mark(place))
 
@@ -109,20 +108,20 @@ class Places:
         word = secrets.token_hex(8)
         new = _metadata(place.spec, word)
         # The same word twice is as good as once: this write may be repeated.
-        self._connection.call(lambda api: api._modify(place.id, new_metadata=new, **self.at), retried=retried)
+        self._connection.call(lambda api: api._modify(place.id, new_metadata=new, **self._at), retried=retried)
         return Place(place.id, place.spec, word)
 
     def _collection(self, namespace: str) -> "Collection | None":
         if not self._connection.exists():
             return None
         try:
-            return self._connection.call(lambda api: api.get_collection(collection_name(namespace), **self.at))
+            return self._connection.call(lambda api: api.get_collection(collection_name(namespace), **self._at))
         except NotFoundError:
             return None
 
     def _make(self, spec: NamespaceSpec) -> "Collection":
         name, metadata = collection_name(spec.name), _metadata(spec, "")
-        return self._connection.call(lambda api: api.create_collection(name, metadata=metadata, **self.at), write=True)
+        return self._connection.call(lambda api: api.create_collection(name, metadata=metadata, **self._at), write=True)
 
 
 def _metadata(spec: NamespaceSpec, word: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from vector_pipeline.targets.base import Match, Vector
 from vector_pipeline.targets.chroma.conditions import Condition, condition
-from vector_pipeline.targets.chroma.connection import At, Connection
+from vector_pipeline.targets.chroma.connection import Connection
 from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED, mark_columns, unit, user_metadata
 from vector_pipeline.targets.chroma.places import Place
 from vector_pipeline.targets.filters import Node, matches
@@ -67,8 +67,8 @@ class Search:
 class Searcher:
     """Searches in one collection."""
 
-    def __init__(self, connection: Connection, place: Place, at: At) -> None:
-        self._connection, self.place, self._at = connection, place, at
+    def __init__(self, connection: Connection, place: Place) -> None:
+        self._connection, self.place, self._at = connection, place, connection.at
 
     def nearest(self, queries: Vector, search: Search) -> list[list[Scored]]:
         """Hits of each of float32[n, dim] ``queries``."""

@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 
 from vector_pipeline.config import ChromaTargetConfig
-from vector_pipeline.errors import ConfigError, NotFoundError, UnavailableError
-from vector_pipeline.targets.chroma.connection import Call, Connection, T, settings
+from vector_pipeline.errors import ConfigError, UnavailableError
+from vector_pipeline.targets.chroma.connection import At, Call, Connection, T, settings
 from vector_pipeline.targets.chroma.failures import STATUSES, Failures, StatusError
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Served(Connection):
-    """One HTTP session of its own. The tenant and the database are looked for before the first call."""
+    """One HTTP session of its own."""
 
     def __init__(self, name: str, config: ChromaTargetConfig, failures: Failures) -> None:
-        super().__init__(failures, retry_s=min(30.0, config.timeout_s))
+        super().__init__(failures, At(tenant=config.tenant, database=config.database), min(30.0, config.timeout_s))
         self._name, self._config = name, config
         self._lock = RLock()
         self._system: Any = None
         self._api: ServerAPI | None = None
-        self._checked = self._closed = False
+        self._closed = False
 
     def exists(self) -> bool:
         return True
@@ -40,16 +40,6 @@ class Served(Connection):
 
     def _once(self, call: Call[T]) -> T:
         return call(self._opened())
-
-    def call(self, call: Call[T], **options: Any) -> T:
-        if not self._checked:
-            tenant, database = self._config.tenant, self._config.database
-            try:
-                super().call(lambda api: api.get_database(database, tenant=tenant))
-            except NotFoundError:
-                raise self.failures.missing_database() from None
-            self._checked = True
-        return super().call(call, **options)
 
     def _opened(self) -> "ServerAPI":
         with self._lock:

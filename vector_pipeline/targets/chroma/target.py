@@ -32,7 +32,7 @@ from vector_pipeline.targets.base import (
     Vector,
     WriteReceipt,
 )
-from vector_pipeline.targets.chroma.connection import Connection
+from vector_pipeline.targets.chroma.connection import At, Connection
 from vector_pipeline.targets.chroma.embedded import Embedded
 from vector_pipeline.targets.chroma.encoding import (
     METADATA_HASH,
@@ -67,9 +67,11 @@ class ChromaTarget(Target):
         self.read_only = read_only
         failures = Failures(name, config)
         self._connection: Connection = (
-            Served(name, config, failures) if config.path is None else Embedded(name, base / config.path, failures)
+            Served(name, config, failures)
+            if config.path is None
+            else Embedded(name, base / config.path, failures, At(tenant=config.tenant, database=config.database))
         )
-        self._places = Places(name, self._connection, config.tenant, config.database)
+        self._places = Places(name, self._connection)
         self._capabilities = Capabilities(
             numeric_filters=True,
             scans_marks=True,
@@ -117,7 +119,7 @@ class ChromaTarget(Target):
             if table.num_rows:
                 old = self._metadata(place, table.column("id").to_pylist())
                 columns = encode(table, place.spec, old)
-                self._send(place, retried, lambda api: api._upsert(place.id, **columns, **self._places.at))
+                self._send(place, retried, lambda api: api._upsert(place.id, **columns, **self._connection.at))
             return int(table.num_rows)
 
         return self._write(namespace, write, records.nbytes)
@@ -167,7 +169,9 @@ class ChromaTarget(Target):
         def write(place: Place, retried: Counter[str]) -> int:
             found = self._found(place, wanted, None)
             for some in pages(found):
-                self._send(place, retried, lambda api, gone=some: api._delete(place.id, ids=gone, **self._places.at))  # type: ignore[misc]
+                self._send(
+                    place, retried, lambda api, gone=some: api._delete(place.id, ids=gone, **self._connection.at)
+                )  # type: ignore[misc]
             return len(found)
 
         return self._write(namespace, write, 8 * len(wanted))
@@ -233,7 +237,7 @@ class ChromaTarget(Target):
         self._connection.close()
 
     def _searcher(self, namespace: str) -> Searcher:
-        return Searcher(self._connection, self._places.get(namespace), self._places.at)
+        return Searcher(self._connection, self._places.get(namespace))
 
     def _refuse_reading(self, namespace: str) -> None:
         if self.read_only:
@@ -256,11 +260,11 @@ class ChromaTarget(Target):
         self._connection.call(call, write=True, retried=retried)
 
     def _update(self, place: Place, retried: Counter[str], ids: list[str], metadata: list[dict[str, Any]]) -> None:
-        self._send(place, retried, lambda api: api._update(place.id, ids, metadatas=metadata, **self._places.at))
+        self._send(place, retried, lambda api: api._update(place.id, ids, metadatas=metadata, **self._connection.at))
 
     def _metadata(self, place: Place, ids: list[str]) -> dict[str, dict[str, Any]]:
         """Metadata of those of the records that are there."""
-        searcher = Searcher(self._connection, place, self._places.at)
+        searcher = Searcher(self._connection, place)
         found: dict[str, dict[str, Any]] = {}
         for some in pages(ids):
             got = searcher.get(["metadatas"], ids=some)
@@ -268,5 +272,5 @@ class ChromaTarget(Target):
         return found
 
     def _found(self, place: Place, ids: list[str], where: dict[str, Any] | None) -> list[str]:
-        searcher = Searcher(self._connection, place, self._places.at)
+        searcher = Searcher(self._connection, place)
         return [name for some in pages(ids) for name in searcher.get([], ids=some, where=where)["ids"]]
