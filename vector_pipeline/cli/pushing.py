@@ -155,7 +155,12 @@ def _announced(
 def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[str]) -> bool:
     """Run it and say where that leaves the version; returns whether it is on staging."""
     number = config["version"]
-    outcome = run(session, name, "push", config)
+    try:
+        outcome = run(session, name, "push", config)
+    except typer.Exit:
+        # Interrupted.
+        session.stopped += _going_on(session, name)
+        raise
     gates = gates_in(session, name, outcome.run_id, number)
     try:
         stop(outcome, gates, f"v{number}")
@@ -210,7 +215,6 @@ def _retried(session: Session, name: str, run_id: str) -> str:
 def _how_far(session: Session, name: str) -> str:
     """Where the last push was stopped, as its journal says."""
     from vector_pipeline.release.apply import stopped
-    from vector_pipeline.release.loading import GOING_ON
     from vector_pipeline.release.plan import Plan
 
     try:
@@ -221,7 +225,17 @@ def _how_far(session: Session, name: str) -> str:
     if not last:
         return stopped(0, 0)
     entries = registry.journal(last[0].id)
-    if entries and entries[-1].step in GOING_ON:
-        return "watches no longer; the import goes on: the same command watches it again, push --load upsert cancels it"
     landed = sum(int((entry.outcome_payload or {}).get("records", 0)) for entry in entries if entry.outcome == "landed")
     return stopped(landed, Plan.from_json(last[0].plan).writes)
+
+
+def _going_on(session: Session, name: str) -> str:
+    """What the service does when a push is interrupted that watched an import."""
+    from vector_pipeline.release.loading import GOING_ON
+
+    registry = session.project().registry(read_only=True)
+    last = registry.pushes(name, session.project().environment, limit=1)
+    entries = registry.journal(last[0].id) if last else []
+    if not entries or entries[-1].step not in GOING_ON:
+        return ""
+    return "; the import goes on at the service: push watches it again, push --load upsert cancels it"
