@@ -45,8 +45,11 @@ class Agreeing(Gating):
         wanted = self.version(dataset, version)
         places = self.held_at(wanted) or [self.deployment_of(wanted)]
         found: list[tuple[Deployment, list[CheckResult]]] = []
+        first = places[0].target == self.places(dataset)[0]
         for one in places:
-            gates = [gate for gate in self.gates_of(dataset, one.target) if only is None or gate in only]
+            # Where the first place does not have it yet, there is nothing to agree with.
+            gates = [gate for gate in self.gates_of(dataset, one.target) if first or gate != MIRRORS_AGREE]
+            gates = [gate for gate in gates if only is None or gate in only]
             known = {result.name: result for result in found[0][1] if result.name in DATA_GATES} if found else {}
             _, looked = self.verify(
                 dataset, run_id=run_id, only=[gate for gate in gates if gate not in known], deployment=one
