@@ -39,7 +39,7 @@ def connection(postgres_folder: Path) -> Iterator["psycopg.Connection[Any]"]:
         yield opened
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(metadata() | st.dictionaries(st.sampled_from(["a", "a\x00", "\ue000"]), AWKWARD), min_size=1, max_size=6),
     condition=filters() | st.builds(lambda key, value: {key: value}, st.sampled_from(["a", "a\x00", "\ue000"]),

@@ -188,7 +188,11 @@ class Engine:
         path = sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(self.pool.path)))
         limit = max(1, int(self.config.timeout_s * 1000))
         session.run(
-            sql.SQL(f"BEGIN {mode}; SET LOCAL statement_timeout = {limit}; SET LOCAL search_path = {{}}").format(path)
+            sql.SQL(
+                f"BEGIN {mode}; SET LOCAL statement_timeout = {limit}; SET LOCAL search_path = {{}};"
+                # Compiling a search takes longer than searching.
+                " SET LOCAL jit = off"
+            ).format(path)
         )
         return session
 

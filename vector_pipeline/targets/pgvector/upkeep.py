@@ -83,8 +83,12 @@ class Upkeep:
         """Rewrite the table without what was deleted. Readers wait meanwhile; a transaction that still sees it is waited for."""
         table = self._engine.read(lambda session: self._catalog.existing(session, namespace)[1])
         where = self._catalog.table(table)
-        self._engine.outside(lambda session: self._rewrite(session, where, namespace, table))
-        self.index(namespace)
+        # Sessions tell what they deleted when they end, at the latest: otherwise it would be told, and counted, afterwards.
+        self._engine.pool.forget()
+        try:
+            self._engine.outside(lambda session: self._rewrite(session, where, namespace, table))
+        finally:
+            self.index(namespace)
 
     def _rewrite(self, session: Session, where: sql.Identifier, namespace: str, table: str) -> None:
         warnings: list[str] = []
@@ -93,6 +97,8 @@ class Upkeep:
                 warnings.append(str(notice.message_primary)) if notice.severity_nonlocalized == "WARNING" else None
             )
         )
+        # Vacuuming HNSW, or rebuilding it inside, would take minutes: it is built again when readers are let in.
+        session.run(sql.SQL("DROP INDEX IF EXISTS {}").format(self._catalog.table(table + _SUFFIX)))
         deadline = time.monotonic() + self._engine.config.timeout_s
         while True:
             # Without ANALYZE, which would count no dead ones.
@@ -114,6 +120,4 @@ class Upkeep:
                     fix="End it (pg_stat_activity), then run the same command again",
                 )
             time.sleep(0.2)
-        # Rebuilding HNSW inside would keep readers out for minutes: it is built again beside them.
-        session.run(sql.SQL("DROP INDEX IF EXISTS {}").format(self._catalog.table(table + _SUFFIX)))
         session.run(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(where))
