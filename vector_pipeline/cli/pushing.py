@@ -233,8 +233,11 @@ def _going_on(session: Session, name: str) -> str:
     """What the service does when a push is interrupted that watched an import."""
     from vector_pipeline.release.loading import GOING_ON
 
-    registry = session.project().registry(read_only=True)
-    last = registry.pushes(name, session.project().environment, limit=1)
+    try:
+        registry = session.project().registry(read_only=True)
+        last = registry.pushes(name, session.project().environment, limit=1)
+    except NotFoundError:
+        return ""
     entries = registry.journal(last[0].id) if last else []
     if not entries or entries[-1].step not in GOING_ON:
         return ""

@@ -192,10 +192,6 @@ class _Work:
         )
         return self._batch(stage.kind, {"records": len(ids), "first": ids[0].as_py()}, write)
 
-    def _files(self) -> Iterator[pa.Table]:
-        """What an import's files are written from."""
-        return batches(self.lake, self.version, self._wanted(), reading(self.limits))
-
     def _wanted(self, stage: StageKind = StageKind.UPSERT) -> pa.Table:
         """Rows to write in a stage, shard by shard: a batch reads its shards."""
         since = added_in(self.plan.strategy, self.plan.version)
