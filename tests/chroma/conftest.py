@@ -1,8 +1,10 @@
 """One real Chroma server for all tests of this folder: it starts in about a second."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.chroma.proxy import Proxy, proxied
@@ -26,12 +28,16 @@ def proxy(url: str) -> Iterator[Proxy]:
         yield proxy
 
 
+# Served: in a database of its own.
 @pytest.fixture(params=["embedded", "served"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ChromaTarget]:
     if request.param == "embedded":
         config = ChromaTargetConfig(kind="chroma", path=Path("chroma"))
     else:
-        config = ChromaTargetConfig(kind="chroma", url=SecretTemplate(request.getfixturevalue("url")))
+        url, database = request.getfixturevalue("url"), f"test-{uuid.uuid4().hex[:8]}"
+        made = httpx.post(f"{url}/api/v2/tenants/default_tenant/databases", json={"name": database})
+        assert made.is_success
+        config = ChromaTargetConfig(kind="chroma", url=SecretTemplate(url), database=database)
     target = ChromaTarget("chroma", config, tmp_path)
     yield target
     target.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.chroma import ChromaTarget
 from vector_pipeline.targets.chroma.conditions import MOST_TESTS, MOST_VALUES, condition
-from vector_pipeline.targets.chroma.encoding import (
+from vector_pipeline.targets.chroma.values import (
     decode_metadata,
     encode_metadata,
     native_key,
@@ -80,6 +80,7 @@ def test_filters_mean_what_they_say(rows: Namespace, given: dict[str, Any]) -> N
     assert selected(rows, given, exact=True) == meant(given)
 
 
+@pytest.mark.slow
 def test_a_great_many_values(rows: Namespace) -> None:
     for count in (MOST_TESTS + 1, MOST_VALUES + 1):
         many = ["x", 0.5, 1, *(f"value {number}" for number in range(count))]

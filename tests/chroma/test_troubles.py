@@ -175,6 +175,7 @@ def test_lost_answers_of_reads_are_asked_again(proxy: Proxy, space: Namespace) -
     assert proxy.seen["POST get"] - before <= 5, "what stays broken is not asked for ever"
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back(tmp_path: Path) -> None:
     port = free_port()
     target = open_at(f"http://127.0.0.1:{port}", retry_s=0.3)

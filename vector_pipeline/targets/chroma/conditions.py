@@ -1,10 +1,10 @@
-"""Filters in Chroma's language (``where``), over records as ``encoding`` holds them.
+"""Filters in Chroma's language (``where``), over records as ``values`` holds them.
 
 Laws
 ----
 1. A translation selects what ``filters.matches`` does, or more where ``Condition.exact`` is False: then whoever asks applies
    ``matches`` to what comes back.
-2. Strings and booleans are asked for natively, numbers as whole numbers, lists and existence by tokens (``encoding``).
+2. Strings and booleans are asked for natively, numbers as whole numbers, lists and existence by tokens (``values``).
 3. Chroma has no "not", and ``$ne``, ``$nin`` and ``$not_contains`` hold for a field that is missing: as they must.
 4. What is always or never true is folded: Chroma refuses an empty ``$in`` and an ``$and`` of one.
 5. Chroma makes one SQL expression of a condition: SQLite allows it a depth of 1,000 and 32,766 values, so junctions are balanced
@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vector_pipeline.targets.chroma.encoding import (
-    ADDED,
-    REMOVED,
+from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED
+from vector_pipeline.targets.chroma.values import (
     TOKENS,
     largest_key,
     list_token,

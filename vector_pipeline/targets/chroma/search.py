@@ -21,8 +21,9 @@ import numpy as np
 from vector_pipeline.targets.base import Match, Vector
 from vector_pipeline.targets.chroma.conditions import Condition, condition
 from vector_pipeline.targets.chroma.connection import Connection
-from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED, mark_columns, unit, user_metadata
+from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED, mark_columns, unit
 from vector_pipeline.targets.chroma.places import Place
+from vector_pipeline.targets.chroma.values import user_metadata
 from vector_pipeline.targets.filters import Node, matches
 
 PAGE = 2_000

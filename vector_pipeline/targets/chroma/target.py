@@ -3,16 +3,14 @@
 Laws (beside those of ``vector_pipeline.targets.base``)
 -----------------------------------------------------
 1. ``encoding`` says how records are held, ``places`` what a namespace is and what its mark counts, ``search`` how hits are found.
-2. One batch is one statement in Chroma's log: it lands whole or not at all, also when the server is killed. Readers need several
-   requests to see it, so ``atomic_batches`` is False.
-3. There is no fencing: the registry's lease alone keeps two writers apart. A write reads what it replaces first.
+2. One batch lands whole or not at all (``writing``), but a look at many records takes several requests, between which another
+   batch may land: ``atomic_batches`` is False.
+3. There is no fencing: the registry's lease alone keeps two writers apart.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,24 +32,14 @@ from vector_pipeline.targets.base import (
 )
 from vector_pipeline.targets.chroma.connection import At, Connection
 from vector_pipeline.targets.chroma.embedded import Embedded
-from vector_pipeline.targets.chroma.encoding import (
-    METADATA_HASH,
-    REMOVED,
-    SPACES,
-    decode,
-    encode,
-    encode_metadata,
-    mark_columns,
-    replacing_users,
-)
+from vector_pipeline.targets.chroma.encoding import SPACES, decode, mark_columns
 from vector_pipeline.targets.chroma.failures import Failures
 from vector_pipeline.targets.chroma.names import collection_name
-from vector_pipeline.targets.chroma.places import Place, Places
+from vector_pipeline.targets.chroma.places import Places
 from vector_pipeline.targets.chroma.search import PAGE, Search, Searcher, pages
 from vector_pipeline.targets.chroma.served import Served
+from vector_pipeline.targets.chroma.writing import Writer
 from vector_pipeline.targets.filters import parse_filter
-
-_Write = Callable[[Place, Counter[str]], int]
 
 
 class ChromaTarget(Target):
@@ -114,15 +102,7 @@ class ChromaTarget(Target):
         return self._places.names() if self._connection.exists() else []
 
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
-        def write(place: Place, retried: Counter[str]) -> int:
-            table = checks.conform(records, place.spec, self._capabilities)
-            if table.num_rows:
-                old = self._metadata(place, table.column("id").to_pylist())
-                columns = encode(table, place.spec, old)
-                self._send(place, retried, lambda api: api._upsert(place.id, **columns, **self._connection.at))
-            return int(table.num_rows)
-
-        return self._write(namespace, write, records.nbytes)
+        return self._writer(namespace).upsert(records, self._capabilities)
 
     def set_removed(
         self,
@@ -136,45 +116,13 @@ class ChromaTarget(Target):
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
         wanted = checks.id_table(ids).column("id").to_pylist()
-        new = {REMOVED: int(removed_in)}
-
-        def write(place: Place, retried: Counter[str]) -> int:
-            found = self._found(place, wanted, {REMOVED: {"$ne": int(removed_in)}})
-            for some in pages(found):
-                self._update(place, retried, some, [new] * len(some))
-            return len(found)
-
-        return self._write(namespace, write, 8 * len(wanted))
+        return self._writer(namespace).set_removed(wanted, int(removed_in))
 
     def set_metadata(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
-        table = checks.conform_metadata(records, self._capabilities)
-        rows = {row["id"]: row for row in table.to_pylist()}
-
-        def write(place: Place, retried: Counter[str]) -> int:
-            changed = {}
-            for name, old in self._metadata(place, list(rows)).items():
-                new = {**encode_metadata(rows[name]["metadata"]), METADATA_HASH: rows[name]["metadata_hash"]}
-                update = replacing_users(new, old)
-                if any(old.get(key) != value or type(old.get(key)) is not type(value) for key, value in update.items()):
-                    changed[name] = update
-            for some in pages(changed):
-                self._update(place, retried, some, [changed[name] for name in some])
-            return len(changed)
-
-        return self._write(namespace, write, table.nbytes)
+        return self._writer(namespace).set_metadata(records, self._capabilities)
 
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
-        wanted = checks.id_table(ids).column("id").to_pylist()
-
-        def write(place: Place, retried: Counter[str]) -> int:
-            found = self._found(place, wanted, None)
-            for some in pages(found):
-                self._send(
-                    place, retried, lambda api, gone=some: api._delete(place.id, ids=gone, **self._connection.at)
-                )  # type: ignore[misc]
-            return len(found)
-
-        return self._write(namespace, write, 8 * len(wanted))
+        return self._writer(namespace).delete(checks.id_table(ids).column("id").to_pylist())
 
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:  # noqa: ARG002
         self._refuse_reading(namespace)
@@ -239,38 +187,10 @@ class ChromaTarget(Target):
     def _searcher(self, namespace: str) -> Searcher:
         return Searcher(self._connection, self._places.get(namespace))
 
+    def _writer(self, namespace: str) -> Writer:
+        self._refuse_reading(namespace)
+        return Writer(self._connection, self._places, namespace)
+
     def _refuse_reading(self, namespace: str) -> None:
         if self.read_only:
             raise RefusedError(f"target {self.name} is read-only: {self.address(namespace)} was not changed")
-
-    def _write(self, namespace: str, write: _Write, travelled: int) -> WriteReceipt:
-        """``write`` tells how many records it changed, and is given what to count its tries in."""
-        self._refuse_reading(namespace)
-        retried: Counter[str] = Counter()
-        place = self._places.get(namespace)
-        with self._connection.session():
-            changed = write(place, retried)
-            if changed:
-                place = self._places.touch(place, retried)
-            mark = self._places.mark(place)
-        return WriteReceipt(changed, travelled if changed else 0, mark=mark, retried=dict(retried))
-
-    def _send(self, place: Place, retried: Counter[str], call: Callable[[Any], object]) -> None:
-        self._places.touch(place, retried)
-        self._connection.call(call, write=True, retried=retried)
-
-    def _update(self, place: Place, retried: Counter[str], ids: list[str], metadata: list[dict[str, Any]]) -> None:
-        self._send(place, retried, lambda api: api._update(place.id, ids, metadatas=metadata, **self._connection.at))
-
-    def _metadata(self, place: Place, ids: list[str]) -> dict[str, dict[str, Any]]:
-        """Metadata of those of the records that are there."""
-        searcher = Searcher(self._connection, place)
-        found: dict[str, dict[str, Any]] = {}
-        for some in pages(ids):
-            got = searcher.get(["metadatas"], ids=some)
-            found.update(zip(got["ids"], (native or {} for native in got["metadatas"]), strict=True))
-        return found
-
-    def _found(self, place: Place, ids: list[str], where: dict[str, Any] | None) -> list[str]:
-        searcher = Searcher(self._connection, place)
-        return [name for some in pages(ids) for name in searcher.get([], ids=some, where=where)["ids"]]
