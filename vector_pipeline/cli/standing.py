@@ -11,7 +11,7 @@ from vector_pipeline.report.units import moment
 
 if TYPE_CHECKING:
     from vector_pipeline.project import Project
-    from vector_pipeline.project.project import Status
+    from vector_pipeline.project.project import PlaceStatus, Status
     from vector_pipeline.release.registry import Alias
     from vector_pipeline.verify.outcome import CheckResult
 
@@ -88,6 +88,9 @@ def _note(found: "Status", number: int) -> str:
         return "not in the configuration any more: the next promotion takes it out"
     if found.production is not None and one.production is None:
         return f"not served from yet: push --version {found.production.deployment.version} --target {one.target}"
+    failed = _failed(one)
+    if number and failed and one.staging is not None:
+        return f"v{one.staging.deployment.version} has not passed there: {', '.join(failed)}"
     if not number and found.production is not None and found.production.deployment.target != one.target:
         return f"first from the next promotion on; until then {found.production.deployment.target}"
     return ""
@@ -137,6 +140,18 @@ def _print_status(
         show(places_table([{**one, "index": _held(one["index"])} for one in places]))
 
 
+def _failed(one: "PlaceStatus") -> list[str]:
+    """Gates of a place that let nothing through, or said so of another state of it."""
+    held = one.staging.deployment.digest if one.staging is not None else None
+    return [
+        verdict.check
+        for verdict in one.gates
+        if verdict.status not in ("passed", "warned")
+        or verdict.digest != held
+        or (verdict.mark is not None and one.mark is not None and verdict.mark != one.mark)
+    ]
+
+
 def _held(index: dict[str, Any] | None) -> str:
     from vector_pipeline.report.units import human_bytes
 
@@ -154,6 +169,7 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
     if found.production is None or found.production.deployment.version < found.staging.deployment.version:
         results = gates_of(found)
         passed = bool(results) and not any(result.blocks for result in results)
+        passed = passed and not any(_failed(one) for one in found.places[1:] if one.place)
         return ("promote",) if passed else ("verify",)
     return _places_advice(found) or ("history",)
 

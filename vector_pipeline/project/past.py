@@ -10,6 +10,7 @@ from vector_pipeline.release.registry import AliasMove, Deployment, Version
 from vector_pipeline.release.restoring import (
     IndexState,
     Placed,
+    Restore,
     Served,
     Touch,
     VersionPast,
@@ -49,7 +50,7 @@ class Past(Gating):
             version.model or self._model_here(version),
             changes.between(version.parent, version.number),
             tuple(reversed(placed)),
-            restore(registry, version, self.environment, lake=lake, targets=self.settings.targets),
+            self._restore(version, lake),
         )
 
     def served(self, dataset: str, since: datetime, until: datetime) -> list[Served]:
@@ -62,10 +63,17 @@ class Past(Gating):
             Served(
                 span,
                 known[span.version],
-                restore(registry, known[span.version], self.environment, lake=lake, targets=self.settings.targets),
+                self._restore(known[span.version], lake),
             )
             for span in found
         ]
+
+    def _restore(self, version: Version, lake: Lake | None) -> Restore:
+        several = self.apart(version.dataset)
+        return restore(
+            self.registry(read_only=True), version, self.environment, lake=lake, targets=self.settings.targets,
+            places=self.places(version.dataset) if several else (),
+        )  # fmt: skip
 
     def index_state(self, deployment: Deployment) -> IndexState:
         """Whether something else wrote to a deployment's namespace since our last write."""

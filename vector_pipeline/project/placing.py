@@ -77,8 +77,10 @@ class Placing(Building):
         return target
 
     def name_at(self, dataset: str, name: str, target: str) -> str:
-        """What ``staging`` or ``production`` is called at a place."""
-        return name if target == self.places(dataset)[0] else mirror_name(name, target)
+        """What ``staging`` or ``production`` is called at a place; at one that is out of service, once it is in again."""
+        served = self.places(dataset)
+        first = next(one for one in [*self.configured(dataset), target] if one in (*served, target))
+        return name if target == first else mirror_name(name, target)
 
     def standing(self, dataset: str, name: str) -> list[Alias]:
         """The aliases of a rank, the plain one first."""

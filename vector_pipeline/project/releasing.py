@@ -45,7 +45,7 @@ class Releasing(Planning):
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
         Saved plans for production are applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
-        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone, which is in service again with it.
+        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone. What was out of service comes back.
         """
         parts = [] if saved is None else [saved] if isinstance(saved, Plan) else list(saved)
         places = self._places_to_push(dataset, parts, target)
@@ -66,7 +66,7 @@ class Releasing(Planning):
                 if len(places) == 1:
                     raise
                 raise _partly(error, wanted, [one.plan.target for one in done], places) from None
-            if target is not None and self.withdrawn(dataset):
+            if place in self.withdrawn(dataset):
                 self.registry().end_withdrawal(dataset, self.environment, place, by=by)
         waits = self._stage(dataset, wanted, done[0], target, Why(by, "pushed", run_id, "push"))
         return replace(done[0], mirrors=tuple(done[1:]), waits_for=tuple(waits))

@@ -8,7 +8,7 @@ Laws
 3. What neither an index nor the lake holds is gone.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -116,9 +116,18 @@ class Served:
 
 
 def restore(
-    registry: Registry, version: Version, environment: str, *, lake: Lake | None, targets: Collection[str]
+    registry: Registry,
+    version: Version,
+    environment: str,
+    *,
+    lake: Lake | None,
+    targets: Collection[str],
+    places: Sequence[str] = (),
 ) -> Restore:
-    """The fastest way back to a version in an environment whose configured targets are ``targets``."""
+    """The fastest way back to a version in an environment whose configured targets are ``targets``.
+
+    ``places``: where a dataset with mirrors is served from; each must hold the version for any to go back to it.
+    """
     number = str(version.number)
     back = (("rollback", "--to", number),)
     production = registry.alias(version.dataset, environment, PRODUCTION)
@@ -133,6 +142,13 @@ def restore(
     if version.expired_at is not None:
         return Restore(How.GONE, f"it expired on {version.expired_at:%Y-%m-%d}")
     whole = [one for one in there if one.status == DeploymentStatus.PUSHED]
+    lacking = [place for place in places if not any(one.target == place for one in whole)]
+    if whole and lacking:
+        if (gone := _lost(version, lake)) is not None:
+            return Restore(How.GONE, f"not whole on {', '.join(lacking)}: {gone}")
+        pushes = tuple(("push", "--version", number, "--target", place) for place in lacking)
+        why = f"it is not whole on {', '.join(lacking)}: written there again from the lake"
+        return Restore(How.PUSH, why, (*pushes, ("verify", "--version", number), ("promote", "--version", number)))
     served = {
         one
         for move in registry.alias_moves(version.dataset, environment, PRODUCTION, limit=ALL)
