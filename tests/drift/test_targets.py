@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from tests.drift.conftest import Hand, deployments, read_back, snapshot
@@ -9,6 +10,7 @@ from vector_pipeline.drift import DriftReport, Level, audit
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import RepairLine
 from vector_pipeline.errors import UnavailableError
+from vector_pipeline.release.observed import remember
 from vector_pipeline.targets.base import NamespaceSpec, Target
 from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
 from vector_pipeline.testing.memory_target import MemoryTarget
@@ -103,3 +105,16 @@ def test_lost_and_late_answers_end_a_repair_and_the_next_one_goes_on(line: Hand,
         assert read_back(seen, version) == snapshot(project, version)
     statuses = {push.status for push in project.registry().pushes("handbook")}
     assert statuses <= {"done", "failed"}
+
+
+def test_remembered_marks_are_judged_with_the_ids_that_are_listed(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    dumb = MemoryTarget("local", seen.target.store, scans_marks=False)  # type: ignore[attr-defined]
+    state, lake = dumb.describe(seen.namespace), seen.project.lake()
+    assert state is not None
+    with lake.registered("told", pa.Table.from_batches(seen.target.scan(seen.namespace))):
+        remember(lake, dumb, seen.namespace, state, "SELECT * FROM told")
+    report = look(seen, dumb)
+    assert (report.drifted, report.not_judged) == (False, ())
+    seen.mark(2, seen.visible(3)[0]["id"])
+    assert look(seen, dumb).not_judged == ("metadata", "version marks"), "of another mark nothing is remembered"

@@ -14,7 +14,7 @@ from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
 
 SEEDS = range(int(os.environ.get("VECTOR_PIPELINE_FAULT_SEEDS", "1")))
 RATES = dict.fromkeys(Fault, 0.12)
-ATTEMPTS = 60
+ATTEMPTS = 30
 FIRST: Content = dict.fromkeys("abcdefghij", (0, 0))
 SECOND: Content = {**dict.fromkeys("bcd", (0, 0)), **dict.fromkeys("efg", (1, 0)), **dict.fromkeys("hijk", (0, 1))}
 
