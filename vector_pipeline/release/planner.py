@@ -10,7 +10,7 @@ Laws
 
 from dataclasses import dataclass, field, replace
 
-from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
 from vector_pipeline.release import comparing
@@ -18,7 +18,7 @@ from vector_pipeline.release.costs import record_bytes, sending, upserting
 from vector_pipeline.release.fitting import refuse_unfit
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
 from vector_pipeline.release.observed import Read, changed, marks_of
-from vector_pipeline.release.plan import FILLING, Action, Plan, Removal, Stage, StageKind, Strategy
+from vector_pipeline.release.plan import FILLING, Action, Plan, Stage, StageKind, Strategy
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceState, Target
@@ -227,25 +227,3 @@ def _stages(lake: Lake, version: Version, limits: Capabilities, each: float, *, 
         kind = StageKind.DELETE if deletes else StageKind.CLOSE
         stages.append(sending(kind, ends, 0, limits, int(ends * each)))
     return tuple(stages)
-
-
-def removal_of(look: Look) -> Removal:
-    """What readers of the line lose."""
-    before = look.actions[Action.REMOVE] + look.actions[Action.UNCHANGED] + look.actions[Action.METADATA]
-    return Removal(look.actions[Action.REMOVE], before, look.documents["removed"])
-
-
-def removal_since(lake: Lake, served: Version, version: Version) -> Removal:
-    """What readers of ``served`` lose when they move to a version in another line. Nothing is known of what was expired."""
-    key = "record_id" if served.fingerprint == version.fingerprint else "document_id"
-    old, new = (at(tables_of(one).chunks, one.lake_snapshot) for one in (served, version))
-    try:
-        gone, held, documents = lake.row(
-            f"""WITH old AS (SELECT DISTINCT {key} AS name, document_id FROM {old}),
-                     new AS (SELECT {key} AS name, document_id FROM {new})
-                SELECT (SELECT count(*) FROM old ANTI JOIN new USING (name)), (SELECT count(*) FROM old),
-                       (SELECT count(DISTINCT document_id) FROM old ANTI JOIN new USING (document_id))"""
-        )
-    except NotFoundError:
-        return Removal()
-    return Removal(int(gone), int(held), int(documents), served=True)

@@ -14,9 +14,9 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
-from vector_pipeline.release.planner import removal_of, removal_since
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, DeploymentStatus, Registry, Version
+from vector_pipeline.release.removals import removal_of, removal_since
 from vector_pipeline.release.snapshot import require_kept
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import Target
