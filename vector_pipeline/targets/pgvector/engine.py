@@ -187,9 +187,11 @@ class Engine:
         session = Session(connection, self.pool.patience_s, retried)
         path = sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(self.pool.path)))
         limit = max(1, int(self.config.timeout_s * 1000))
+        # A server that does not notice that we are gone would keep our locks for hours.
+        idle = f"SET LOCAL idle_in_transaction_session_timeout = {limit};" if mode == _WRITE else ""
         session.run(
             sql.SQL(
-                f"BEGIN {mode}; SET LOCAL statement_timeout = {limit}; SET LOCAL search_path = {{}};"
+                f"BEGIN {mode}; {idle} SET LOCAL statement_timeout = {limit}; SET LOCAL search_path = {{}};"
                 # Compiling a search takes longer than searching.
                 " SET LOCAL jit = off"
             ).format(path)

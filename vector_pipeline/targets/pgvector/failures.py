@@ -14,8 +14,8 @@ import psycopg
 from vector_pipeline.config.secrets import SecretTemplate, scrub
 from vector_pipeline.errors import ConfigError, CorruptError, InputError, UnavailableError, VectorPipelineError
 
-_LOST = ("57P01", "57P02", "57P03", "57P05")
-"""The server ends the session, or does not begin one: shutdown, crash, start-up, idle."""
+_LOST = ("57P01", "57P02", "57P03", "57P05", "25P03")
+"""The server ends the session, or does not begin one: shutdown, crash, start-up, idleness."""
 _AGAIN = {
     "40001": "serialization",
     "40P01": "deadlock",

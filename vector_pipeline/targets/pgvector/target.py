@@ -8,8 +8,8 @@ Laws (beside those of ``vector_pipeline.targets.base``)
 4. Vectors travel as float32 in COPY's binary form and back: no Python for each, no bit lost.
 5. Scores: cosine; inner product; *negative* Euclidean distance. A zero vector has cosine 0 to everything. Ties by id.
 
-Measured on two cores, 20,000 × 384: psycopg's COPY of numpy's and Arrow's buffers writes 36,000 records/s and fetches 130,000/s;
-ADBC's ``adbc_ingest`` of lists 17,000/s and 24,000/s.
+psycopg, not ADBC: 20,000 × 384 into a temporary table and merged from there, on two idle cores, took 0.55 s by COPY of numpy's and
+Arrow's buffers and 1.1 to 1.3 s by ``adbc_ingest``, whose vectors become lists first; read back, 0.2 s against 0.8 s.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
