@@ -39,6 +39,7 @@ def test_a_version_goes_to_every_place_and_back(world: World) -> None:
         open_index("handbook", project=world.config, target="third")
 
 
+@pytest.mark.slow
 def test_plans_say_what_every_place_takes(world: World) -> None:
     world.build()
     plans = world.project.plans("handbook", goal="production")
@@ -88,6 +89,7 @@ def test_one_place_at_a_time(world: World) -> None:
         world.project.push("handbook", target="third")
 
 
+@pytest.mark.slow
 def test_nothing_moves_when_one_place_is_not_verified(world: World) -> None:
     first = world.release()
     world.build()
@@ -137,8 +139,11 @@ def test_in_place_is_refused(world: World) -> None:
     world.build()
     with pytest.raises(RefusedError, match="several targets cannot change together"):
         world.project.push("handbook", strategy="in-place")
+    with pytest.raises(RefusedError, match="several targets cannot change together"):
+        world.project.plan("handbook", strategy="in-place", target="other")
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_added_comes_in_without_moving_the_others(world: World) -> None:
     first = world.release()
     second = world.release()
@@ -166,6 +171,7 @@ def test_a_mirror_that_is_added_comes_in_without_moving_the_others(world: World)
     assert staged == 3
 
 
+@pytest.mark.slow
 def test_a_mirror_that_was_removed_is_retired_and_collected(world: World) -> None:
     world.release()
     namespace = world.names() and world.project.target_named("other").namespaces()
@@ -193,6 +199,7 @@ def test_a_mirror_that_was_removed_is_retired_and_collected(world: World) -> Non
     assert world.serves() == {"local": 1}
 
 
+@pytest.mark.slow
 def test_places_are_swapped_without_a_moment_between(world: World) -> None:
     number = world.release()
     with (
@@ -237,6 +244,8 @@ def test_a_place_that_is_away_is_taken_out_of_service_and_comes_back(world: Worl
     assert (out.target, out.by, out.reason, out.removed) == ("other", "test", "other is down", False)
     status = world.project.status("handbook")
     assert status.places[1].withdrawal == out
+    assert "target other is out of service: left as it is" in world.project.repair("handbook").plan.notes
+    assert "target other is out of service" in world.project.collect("handbook", dry_run=True).notes[0]
     with pytest.raises(NotFoundError, match=r"other is out of service for handbook since .* \(other is down\)"):
         open_index("handbook", project=world.config, target="other")
     assert world.project.push("handbook").mirrors == ()
@@ -251,6 +260,7 @@ def test_a_place_that_is_away_is_taken_out_of_service_and_comes_back(world: Worl
     assert world.serves() == {"local": second, "other": second}
 
 
+@pytest.mark.slow
 def test_when_the_first_place_is_away_the_next_one_takes_over(world: World) -> None:
     number = world.release()
     with open_index("handbook", project=world.config, max_staleness_s=0) as index:
@@ -292,6 +302,7 @@ def test_a_failed_self_check_takes_every_place_back(world: World) -> None:
         world.project.roll_back_failed(moved, by="chain", reason="again")
 
 
+@pytest.mark.slow
 def test_a_mirror_that_fails_when_it_comes_in_goes_out_again(world: World) -> None:
     number = world.release()
     world.configure("local", "other", "third")
@@ -305,6 +316,7 @@ def test_a_mirror_that_fails_when_it_comes_in_goes_out_again(world: World) -> No
     assert world.serves() == {"local": number, "other": number}
 
 
+@pytest.mark.slow
 def test_drift_and_repair_know_every_place(world: World) -> None:
     world.release()
     project = world.project

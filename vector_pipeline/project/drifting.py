@@ -216,9 +216,12 @@ class Drifting(Agreeing):
         )  # fmt: skip
         lake = self.lake(read_only=True)
         lines, notes = kept_lines(lake, registry, dataset, self.environment, held.deployments, alias=alias, only=only)
-        here = [line for line in lines if line.first.target in self.settings.targets]
-        gone = sorted({line.first.target for line in lines} - {line.first.target for line in here})
-        return here, [*notes, *(f"target {name} is not in the configuration any more: left as it is" for name in gone)]
+        every = {line.first.target for line in lines}
+        gone = every - set(self.settings.targets)
+        out = (every & set(self.withdrawn(dataset))) - gone
+        here = [line for line in lines if line.first.target not in gone | out]
+        notes += [f"target {name} is not in the configuration any more: left as it is" for name in sorted(gone)]
+        return here, [*notes, *(f"target {name} is out of service: left as it is" for name in sorted(out))]
 
     def _record_audit(self, report: DriftReport, run_id: str | None, by: str) -> None:
         value = report.to_json()

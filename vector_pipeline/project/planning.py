@@ -73,6 +73,7 @@ class Planning(Promoting):
         asked = strategy or settings.release.strategy
         if asked != "auto" and asked not in tuple(Strategy):
             raise InputError(f"there is no strategy {asked!r}", fix=f"One of auto, {', '.join(Strategy)}")
+        self.require_movable(dataset, asked)
         return Wish(
             self.environment,
             None if asked == "auto" else Strategy(asked),
@@ -83,6 +84,14 @@ class Planning(Promoting):
             load=load or settings.release.load,
             extend=lambda plan: self._to_production(version, plan),
         )
+
+    def require_movable(self, dataset: str, strategy: str) -> None:
+        """``RefusedError`` for what several places cannot do together."""
+        if strategy == Strategy.IN_PLACE and len(self.configured(dataset)) > 1:
+            raise RefusedError(
+                f"{dataset} has mirrors: written in place, several targets cannot change together",
+                fix="Use another strategy, or take `mirrors` out of the configuration",
+            )
 
     def likely_line(self, version: Version, target: str, strategy: Strategy | None = None) -> str | None:
         """The line of a target that a push would go on with, as the registry knows it; None when there is none."""

@@ -15,7 +15,7 @@ from vector_pipeline.errors import ConflictError, InputError, NotFoundError, Ref
 from vector_pipeline.project.placing import Why
 from vector_pipeline.project.planning import Planning
 from vector_pipeline.release.guards import Guards
-from vector_pipeline.release.plan import Load, Plan, Strategy
+from vector_pipeline.release.plan import Load, Plan
 from vector_pipeline.release.planning import require_place
 from vector_pipeline.release.promote import STAGING, STAGING_ATTEMPTS, point_staging
 from vector_pipeline.release.push import Pushed, push_version
@@ -53,8 +53,8 @@ class Releasing(Planning):
         self._require_whole(dataset)
         plans: list[Plan | None] = [*parts] or [None] * len(places)
         for place, part in zip(places, plans, strict=True):
-            if len(self.configured(dataset)) > 1:
-                self._require_movable(dataset, wanted, part, strategy)
+            if part is not None:
+                self.require_movable(dataset, part.strategy)
             self._mind_drift(dataset, wanted.number, part, strategy, on_drift, by, run_id, place)
         done: list[Pushed] = []
         for place, part in zip(places, plans, strict=True):
@@ -82,14 +82,6 @@ class Releasing(Planning):
         if len({(one.version, one.goal) for one in parts}) > 1 or len({one.target for one in parts}) < len(parts):
             raise InputError("the saved plans do not belong together", fix="Make them anew: vector-pipeline plan --out")
         return [part.target for part in parts]
-
-    def _require_movable(self, dataset: str, version: Version, part: Plan | None, strategy: str | None) -> None:
-        asked = part.strategy if part is not None else self._wish(dataset, version, strategy, None).strategy
-        if asked is Strategy.IN_PLACE:
-            raise RefusedError(
-                f"{dataset} has mirrors: written in place, several targets cannot change together",
-                fix="Push with another strategy, or take `mirrors` out of the configuration",
-            )
 
     def _pushed(
         self, version: Version, place: str, wish: Wish, guards: Guards, saved: Plan | None, run_id: str | None, *,

@@ -159,11 +159,16 @@ class Retaining(Gating):
         """The targets that hold something of a dataset in this environment. What cannot be reached from here is noted."""
         deployments = self.registry(read_only=True).deployments(dataset, self.environment)
         live = {one.target for one in deployments if one.status != DeploymentStatus.RETIRED}
+        # It may be away; what it holds is wanted when it comes back.
+        out = {target for target, one in self.withdrawn(dataset).items() if not one.removed}
         found = []
         for name in sorted({one.target for one in deployments}):
             if name not in self.settings.targets:
                 if name in live:
                     notes.append(f"{dataset}: target {name} is not configured any more, and what is in it is left")
+                continue
+            if name in out:
+                notes.append(f"{dataset}: target {name} is out of service, and what is in it is left")
                 continue
             try:
                 found.append(self.target_named(name, read_only=dry_run))
