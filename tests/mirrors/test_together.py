@@ -8,6 +8,7 @@ from vector_pipeline.errors import ConflictError, InputError, NotFoundError, Ref
 from vector_pipeline.release.registry import DeploymentStatus
 from vector_pipeline.serving import open_index
 from vector_pipeline.targets.base import LIVE
+from vector_pipeline.verify.agreement import _overlap
 
 
 def test_a_version_goes_to_every_place_and_back(world: World) -> None:
@@ -310,6 +311,8 @@ def test_a_mirror_that_fails_when_it_comes_in_goes_out_again(world: World) -> No
     world.verify()
     moved, _ = world.project.promote("handbook", by="test")
     assert set(world.serves()) == {"local", "other", "third"}
+    nothing = world.project.roll_back_failed(moved, by="chain", reason="a run that moved nothing", run_id="another")
+    assert nothing is None
     undone = world.project.roll_back_failed(moved, by="chain", reason="third answers nonsense")
     assert undone is not None
     assert undone[1]
@@ -336,3 +339,12 @@ def test_drift_and_repair_know_every_place(world: World) -> None:
     assert not repaired.drifted
     assert "mirrors agree" in {one.name for one in repaired.gates["production@other"]}
     assert all(one.status == DeploymentStatus.PUSHED for one in project.registry().deployments("handbook"))
+
+
+def test_ties_count_as_the_same() -> None:
+    first = {"a": 0.9, "b": 0.5}
+    assert _overlap(first, {"a": 0.9, "c": 0.50004}, 2) == 1, "both cut a tie as they like"
+    assert _overlap(first, {"a": 0.9, "c": 0.6}, 2) == 0.5, "a nearer one that the other did not find is no tie"
+    assert _overlap({"a": 0.9}, {"b": 0.9}, 2) == 0, "there was room for both"
+    assert _overlap({}, {}, 2) == 1
+    assert _overlap({"a": 0.9, "b": 0.5}, {}, 2) == 0

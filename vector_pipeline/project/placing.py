@@ -126,7 +126,9 @@ class Placing(Building):
         now = self.standing(dataset, PRODUCTION)
         staged = self.standing(dataset, STAGING)
         stay = [one for name in self.places(dataset) if name not in out and (one := at(staged, name)) is not None]
-        moves = arranged(PRODUCTION, now, goals) + arranged(STAGING, staged, [one.deployment for one in stay])
+        of_staging = arranged(STAGING, staged, [one.deployment for one in stay])
+        # All names of production must stand as they were seen; of staging only those that move: pushes go on meanwhile.
+        moves = arranged(PRODUCTION, now, goals) + [one for one in of_staging if one.to != one.expected]
         withdrawing = out - {name for name, one in self.withdrawn(dataset).items() if not one.removed}
         if not withdrawing and not removed and all(one.to == one.expected for one in moves):
             return now[0], False

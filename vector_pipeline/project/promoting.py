@@ -92,7 +92,7 @@ class Promoting(Together):
         """Undo the move that put production where a check failed now (law 3). None when there is nothing to go back to."""
         why = Why(by, reason, run_id, "self-check")
         if self.apart(failed.dataset):
-            goals = before_last_move(self.registry(), failed, self.places(failed.dataset))
+            goals = before_last_move(self.registry(), failed, self.places(failed.dataset), run_id)
             return None if goals is None else self.arrange(failed.dataset, goals, why)
         goal = left_behind(self.registry(), failed)
         return None if goal is None else self._back(failed, goal, why)

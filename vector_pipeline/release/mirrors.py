@@ -118,10 +118,13 @@ def was_served(registry: Registry, deployment: Deployment) -> bool:
     )
 
 
-def before_last_move(registry: Registry, seen: Alias, places: Collection[str]) -> list[Deployment] | None:
+def before_last_move(
+    registry: Registry, seen: Alias, places: Collection[str], run_id: str | None = None
+) -> list[Deployment] | None:
     """Where a rank stood before its last move, of one name or several, its first place first; of ``places`` only.
 
-    None when a place cannot go back, or nothing of it stood anywhere. ``ConflictError`` when it moved on since ``seen``.
+    None when a place cannot go back, nothing of it stood anywhere, or the last move was not this run's: it made none.
+    ``ConflictError`` when it moved on since ``seen``.
     """
     rank, dataset, environment = plain_name(seen.name), seen.dataset, seen.environment
     now = standing(registry, dataset, environment, rank)
@@ -129,6 +132,8 @@ def before_last_move(registry: Registry, seen: Alias, places: Collection[str]) -
         raise ConflictError(f"{rank} of {dataset} has moved on since it was checked", fix="Look at it again")
     history = registry.alias_moves(dataset, environment, limit=ALL_MOVES)
     moves = [one for one in history if plain_name(one.name) == rank]
+    if run_id is not None and moves[0].run_id != run_id:
+        return None
     together = [one for one in moves if one.at == moves[0].at]
     before: dict[str, int | None] = {one.name: one.deployment.id for one in now}
     before |= {one.name: one.from_deployment for one in together}

@@ -33,7 +33,8 @@ class Event:
 
     at: datetime
     kind: str
-    """Of a move (``promote``, ``rollback``, ``push``, ``self-check``), ``audit``, or what a maintenance was for (``repair``)."""
+    """Of a move (``promote``, ``rollback``, ``push``, ``self-check``, ``retire``),
+    ``audit``, or what a maintenance was for (``repair``)."""
     alias: str | None
     from_version: int | None
     to_version: int | None
@@ -131,9 +132,9 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
 
 
 def _move(move: AliasMove) -> Event:
-    return Event(
-        move.at, move.kind, move.name, move.from_version, move.to_version, move.by, move.reason, move.run_id
-    )  # fmt: skip
+    # A name that was given up points at nothing.
+    to = move.to_version if move.kind != "retire" else None
+    return Event(move.at, move.kind, move.name, move.from_version, to, move.by, move.reason, move.run_id)
 
 
 def _audit(audit: Audit, deployments: Mapping[int, Deployment]) -> Event:

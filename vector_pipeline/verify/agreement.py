@@ -30,7 +30,7 @@ SAMPLE = 50
 _CHUNKS = 4 * TOP
 """Chunks that are asked for: several may be of one document."""
 _TIE = 1e-4
-"""Scores that differ less are equal: each system adds up in its own order."""
+"""Scores that differ less (of large ones: that share) are equal: each system adds up in its own order."""
 _BATCH = 256
 
 
@@ -128,5 +128,9 @@ def _overlap(first: dict[str, float], mirror: dict[str, float], top: int) -> flo
     most = max(len(first), len(mirror))
     if not most:
         return 1.0
-    last = min(first.values()) if len(first) == top else np.inf
-    return sum(one in first or abs(score - last) <= _TIE for one, score in mirror.items()) / most
+    last = min(first.values()) if len(first) == top else None
+
+    def tied(score: float) -> bool:
+        return last is not None and abs(score - last) <= _TIE * max(1.0, abs(last))
+
+    return sum(one in first or tied(score) for one, score in mirror.items()) / most
