@@ -28,15 +28,20 @@ def proxy(url: str) -> Iterator[Proxy]:
         yield proxy
 
 
-# Served: in a database of its own.
+@pytest.fixture
+def database(url: str) -> str:
+    """A database of the server, for one test."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    assert httpx.post(f"{url}/api/v2/tenants/default_tenant/databases", json={"name": name}).is_success
+    return name
+
+
 @pytest.fixture(params=["embedded", "served"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ChromaTarget]:
     if request.param == "embedded":
         config = ChromaTargetConfig(kind="chroma", path=Path("chroma"))
     else:
-        url, database = request.getfixturevalue("url"), f"test-{uuid.uuid4().hex[:8]}"
-        made = httpx.post(f"{url}/api/v2/tenants/default_tenant/databases", json={"name": database})
-        assert made.is_success
+        url, database = request.getfixturevalue("url"), request.getfixturevalue("database")
         config = ChromaTargetConfig(kind="chroma", url=SecretTemplate(url), database=database)
     target = ChromaTarget("chroma", config, tmp_path)
     yield target

@@ -13,6 +13,7 @@ from vector_pipeline.serving import open_index
 from vector_pipeline.targets.base import Target
 from vector_pipeline.targets.chroma import ChromaTarget
 
+SECRET = "the quokka of Rottnest keeps a ledger of unpaid debts"
 DATASET = "handbook"
 
 
@@ -21,7 +22,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     place = "path: index"
     if request.param == "served":
         monkeypatch.setenv("CHROMA_URL", request.getfixturevalue("url"))
-        place = "url: '${env:CHROMA_URL}'"
+        place = f"url: '${{env:CHROMA_URL}}', database: {request.getfixturevalue('database')}"
     gates = "max_removed_share: 1, canaries: canaries.yaml"
     config = write_project(tmp_path / f"project-{request.param}", 12, gates=gates)
     (config.parent / "canaries.yaml").write_text(
@@ -79,13 +80,13 @@ def test_a_release_from_documents_to_production_and_back(project: Project) -> No
     second = ids(target, 2)
     assert second - first
     assert not drifted(project)
-    with open_index(DATASET, project=project.base) as index:
-        found = index.search("About page 200", k=3)
+    with open_index(DATASET, project=project.base, max_staleness_s=0) as index:
+        found = index.query("About page 200", top_k=3)
         assert found[0].document == "new.md"
-        assert {hit.document for hit in index.search("page", k=5, filter={"team": "search"})} == {"page2.md"}
+        assert {hit.document for hit in index.query("page", top_k=5, filter={"team": "search"})} == {"page2.md"}
         alias, moved = project.rollback(DATASET, by="test")
         assert (alias.deployment.version, moved) == (1, True)
-        assert "new.md" not in {hit.document for hit in index.search("About page 200", k=3)}
+        assert "new.md" not in {hit.document for hit in index.query("About page 200", top_k=3)}
     project.rollback(DATASET, by="test", to=2)
 
     (namespace,) = target.namespaces()
@@ -94,7 +95,7 @@ def test_a_release_from_documents_to_production_and_back(project: Project) -> No
     name = stranger.schema.get_field_index("id")
     target.upsert(namespace, stranger.set_column(name, "id", pa.array(["by-hand"])))
     assert drifted(project, "ids")
-    edit(project, "page3.md", page(300))
+    edit(project, "page5.md", page(300))
     project.build(DATASET)
     with pytest.raises(RefusedError, match="somebody else"):
         project.push(DATASET, by="test")
@@ -125,3 +126,18 @@ def test_blue_and_green(project: Project) -> None:
     assert not drifted(project)
     alias, _ = project.rollback(DATASET, by="test")
     assert alias.deployment.version == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["embedded"], indirect=True)
+def test_what_is_erased_is_in_no_file(project: Project) -> None:
+    edit(project, "jane.md", f"# Jane\n\n{SECRET}, she said.\n")
+    release(project)
+    erased = project.erase(DATASET, document="jane.md", reason="asked for", by="test")
+    assert erased is not None
+    assert not drifted(project)
+    said = b"".join(file.read_bytes() for file in (project.base / "index").rglob("*") if file.is_file())
+    assert b"speaks of item" in said  # otherwise nothing was shown
+    assert SECRET.encode() not in said
+    with pytest.raises(RefusedError, match="read-only"):
+        project.target(DATASET, read_only=True).purge(project.target(DATASET).namespaces()[0])

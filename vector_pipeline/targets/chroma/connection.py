@@ -54,6 +54,9 @@ class Connection(ABC):
     def counter(self, collection: UUID) -> int | None:
         """A number that grows with every write to the collection, whoever makes it; None where there is none."""
 
+    def vacuum(self) -> None:  # noqa: B027 (a server's are not)
+        """Leave nothing of what was deleted in Chroma's files, where those are ours to touch."""
+
     @abstractmethod
     def close(self) -> None: ...
 

@@ -12,6 +12,8 @@ Laws
 4. A folder that holds no Chroma is not made by reading.
 """
 
+import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _FILE = "chroma.sqlite3"
 _LOCK = ".vector-pipeline.lock"
+_SEGMENT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FULL_TEXT = "embedding_fulltext_search"
 _FOLDERS: "dict[Path, _Folder]" = {}
 _GUARD = Lock()
 
@@ -70,6 +74,10 @@ class Embedded(Connection):
                 self._folder = _FOLDERS.setdefault(key, _Folder(key))
                 self._folder.users += 1
             return self._folder
+
+    def vacuum(self) -> None:
+        with self._shared().turn(self._lock_timeout_s) as folder:
+            folder.vacuum()
 
     def close(self) -> None:
         with _GUARD:
@@ -164,6 +172,20 @@ class _Folder:
             " WHERE s.collection = ? AND s.scope = 'METADATA'", (str(collection),),
         )  # fmt: skip
         return int(found[0][0] or 0)
+
+    def vacuum(self) -> None:
+        """Rewrite Chroma's database, and delete indexes that it has forgotten, while Chroma is closed."""
+        self.release()
+        known = {str(row[0]) for row in self._look("SELECT id FROM segments")}
+        for folder in self.path.iterdir():
+            if folder.is_dir() and _SEGMENT.fullmatch(folder.name) and folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with closing(sqlite3.connect(self.path / _FILE, timeout=30.0, isolation_level=None)) as connection:
+                connection.execute(f"INSERT INTO {_FULL_TEXT} ({_FULL_TEXT}) VALUES ('optimize')")
+                connection.execute("VACUUM")
+        except sqlite3.DatabaseError as error:
+            raise UnavailableError(f"{self.path / _FILE} was not rewritten: {error}") from error
 
     def _read_stamp(self) -> tuple[int, str] | None:
         """None where it cannot be read: then Chroma is opened anew, and says why."""

@@ -16,16 +16,31 @@ from vector_pipeline.errors import InputError
 MOST_CHARACTERS = 512
 _TAKEN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
 """chromadb 1.5.9: 3 to 512 of these, no two dots together, no IPv4 address."""
-_CODE = "vp.namespace."
+_OURS = "vp."
+_CODE, _ASIDE, _COPY = f"{_OURS}namespace.", f"{_OURS}aside.", f"{_OURS}copy."
 
 
 def collection_name(namespace: str) -> str:
     """What the collection of a namespace is called in Chroma."""
     if not namespace or len(namespace) > MOST_CHARACTERS:
         raise InputError(f"a namespace's name has 1 to {MOST_CHARACTERS} characters, not {len(namespace)}")
-    if _is_taken(namespace) and not namespace.startswith(_CODE):
+    if _is_taken(namespace) and not namespace.startswith(_OURS):
         return namespace
-    return _CODE + hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()
+    return _CODE + _hashed(namespace)
+
+
+def aside_name(namespace: str) -> str:
+    """What a collection is called while its copy takes its place (``purging``)."""
+    return _ASIDE + _hashed(namespace)
+
+
+def copy_name(namespace: str) -> str:
+    """What a copy is called until it is whole (``purging``)."""
+    return _COPY + _hashed(namespace)
+
+
+def _hashed(namespace: str) -> str:
+    return hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_taken(name: str) -> bool:

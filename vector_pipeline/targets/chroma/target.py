@@ -36,6 +36,7 @@ from vector_pipeline.targets.chroma.encoding import SPACES, decode, mark_columns
 from vector_pipeline.targets.chroma.failures import Failures
 from vector_pipeline.targets.chroma.names import collection_name
 from vector_pipeline.targets.chroma.places import Places
+from vector_pipeline.targets.chroma.purging import purge
 from vector_pipeline.targets.chroma.search import PAGE, Search, Searcher, pages
 from vector_pipeline.targets.chroma.served import Served
 from vector_pipeline.targets.chroma.writing import Writer
@@ -123,6 +124,11 @@ class ChromaTarget(Target):
 
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002
         return self._writer(namespace).delete(checks.id_table(ids).column("id").to_pylist())
+
+    def purge(self, namespace: str) -> None:
+        """Copy the collection and delete it (``purging``): it is as slow as writing everything again."""
+        self._refuse_reading(namespace)
+        purge(self._connection, self._places, namespace)
 
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:  # noqa: ARG002
         self._refuse_reading(namespace)
