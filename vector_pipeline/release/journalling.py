@@ -11,7 +11,7 @@ Laws
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from vector_pipeline.errors import ConflictError, UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.release.holding import Held, hold
 from vector_pipeline.release.reading_back import SENDINGS, SENT_AGAIN, Write, making
-from vector_pipeline.release.registry import Outcome, PushStatus, Registry
+from vector_pipeline.release.registry import GroupCommit, Intent, Outcome, OutcomeRecord, PushStatus, Registry
 from vector_pipeline.targets.base import NamespaceSpec, Target, WriteReceipt
 
 _NEWEST = 50
@@ -70,6 +70,7 @@ class Journalled:
 
     def __init__(self, registry: Registry, push_id: int | None, held: Held) -> None:
         self._registry, self._push, self._held = registry, push_id, held
+        self._notes: GroupCommit[Intent | OutcomeRecord, int | None] = GroupCommit(self._commit)
         self.marks: set[str | None] = set()
         """Those that the writes may have left; None: any."""
 
@@ -138,8 +139,16 @@ class Journalled:
             raise UnknownOutcomeError(f"{lost.what}, and cannot be read back: {error.what}", fix=lost.fix) from error
 
     def _intent(self, step: str, payload: Mapping[str, Any]) -> int | None:
-        return None if self._push is None else self._registry.intent(self._push, step, payload)
+        return None if self._push is None else self._notes(Intent(step, payload))
 
     def _outcome(self, intent: int | None, outcome: Outcome, payload: Mapping[str, Any]) -> None:
         if self._push is not None and intent is not None:
-            self._registry.outcome(self._push, intent, outcome, payload)
+            self._notes(OutcomeRecord(intent, outcome, payload))
+
+    def _commit(self, notes: Sequence[Intent | OutcomeRecord]) -> list[int | None]:
+        """Several threads write at once, and each commit waits for the disk: what they note together is one commit."""
+        assert self._push is not None
+        intents = [note for note in notes if isinstance(note, Intent)]
+        outcomes = [note for note in notes if isinstance(note, OutcomeRecord)]
+        made = iter(self._registry.note(self._push, intents, outcomes))
+        return [next(made) if isinstance(note, Intent) else None for note in notes]

@@ -13,6 +13,7 @@ from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind,
 from vector_pipeline.release.registry.audits import Audit
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
 from vector_pipeline.release.registry.erasures import Erasure
+from vector_pipeline.release.registry.grouping import GroupCommit
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
 from vector_pipeline.release.registry.moving import Move
@@ -31,6 +32,7 @@ __all__ = [
     "Deployment",
     "DeploymentStatus",
     "Erasure",
+    "GroupCommit",
     "Intent",
     "JournalEntry",
     "Lease",

@@ -77,16 +77,7 @@ class Journal(Part):
     def intents(self, push_id: int, items: Sequence[Intent]) -> list[int]:
         """Ids of new intents, in the order given, all in one transaction."""
 
-        def work(connection: Connection) -> list[int]:
-            status, dataset = locked_push(connection, push_id)
-            if status is not PushStatus.OPEN:
-                raise RefusedError(f"push {push_id} of {dataset} is closed ({status})", fix="open another push")
-            common = {"push_id": push_id, "dataset": dataset, "at": self._db.now(connection)}
-            rows = [{**common, "step": item.step, "payload": dict(item.payload)} for item in items]
-            write = insert(intents_table).returning(intents_table.c.id, sort_by_parameter_order=True)
-            return list(connection.execute(write, rows).scalars())
-
-        return self._db.write(work) if items else []
+        return self.note(push_id, items, ())
 
     def outcome(self, push_id: int, intent_id: int, outcome: Outcome, payload: Mapping[str, Any] | None = None) -> None:
         """Add what came of an intent. Saying ``landed`` twice is no error; contradicting it is ``ConflictError``."""
@@ -94,28 +85,27 @@ class Journal(Part):
 
     def outcomes(self, push_id: int, items: Sequence[OutcomeRecord]) -> None:
         """Add what came of many intents, all in one transaction."""
-        if len({item.intent_id for item in items}) < len(items):
+        self.note(push_id, (), items)
+
+    def note(self, push_id: int, intents: Sequence[Intent], outcomes: Sequence[OutcomeRecord]) -> list[int]:
+        """Add outcomes and new intents, all in one transaction; ids of the intents, in the order given."""
+        if len({item.intent_id for item in outcomes}) < len(outcomes):
             raise InputError(f"two outcomes of one intent in one call (push {push_id})")
 
-        def work(connection: Connection) -> None:
-            _, dataset = locked_push(connection, push_id)
-            before = _latest_outcomes(connection, push_id, [item.intent_id for item in items])
+        def work(connection: Connection) -> list[int]:
+            status, dataset = locked_push(connection, push_id)
             common = {"push_id": push_id, "dataset": dataset, "at": self._db.now(connection)}
-            rows = []
-            for item in items:
-                said = Outcome(item.outcome)
-                if before[item.intent_id] == Outcome.LANDED:
-                    if said is not Outcome.LANDED:
-                        raise ConflictError(
-                            f"intent {item.intent_id} of push {push_id} has landed and cannot become {said}"
-                        )
-                    continue
-                rows.append({**common, "intent_id": item.intent_id, "outcome": said, "payload": dict(item.payload)})
-            if rows:
-                connection.execute(insert(outcomes_table), rows)
+            if outcomes:
+                _add_outcomes(connection, common, outcomes)
+            if not intents:
+                return []
+            if status is not PushStatus.OPEN:
+                raise RefusedError(f"push {push_id} of {dataset} is closed ({status})", fix="open another push")
+            rows = [{**common, "step": item.step, "payload": dict(item.payload)} for item in intents]
+            write = insert(intents_table).returning(intents_table.c.id, sort_by_parameter_order=True)
+            return list(connection.execute(write, rows).scalars())
 
-        if items:
-            self._db.write(work)
+        return self._db.write(work) if intents or outcomes else []
 
     def close_push(self, push_id: int, status: PushStatus | Literal["done", "failed", "abandoned"]) -> Push:
         """Say how a push ended. ``done`` is refused while an intent is unsettled."""
@@ -147,15 +137,31 @@ class Journal(Part):
         return [_entry(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
 
 
-def _entries(push_id: int) -> Select[Any]:
-    newest = (
-        select(func.max(outcomes_table.c.id))
-        .where(outcomes_table.c.push_id == push_id)
-        .group_by(outcomes_table.c.intent_id)
-        .scalar_subquery()
-    )
-    latest = select(outcomes_table).where(outcomes_table.c.id.in_(newest)).subquery()
-    return (
+def _add_outcomes(connection: Connection, common: Mapping[str, Any], items: Sequence[OutcomeRecord]) -> None:
+    """Law 3."""
+    before = _latest_outcomes(connection, common["push_id"], [item.intent_id for item in items])
+    rows = []
+    for item in items:
+        said = Outcome(item.outcome)
+        if before[item.intent_id] == Outcome.LANDED:
+            if said is not Outcome.LANDED:
+                raise ConflictError(
+                    f"intent {item.intent_id} of push {common['push_id']} has landed and cannot become {said}"
+                )
+            continue
+        rows.append({**common, "intent_id": item.intent_id, "outcome": said, "payload": dict(item.payload)})
+    if rows:
+        connection.execute(insert(outcomes_table), rows)
+
+
+def _entries(push_id: int, some: Sequence[int] | None = None) -> Select[Any]:
+    """Intents of a push, or some of them, with their latest outcomes. The rest of a long journal is not read for a few."""
+    newest = select(func.max(outcomes_table.c.id)).where(outcomes_table.c.push_id == push_id)
+    if some is not None:
+        newest = newest.where(outcomes_table.c.intent_id.in_(some))
+    newest = newest.group_by(outcomes_table.c.intent_id)
+    latest = select(outcomes_table).where(outcomes_table.c.id.in_(newest.scalar_subquery())).subquery()
+    entries = (
         select(
             intents_table,
             latest.c.outcome,
@@ -166,6 +172,7 @@ def _entries(push_id: int) -> Select[Any]:
         .where(intents_table.c.push_id == push_id)
         .order_by(intents_table.c.id)
     )
+    return entries if some is None else entries.where(intents_table.c.id.in_(some))
 
 
 def _unsettled(push_id: int) -> Select[Any]:
@@ -186,7 +193,7 @@ def _latest_outcomes(connection: Connection, push_id: int, intent_ids: Sequence[
     found: dict[int, Outcome | None] = {}
     for start in range(0, len(intent_ids), _CHUNK):
         some = intent_ids[start : start + _CHUNK]
-        for row in connection.execute(_entries(push_id).where(intents_table.c.id.in_(some))):
+        for row in connection.execute(_entries(push_id, some)):
             found[row.id] = _entry(row).outcome
     for intent_id in intent_ids:
         if intent_id not in found:
