@@ -1,0 +1,18 @@
+"""The asset graph of a dataset with mirrors."""
+
+from assets.loading import project_definitions
+from assets.names import STAGING_INDEX, space_key
+from tests.mirrors.conftest import World
+
+
+def checks(world: World) -> set[str]:
+    defs = project_definitions(world.config)
+    key = space_key("handbook", "tiny", STAGING_INDEX)
+    found = defs.resolve_asset_graph().asset_check_keys
+    return {one.name for one in found if one.asset_key == key}
+
+
+def test_mirrors_have_a_check_of_their_own(world: World) -> None:
+    assert checks(world) == {"expectations_of_version", "coverage", "canary_retrieval", "mirrors"}
+    world.configure("local")
+    assert checks(world) == {"expectations_of_version", "coverage", "canary_retrieval"}
