@@ -3,8 +3,8 @@
     python -m benchmarks.throughput [--records 20000] [--dimension 384] [--rounds 3]
 
 The server (``vector-pipeline dev pinecone``) is a process of its own, without faults. Both sides write the same records with the
-same metadata, into a namespace that is empty. The SDK gets them as finished dictionaries in memory: making them is not counted. Ours is
-the whole push: plan, lake to target, journal, waiting until reads see it. The order alternates. Only the ratio is a result.
+same metadata, into a namespace that is empty. The SDK gets them as finished dictionaries in memory: making them does not count.
+Ours is the whole push: plan, lake to target, journal, waiting until reads see it. The order alternates. Only the ratio is a result.
 """
 
 import argparse

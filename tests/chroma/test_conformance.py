@@ -64,6 +64,7 @@ class TestEmbedded(Laws):
             client.close()
 
 
+@pytest.mark.slow  # the same code behind HTTP; `make test-conformance` runs it always
 class TestServed(Laws):
     @pytest.fixture
     def target(self, url: str, tmp_path: Path) -> Iterator[Target]:

@@ -47,6 +47,7 @@ class TestPgvector(TargetConformance):
         return changed
 
 
+@pytest.mark.slow  # `make test-conformance` runs it always
 class TestPgvectorWithHNSW(TestPgvector):
     @pytest.fixture
     def target(self, shared_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
