@@ -66,9 +66,11 @@ def repair_line(
         abandon_open(registry, made.environment, target.name, made.namespace)
         push = registry.open_push(line.first.id, made.to_json(), held.fence, run_id)
         try:
-            journal = Journalled(registry, push, held)
+            journal = Journalled(registry, push, held, parallel=parallel)
             work = _Work(lake, target, line, made, journal)
-            applied = execute(made.stages, work.batches, target, made.namespace, parallel=parallel, on_write=on_write)
+            applied = execute(
+                made.stages, work.batches, target, made.namespace, parallel=journal.writers, on_write=on_write
+            )
             held.check()
             if ours:
                 _record(lake, registry, target, line, made, journal.marks)

@@ -92,7 +92,6 @@ def apply_plan(
     plan: Plan,
     journal: Journalled,
     *,
-    parallel: int = 1,
     on_write: OnWrite | None = None,
 ) -> Applied:
     """Execute the writing stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions).
@@ -101,7 +100,7 @@ def apply_plan(
     """
     work = _Work(lake, version, target, plan, journal)
     stages = [stage for stage in plan.stages if stage.kind not in _AFTER and not stage.where]
-    return execute(stages, work.batches, target, plan.namespace, parallel=parallel, on_write=on_write)
+    return execute(stages, work.batches, target, plan.namespace, parallel=journal.writers, on_write=on_write)
 
 
 def execute(

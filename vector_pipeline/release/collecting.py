@@ -132,8 +132,8 @@ class _Work:
             if self.on_delete is not None:
                 self.on_delete(done, total)
 
-        with journalled(self.registry, self.held, newest, note, self.run_id) as journal:
-            send_all(self._batches(line, garbage, journal), parallel=self.parallel, done=landed)
+        with journalled(self.registry, self.held, newest, note, self.run_id, parallel=self.parallel) as journal:
+            send_all(self._batches(line, garbage, journal), parallel=journal.writers, done=landed)
             for receipt in reversed(receipts):
                 self.target.wait_until_fresh(line.namespace, receipt)
         self._record(line, before)

@@ -89,12 +89,18 @@ def _may_be_dropped(
 
 @contextmanager
 def journalled(
-    registry: Registry, held: Held, deployment: Deployment, note: Mapping[str, Any], run_id: str | None
+    registry: Registry,
+    held: Held,
+    deployment: Deployment,
+    note: Mapping[str, Any],
+    run_id: str | None,
+    *,
+    parallel: int = 1,
 ) -> Iterator[Journalled]:
     """A push of its own for writes that no plan makes: closed however the block ends, short of the process being killed."""
     push = registry.open_push(deployment.id, note, held.fence, run_id)
     try:
-        yield Journalled(registry, push, held)
+        yield Journalled(registry, push, held, parallel=parallel)
         held.check()
     except BaseException:
         # A registry that does not answer now must not hide what went wrong.

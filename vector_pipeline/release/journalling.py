@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import Any
 
 from vector_pipeline.errors import ConflictError, UnknownOutcomeError, VectorPipelineError
@@ -68,8 +69,11 @@ def fence_off(target: Target, spec: NamespaceSpec, held: Held) -> None:
 class Journalled:
     """Writes of one push under one lease. Threads may share it. Without a push: of a line that nothing was deployed in."""
 
-    def __init__(self, registry: Registry, push_id: int | None, held: Held) -> None:
+    def __init__(self, registry: Registry, push_id: int | None, held: Held, *, parallel: int = 1) -> None:
         self._registry, self._push, self._held = registry, push_id, held
+        self._slots = BoundedSemaphore(max(1, parallel))
+        self.writers = 1 if parallel <= 1 else 2 * parallel
+        """Threads that keep ``parallel`` requests under way, while others wait for the journal's disk."""
         self._notes: GroupCommit[Intent | OutcomeRecord, int | None] = GroupCommit(self._commit)
         self.marks: set[str | None] = set()
         """Those that the writes may have left; None: any."""
@@ -100,7 +104,8 @@ class Journalled:
         self._held.check()
         intent = self._intent(step, payload)
         try:
-            receipt = write.send()
+            with self._slots:
+                receipt = write.send()
         except UnknownOutcomeError as error:
             self._outcome(intent, Outcome.UNKNOWN, {"error": error.what})
             if not self._found(write, error):

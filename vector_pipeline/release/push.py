@@ -149,9 +149,9 @@ def _pushed(
     )  # fmt: skip
     push = registry.open_push(deployment.id, plan.to_json(), held.fence, run_id)
     try:
-        journal = Journalled(registry, push, held)
+        journal = Journalled(registry, push, held, parallel=wish.parallel)
         make_way(registry, target, plan, journal)
-        applied = apply_plan(lake, version, target, plan, journal, parallel=wish.parallel, on_write=on_write)
+        applied = apply_plan(lake, version, target, plan, journal, on_write=on_write)
         held.check()
         if ours:
             marks = {plan.preconditions.mark or "", *journal.marks}

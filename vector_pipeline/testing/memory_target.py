@@ -196,7 +196,13 @@ class MemoryTarget(Target):
             raise RefusedError(f"name {names[0]} points at namespace {namespace}: it is not dropped")
         self._open().drop(namespace, self._fence(fence))
 
-    def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
+    def wait_until_fresh(
+        self,
+        namespace: str,  # noqa: ARG002 (everybody's)
+        receipt: WriteReceipt,  # noqa: ARG002 (every write)
+        *,
+        timeout_s: float = 60.0,  # noqa: ARG002 (ticks, not seconds)
+    ) -> None:
         """Lets so much time pass that every reader sees what was written."""
         self.store.tick(self._lag)
 
