@@ -35,6 +35,28 @@ def _operators(**strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[s
     return st.fixed_dictionaries({}, optional={f"${name}": value for name, value in strategies.items()}).filter(bool)
 
 
+@st.composite
+def filters_of(draw: st.DrawFn, rows: list[dict[str, Any]], texts: st.SearchStrategy[str] = TEXTS) -> dict[str, Any]:
+    """Filters that speak of what stands in ``rows``: independent ones hardly ever select anything."""
+    pairs = [(key, value) for row in rows for key, value in row.items() if key in FIELDS]
+    if not pairs:
+        return draw(filters(texts))
+    parts: list[dict[str, Any]] = []
+    for _ in range(draw(st.integers(1, 3))):
+        key, value = draw(st.sampled_from(pairs))
+        given = draw(st.sampled_from(value or [None])) if isinstance(value, list) else value
+        if not isinstance(given, str | int | float):
+            parts.append({key: {"$exists": draw(st.booleans())}})
+            continue
+        operators = ["$eq", "$ne", "$in", "$nin"]
+        if not isinstance(given, str | bool):
+            operators += ["$gt", "$gte", "$lt", "$lte"]
+        operator = draw(st.sampled_from(operators))
+        others = draw(st.lists(scalars(texts), max_size=2))
+        parts.append({key: {operator: [*others, given] if operator in ("$in", "$nin") else given}})
+    return parts[0] if len(parts) == 1 else {draw(st.sampled_from(["$and", "$or"])): parts}
+
+
 def filters(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[dict[str, Any]]:
     """Filters with every operator, nested a little."""
     one = scalars(texts)

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from vector_pipeline.errors import InputError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.filters import All, Any_, Node, Order, matches, parse_filter
-from vector_pipeline.testing.strategies import PLAIN_TEXTS, filters, metadata
+from vector_pipeline.testing.filter_table import ROWS, conditions
+from vector_pipeline.testing.strategies import PLAIN_TEXTS, filters_of, metadata
 from vector_pipeline.testing.target_records import Namespace, make_records, unit_vectors
 
 _ROWS = st.lists(metadata(PLAIN_TEXTS), min_size=1, max_size=5)
@@ -52,17 +54,31 @@ class ValueLaws:
         }
 
     @_FEW
-    @given(rows=_ROWS, condition=filters(PLAIN_TEXTS))
+    @given(data=st.data(), rows=_ROWS)
     def test_filters_select_what_the_reference_does(
-        self, space: Namespace, rows: list[dict[str, Any]], condition: dict[str, Any]
+        self, space: Namespace, data: st.DataObject, rows: list[dict[str, Any]]
     ) -> None:
+        condition = data.draw(filters_of(rows, PLAIN_TEXTS))
         node = parse_filter(condition)
         lists = {key for row in rows for key, value in row.items() if isinstance(value, list)}
-        if not space.target.capabilities.orders_lists and _orders(node) & lists:
-            return
+        assume(space.target.capabilities.orders_lists or not _orders(node) & lists)
         ids = _written(space, rows)
         found = sorted(space.hits(unit_vectors(1), top_k=100, filter=condition))
         assert found == [name for name, row in zip(ids, rows, strict=True) if matches(node, row)]
+
+    def test_filters_of_every_kind(self, space: Namespace) -> None:
+        ids = [f"r#{number:03d}" for number in range(len(ROWS))]
+        near = np.repeat(unit_vectors(1), len(ids), axis=0)
+        for begin in range(0, len(ids), 25):
+            part = slice(begin, begin + 25)
+            space.upsert(make_records(ids[part], near[part], metadata=ROWS[part]))
+        selected = 0
+        for condition in conditions(orders_lists=space.target.capabilities.orders_lists):
+            node = parse_filter(condition)
+            wanted = [name for name, row in zip(ids, ROWS, strict=True) if matches(node, row)]
+            assert sorted(space.hits(near[0], top_k=len(ids), filter=condition)) == wanted, condition
+            selected += 0 < len(wanted) < len(ids)
+        assert selected > 60
 
     def test_a_nul_survives_or_is_refused_whole(self, space: Namespace) -> None:
         awkward = {"text": "a\x00b", "k\x00": 1}
