@@ -19,7 +19,7 @@ SCALARS = WORDS | NUMBERS | st.booleans()
 METADATA = st.none() | st.dictionaries(FIELDS, SCALARS | st.lists(WORDS, max_size=3))
 OPERATIONS = st.one_of(
     st.tuples(st.sampled_from(["$eq", "$ne"]), SCALARS),
-    st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(SCALARS, max_size=4)),
+    st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(WORDS | NUMBERS, min_size=1, max_size=4)),
     st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), NUMBERS),
     st.tuples(st.just("$exists"), st.booleans()),
 )
@@ -155,6 +155,10 @@ def test_over_http(plane: Plane, condition: dict[str, Any], ids: list[str]) -> N
         {"a": {"b": 1}},
         {"a": {"$regex": "x"}},
         {"a": {"$in": "x"}},
+        {"a": {"$in": []}},
+        {"a": {"$nin": []}},
+        {"a": {"$in": [True]}},
+        {"a": {"$nin": ["x", False]}},
         {"a": {"$in": [None]}},
         {"a": {"$in": [["x"]]}},
         {"a": {"$in": list(range(10_001))}},

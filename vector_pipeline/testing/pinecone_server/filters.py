@@ -2,6 +2,7 @@
 
 A bare value is ``$eq``; several keys, and several operators on one, are ``$and``. Numbers compare as 64-bit floats; a boolean
 equals no number; ``$gt`` and its kin order numbers only. A list of strings matches ``$eq`` and ``$in`` when any element does.
+``$in`` and ``$nin`` take strings and numbers, one at least: no booleans.
 ``$ne`` and ``$nin`` are their opposites, so they match records without the field too. Anything else is refused with 400.
 Source: https://docs.pinecone.io/guides/search/filter-by-metadata (November 2026).
 """
@@ -112,9 +113,10 @@ def _operator(field: str, name: str, operand: Any) -> Condition:
     if name in ("$eq", "$ne"):
         return _AnyOf(field, (_scalar(name, operand),), name == "$ne")
     if name in ("$in", "$nin"):
-        if not isinstance(operand, list):
+        if not isinstance(operand, list) or not operand or any(isinstance(entry, bool) for entry in operand):
             raise _bad(
-                f"the {name} operator must be followed by a list of strings or numbers, got {_shown(operand)} instead"
+                f"the {name} operator must be followed by a non-empty list of strings or numbers, got {_shown(operand)}"
+                " instead"
             )
         if len(operand) > MAX_VALUES:
             raise _bad(f"the {name} operator takes at most {MAX_VALUES} values, got {len(operand)}")
