@@ -4,7 +4,9 @@ Laws
 ----
 1. ``to_postgres`` selects what ``matches`` does (a property test holds it to that), over metadata whose strings ``stored_text``
    made and whose numbers are decimals of 64-bit floats: jsonb holds no NUL, and compares decimals.
-2. Keys and values are bound, never SQL text. Equality is containment (``@>``): a GIN index, where somebody makes one, is used.
+2. Keys and values are bound, never SQL text.
+3. Equality with a few values is containment (``@>``): a GIN index, where somebody makes one, is used. With more it is ``= ANY``,
+   which PostgreSQL hashes: time grows with rows or values, not with their product.
 """
 
 import json
@@ -16,6 +18,8 @@ from vector_pipeline.targets.filters import All, Any_, AnyOf, Exists, Node, Orde
 STAND_IN = "\ue000"
 """Begins what stands for a character that PostgreSQL cannot hold. A private character: followed by 1, it is itself."""
 
+_HASHED_FROM = 9
+"""Values from which PostgreSQL hashes ``= ANY``."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SYMBOL = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -41,6 +45,16 @@ def to_postgres(node: Node, column: str = "metadata") -> tuple[str, dict[str, An
         parameters[name] = value
         return f"%({name})s"
 
+    def any_of(field: str, values: list[Scalar]) -> str:
+        if len(values) < _HASHED_FROM:
+            forms = [_json({field: form}) for value in values for form in (value, [value])]
+            return f"({column} @> ANY({bind(forms)}::text[]::jsonb[]))"
+        value = f"{column} -> {bind(field)}::text"
+        hashed = f"ANY({bind(list(map(_json, values)))}::text[]::jsonb[])"
+        elements = f"jsonb_array_elements({value}) AS element (value)"
+        in_list = f"CASE jsonb_typeof({value}) WHEN 'array' THEN EXISTS (SELECT FROM {elements} WHERE element.value = {hashed}) END"
+        return f"coalesce(({value}) = {hashed} OR {in_list}, false)"
+
     def expression(node: Node) -> str:
         match node:
             case All(parts):
@@ -51,8 +65,7 @@ def to_postgres(node: Node, column: str = "metadata") -> tuple[str, dict[str, An
                 there = f"coalesce(jsonb_typeof({column} -> {bind(stored_text(field))}::text) <> 'null', false)"
                 return there if present else f"(NOT {there})"
             case AnyOf(field, values, negated):
-                forms = [form for value in values for form in _forms(stored_text(field), value)]
-                hit = f"({column} @> ANY({bind(forms)}::text[]::jsonb[]))"
+                hit = any_of(stored_text(field), [_bare(value) for value in values])
                 return f"(NOT {hit})" if negated else hit
             case Order(field, operator, bound):
                 value = f"{column} -> {bind(stored_text(field))}::text"
@@ -68,7 +81,10 @@ def to_postgres(node: Node, column: str = "metadata") -> tuple[str, dict[str, An
     return expression(node), parameters
 
 
-def _forms(field: str, value: Scalar) -> list[str]:
-    """What metadata contains when the field is the value, or a list with it."""
-    bare = stored_text(value) if isinstance(value, str) else value if isinstance(value, bool) else float(value)
-    return [json.dumps({field: form}, ensure_ascii=False) for form in (bare, [bare])]
+def _bare(value: Scalar) -> Scalar:
+    """The value as metadata holds it."""
+    return stored_text(value) if isinstance(value, str) else value if isinstance(value, bool) else float(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
