@@ -1,8 +1,10 @@
 """A service that is late, busy or away: what is waited for, tried again and left alone; and what nobody sees of us."""
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +71,47 @@ def test_what_selects_records_waits_for_those_that_were_just_written(
     target.upsert(space.name, make_records(IDS))
     receipt = target.set_removed(space.name, pa.array(IDS), 4, ending="rewrite")
     target.wait_until_fresh(space.name, receipt)
+    assert {row["removed_in"] for row in space.fetched(IDS).values()} == {4}
+
+
+@contextmanager
+def late_until(server: PineconeServer, route: str) -> Iterator[None]:
+    """Neither reads nor filters of writes see what is written from here on, until a route has answered once more."""
+    before = answers(server, route).total()
+    server.knobs.change({"freshness_lag_s": 3_600, "filters_see_indexed_only": True})
+
+    def watch() -> None:
+        deadline = time.monotonic() + 15
+        while answers(server, route).total() == before and time.monotonic() < deadline:
+            time.sleep(0.005)
+        server.knobs.change({"freshness_lag_s": 0})
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield
+    watching.join()
+
+
+@pytest.mark.parametrize("ending", ["filter", "rewrite"])
+def test_closing_waits_for_what_this_process_wrote(target: PineconeTarget, server: PineconeServer, ending: str) -> None:
+    space = made(target)
+    with late_until(server, "POST /query"):
+        target.upsert(space.name, make_records(IDS))
+        receipt = target.set_removed(space.name, pa.array(IDS), 4, ending=ending)
+    assert (receipt.records, receipt.requests) == (10, 1)
+    assert {row["removed_in"] for row in space.fetched(IDS).values()} == {4}
+
+
+def test_closing_by_a_filter_looks_again_for_what_another_process_wrote(
+    open_target: Opening, server: PineconeServer
+) -> None:
+    writer, target = open_target(index="shared"), open_target(index="shared")
+    space = made(writer)
+    writer.upsert(space.name, make_records(IDS[:4]))
+    with late_until(server, "POST /vectors/update"):
+        writer.upsert(space.name, make_records(IDS[4:]))
+        receipt = target.set_removed(space.name, pa.array(IDS), 4, ending="filter")
+    assert (receipt.records, receipt.requests) == (10, 2)
     assert {row["removed_in"] for row in space.fetched(IDS).values()} == {4}
 
 
@@ -319,9 +362,11 @@ def test_closing_picks_a_way(target: PineconeTarget, server: PineconeServer) -> 
     ids = [f"r#{index:03d}" for index in range(250)]
     space.upsert(make_records(ids))
     before = answers(server, "POST /vectors/update").total()
-    receipt = space.set_removed([*ids, "nowhere#1"], 5)
+    receipt = space.set_removed(ids, 5)
     assert (receipt.records, receipt.requests) == (250, 1)
     assert answers(server, "POST /vectors/update").total() == before + 1
+    receipt = space.set_removed([*ids, "nowhere#1"], 6)
+    assert (receipt.records, receipt.requests) == (250, 2)  # one fewer than asked for: the rest is looked for once more
     receipt = space.set_removed(ids[:3], LIVE)
     assert (receipt.records, receipt.requests) == (3, 3)
 

@@ -56,6 +56,25 @@ def test_writes_by_filter_see_what_is_committed(plane: Plane) -> None:
     assert plane.ids("n") == ["d"]
 
 
+def test_writes_by_filter_may_be_told_to_see_what_is_indexed(plane: Plane) -> None:
+    plane.put("n", ["a", "b", "c"], [{"k": 1}, {"k": 1}, {"k": 1}])
+    plane.server.knobs.change({"freshness_lag_s": FOREVER, "filters_see_indexed_only": True})
+    plane.put("n", ["a", "late"], [{"k": 2}, {"k": 1}])
+    plane.index.delete(ids=["c"], namespace="n")
+    # Of the three that reads see, one is gone by now; what is merged into is what is committed.
+    assert plane.index.update(filter={"k": 1}, set_metadata={"hit": True}, namespace="n").matched_records == 2
+    plane.server.knobs.freshness_lag_s = 0
+    found = plane.index.fetch(ids=["a", "b", "c", "late"], namespace="n").vectors
+    assert {name: one.metadata for name, one in found.items()} == {
+        "a": {"k": 2, "hit": True}, "b": {"k": 1, "hit": True}, "late": {"k": 1},
+    }  # fmt: skip
+    plane.server.knobs.freshness_lag_s = FOREVER
+    plane.put("n", ["later"], [{"hit": True}])
+    plane.index.delete(filter={"hit": True}, namespace="n")
+    plane.server.knobs.freshness_lag_s = 0
+    assert plane.ids("n") == ["late", "later"]
+
+
 def test_lsns_are_never_used_again(tmp_path: Path) -> None:
     with data_plane(tmp_path) as plane:
         assert [plane.put("n", ["a"]), plane.put("n", ["b"]), plane.put("other", ["a"])] == [1, 2, 1]

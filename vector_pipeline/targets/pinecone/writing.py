@@ -4,6 +4,7 @@ Laws
 ----
 1. A write of several requests whose first ones landed and a later one did not has an unknown outcome: something landed.
 2. What selects records (closing by a filter, or by reading and writing again) first waits until reads see what this process wrote.
+   What another process wrote may be seen later still: where a filter chose fewer than were asked for, the rest is sent again.
 3. Closing touches existing records only. By id and by filter nothing but ``vp_removed_in`` changes.
 """
 
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from vector_pipeline.errors import InputError, UnavailableError, UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.targets.base import WriteReceipt
-from vector_pipeline.targets.pinecone.conditions import MOST_VALUES, among
+from vector_pipeline.targets.pinecone.conditions import MOST_VALUES, Condition, among, both
 from vector_pipeline.targets.pinecone.encoding import ID, REMOVED_IN, SENTINEL, Request, requests
 from vector_pipeline.targets.pinecone.freshness import Freshness
 from vector_pipeline.targets.pinecone.reading import Reader
@@ -100,7 +101,18 @@ class Writer:
         tally.add(info.lsn_committed if info else None, records=1, sent=len(name) + 20)
 
     def _by_filter(self, place: Place, ids: list[str], removed_in: int, tally: Tally) -> None:
-        condition = among(ID, ids)
+        """Where fewer matched than were asked for, once more for the rest, when reads see all that was written before (law 2)."""
+        chosen = among(ID, ids)
+        matched, lsn, number = self._where(place, chosen, ids, removed_in, tally)
+        if matched < len(ids):
+            self._freshness.wait_for(place, lsn, self._service.config.freshness_s, number)
+            rest = both([chosen, {REMOVED_IN: {"$ne": removed_in}}])
+            self._where(place, rest, ids, removed_in, tally)
+
+    def _where(
+        self, place: Place, condition: Condition, ids: list[str], removed_in: int, tally: Tally
+    ) -> tuple[int, int | None, str]:
+        """Close what a filter over ids chooses: how many (all, where it is not said), and what to await until reads see it."""
         assert isinstance(condition, dict)
         self._service.limiter.wait(place.namespace, "update", by_metadata=True)
         answer = self._service.data(
@@ -113,11 +125,13 @@ class Writer:
             retried=tally.retried,
         )
         info = answer.response_info
-        lsn = info.lsn_committed if info else None
-        matched = answer.matched_records
-        tally.add(lsn, records=len(ids) if matched is None else matched, sent=sum(map(len, ids)))
+        lsn, number = info.lsn_committed if info else None, ""
+        matched = len(ids) if answer.matched_records is None else answer.matched_records
+        tally.add(lsn, records=matched, sent=sum(map(len, ids)))
         if lsn is None:
-            tally.add(self._freshness.touch(place, tally.retried)[0])
+            lsn, number = self._freshness.touch(place, tally.retried)
+            tally.add(lsn)
+        return matched, lsn, number
 
     def _rewrite(self, place: Place, ids: list[str], removed_in: int, tally: Tally) -> None:
         found = self._reader.fetch(place, ids, vectors=True)

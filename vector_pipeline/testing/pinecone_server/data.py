@@ -26,8 +26,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def data_routes(store: Store, index_name: str, knobs: Knobs | None = None) -> list[Route]:
     """Routes of one index's host."""
-    rates = Rates(knobs or Knobs())
-    reads, writes = Reads(store, index_name, rates), Writes(store, index_name, rates)
+    knobs = knobs or Knobs()
+    rates = Rates(knobs)
+    reads, writes = Reads(store, index_name, rates), Writes(store, index_name, rates, knobs)
     posts = {
         "/vectors/update": writes.update,
         "/vectors/delete": writes.delete,

@@ -14,6 +14,7 @@ from vector_pipeline.testing.pinecone_server.data_answers import (
 )
 from vector_pipeline.testing.pinecone_server.errors import ApiError
 from vector_pipeline.testing.pinecone_server.filters import Condition
+from vector_pipeline.testing.pinecone_server.knobs import Knobs
 from vector_pipeline.testing.pinecone_server.limits import (
     BY_METADATA,
     DELETED,
@@ -37,8 +38,8 @@ from vector_pipeline.testing.pinecone_server.store import Store, canonical
 class Writes:
     """upsert, update, delete."""
 
-    def __init__(self, store: Store, index_name: str, rates: Rates) -> None:
-        self._store, self._name, self._rates = store, index_name, rates
+    def __init__(self, store: Store, index_name: str, rates: Rates, knobs: Knobs) -> None:
+        self._store, self._name, self._rates, self._knobs = store, index_name, rates, knobs
 
     def upsert(self, body: dict[str, Any], size: int) -> Response:
         """``size``: bytes of the request."""
@@ -80,7 +81,7 @@ class Writes:
             return told({"matchedRecords": namespace.count_where(condition)})
         if metadata is None:
             raise ApiError("INVALID_ARGUMENT", "setMetadata is required to update by metadata")
-        matched, lsn = namespace.update_where(condition, metadata)
+        matched, lsn = namespace.update_where(condition, metadata, indexed=self._knobs.filters_see_indexed_only)
         return written({"matchedRecords": matched}, lsn)
 
     def delete(self, body: dict[str, Any]) -> Response:
@@ -96,7 +97,9 @@ class Writes:
         self._rates.take(namespace.name, (REQUESTS["delete"], 1), *what)
         if everything:
             return written({}, namespace.wipe())
-        return written({}, namespace.delete(chosen) if condition is None else namespace.delete_where(condition))
+        if condition is None:
+            return written({}, namespace.delete(chosen))
+        return written({}, namespace.delete_where(condition, indexed=self._knobs.filters_see_indexed_only))
 
     def _namespace(self, body: dict[str, Any]) -> Namespace:
         """A namespace that is there for writers: updates and deletes make none."""

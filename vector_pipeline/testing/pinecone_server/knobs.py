@@ -27,6 +27,8 @@ class Knobs:
 
     freshness_lag_s: float = 0.0
     """Seconds until reads see a write."""
+    filters_see_indexed_only: bool = False
+    """Updates and deletes by a filter choose among what reads see, not among all that is committed: Pinecone says neither."""
     too_many_requests: float = 0.0
     """Share answered 429 with Retry-After, before anything is done."""
     unavailable: float = 0.0
@@ -70,7 +72,7 @@ class Knobs:
 
     @staticmethod
     def _check(name: str, value: Any) -> None:
-        if name in ("aliases", "rate_limits", "control_plane"):
+        if name in ("aliases", "rate_limits", "control_plane", "filters_see_indexed_only"):
             good, wanted = isinstance(value, bool), "true or false"
         elif name == "quota":
             good, wanted = value is None or value in QUOTAS, 'null, "402" or "403"'

@@ -1,8 +1,8 @@
 """One namespace: what is visible, what is committed and not visible yet, and its LSNs.
 
 Law: a write is on disk before it is acknowledged. Reads see the state as of the newest LSN that is older than the lag. Writes that
-read first (updates, and whatever goes by a filter) see everything committed, as a log that is applied in order would. The object
-outlives the namespace: dropping and making it again goes on with the next LSN.
+read first (updates, and whatever goes by a filter) see everything committed, as a log that is applied in order would; by a filter
+they may be told to choose among what reads see. The object outlives the namespace: made again, it goes on with the next LSN.
 """
 
 import threading
@@ -156,10 +156,11 @@ class Namespace:
         with self._lock:
             return self._commit(wipe=True)
 
-    def delete_where(self, condition: Condition) -> int:
+    def delete_where(self, condition: Condition, *, indexed: bool = False) -> int:
+        """``indexed``: of the records that reads see alone."""
         with self._lock:
-            block = self._complete()
-            return self._commit(removed=[str(block.ids[slot]) for slot in np.flatnonzero(condition.mask(block))])
+            block, slots = self._chosen(condition, indexed)
+            return self._commit(removed=[str(block.ids[slot]) for slot in slots])
 
     def update(self, name: str, vector: Vectors | None, metadata: Metadata | None) -> int:
         """Change a record's vector, and merge into its metadata. A record that is not there stays away."""
@@ -168,11 +169,10 @@ class Namespace:
             slot = block.slots.get(name)
             return self._commit(put=None if slot is None else merged(block, [slot], metadata, vector))
 
-    def update_where(self, condition: Condition, metadata: Metadata) -> tuple[int, int]:
-        """Merge into the metadata of all records that match: how many, and the LSN."""
+    def update_where(self, condition: Condition, metadata: Metadata, *, indexed: bool = False) -> tuple[int, int]:
+        """Merge into the metadata of all records that match (``indexed``: and that reads see): how many, and the LSN."""
         with self._lock:
-            block = self._complete()
-            slots = [int(slot) for slot in np.flatnonzero(condition.mask(block))]
+            block, slots = self._chosen(condition, indexed)
             return len(slots), self._commit(put=merged(block, slots, metadata) if slots else None)
 
     def count_where(self, condition: Condition) -> int:
@@ -213,6 +213,16 @@ class Namespace:
                 ahead = applied(ahead, change)
             self._ahead = ahead
         return self._ahead
+
+    def _chosen(self, condition: Condition, indexed: bool) -> tuple[Block, list[int]]:
+        """All that is committed, and its slots that a filter chooses: by their committed state, or by the one that reads see."""
+        block = self._complete()
+        judged = self._block if indexed else block
+        found = [int(slot) for slot in np.flatnonzero(condition.mask(judged))]
+        if judged is block:
+            return block, found
+        names = [str(judged.ids[slot]) for slot in found]
+        return block, [block.slots[name] for name in names if name in block.slots]
 
     def _match(self, slot: int, *, vectors: bool = True, score: float = 0.0) -> Match:
         block = self._block
