@@ -1,9 +1,12 @@
 """``vector-pipeline dev pinecone``: a process that can be killed, and that says in one line what keeps it from starting."""
 
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -11,7 +14,9 @@ import pytest
 from pinecone import Pinecone
 
 from tests.pinecone_server.conftest import SERVERLESS
+from tests.pinecone_server.data_world import data_plane
 from tests.support.pinecone_process import KEY, ServerProcess
+from vector_pipeline.errors import CorruptError, UnavailableError
 from vector_pipeline.testing.pinecone_server import PineconeServer
 
 COMMAND = [sys.executable, "-m", "vector_pipeline.cli", "dev", "pinecone"]
@@ -52,7 +57,13 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
 def test_it_introduces_itself_and_ends_at_an_interrupt(tmp_path: Path) -> None:
     options = ["--port", "0", "--data", str(tmp_path / "state"), "--key", "secret-of-mine", "--unavailable", "0.25"]
     process = subprocess.Popen(
-        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        [*COMMAND, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        # A shell lets what it runs in the background ignore interrupts, and all that those start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     said = ""
@@ -93,6 +104,65 @@ def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
             f"Error: port {port} on 127.0.0.1 cannot be used: Address already in use. Choose another with --port\n"
         )
         assert "another Pinecone-protocol server uses" in refused("--port", "0", "--data", str(tmp_path / "used"))
+
+
+UNUSABLE = {
+    "a file": ("{data} cannot be used: (File exists|Not a directory)", UnavailableError),
+    "below a file": ("{data}/below cannot be used: Not a directory", UnavailableError),
+    "a broken catalog": (r"{data}/catalog.sqlite is no file of a .*: file is not a database", CorruptError),
+    "another's catalog": ("{data}/catalog.sqlite is no file of a .*: no such column", CorruptError),
+    "a folder as catalog": ("{data}/catalog.sqlite cannot be used: unable to open", UnavailableError),
+    "a broken index": ("{data}/indexes/1.sqlite is no file of a .*: file is not a database", CorruptError),
+    "broken ports": ("{data}/ports.json is no file of a ", CorruptError),
+    "ports of words": ("{data}/ports.json is no file of a .*: it must say a port by index", CorruptError),
+    "a folder as ports": ("{data}/ports.json cannot be used: Is a directory", UnavailableError),
+}
+
+
+def spoil(data: Path, how: str) -> Path:
+    """A folder that no server can use; answers what to give as its root."""
+    if how in ("a file", "below a file"):
+        data.write_text("mine")
+        return data / "below" if how == "below a file" else data
+    with data_plane(data):
+        pass
+    catalog, ports = data / "catalog.sqlite", data / "ports.json"
+    match how:
+        case "a broken catalog":
+            catalog.write_bytes(b"no database" * 1_000)
+        case "another's catalog" | "a folder as catalog":
+            catalog.unlink()
+            if how == "a folder as catalog":
+                catalog.mkdir()
+            else:
+                with closing(sqlite3.connect(catalog)) as other:
+                    other.execute("CREATE TABLE documents (title TEXT)")
+        case "a broken index":
+            (data / "indexes" / "1.sqlite").write_bytes(b"no database" * 1_000)
+        case "broken ports":
+            ports.write_text("{")
+        case "ports of words":
+            ports.write_text('{"things": "many"}')
+        case "a folder as ports":
+            ports.unlink()
+            ports.mkdir()
+    return data
+
+
+@pytest.mark.parametrize("how", UNUSABLE)
+def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path, how: str) -> None:
+    root = spoil(tmp_path / "state", how)
+    said, kind = UNUSABLE[how]
+    expected = said.format(data=re.escape(str(tmp_path / "state"))) + r".*\. Give another folder or delete it$"
+    for _ in range(2):  # nothing is held by a start that failed
+        with pytest.raises(kind, match=expected):
+            PineconeServer(root).start()
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    said = refused("--port", "0", "--data", str(tmp_path / "mine"))
+    assert said == f"Error: {tmp_path}/mine cannot be used: Not a directory. Give another folder or delete it\n"
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.folders import using
 from vector_pipeline.testing.pinecone_server.lsn import Change
 from vector_pipeline.testing.pinecone_server.records import Records
 
@@ -34,12 +35,18 @@ class Disk:
     """One SQLite file."""
 
     def __init__(self, path: Path | None) -> None:
+        """Open it, made where it is not there; ``UnavailableError`` or ``CorruptError`` where it cannot be used."""
         self._lock = threading.RLock()
-        self._open = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        self._open.execute("PRAGMA journal_mode = WAL")
-        self._open.execute("PRAGMA synchronous = NORMAL")
-        self._open.execute("PRAGMA wal_autocheckpoint = 8000")
-        self._open.executescript(_TABLES)
+        with using(path):
+            self._open = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            try:
+                self._open.execute("PRAGMA journal_mode = WAL")
+                self._open.execute("PRAGMA synchronous = NORMAL")
+                self._open.execute("PRAGMA wal_autocheckpoint = 8000")
+                self._open.executescript(_TABLES)
+            except sqlite3.Error:
+                self._open.close()
+                raise
 
     def close(self) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from vector_pipeline.errors import UnavailableError
+from vector_pipeline.testing.pinecone_server.folders import broken, using
 
 CONTROL = "/control"
 """Key of the control plane's own port: no index can have that name."""
@@ -21,8 +22,8 @@ class Places:
     def __init__(self, root: Path | None) -> None:
         self._path = root / "ports.json" if root is not None else None
         self._ports: dict[str, int] = {}
-        if self._path is not None and self._path.is_file():
-            self._ports = orjson.loads(self._path.read_bytes())
+        if self._path is not None and self._path.exists():
+            self._ports = _read(self._path)
 
     def port(self, index: str) -> int | None:
         return self._ports.get(index)
@@ -65,10 +66,24 @@ class Places:
     def _write(self) -> None:
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".new")
-        beside.write_bytes(orjson.dumps(self._ports))
-        beside.replace(self._path)
+        with using(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(orjson.dumps(self._ports))
+            beside.replace(self._path)
+
+
+def _read(path: Path) -> dict[str, int]:
+    """Ports by index; ``CorruptError`` where the file holds something else."""
+    with using(path):
+        content = path.read_bytes()
+    try:
+        ports = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise broken(path, str(error)) from error
+    if not isinstance(ports, dict) or not all(type(port) is int and 0 < port < 65536 for port in ports.values()):
+        raise broken(path, "it must say a port by index")
+    return ports
 
 
 def bind(port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from typing import Self
 import uvicorn
 from starlette.routing import Route
 
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.testing.pinecone_server.aliases import alias_routes
 from vector_pipeline.testing.pinecone_server.app import Service, build_app
 from vector_pipeline.testing.pinecone_server.control import control_routes
@@ -74,7 +74,7 @@ class PineconeServer:
         return self._running
 
     def start(self) -> Self:
-        """Return once it accepts requests; ``UnavailableError`` where the port is taken."""
+        """Return once it accepts requests; ``UnavailableError`` or ``CorruptError`` where port or folder cannot be used."""
         if self._running is None:
             self._running = _Running(self._root, self._wanted, self._keys, self.knobs)
             self._wanted = self._running.port
@@ -100,16 +100,17 @@ class _Running:
 
     def __init__(self, root: Path | None, port: int, keys: frozenset[str], knobs: Knobs) -> None:
         self._store = Store(root, lag=lambda: knobs.freshness_lag_s)
-        self._places = Places(root)
+        self._by_port: dict[int, str] = {}
         try:
+            self._places = Places(root)
             control = self._places.control(port)
-        except UnavailableError:
+            sockets = [control, *(self._bound(name) for name in self._store.names())]
+        except VectorPipelineError:
             self._store.close()
             raise
         self.port: int = control.getsockname()[1]
         self._importing = Importing(knobs)
         self._served: dict[str, asyncio.Server] = {}
-        self._by_port: dict[int, str] = {}
         self.service = Service(
             knobs,
             keys,
@@ -131,17 +132,22 @@ class _Running:
         )
         self._listener = Listener(config)
         self._ready = threading.Event()
-        sockets = [control, *(self._bound(name) for name in self._store.names())]
+        self._failed: VectorPipelineError | None = None
         self._thread = threading.Thread(target=self._main, args=(sockets, config), name="pinecone-server", daemon=True)
         self._thread.start()
         while not self._ready.wait(0.05):
             if not self._thread.is_alive():
                 self._store.close()
-                raise UnavailableError("the Pinecone-protocol server ended while it started")
+                for made in sockets:
+                    made.close()
+                raise self._failed or UnavailableError("the Pinecone-protocol server ended while it started")
 
     def _main(self, sockets: list[socket.socket], config: uvicorn.Config) -> None:
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(self._serve(sockets))
+        try:
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(self._serve(sockets))
+        except VectorPipelineError as error:
+            self._failed = error  # whoever starts it says it
 
     async def _serve(self, sockets: list[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -2,11 +2,13 @@
 
 With a folder every acknowledged write survives a killed process; without one all is gone with the ``Store``. A folder is one
 server's at a time. Layout: ``catalog.sqlite`` (models of indexes), ``indexes/<number>.sqlite`` (one an index), ``lock``.
+A folder that cannot be used is ``UnavailableError``; one whose files are broken, or somebody else's, ``CorruptError``.
 """
 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from filelock import FileLock, Timeout
 from vector_pipeline.errors import ConflictError
 from vector_pipeline.testing.pinecone_server.disk import Disk
 from vector_pipeline.testing.pinecone_server.errors import ApiError
+from vector_pipeline.testing.pinecone_server.folders import using
 from vector_pipeline.testing.pinecone_server.index_store import ALIAS, DEFAULT_NAMESPACE, IndexStore, canonical
 from vector_pipeline.testing.pinecone_server.records import VectorShape
 
@@ -36,10 +39,17 @@ class Store:
         self._clock = clock
         self._lag = lag
         self._lock = threading.RLock()
-        self._held = None if root is None else _hold(root)
-        self._catalog = Disk(root / "catalog.sqlite" if root else None)
-        self._entries = self._catalog.documents("index")
         self._open: dict[str, IndexStore] = {}
+        path = None if root is None else root / "catalog.sqlite"
+        with ExitStack() as undo:
+            self._held = None if root is None else _hold(root)
+            if self._held is not None:
+                undo.callback(self._held.release)
+            self._catalog = Disk(path)
+            undo.callback(self._catalog.close)
+            with using(path):
+                self._entries = self._catalog.documents("index")
+            undo.pop_all()
 
     def close(self) -> None:
         """Close all files. The store is of no use afterwards."""
@@ -100,7 +110,11 @@ class Store:
             entry = self._entries[name]
             path = None if self._root is None else self._root / "indexes" / f"{entry['number']}.sqlite"
             shape = entry["shape"] and VectorShape(**entry["shape"])
-            found = self._open[name] = IndexStore(name, shape, Disk(path), self._clock, self._lag)
+            with ExitStack() as undo, using(path):
+                disk = Disk(path)
+                undo.callback(disk.close)
+                found = self._open[name] = IndexStore(name, shape, disk, self._clock, self._lag)
+                undo.pop_all()
         return found
 
     def _save(self, name: str, entry: dict[str, Any]) -> None:
@@ -110,12 +124,13 @@ class Store:
 
 def _hold(root: Path) -> FileLock:
     """The folder, for this process alone; the system lets go of it when the process ends, however it does."""
-    (root / "indexes").mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConflictError(
-            f"another Pinecone-protocol server uses {root}", fix="Stop it, or give another folder"
-        ) from error
+    with using(root):
+        (root / "indexes").mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ConflictError(
+                f"another Pinecone-protocol server uses {root}", fix="Stop it, or give another folder"
+            ) from error
     return lock
