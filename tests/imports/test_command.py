@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import write_project
 from tests.imports.test_project import ENVIRONMENT
 from tests.support.pinecone import KEY, KEY_VARIABLE
-from vector_pipeline.release import importing
+from vector_pipeline.release.clearing import within
 from vector_pipeline.testing.pinecone_server import PineconeServer
 
 COMMAND = [sys.executable, "-m", "vector_pipeline.cli"]
@@ -32,7 +32,7 @@ def test_interrupted_then_cancelled(tmp_path: Path, server: PineconeServer) -> N
             cwd=tmp_path, env=dict(os.environ), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if until is not None:
-            assert importing._within(60, until)
+            assert within(60, until)
             process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=120)
         assert KEY not in said

@@ -20,8 +20,8 @@ POINTS = [
     ("after", "start"),
     ("after", "state"),
     ("after", "_counted"),
-    ("before", "_clear_up"),
-    ("after", "_clear_up"),
+    ("before", "clear_up"),
+    ("after", "clear_up"),
 ]
 
 

@@ -158,6 +158,7 @@ class Promoting(Together):
             self.lake(read_only=True), self.registry(), version, there, wish, run_id=run_id,
             guards=Guards(max_removed_share),
             on_write=lambda done, total: self.progress.update("write live", done, total, unit="records"),
+            on_files=lambda done, total: self.progress.update("write live: files", done, total, unit="records"),
         )  # fmt: skip
 
     def _parallel(self, target: str) -> int:

@@ -92,6 +92,7 @@ class Releasing(Planning):
             self.lake(read_only=True), self.registry(), version, self.target_named(place), wish, run_id=run_id,
             saved=saved, guards=guards,
             on_write=lambda done, total: self.progress.update(what, done, total, unit="records"),
+            on_files=lambda done, total: self.progress.update(f"{what}: files", done, total, unit="records"),
         )  # fmt: skip
 
     def _stage(self, dataset: str, version: Version, first: Pushed, target: str | None, why: Why) -> list[str]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.costs import ID_BYTES
-from vector_pipeline.release.importing import import_batches, reading
+from vector_pipeline.release.importing import OnFiles, import_batches, reading
 from vector_pipeline.release.journalling import Journalled
 from vector_pipeline.release.plan import WRITING, Plan, Stage, StageKind
 from vector_pipeline.release.planner import added_in
@@ -93,12 +93,13 @@ def apply_plan(
     journal: Journalled,
     *,
     on_write: OnWrite | None = None,
+    on_files: OnFiles | None = None,
 ) -> Applied:
     """Execute the writing stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions).
 
     An interrupt carries a note that says how far it came. Moving aliases and verifying are the caller's.
     """
-    work = _Work(lake, version, target, plan, journal)
+    work = _Work(lake, version, target, plan, journal, on_files)
     stages = [stage for stage in plan.stages if stage.kind not in _AFTER and not stage.where]
     return execute(stages, work.batches, target, plan.namespace, parallel=journal.writers, on_write=on_write)
 
@@ -147,8 +148,17 @@ _AFTER = frozenset({StageKind.VERIFY, StageKind.MOVE_ALIAS})
 class _Work:
     """The batches of a plan's stages."""
 
-    def __init__(self, lake: Lake, version: Version, target: Target, plan: Plan, journal: Journalled) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        version: Version,
+        target: Target,
+        plan: Plan,
+        journal: Journalled,
+        on_files: OnFiles | None,
+    ) -> None:
         self.lake, self.version, self.target, self.plan, self.journal = lake, version, target, plan, journal
+        self.on_files = on_files
         self.limits = target.capabilities
 
     def batches(self, stage: Stage) -> Iterator[Batch]:
@@ -160,7 +170,7 @@ class _Work:
                 yield self._records(stage.kind, table, upserting)
         elif stage.kind is StageKind.IMPORT:
             files = partial(batches, self.lake, self.version, self._wanted(), reading(self.limits))
-            yield from import_batches(self.target, self.plan, stage, self.journal, files)
+            yield from import_batches(self.target, self.plan, stage, self.journal, files, self.on_files)
         elif stage.kind is StageKind.DERIVE:
             for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
                 yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), deriving)

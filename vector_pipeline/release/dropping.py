@@ -5,7 +5,8 @@ Laws
 1. A namespace that an alias serves, in whatever environment, is never dropped, nor one that an alias left within the readers'
    grace, one that holds a deployment the caller did not name, or one that the registry does not know.
 2. Its deployments are retired before it is dropped, all or none: no alias can be moved to them afterwards.
-3. It is dropped under its lease, journalled like every other write.
+3. It is dropped under its lease, journalled like every other write. An import into it that is under way is cancelled first, also
+   where it has not made the namespace yet, and the files of its imports are deleted.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from vector_pipeline.errors import RefusedError, VectorPipelineError
+from vector_pipeline.release.clearing import cancel, clear_up, importer_into, under_way
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled
 from vector_pipeline.release.native import let_go
@@ -40,10 +42,16 @@ def drop_line(
     _may_be_dropped(registry, target, namespace, there, deployments)
     registry.retire_deployments([one.id for one in there], grace_s=grace_s)
     let_go(target, registry, namespace)
-    if target.describe(namespace) is not None:
+    importer = importer_into(registry, target, there[-1])
+    importing = under_way(importer) if importer is not None else None
+    if importing is not None or target.describe(namespace) is not None:
         note = {"goal": "collect", "namespace": namespace, "drop": True, "by": by}
         with journalled(registry, held, there[-1], note, run_id) as journal:
+            if importer is not None and importing is not None:
+                cancel(importer, importing, journal)
             journal.write("drop-namespace", {"namespace": namespace}, dropping(target, namespace, held.fence))
+    if importer is not None:
+        clear_up(importer)
     for environment in sorted({one.environment for one in there}):
         registry.forget_namespace(environment, target.name, namespace)
 

@@ -3,28 +3,34 @@
 Laws
 ----
 1. An import of one content is started once: one that is under way is watched, one that ended whole is only counted. Its intent is
-   journalled before it is started, its id after.
+   journalled before it is started, its id after. A start whose answer was lost is found in an import that was not there before it.
 2. A namespace is imported into when nothing is there. What a cancelled or failed import left is dropped first, under the lease, and
    only where no deployment of any environment is whole in it.
 3. An interrupt leaves the import going on at the service: the next push watches it, or cancels it where upserts are asked for.
-4. What was imported is counted before it is called landed. Its files are deleted then.
-5. Memory holds one batch, and what a file's row group takes.
+4. What was imported is counted before it is called landed.
+5. Its files are deleted however it ended (``clearing``): also where it was cancelled, failed, or never began.
+6. Memory holds one batch, and what a file's row group takes.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from vector_pipeline.errors import RefusedError, UnavailableError, VectorPipelineError
+from vector_pipeline.errors import (
+    ConflictError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+    VectorPipelineError,
+)
+from vector_pipeline.release.clearing import WAIT_S, cancel, clear_up, under_way, within
 from vector_pipeline.release.dropping import line_deployments
 from vector_pipeline.release.journalling import Journalled
-from vector_pipeline.release.loading import CANCEL, DONE, DROP, START, UNDER_WAY, WATCH, content_of
+from vector_pipeline.release.loading import DONE, DROP, START, UNDER_WAY, WATCH, content_of
 from vector_pipeline.release.plan import Plan, Stage, StageKind
 from vector_pipeline.release.reading_back import PATIENCE_S, Write, dropping
 from vector_pipeline.release.registry import DeploymentStatus, Registry
@@ -41,11 +47,10 @@ from vector_pipeline.targets.base import (
 
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.1, 10.0
 """Between looks at an import: soon at first, then less often."""
-_COUNTED_S = 120.0
-"""Within which all that was imported must be seen, and what was dropped must be gone."""
 _BATCH = {"max_batch_records": 20_000, "max_batch_bytes": 64_000_000}
-"""What is read from the lake at once (law 5)."""
-_LOG = logging.getLogger(__name__)
+"""What is read from the lake at once (law 6)."""
+OnFiles = Callable[[int, int], None]
+"""Called with (records written to files, records of the stage)."""
 
 
 def reading(limits: Capabilities) -> Capabilities:
@@ -55,48 +60,84 @@ def reading(limits: Capabilities) -> Capabilities:
 
 def make_way(registry: Registry, target: Target, plan: Plan, journal: Journalled) -> None:
     """Before a plan is executed that found nothing: end and drop what another import is doing or has left where it will write
-    (law 2). Files of one that ended are deleted, where whoever watched it was killed.
+    (law 2). Files that nothing reads any more are deleted, where whoever would have done it was killed.
     """
     if not target.capabilities.imports:
         return
     importer = _importer(target, plan)
     found = importer.find()
-    if found is None or found.status is ImportStatus.DONE:
-        if found is not None:
-            _clear_up(importer)
+    going = found is not None and found.status in UNDER_WAY
+    if found is not None and found.status is not ImportStatus.DONE and plan.preconditions.mark is None and plan.writes:
+        if going:
+            if found.uri == importer.uri and any(stage.kind is StageKind.IMPORT for stage in plan.stages):
+                return
+            _refuse_whole(registry, target, plan.namespace)
+            cancel(importer, found, journal)
+            going = False
+        _drop_what_it_left(registry, target, plan, journal)
+    if not going:
+        clear_up(importer)
+
+
+def _drop_what_it_left(registry: Registry, target: Target, plan: Plan, journal: Journalled) -> None:
+    if target.describe(plan.namespace) is None:
         return
-    if plan.preconditions.mark is not None or not plan.writes:
-        return
-    if found.status in UNDER_WAY:
-        if found.uri == importer.uri and any(stage.kind is StageKind.IMPORT for stage in plan.stages):
-            return
-        _refuse_whole(registry, target, plan.namespace)
-        _cancel(importer, found, journal)
-    if target.describe(plan.namespace) is not None:
-        _refuse_whole(registry, target, plan.namespace)
-        journal.write(DROP, {"namespace": plan.namespace}, dropping(target, plan.namespace, journal.fence))
-        if not _within(_COUNTED_S, lambda: target.describe(plan.namespace) is None):
-            raise UnavailableError(
-                f"what an import left in {plan.namespace} of target {target.name} is not gone after {_COUNTED_S:.0f} s",
-                fix="Run the command again",
-            )
+    _refuse_whole(registry, target, plan.namespace)
+    journal.write(DROP, {"namespace": plan.namespace}, dropping(target, plan.namespace, journal.fence))
+    if not within(WAIT_S, lambda: target.describe(plan.namespace) is None):
+        raise UnavailableError(
+            f"what an import left in {plan.namespace} of target {target.name} is not gone after {WAIT_S:.0f} s",
+            fix="Run the command again",
+        )
 
 
 def import_batches(
-    target: Target, plan: Plan, stage: Stage, journal: Journalled, tables: Callable[[], Iterable[pa.Table]]
+    target: Target,
+    plan: Plan,
+    stage: Stage,
+    journal: Journalled,
+    tables: Callable[[], Iterable[pa.Table]],
+    on_files: OnFiles | None = None,
 ) -> Iterator[Batch]:
     """Import a stage's records, in the caller's thread; what is yielded tells how far it came, and at last what it was.
 
-    ``tables``: whole records (``record_schema``), read once where files must be written.
+    ``tables``: whole records (``record_schema``), read once where files must be written; ``on_files`` hears how far that came.
     """
     importer = _importer(target, plan)
     found = importer.find()
     here = target.describe(plan.namespace)
     if found is None or not _goes_on(found, importer, there=here is not None):
-        size = importer.write(tables())
-        found = _start(importer, plan, stage, size, journal)
+        with _clearing_up(BaseException, importer, journal):
+            size = importer.write(_told(tables(), stage.records, on_files))
+        with _clearing_up(VectorPipelineError, importer, journal):
+            found = _start(importer, plan, stage, size, journal, before=found)
     with _says_what_goes_on(importer):
         yield from _watched(target, importer, found, plan, stage, journal)
+
+
+def _told(tables: Iterable[pa.Table], total: int, on_files: OnFiles | None) -> Iterator[pa.Table]:
+    done = 0
+    for table in tables:
+        yield table
+        done += table.num_rows
+        if on_files is not None:
+            on_files(done, total)
+
+
+@contextmanager
+def _clearing_up(on: type[BaseException], importer: Importer, journal: Journalled) -> Iterator[None]:
+    """Law 5. Files stay where an import of them may yet begin, and where whoever took the lease over may be writing them."""
+    try:
+        yield
+    except (ConflictError, UnknownOutcomeError):
+        raise
+    except on:
+        # What cannot be looked at now must not hide what went wrong: the next push clears up.
+        with suppress(VectorPipelineError):
+            journal.check()
+            if under_way(importer) is None:
+                clear_up(importer)
+        raise
 
 
 def _importer(target: Target, plan: Plan) -> Importer:
@@ -115,7 +156,10 @@ def _goes_on(found: ImportState, importer: Importer, *, there: bool) -> bool:
     return found.status in UNDER_WAY or (found.status is ImportStatus.DONE and there)
 
 
-def _start(importer: Importer, plan: Plan, stage: Stage, size: int, journal: Journalled) -> ImportState:
+def _start(
+    importer: Importer, plan: Plan, stage: Stage, size: int, journal: Journalled, *, before: ImportState | None
+) -> ImportState:
+    """``before``: what ``find`` gave until then. An older import of the same content may have ended as well as this one will."""
     started: list[ImportState] = []
 
     def send() -> WriteReceipt:
@@ -124,7 +168,9 @@ def _start(importer: Importer, plan: Plan, stage: Stage, size: int, journal: Jou
 
     def there() -> bool:
         found = importer.find()
-        if found is None or found.uri != importer.uri or found.status in (ImportStatus.FAILED, ImportStatus.CANCELLED):
+        if found is None or found.uri != importer.uri:
+            return False
+        if before is not None and found.id == before.id and found.status not in UNDER_WAY:
             return False
         started.append(found)
         return True
@@ -152,9 +198,10 @@ def _watched(
         journal.check()
         found = importer.state(found.id)
     if found.status is not ImportStatus.DONE:
+        clear_up(importer)
         raise _ended_badly(found, target, plan)
     receipt = journal.write(DONE, payload, Write(partial(_counted, target, plan, stage, journal.fence), lambda: False))
-    _clear_up(importer)
+    clear_up(importer)
     yield Batch(stage.records - told, lambda: receipt)
 
 
@@ -168,7 +215,7 @@ def _counted(target: Target, plan: Plan, stage: Stage, fence: int) -> WriteRecei
         state = target.describe(plan.namespace)
         return state is not None and state.records >= stage.records
 
-    complete, state = _within(_COUNTED_S, whole), target.describe(plan.namespace)
+    complete, state = within(WAIT_S, whole), target.describe(plan.namespace)
     if not complete or state is None:
         held = state.records if state is not None else 0
         raise UnavailableError(
@@ -176,30 +223,6 @@ def _counted(target: Target, plan: Plan, stage: Stage, fence: int) -> WriteRecei
             fix="Run the command again: it writes what is missing",
         )
     return WriteReceipt(stage.records, state.bytes, 1, state.mark)
-
-
-def _clear_up(importer: Importer) -> None:
-    """Files that stay cost little, and the next import into the namespace replaces them: no reason to fail."""
-    try:
-        importer.discard()
-    except VectorPipelineError as error:
-        _LOG.warning("files of a finished import stay: %s", error.what)
-
-
-def _cancel(importer: Importer, found: ImportState, journal: Journalled) -> None:
-    def send() -> WriteReceipt:
-        importer.cancel(found.id)
-        return WriteReceipt(0, 0)
-
-    def ended() -> bool:
-        return importer.state(found.id).status not in UNDER_WAY
-
-    journal.write(CANCEL, {"uri": found.uri, "id": found.id}, Write(send, ended, patience_s=PATIENCE_S))
-    if not _within(_COUNTED_S, ended):
-        raise UnavailableError(
-            f"the import {found.id} of {found.uri} was cancelled, and goes on after {_COUNTED_S:.0f} s",
-            fix="Run the command again",
-        )
 
 
 def _refuse_whole(registry: Registry, target: Target, namespace: str) -> None:
@@ -222,21 +245,6 @@ def _ended_badly(found: ImportState, target: Target, plan: Plan) -> RefusedError
 
 
 _ENDED = {ImportStatus.FAILED: "failed", ImportStatus.CANCELLED: "was cancelled"}
-
-
-def _within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Whether something holds before the deadline. Polls."""
-
-    def never(_: RetryCallState) -> bool:
-        return False
-
-    looking = Retrying(
-        retry=retry_if_result(lambda there: not there),
-        stop=stop_after_delay(seconds),
-        wait=wait_exponential(multiplier=0.05, max=2.0),
-        retry_error_callback=never,
-    )
-    return looking(holds)
 
 
 @contextmanager

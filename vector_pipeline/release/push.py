@@ -20,7 +20,7 @@ from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
-from vector_pipeline.release.importing import make_way
+from vector_pipeline.release.importing import OnFiles, make_way
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.loading import load_of, standing
 from vector_pipeline.release.observed import remember, remembered
@@ -63,9 +63,11 @@ def push_version(
     guards: Guards = _NONE,
     on_plan: Callable[[Plan], None] | None = None,
     on_write: OnWrite | None = None,
+    on_files: OnFiles | None = None,
 ) -> Pushed:
     """Bring a line of the target to hold the version. ``saved``: apply exactly that plan, or its unfinished rest, or refuse.
 
+    ``on_files`` hears how far the files of an import are written; ``on_write`` how far the target holds the records.
     Nothing is written, not even in the registry, when the target holds it already. Pushing again after a crash continues.
     Aliases are the caller's.
     """
@@ -104,7 +106,7 @@ def push_version(
             guards.refuse(plan)
             if on_plan is not None:
                 on_plan(plan)
-            return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write)
+            return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write, on_files)
     raise ConflictError(f"other pushes of {version.dataset} change its lines meanwhile", fix="Run the command again")
 
 
@@ -139,6 +141,7 @@ def _pushed(
     held: Held,
     run_id: str | None,
     on_write: OnWrite | None,
+    on_files: OnFiles | None,
 ) -> Pushed:
     ours = explained(registry, wish.environment, target.name, plan.namespace, plan.preconditions.mark)
     abandon_open(registry, wish.environment, target.name, plan.namespace)
@@ -151,7 +154,7 @@ def _pushed(
     try:
         journal = Journalled(registry, push, held, parallel=wish.parallel)
         make_way(registry, target, plan, journal)
-        applied = apply_plan(lake, version, target, plan, journal, on_write=on_write)
+        applied = apply_plan(lake, version, target, plan, journal, on_write=on_write, on_files=on_files)
         held.check()
         if ours:
             marks = {plan.preconditions.mark or "", *journal.marks}
