@@ -16,7 +16,7 @@ from vector_pipeline.project.placing import Why
 from vector_pipeline.project.together import Together
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.lines import base_namespace, in_place_namespaces
-from vector_pipeline.release.mirrors import before_last_move, served_apart
+from vector_pipeline.release.mirrors import before_last_move, goes_back_apart
 from vector_pipeline.release.plan import FORMAT, Plan, Strategy
 from vector_pipeline.release.promote import (
     PRODUCTION,
@@ -81,7 +81,7 @@ class Promoting(Together):
         """Move ``production`` back; returns the alias and whether anything moved. Only in place is anything written."""
         self._require_policy(dataset, reason)
         why = Why(by, reason, run_id, "rollback")
-        if without or self.apart(dataset) or served_apart(self.registry(), dataset, self.environment):
+        if without or self.apart(dataset) or goes_back_apart(self.registry(), dataset, self.environment, to):
             return self._places_back(dataset, to, why, without)
         now, goal = rollback_target(self.registry(), dataset, self.environment, to)
         return self._back(now, goal, why)

@@ -5,10 +5,12 @@ Laws
 1. Names tell the rank, deployments the target: of a rank there is one alias a target at most. The first goal takes the plain name,
    every other one the name with its target; what no goal wants is given up.
 2. Moves are made from what stands and what shall stand: the same function for a promotion, a rollback, a push and their undoing.
-3. Going back is by version: moves that changed only places are no step back.
+3. Going back is by version: moves that changed only places are no step back. So is a step that was made when there were several
+   places; one that was made with one place, before or after, goes back to the very deployment that it left.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
 
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.release.plan import Strategy
@@ -36,10 +38,22 @@ def at(aliases: Iterable[Alias], target: str) -> Alias | None:
     return next((one for one in aliases if one.deployment.target == target), None)
 
 
-def served_apart(registry: Registry, dataset: str, environment: str) -> bool:
-    """Whether production of a dataset has, or ever had, more than one place."""
-    moves = registry.alias_moves(dataset, environment, limit=ALL_MOVES)
-    return any(plain_name(one.name) == PRODUCTION != one.name for one in moves)
+def goes_back_apart(registry: Registry, dataset: str, environment: str, to: int | None = None) -> bool:
+    """Whether production has several places, or had them when it made a step that going back (to version ``to``, else one step)
+    undoes: such steps are taken back by version, each place to its own deployment.
+    """
+    mirrors: set[str] = set()
+    steps: list[tuple[AliasMove, bool]] = []
+    every = reversed(registry.alias_moves(dataset, environment, limit=ALL_MOVES))
+    for _, made in groupby((one for one in every if plain_name(one.name) == PRODUCTION), lambda one: one.at):
+        together, before = list(made), bool(mirrors)
+        for one in together:
+            if one.name != PRODUCTION:
+                (mirrors.discard if one.kind == "retire" else mirrors.add)(one.name)
+        steps += [(one, before or bool(mirrors)) for one in together if one.name == PRODUCTION]
+    moves = [one for one, _ in reversed(steps)]
+    undone = _trail(moves)[-1:] if to is None else [one for one in moves if to in (one.from_version, one.to_version)]
+    return bool(mirrors) or any(apart for one, apart in steps if undone and one.id >= undone[0].id)
 
 
 def arranged(name: str, now: Sequence[Alias], goals: Sequence[Deployment]) -> list[Move]:
@@ -59,7 +73,7 @@ def version_to_return(registry: Registry, dataset: str, environment: str, to: in
         )
     moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=ALL_MOVES)
     if to is None:
-        below = [number for number in reversed(_versions(moves)) if number != now.deployment.version]
+        below = [one.to_version for one in reversed(_trail(moves)) if one.to_version != now.deployment.version]
         if not below:
             raise NotFoundError(
                 f"no earlier version of {dataset} was in production here",
@@ -79,22 +93,23 @@ def version_to_return(registry: Registry, dataset: str, environment: str, to: in
     return now, to
 
 
-def _versions(moves: Sequence[AliasMove]) -> list[int]:
-    """The versions that production stands on, the present one last. ``moves``: newest first."""
-    trail: list[int] = []
+def _trail(moves: Sequence[AliasMove]) -> list[AliasMove]:
+    """The moves that brought the versions that production stands on, the present one's last. ``moves``: newest first."""
+    trail: list[AliasMove] = []
     for move in reversed(moves):
-        if not trail and move.from_version is not None:
-            trail.append(move.from_version)
-        if move.kind in BACK and move.to_version in trail:
-            while trail[-1] != move.to_version:
+        if move.kind in BACK and any(one.to_version == move.to_version for one in trail):
+            while trail[-1].to_version != move.to_version:
                 trail.pop()
-        elif not trail or trail[-1] != move.to_version:
-            trail.append(move.to_version)
+        elif not trail or trail[-1].to_version != move.to_version:
+            trail.append(move)
     return trail
 
 
 def whole_on(registry: Registry, dataset: str, environment: str, target: str, version: int) -> list[Deployment]:
-    """Whole deployments of a version in a target, those that production served before the others, then the newest first."""
+    """Whole deployments of a version in a target, those that production served before the others, then the newest first.
+
+    One in place only where it was served: going back to it moves names and writes nothing.
+    """
     served = {
         one
         for move in registry.alias_moves(dataset, environment, limit=ALL_MOVES)
@@ -105,7 +120,7 @@ def whole_on(registry: Registry, dataset: str, environment: str, target: str, ve
         one
         for one in registry.deployments(dataset, environment)
         if (one.target, one.version, one.status) == (target, version, DeploymentStatus.PUSHED)
-        and one.strategy is not Strategy.IN_PLACE
+        and (one.strategy is not Strategy.IN_PLACE or one.id in served)
     ]
     return sorted(found, key=lambda one: (one.id in served, one.updated_at), reverse=True)
 

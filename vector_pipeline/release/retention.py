@@ -18,7 +18,7 @@ from typing import Any
 
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.release.holding import holder_name
-from vector_pipeline.release.mirrors import served_apart, version_to_return
+from vector_pipeline.release.mirrors import goes_back_apart, version_to_return
 from vector_pipeline.release.promote import PRODUCTION, rollback_target
 from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Version
 
@@ -70,7 +70,7 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         if alias.name != PRODUCTION:
             continue
         reason = f"a rollback of {alias.name} in {alias.environment} goes back to it"
-        if served_apart(registry, dataset, alias.environment):
+        if goes_back_apart(registry, dataset, alias.environment):
             # To each place's own deployment of it: those are kept with their version, below.
             number = _version_back(registry, alias)
             if number is not None:
