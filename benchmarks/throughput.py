@@ -3,8 +3,9 @@
     python -m benchmarks.throughput [--records 20000] [--dimension 384] [--rounds 3]
 
 The server (``vector-pipeline dev pinecone``) is a process of its own, without faults. Both sides write the same records with the
-same metadata, into a namespace that is empty. The SDK gets them as finished dictionaries in memory: making them does not count.
-Ours is the whole push: plan, lake to target, journal, waiting until reads see it. The order alternates. Only the ratio is a result.
+same metadata, into a namespace that is empty. The SDK gets them as finished dictionaries in memory, vectors as ``ndarray.tolist()``
+makes them of 32-bit floats: making them does not count. It sends as many a request as fit into 2 MB. Ours is the whole push: plan,
+lake to target, journal, waiting until reads see it. The order alternates. Only the ratio is a result.
 """
 
 import argparse
@@ -18,8 +19,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from benchmarks.synthetic import DATASET, fill, open_synthetic
 from tests.support.pinecone_process import KEY, ServerProcess, target_yaml
+from vector_pipeline.lake.tables import at
+from vector_pipeline.project import Project
+from vector_pipeline.release.records import records
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.targets.base import LIVE
+from vector_pipeline.targets.pinecone.encoding import metadata_of
 
 GOAL = 0.9
 UNLIMITED = "{requests: 10000, upsert_mb: 10000}"
@@ -41,27 +50,27 @@ def main() -> int:
     return 0 if result["reached"] else 1
 
 
-def compare(folder: Path, server: ServerProcess, records: int, dimension: int, rounds: int) -> dict[str, Any]:
+def compare(folder: Path, server: ServerProcess, count: int, dimension: int, rounds: int) -> dict[str, Any]:
     """Rates of both sides, round by round; the figure is the ratio of their medians."""
     with open_synthetic(folder / "filled", dimension, target_yaml(server, "unused")) as project:
-        fill(project, records, revision=1)
+        fill(project, count, revision=1)
     ours, theirs, stages = [], [], []
     whole: list[dict[str, Any]] = []
     for turn in range(rounds):
         if turn == 0:
             # Ours comes first once: it makes the records that both write.
             seconds, stage, (whole, parallel, batch) = push(folder, server, dimension, turn)
-            ours, stages = [records / seconds], [records / stage]
-            theirs.append(records / upsert(server, whole, dimension, turn, batch, parallel))
+            ours, stages = [count / seconds], [count / stage]
+            theirs.append(count / upsert(server, whole, dimension, turn, batch, parallel))
         else:
             order = ("sdk", "ours") if turn % 2 else ("ours", "sdk")
             for side in order:
                 if side == "ours":
                     seconds, stage, _ = push(folder, server, dimension, turn)
-                    ours.append(records / seconds)
-                    stages.append(records / stage)
+                    ours.append(count / seconds)
+                    stages.append(count / stage)
                 else:
-                    theirs.append(records / upsert(server, whole, dimension, turn, batch, parallel))
+                    theirs.append(count / upsert(server, whole, dimension, turn, batch, parallel))
         print(
             json.dumps(
                 {
@@ -75,7 +84,7 @@ def compare(folder: Path, server: ServerProcess, records: int, dimension: int, r
         )
     figure = statistics.median(ours) / statistics.median(theirs)
     return {
-        "records": records,
+        "records": count,
         "dimension": dimension,
         "concurrency": parallel,
         "records_per_request": batch,
@@ -98,48 +107,49 @@ def push(folder: Path, server: ServerProcess, dimension: int, turn: int) -> tupl
         seconds = time.perf_counter() - started
         rate = project.registry().throughput("local", project.environment, step="upsert")
         assert rate is not None
-        target = project.target(DATASET)
-        written = _written(server, f"ours{turn}") if turn == 0 else []
-        most = target.capabilities
-        requests = server.counts()["requests"]
-        sent = max(1, sum(sum(by.values()) for route, by in requests.items() if "vectors/upsert" in route))
-        batch = max(1, min(most.max_batch_records, -(-rate.records // sent))) if turn == 0 else 0
-    return seconds, rate.seconds, (written, most.parallel_writes, batch)
+        written = _records(project) if turn == 0 else []
+        parallel = project.target(DATASET).capabilities.parallel_writes
+    return seconds, rate.seconds, (written, parallel, _fitting(written) if written else 0)
 
 
-def _written(server: ServerProcess, index: str) -> list[dict[str, Any]]:
-    """Every record as it stands at the server, for the other side to write."""
-    client = _client(server)
-    (name,) = [one.name for one in client.indexes.list() if one.name.startswith(index)]
-    handle = client.index(name=name)
-    (namespace,) = [one.name for page in handle.list_namespaces() for one in page.namespaces if one.name]
-    found: list[dict[str, Any]] = []
-    ids = [one.id for page in handle.list(namespace=namespace) for one in page.vectors]
-    for begin in range(0, len(ids), 100):
-        answer = handle.fetch(ids=ids[begin : begin + 100], namespace=namespace)
-        found += [
-            {"id": one.id, "values": list(one.values), "metadata": dict(one.metadata)}
-            for one in answer.vectors.values()
-        ]
-    return found
+def _records(project: Project) -> list[dict[str, Any]]:
+    """Every record as a person would hold it, for the other side to write: with the metadata that ours has."""
+    lake, version = project.lake(), project.version(DATASET)
+    wanted = lake.table(
+        f"""SELECT shard, record_id, record_id AS id, 1::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+            FROM {at(tables_of(version).chunks, version.lake_snapshot)} ORDER BY shard, record_id"""
+    )
+    table = records(lake, version, wanted)
+    values = table["vector"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    return [
+        {"id": name, "values": row.tolist(), "metadata": metadata}
+        for name, row, metadata in zip(table["id"].to_pylist(), values, metadata_of(table), strict=True)
+    ]
+
+
+def _fitting(written: list[dict[str, Any]]) -> int:
+    """Records of which a request of the SDK surely holds less than 2 MB."""
+    return max(1, int(1_900_000 / max(len(orjson.dumps(one)) for one in written[:1_000])))
 
 
 def upsert(
-    server: ServerProcess, records: list[dict[str, Any]], dimension: int, turn: int, batch: int, parallel: int
+    server: ServerProcess, whole: list[dict[str, Any]], dimension: int, turn: int, batch: int, parallel: int
 ) -> float:
     """The SDK's batched upsert of the same records; seconds."""
     from pinecone import ServerlessSpec
 
     client = _client(server)
     name = f"theirs{turn}"
-    client.create_index(name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec(cloud="aws", region="us-east-1"))
+    client.create_index(
+        name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec(cloud="aws", region="us-east-1")
+    )
     handle = client.index(name=name)
     started = time.perf_counter()
     answer = handle.upsert(
-        vectors=records, namespace="all", batch_size=batch, max_concurrency=parallel, show_progress=False
+        vectors=whole, namespace="all", batch_size=batch, max_concurrency=parallel, show_progress=False
     )
     seconds = time.perf_counter() - started
-    assert answer.upserted_count == len(records), answer
+    assert answer.upserted_count == len(whole), answer
     assert not getattr(answer, "has_errors", False), answer
     return seconds
 
