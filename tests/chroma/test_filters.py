@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.chroma import ChromaTarget
 from vector_pipeline.targets.chroma.conditions import MOST_TESTS, MOST_VALUES, condition
+from vector_pipeline.targets.chroma.decoding import metadata_of
 from vector_pipeline.targets.chroma.values import (
-    decode_metadata,
     encode_metadata,
     native_key,
     replacing,
@@ -74,6 +74,13 @@ def test_every_operator_with_every_value(rows: Namespace) -> None:
             assert selected(rows, given, exact=True) == meant(given), given
 
 
+def test_what_nobody_touched_agrees_with_itself(rows: Namespace) -> None:
+    assert [row["metadata_hash"] for row in rows.marks()] == [f"m-{name}" for name in IDS]
+    found = rows.fetched(IDS)
+    for name, row in zip(IDS, ROWS, strict=True):
+        assert canonical_json(found[name]["metadata"]) == canonical_json(json.loads(json.dumps(row)))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=ONCE)
 @given(given=filters(TEXTS))
 def test_filters_mean_what_they_say(rows: Namespace, given: dict[str, Any]) -> None:
@@ -96,7 +103,9 @@ def test_a_great_many_values(rows: Namespace) -> None:
 @given(row=metadata(TEXTS))
 def test_metadata_comes_back(row: dict[str, Any]) -> None:
     native = encode_metadata(json.dumps(row))
-    assert canonical_json(json.loads(decode_metadata(native))) == canonical_json(row)
+    read = metadata_of(native)
+    assert read.sound
+    assert canonical_json(json.loads(read.text)) == canonical_json(read.value) == canonical_json(row)
 
 
 def test_what_a_chroma_client_sees() -> None:

@@ -1,11 +1,8 @@
 """Law 4 of a target on an index that leaves things out, and vectors to the last bit."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from vector_pipeline.targets.base import LIVE
 from vector_pipeline.targets.chroma import ChromaTarget
 from vector_pipeline.targets.chroma import search as searching
 from vector_pipeline.testing.target_records import Namespace, make_records, unit_vectors
@@ -98,20 +95,3 @@ def test_vectors_of_any_length_come_back(target: ChromaTarget) -> None:
         space.upsert(make_records(ids, unit_vectors(40, seed=5)))
         again = space.fetched(ids)
         assert np.array_equal(np.array([again[name]["vector"] for name in ids], np.float32), unit_vectors(40, seed=5))
-
-
-def test_a_strangers_record_is_read_like_any(target: ChromaTarget, space: Namespace) -> None:
-    """Somebody wrote to our collection with Chroma's own client: an audit must see it, and a repair take it away."""
-    place = target._places.get(space.name)
-    embeddings: Any = [unit_vectors(1)[0], unit_vectors(2)[1]]
-    target._connection.call(
-        lambda api: api._upsert(place.id, ["by-hand", "by-hand-2"], embeddings, [{"vp_added_in": "x"}, None], None)
-    )
-    assert [(row["id"], row["added_in"], row["removed_in"], row["space"]) for row in space.marks()] == [
-        ("by-hand", 0, LIVE, ""), ("by-hand-2", 0, LIVE, ""),
-    ]  # fmt: skip
-    found = space.fetched(["by-hand", "by-hand-2"])
-    assert [(row["metadata"], row["text"], row["document_id"]) for row in found.values()] == [({}, None, "")] * 2
-    assert space.hits(unit_vectors(1), top_k=2) == ["by-hand", "by-hand-2"]
-    space.delete(["by-hand", "by-hand-2"])
-    assert space.ids() == []

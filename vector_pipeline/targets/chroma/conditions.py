@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED
+from vector_pipeline.targets.chroma.decoding import ADDED, REMOVED
 from vector_pipeline.targets.chroma.values import (
     TOKENS,
     largest_key,

@@ -5,7 +5,7 @@ Laws
 1. The text is Chroma's document; ``values`` says how metadata is held; marks have reserved keys.
 2. Vectors come back to the last bit. Chroma's cosine space scales what it stores, so cosine collections are of space ``ip`` over
    vectors of length one: what is not of that length is scaled here, and stands exactly in ``vp_vector``.
-3. A record that somebody else wrote is read like any: marks that it does not have are empty, from the beginning, and live.
+3. A record that somebody else wrote, or has changed, is read like any (``decoding``).
 """
 
 import base64
@@ -16,18 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vector_pipeline.targets.base import LIVE, RESERVED_PREFIX, NamespaceSpec, Vector, record_schema
-from vector_pipeline.targets.chroma.values import decode_metadata, encode_metadata, replacing
+from vector_pipeline.targets.base import RESERVED_PREFIX, NamespaceSpec, Vector, record_schema
+from vector_pipeline.targets.chroma.decoding import MARKS, marks_of, metadata_of
+from vector_pipeline.targets.chroma.values import encode_metadata, replacing
 
 SPACES = {"cosine": "ip", "dotproduct": "ip", "euclidean": "l2"}
-MARKS = ("document_id", "content_hash", "metadata_hash", "space", "added_in", "removed_in")
-ADDED, REMOVED = f"{RESERVED_PREFIX}added_in", f"{RESERVED_PREFIX}removed_in"
 METADATA_HASH = f"{RESERVED_PREFIX}metadata_hash"
 _VECTOR = f"{RESERVED_PREFIX}vector"
 _NO_TEXT = f"{RESERVED_PREFIX}no_text"
 _UNIT = 1e-6
-_STRANGERS: dict[str, Any] = dict.fromkeys(MARKS, "") | {"added_in": 0, "removed_in": LIVE}
-"""Marks of a record that somebody else wrote without any."""
 
 
 def encode(table: pa.Table, spec: NamespaceSpec, old: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -66,14 +63,13 @@ def unit(vectors: Vector) -> Vector:
     return np.asarray(wide / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
-def mark_columns(natives: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
+def mark_columns(natives: Iterable[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
     """Columns of ``MARK_SCHEMA`` but the id."""
-    return {name: [_mark(native or {}, name) for native in natives] for name in MARKS}
+    return _columns([marks_of(native or {}) for native in natives])
 
 
-def _mark(native: Mapping[str, Any], name: str) -> Any:
-    found, stranger = native.get(f"{RESERVED_PREFIX}{name}"), _STRANGERS[name]
-    return found if type(found) is type(stranger) else stranger
+def _columns(marks: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [one[name] for one in marks] for name in MARKS}
 
 
 def decode(
@@ -86,9 +82,13 @@ def decode(
     """What Chroma gave as a table in ``record_schema``, without ``vector`` where None is given."""
     found = [native or {} for native in natives]
     schema = record_schema(dimension)
-    columns: dict[str, Any] = {"id": ids, **mark_columns(found)}
-    columns["text"] = [None if native.get(_NO_TEXT) else text for native, text in zip(found, documents, strict=True)]
-    columns["metadata"] = [decode_metadata(native) for native in found]
+    metadata = [metadata_of(native) for native in found]
+    marks = [marks_of(*pair) for pair in zip(found, metadata, strict=True)]
+    columns: dict[str, Any] = {"id": ids, **_columns(marks)}
+    columns["text"] = [
+        text or (None if native.get(_NO_TEXT) else text) for native, text in zip(found, documents, strict=True)
+    ]
+    columns["metadata"] = [one.text for one in metadata]
     if vectors is None:
         schema = schema.remove(schema.get_field_index("vector"))
     else:
@@ -98,11 +98,18 @@ def decode(
 
 
 def _original(natives: Sequence[Mapping[str, Any]], vectors: Vector, dimension: int) -> Vector:
+    """float32[n, dim] as they were written. Where the index holds another direction by now, that is the vector."""
     found = vectors.copy()
     for row, native in enumerate(natives):
-        kept = native.get(_VECTOR)
-        if isinstance(kept, str):
-            exact = np.frombuffer(base64.b64decode(kept), dtype="<f4")
-            if len(exact) == dimension:
-                found[row] = exact
+        kept = _kept(native.get(_VECTOR), dimension)
+        if kept is not None and np.allclose(unit(kept[None])[0], vectors[row], rtol=0, atol=_UNIT):
+            found[row] = kept
     return found
+
+
+def _kept(text: Any, dimension: int) -> Vector | None:
+    try:
+        kept = np.frombuffer(base64.b64decode(text), dtype="<f4")
+    except (TypeError, ValueError):
+        return None
+    return kept if len(kept) == dimension and bool(np.isfinite(kept).all()) else None

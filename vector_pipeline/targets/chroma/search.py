@@ -21,9 +21,9 @@ import numpy as np
 from vector_pipeline.targets.base import Match, Vector
 from vector_pipeline.targets.chroma.conditions import Condition, condition
 from vector_pipeline.targets.chroma.connection import Connection
-from vector_pipeline.targets.chroma.encoding import ADDED, REMOVED, mark_columns, unit
+from vector_pipeline.targets.chroma.decoding import interval_of, marks_of, metadata_of
+from vector_pipeline.targets.chroma.encoding import unit
 from vector_pipeline.targets.chroma.places import Place
-from vector_pipeline.targets.chroma.values import user_metadata
 from vector_pipeline.targets.filters import Node, matches
 
 PAGE = 2_000
@@ -60,9 +60,10 @@ class Search:
 
     def sees(self, native: dict[str, Any] | None) -> bool:
         told = native or {}
-        if self.version is not None and not told.get(ADDED, 0) <= self.version < told.get(REMOVED, 0):
+        added, removed = interval_of(told)
+        if self.version is not None and not added <= self.version < removed:
             return False
-        return self.node is None or matches(self.node, user_metadata(told))
+        return self.node is None or matches(self.node, metadata_of(told).value)
 
 
 class Searcher:
@@ -173,6 +174,7 @@ class Searcher:
 
 
 def _match(name: str, score: float, native: dict[str, Any] | None, text: str | None) -> Match:
-    told = native or {}
-    marks = {key: values[0] for key, values in mark_columns([told]).items() if key not in ("metadata_hash", "space")}
-    return Match(name, score + 0.0, text=text, metadata=user_metadata(told), **marks)
+    metadata = metadata_of(native or {})
+    marks = marks_of(native or {}, metadata)
+    told = {key: marks[key] for key in ("document_id", "content_hash", "added_in", "removed_in")}
+    return Match(name, score + 0.0, text=text, metadata=metadata.value, **told)

@@ -1,4 +1,4 @@
-"""User metadata as Chroma holds it, and back.
+"""User metadata as Chroma holds it; ``decoding`` reads it.
 
 Laws
 ----
@@ -24,9 +24,9 @@ from vector_pipeline.targets.base import RESERVED_PREFIX
 
 TOKENS = f"{RESERVED_PREFIX}tokens"
 EXACT = f"{RESERVED_PREFIX}metadata"
-_NUMBER, _OTHER_KEY = f"{RESERVED_PREFIX}number:", f"{RESERVED_PREFIX}key:"
+_NUMBER, OTHER_KEY = f"{RESERVED_PREFIX}number:", f"{RESERVED_PREFIX}key:"
 _LARGEST, _SMALLEST = f"{RESERVED_PREFIX}largest:", f"{RESERVED_PREFIX}smallest:"
-_USERS = (_NUMBER, _OTHER_KEY, _LARGEST, _SMALLEST)
+_USERS = (_NUMBER, OTHER_KEY, _LARGEST, _SMALLEST)
 _EXACT_INTEGERS = 2**53
 _EXACT_POWER = 22
 """serde_json, with which Chroma reads numbers, is exact up to these."""
@@ -37,7 +37,7 @@ Native = dict[str, Any]
 
 def native_key(key: str) -> str:
     """The key under which Chroma holds a user's key: its own, unless Chroma refuses it or reads it otherwise."""
-    return _OTHER_KEY + key if not key or key[0] in "$#" or key.startswith("chroma:") else key
+    return OTHER_KEY + key if not key or key[0] in "$#" or key.startswith("chroma:") else key
 
 
 def number_key(key: str) -> str:
@@ -70,10 +70,15 @@ def list_token(key: str) -> str:
 
 def encode_metadata(text: str) -> Native:
     """A JSON object of user metadata as Chroma's."""
+    return encode_value(from_json(text), text)
+
+
+def encode_value(metadata: Mapping[str, Any], text: str) -> Native:
+    """The same of metadata that is a value already; ``text``: its JSON."""
     native: Native = {}
     tokens: list[str] = []
     exact = True
-    for key, value in from_json(text).items():
+    for key, value in metadata.items():
         if value is None:
             exact = False
             continue
@@ -148,22 +153,9 @@ def _comes_back(held: Any, value: Any) -> bool:
     )
 
 
-def decode_metadata(native: Mapping[str, Any]) -> str:
-    """User metadata as the JSON object that it was."""
-    exact = native.get(EXACT)
-    if isinstance(exact, str):
-        return exact
-    return json.dumps(user_keys(native), ensure_ascii=False)
-
-
-def user_keys(native: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in native.items() if not key.startswith(RESERVED_PREFIX)}
-
-
-def user_metadata(native: Mapping[str, Any]) -> dict[str, Any]:
-    """User metadata as a value."""
-    exact = native.get(EXACT)
-    return dict(from_json(exact)) if isinstance(exact, str) else user_keys(native)
+def is_users(key: str) -> bool:
+    """Whether a native key is there because of user metadata."""
+    return not key.startswith(RESERVED_PREFIX) or key in (TOKENS, EXACT) or key.startswith(_USERS)
 
 
 def replacing(new: Native, old: Mapping[str, Any] | None) -> Native:
@@ -173,7 +165,5 @@ def replacing(new: Native, old: Mapping[str, Any] | None) -> Native:
 
 def replacing_users(new: Native, old: Mapping[str, Any]) -> Native:
     """New user metadata; marks and whatever else is ours stay."""
-    theirs = {
-        key for key in old if not key.startswith(RESERVED_PREFIX) or key in (TOKENS, EXACT) or key.startswith(_USERS)
-    }
+    theirs = {key for key in old if is_users(key)}
     return {**dict.fromkeys(theirs - new.keys()), **new}

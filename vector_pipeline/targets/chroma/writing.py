@@ -16,7 +16,8 @@ import pyarrow as pa
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import Capabilities, WriteReceipt
 from vector_pipeline.targets.chroma.connection import Call, Connection
-from vector_pipeline.targets.chroma.encoding import METADATA_HASH, REMOVED, encode
+from vector_pipeline.targets.chroma.decoding import REMOVED
+from vector_pipeline.targets.chroma.encoding import METADATA_HASH, encode
 from vector_pipeline.targets.chroma.places import Place, Places
 from vector_pipeline.targets.chroma.search import Searcher, pages
 from vector_pipeline.targets.chroma.values import encode_metadata, replacing_users
