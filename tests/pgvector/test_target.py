@@ -112,26 +112,53 @@ def test_an_id_with_a_nul_is_refused_and_never_found(space: Namespace) -> None:
     assert space.delete(["a\x00#1"]).records == 0
 
 
-def test_vectors_at_the_edge_of_float32(target: PgvectorTarget) -> None:
-    """Zero, denormal and huge: the score is a number, computed in 64 bits where 32 do not hold it; the order is right."""
-    edge = np.zeros((5, 8), np.float32)
-    edge[1, 0], edge[2, 0], edge[3, 0], edge[4, 0] = 1e-30, -1e-30, 1e19, -1e19
-    ids = ["zero#1", "tiny#1", "minus#1", "huge#1", "away#1"]
-    query = np.zeros((1, 8), np.float32)
-    query[0, 0] = 1e19
-    expected = {
-        "cosine": (["huge#1", "tiny#1", "zero#1", "away#1", "minus#1"], [1, 1, 0, -1, -1]),
-        "dotproduct": (["huge#1", "tiny#1", "zero#1", "minus#1", "away#1"], [1e38, 1e-11, 0, -1e-11, -1e38]),
-        "euclidean": (["huge#1", "minus#1", "tiny#1", "zero#1", "away#1"], [0, -1e19, -1e19, -1e19, -2e19]),
-    }
-    for metric, (order, scores) in expected.items():
-        space = Namespace(target, metric)
-        space.create()
-        space.upsert(make_records(ids, edge))
-        hits = target.query(space.name, query, top_k=5)[0]
-        assert [hit.id for hit in hits] == order, metric
-        assert np.allclose([hit.score for hit in hits], scores, rtol=1e-5), metric
-        assert np.array_equal(np.array([space.fetched(ids)[name]["vector"] for name in ids], np.float32), edge)
+SCALES = (1e-42, 1e-30, 1e-25, 1e-22, 1e-20, 1e-18, 1e-16, 1.0, 1e18)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+def test_vectors_at_the_edge_of_float32(target: PgvectorTarget, metric: str) -> None:
+    """In all directions, denormal, short and long, and zero: scores are right, in 64 bits where 32 do not hold them."""
+    lengths = [scale for scale in SCALES if metric != "cosine" or scale >= 1e-16]
+    space = Namespace(target, metric)
+    space.create()
+    for scale in lengths:
+        directions = unit_vectors(30)
+        directions[0] = 0
+        vectors = np.asarray(directions * np.float64(scale), np.float32)
+        ids = [f"r#{index:02d}" for index in range(30)]
+        space.upsert(make_records(ids, vectors))
+        told = space.fetched(ids)
+        assert np.array_equal(np.array([told[name]["vector"] for name in ids], np.float32), vectors)
+        for length in SCALES if metric == "cosine" else (0.0, scale, 1.0):
+            query = np.asarray(unit_vectors(1, seed=9) * np.float64(length), np.float32)
+            scores = reference(metric, vectors.astype(np.float64), query[0].astype(np.float64))
+            best = np.argsort(-scores, kind="stable")
+            hits = target.query(space.name, query, top_k=30)[0]
+            found = np.array([hit.score for hit in hits])
+            # Of an inner product float32 holds the digits of its largest part.
+            near = np.max(np.abs(scores)) * 1e-6
+            assert np.allclose(found, scores[best], rtol=1e-5, atol=near), (scale, length)
+            places = {name: scores[index] for index, name in enumerate(ids)}
+            assert np.allclose([places[hit.id] for hit in hits], scores[best], rtol=1e-5, atol=near), (scale, length)
+
+
+def reference(metric: str, vectors: "np.ndarray[Any, Any]", query: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Scores in 64 bits."""
+    if metric == "euclidean":
+        return np.asarray(-np.linalg.norm(vectors - query, axis=1))
+    products = vectors @ query
+    if metric == "dotproduct":
+        return np.asarray(products)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+    return np.asarray(np.divide(products, lengths, out=np.zeros(len(vectors)), where=lengths > 0))
+
+
+def test_a_vector_too_short_for_cosine_is_refused(space: Namespace) -> None:
+    vectors = unit_vectors(3)
+    vectors[1] *= np.float32(1e-20)
+    with pytest.raises(InputError, match=r"the vector of a#2 has length 1.0e-20.*no cosine below 1e-17"):
+        space.upsert(make_records(["a#1", "a#2", "a#3"], vectors))
+    assert space.ids() == []
 
 
 def test_every_statement_of_another_hand_moves_the_mark_and_is_counted(space: Namespace) -> None:

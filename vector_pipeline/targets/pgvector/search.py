@@ -5,8 +5,10 @@ Laws
 1. Exact: version and filter are conditions of the same statement that orders; ties end by id.
 2. HNSW goes on until enough records pass the conditions (``hnsw.iterative_scan``); where it comes back short, the query is
    answered exactly.
-3. A distance that float32 cannot hold, as pgvector computes it, is computed in 64 bits: NaN and infinities never order records.
-   A zero vector has cosine 0 to everything.
+3. A distance that float32 cannot hold, as pgvector computes it, is computed in 64 bits: NaN, infinities and what is left of
+   numbers too small never order records. A zero vector has cosine 0 to everything.
+4. Cosine does not tell when squares became too small: no vector shorter than ``SHORTEST`` is written, and such a query is
+   lengthened. Looking at the length of every record would take a third longer.
 """
 
 import json
@@ -14,9 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from psycopg import sql
 
-from vector_pipeline.targets.base import Match, Vector
+from vector_pipeline.errors import InputError
+from vector_pipeline.targets.base import Match, NamespaceSpec, Vector
 from vector_pipeline.targets.filters import Node
 from vector_pipeline.targets.filters_postgres import to_postgres
 from vector_pipeline.targets.pgvector.engine import Session
@@ -29,6 +34,18 @@ METADATA = (
 )
 """Metadata as it was written. ``exact`` speaks of ``metadata`` only as long as nobody has changed that alone."""
 
+SHORTEST = 1e-17
+"""Least length of a vector, but zero, whose square float32 holds to the last bits: 16,000 squares may each lose 1e-45."""
+
+# Whether what the operator has ``found`` is good. ``length``: the query's. NaN is larger than every number.
+_SOUND = {
+    "cosine": "found <= 2",
+    "dotproduct": (
+        "abs(found) BETWEEN 1e-30 AND 3.5e38"
+        " OR abs(found) < 1e-30 AND vector_norm(vector) * %(length)s NOT BETWEEN 1e-100 AND 1e-25"
+    ),
+    "euclidean": f"found BETWEEN {SHORTEST} AND 3.5e38",
+}
 # Over x and y, the components in 64 bits: the distance that the operator means.
 _EXACTLY = {
     "cosine": "coalesce(1 - sum(x * y) / nullif(sqrt(sum(x * x)) * sqrt(sum(y * y)), 0), 1)",
@@ -49,6 +66,20 @@ class Search:
     version: int | None = None
     filter: Node | None = None
     include_text: bool = True
+
+
+def check_lengths(records: pa.Table, spec: NamespaceSpec) -> None:
+    """``InputError`` where pgvector's cosine would be noise: see law 4."""
+    vectors = records.column("vector").combine_chunks().flatten().to_numpy().reshape(-1, spec.dimension)
+    short = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors) < 2 * SHORTEST**2)
+    lengths = np.linalg.norm(vectors[short].astype(np.float64), axis=1)
+    bad = np.flatnonzero((lengths > 0) & (lengths < SHORTEST))
+    if spec.metric == "cosine" and bad.size:
+        name = records.column("id")[int(short[bad[0]])]
+        raise InputError(
+            f"the vector of {name} has length {lengths[bad[0]]:.1e}: pgvector has no cosine below {SHORTEST:g}",
+            fix="Scale the vectors, or use another metric",
+        )
 
 
 def exactly(session: Session, search: Search, queries: Vector) -> list[list[Match]]:
@@ -74,8 +105,11 @@ def approximately(session: Session, search: Search, queries: Vector, candidates:
 def _matches(
     session: Session, statement: sql.Composed, parameters: dict[str, Any], query: Vector, search: Search
 ) -> list[Match]:
-    text = json.dumps(query.tolist())
-    rows = session.rows(statement, {**parameters, "query": text})
+    asked = query.astype(np.float64)
+    length = float(np.linalg.norm(asked))
+    if search.metric == "cosine" and 0 < length < SHORTEST:
+        asked /= length
+    rows = session.rows(statement, {**parameters, "query": json.dumps(asked.tolist()), "length": length})
     return [_match(row, search.metric) for row in rows]
 
 
@@ -102,13 +136,13 @@ def _told(search: Search, nearest: str) -> sql.Composed:
     return sql.SQL(f"SELECT {columns} FROM {found} ORDER BY distance, id").format(table=search.table)
 
 
-def _distance(metric: str) -> str:
-    """A distance that is always a number; the operator is evaluated once."""
-    known = f"vector {OPERATORS[metric]} %(query)s::vector"
-    for unknown in ("NaN", "Infinity", "-Infinity"):
-        known = f"nullif({known}, '{unknown}')"
+def _measured(metric: str, source: str) -> str:
+    """Ids and distances of ``source`` (id, vector, found: by the operator, evaluated once): always numbers."""
     components = "unnest(vector::real[]::float8[], %(query)s::vector::real[]::float8[])"
-    return f"coalesce({known}, (SELECT {_EXACTLY[metric]} FROM {components} AS both_of (x, y)))"
+    exactly = f"(SELECT {_EXACTLY[metric]} FROM {components} AS both_of (x, y))"
+    return (
+        f"SELECT id, CASE WHEN {_SOUND[metric]} THEN found ELSE {exactly} END AS distance FROM ({source}) AS measured"
+    )
 
 
 def _condition(search: Search) -> tuple[str, dict[str, Any]]:
@@ -125,13 +159,19 @@ def _condition(search: Search) -> tuple[str, dict[str, Any]]:
 
 def _exact_statement(search: Search) -> tuple[sql.Composed, dict[str, Any]]:
     condition, parameters = _condition(search)
-    measured = f"SELECT id, {_distance(search.metric)} AS distance FROM {{table}} WHERE {condition}"
-    return _told(search, f"{measured} ORDER BY distance, id LIMIT {int(search.top_k)}"), parameters
+    # OFFSET keeps PostgreSQL from writing the operator out wherever ``found`` is named.
+    source = f"SELECT id, vector, {_found(search.metric)} AS found FROM {{table}} WHERE {condition} OFFSET 0"
+    nearest = f"{_measured(search.metric, source)} ORDER BY distance, id LIMIT {int(search.top_k)}"
+    return _told(search, nearest), parameters
 
 
 def _index_statement(search: Search) -> tuple[sql.Composed, dict[str, Any]]:
     condition, parameters = _condition(search)
     # The index answers this very expression, and no other.
-    order = f"vector {OPERATORS[search.metric]} %(query)s::vector"
-    found = f"SELECT id, vector FROM {{table}} WHERE {condition} ORDER BY {order} LIMIT {int(search.top_k)}"
-    return _told(search, f"SELECT id, {_distance(search.metric)} AS distance FROM ({found}) AS found"), parameters
+    found = _found(search.metric)
+    source = f"SELECT id, vector, {found} AS found FROM {{table}} WHERE {condition} ORDER BY {found} LIMIT {int(search.top_k)}"
+    return _told(search, _measured(search.metric, source)), parameters
+
+
+def _found(metric: str) -> str:
+    return f"vector {OPERATORS[metric]} %(query)s::vector"

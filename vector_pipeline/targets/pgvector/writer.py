@@ -15,6 +15,7 @@ from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import Capabilities, NamespaceSpec, NamespaceState, WriteReceipt, record_schema
 from vector_pipeline.targets.pgvector.catalog import Catalog, same_place
 from vector_pipeline.targets.pgvector.engine import Engine, Session
+from vector_pipeline.targets.pgvector.search import check_lengths
 from vector_pipeline.targets.pgvector.tables import check_supported, prepare
 from vector_pipeline.targets.pgvector.values import check_no_nul, rows_stream, stored, vectors_stream, with_filterable
 
@@ -67,6 +68,7 @@ class Writer:
         spec = self._spec(namespace)
         table = checks.conform(records, spec, self._capabilities())
         check_no_nul(table.column("id"))
+        check_lengths(table, spec)
         rows = with_filterable(table.drop_columns(["vector"]))
 
         def stage(session: Session) -> None:
