@@ -31,6 +31,7 @@ from vector_pipeline.release.reading_back import Write, closing, deleting, deriv
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.sending import Batch
+from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target
 
 
@@ -56,6 +57,7 @@ def repair_line(
             newest = line.versions[-1]
             spec = NamespaceSpec(line.first.namespace, newest.dimension, newest.metric, newest.fingerprint)
             fence_off(target, spec, held)
+            settle(registry, target, line.first.namespace)
         line = line if again is None else again()
         made = plan_line(lake, registry, target, line, level=level, prices=prices, parallel=parallel)
         ours = level is Level.FULL or explained(registry, made.environment, target.name, made.namespace, made.mark)
@@ -86,6 +88,8 @@ def _record(
     lake: Lake, registry: Registry, target: Target, line: RepairLine, plan: LinePlan, marks: Iterable[str | None]
 ) -> None:
     """Law 4."""
+    if not as_counted(lake, target, plan.namespace, marks_after(line, plan)):
+        return
     before = {plan.mark or "", *marks}
     after = record(registry, plan.dataset, plan.environment, target, plan.namespace, before)
     if after is not None:

@@ -35,6 +35,7 @@ from vector_pipeline.release.plan import StageKind
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.release.settling import settle
 from vector_pipeline.targets.base import NamespaceState, Target, WriteReceipt
 
 OnDelete = Callable[[int, int], None]
@@ -113,6 +114,8 @@ class _Work:
         before = self.target.describe(line.namespace)
         if before is not None:
             fence_off(self.target, before.spec, self.held)
+            if settle(self.registry, self.target, line.namespace):
+                before = self.target.describe(line.namespace)
         now, garbage = look_at(self.lake, self.registry, self.target, self.environment, line)
         assert now is not None, "a line with a kept version always says something"
         if garbage is not None and before is not None and len(garbage.ids):

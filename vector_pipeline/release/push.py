@@ -3,7 +3,7 @@
 Laws
 ----
 1. The target learns of the lease's fence before the plan that will be applied is made: a writer that held the lease before, and
-   does not know that it lost it, can change nothing after the look.
+   does not know that it lost it, can change nothing after the look. What it wrote is seen before the look (``settling``).
 2. Nothing is written of a version that the lake does not hold any more as it was made.
 3. However a push ends, short of the process being killed, the registry says how; what was killed is called abandoned by the next.
 4. What a finished push left (mark and count) is recorded: another mark later is another hand. Where another hand was there before
@@ -29,6 +29,7 @@ from vector_pipeline.release.planner import marks_after
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
 from vector_pipeline.release.resuming import is_rest_of
+from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.release.snapshot import require_whole
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import NamespaceSpec, Target
@@ -94,6 +95,9 @@ def push_version(
                 # Law 1. One that does not exist yet is made by the plan's first stage, which carries the fence.
                 spec = NamespaceSpec(plan.namespace, version.dimension, version.metric, version.fingerprint)
                 fence_off(target, spec, held)
+            settled = saved
+            if importing is None and settle(registry, target, plan.namespace):
+                settled = _as_settled(saved, plan, target)
             now, state = _known(registry, version, wish), target.describe(plan.namespace)
             # An equal mark is an unchanged namespace: where nothing else changed either, a second look would see the same.
             same = target.capabilities.sees_foreign_writes or state is None
@@ -102,7 +106,7 @@ def push_version(
                 plan = make_plan(lake, registry, version, target, wish)
                 if plan.namespace != elsewhere:
                     continue
-            plan = _checked(lake, registry, version, target, wish, saved, plan)
+            plan = _checked(lake, registry, version, target, wish, saved, plan, settled)
             guards.refuse(plan)
             if on_plan is not None:
                 on_plan(plan)
@@ -115,14 +119,32 @@ def _known(registry: Registry, version: Version, wish: Wish) -> tuple[object, ..
     return registry.deployments(version.dataset), registry.aliases(version.dataset, wish.environment)
 
 
+def _as_settled(saved: Plan | None, plan: Plan, target: Target) -> Plan | None:
+    """A saved plan of just what was looked at before the line was settled: what moved its mark since was our own hand."""
+    if saved is None or saved.preconditions.mark != plan.preconditions.mark:
+        return saved
+    state = target.describe(plan.namespace)
+    return replace(saved, preconditions=replace(saved.preconditions, mark=state.mark if state is not None else None))
+
+
 def _checked(
-    lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish, saved: Plan | None, plan: Plan
+    lake: Lake,
+    registry: Registry,
+    version: Version,
+    target: Target,
+    wish: Wish,
+    saved: Plan | None,
+    plan: Plan,
+    settled: Plan | None = None,
 ) -> Plan:
-    """The plan that will be applied, if it may be: the saved one's equal, of a version that the lake still holds (law 2)."""
+    """The plan that will be applied, if it may be: the saved one's equal, of a version that the lake still holds (law 2).
+
+    ``settled``: the saved one, of the line's mark as it is since then.
+    """
     if saved is not None:
         extended = wish.extend(plan) if wish.extend is not None and saved.goal == "production" else plan
         if not is_rest_of(registry, saved, extended):
-            require_same(saved, extended)
+            require_same(settled or saved, extended)
         if extended is not plan:
             # The extension may have looked at another line: the actions must be this one's again.
             plan = make_plan(lake, registry, version, target, wish)
@@ -156,7 +178,7 @@ def _pushed(
         make_way(registry, target, plan, journal)
         applied = apply_plan(lake, version, target, plan, journal, on_write=on_write, on_files=on_files)
         held.check()
-        if ours:
+        if ours and as_counted(lake, target, plan.namespace, marks_after(version, plan)):
             marks = {plan.preconditions.mark or "", *journal.marks}
             after = record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
             if after is not None:

@@ -16,6 +16,7 @@ from vector_pipeline.release.observed import forget, remember, remembered
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
+from vector_pipeline.release.settling import settle
 from vector_pipeline.release.snapshot import reads_back, tables_of
 from vector_pipeline.targets.base import NamespaceState, Target
 from vector_pipeline.trace import places
@@ -163,6 +164,8 @@ class Removal:
         if before is None:
             return
         fence_off(target, before.spec, held)
+        if settle(self._registry, target, namespace):
+            before = target.describe(namespace) or before
         ids = places.records_of(self._lake, target, namespace, self._found.subject)
         kept = self._forget_marks(target, before, ids)
         # Kept before anything is deleted: a run that is killed leaves another mark, and that was our own hand.

@@ -100,6 +100,14 @@ class Pushes(Part):
         ended_badly = (table.c.status != PushStatus.DONE) & (table.c.opened_at >= since)
         return self._there(environment, target, namespace, (table.c.status == PushStatus.OPEN) | ended_badly)
 
+    def newest_push(self, target: str, namespace: str) -> Push | None:
+        """The last push into a namespace, of whatever environment and whatever it was for; None where there was none."""
+        query = select(table).join(deployments, deployments.c.id == table.c.deployment_id)
+        query = query.where(deployments.c.target == target, deployments.c.namespace == namespace)
+        query = query.order_by(table.c.id.desc()).limit(1)
+        row = self._db.read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else to_push(row)
+
     def _there(self, environment: str, target: str, namespace: str, condition: ColumnElement[bool]) -> list[Push]:
         place = (
             deployments.c.environment == environment,
