@@ -15,7 +15,9 @@ from pinecone import Pinecone
 
 from tests.pinecone_server.conftest import SERVERLESS
 from tests.pinecone_server.data_world import data_plane
+from tests.support.configuration import with_piece
 from tests.support.pinecone_process import KEY, ServerProcess
+from vector_pipeline.config import PineconeTargetConfig
 from vector_pipeline.errors import CorruptError, UnavailableError
 from vector_pipeline.testing.pinecone_server import PineconeServer
 
@@ -74,12 +76,15 @@ def test_it_introduces_itself_and_ends_at_an_interrupt(tmp_path: Path) -> None:
     url = said.split()[2]
     assert said.startswith(f"Pinecone-protocol server: {url}")
     for expected in (
-        f"    host: {url}\n    api_key: ${{env:PINECONE_API_KEY}}",
         "export PINECONE_API_KEY=secret-of-mine",
         f'pc = Pinecone(api_key="secret-of-mine", host="{url}")',
         "Knobs: unavailable 0.25",
     ):
         assert expected in said
+    config = with_piece(said[said.index("\ndatasets:") : said.index("\nIn the shell")], tmp_path)
+    served = config.environments["dev"].targets[config.datasets["handbook"].target]
+    assert isinstance(served, PineconeTargetConfig)
+    assert (str(served.host), served.api_key.names()) == (url, ["PINECONE_API_KEY"])
     assert httpx.get(f"{url}/indexes", headers={"Api-Key": "secret-of-mine"}).json() == {"indexes": []}
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

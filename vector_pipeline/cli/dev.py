@@ -26,6 +26,18 @@ app.add_typer(dev, name="dev")
 
 _FAULTS = "What goes wrong"
 _LOOK_S = 0.5
+_YAML = """\
+datasets:
+  handbook:
+    target: pinecone
+environments:
+  dev:
+    targets:
+      pinecone:
+        kind: pinecone
+        index: docs
+        host: {url}
+        api_key: ${{env:PINECONE_API_KEY}}"""
 
 
 class Quota(StrEnum):
@@ -120,9 +132,8 @@ def _introduce(server: "PineconeServer", data: Path) -> None:
     """Where it is, and how to use it."""
     say(f"Pinecone-protocol server: {server.url} (API 2026-07), data in {data}")
     say()
-    say("In vector_pipeline.yaml:", style="dim")
-    say("targets:\n  pinecone:\n    kind: pinecone\n    index: docs")
-    say(f"    host: {server.url}\n    api_key: ${{env:PINECONE_API_KEY}}")
+    say("In vector_pipeline.yaml, with the names of your dataset and of your environment:", style="dim")
+    say(_YAML.format(url=server.url))
     say()
     say("In the shell:", style="dim")
     say(f"export PINECONE_API_KEY={server.api_key}")
