@@ -36,7 +36,6 @@ Parameters = Mapping[str, Any] | None
 
 _FIRST_ATTEMPTS = 3
 """Of a server that has never answered: its address may be wrong."""
-_LOCK_WAIT_S = 5.0
 _CHUNK = 1 << 20
 _READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -99,36 +98,23 @@ class Engine:
 
         return self._retried(attempt)
 
-    def write(self, work: Callable[[Session], T], *, limited: bool = True) -> T:
-        """``work``, and COMMIT: all of it or nothing. Not ``limited``: statements take as long as they take."""
+    def write(self, work: Callable[[Session], T], *, limited: bool = True, wait_s: float = 0) -> T:
+        """``work``, and COMMIT: all of it or nothing. Not ``limited``: statements take as long as they take.
+
+        ``wait_s``: most seconds for a lock, where whoever comes later would wait behind it; 0: not limited here.
+        """
 
         def attempt(retried: Counter[str]) -> T:
             with self.pool.lease() as connection:
                 session = self._begin(connection, _WRITE, retried)
                 if not limited:
                     session.patience_s = None
-                    session.run(sql.SQL("SET LOCAL statement_timeout = 0"))
+                    session.run(
+                        sql.SQL(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {int(1000 * wait_s)}")
+                    )
                 result = work(session)
                 self._commit(session)
                 return result
-
-        return self._retried(attempt)
-
-    def outside(self, work: Callable[[Session], T]) -> T:
-        """``work`` outside any transaction, on a connection of its own and without a limit of time: for VACUUM.
-
-        Only its waiting for locks is limited: whoever comes later waits behind it.
-        """
-        waiting = max(1, int(1000 * min(self.config.timeout_s, _LOCK_WAIT_S)))
-
-        def attempt(retried: Counter[str]) -> T:
-            connection = self.pool.take()
-            try:
-                session = Session(connection, None, retried)
-                session.run(sql.SQL(f"SET statement_timeout = 0; SET lock_timeout = {waiting}"))
-                return work(session)
-            finally:
-                connection.close()
 
         return self._retried(attempt)
 

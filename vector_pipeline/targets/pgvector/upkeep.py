@@ -4,15 +4,20 @@ Laws
 ----
 1. An HNSW index is built once, when a push ends: filling an index row by row takes four times as long. Until then search is exact.
 2. Small tables have none: PostgreSQL would not use it.
-3. ``purge`` rewrites the table: VACUUM alone leaves the bytes of deleted records in their pages.
+3. ``purge`` rewrites the table: VACUUM alone leaves the bytes of deleted records in their pages. It rewrites by CLUSTER, which
+   does what VACUUM FULL does, but in a transaction: what did not help is undone, the index that went with it too.
+4. ``purge`` is done when PostgreSQL said that it kept no dead row. Where it says nothing that can be read, nothing is claimed.
 """
 
+import re
 import time
+from collections.abc import Sequence
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import Diagnostic
 
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.errors import CorruptError, UnavailableError
 from vector_pipeline.targets.pgvector.catalog import Catalog
 from vector_pipeline.targets.pgvector.engine import Engine, Session
 
@@ -22,6 +27,13 @@ INDEX_FROM_RECORDS = 2_000
 _CLASSES = {"cosine": "vector_cosine_ops", "dotproduct": "vector_ip_ops", "euclidean": "vector_l2_ops"}
 _SUFFIX = "_hnsw"
 _NEEDED = (0, 8)
+_LOCK_WAIT_S = 5.0
+_PAUSES_S = (0.1, 2.0)
+"""Between two rewritings, the first and the longest: readers wait while one goes on."""
+
+
+class _StillSeenError(Exception):
+    """So many dead rows were carried over: a transaction sees them."""
 
 
 class Upkeep:
@@ -81,43 +93,71 @@ class Upkeep:
 
     def purge(self, namespace: str) -> None:
         """Rewrite the table without what was deleted. Readers wait meanwhile; a transaction that still sees it is waited for."""
-        table = self._engine.read(lambda session: self._catalog.existing(session, namespace)[1])
-        where = self._catalog.table(table)
-        # Sessions tell what they deleted when they end, at the latest: otherwise it would be told, and counted, afterwards.
-        self._engine.pool.forget()
+        patience_s = self._engine.config.timeout_s
+        deadline, pause_s = time.monotonic() + patience_s, _PAUSES_S[0]
+        lock_s = max(0.001, min(patience_s, _LOCK_WAIT_S))
         try:
-            self._engine.outside(lambda session: self._rewrite(session, where, namespace, table))
+            while True:
+                try:
+                    self._engine.write(lambda session: self._rewrite(session, namespace), limited=False, wait_s=lock_s)
+                    return
+                except _StillSeenError as seen:
+                    if time.monotonic() > deadline:
+                        raise self._not_gone(namespace, seen) from None
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSES_S[1])
         finally:
             self.index(namespace)
 
-    def _rewrite(self, session: Session, where: sql.Identifier, namespace: str, table: str) -> None:
-        warnings: list[str] = []
-        session.connection.add_notice_handler(
-            lambda notice: (
-                warnings.append(str(notice.message_primary)) if notice.severity_nonlocalized == "WARNING" else None
-            )
+    def _not_gone(self, namespace: str, seen: _StillSeenError) -> UnavailableError:
+        return UnavailableError(
+            f"{self._engine.border}: a transaction still sees {seen} deleted records of {namespace}: they are not gone",
+            fix="End it (pg_stat_activity, pg_prepared_xacts, pg_replication_slots), then run the same command again",
         )
-        # Vacuuming HNSW, or rebuilding it inside, would take minutes: it is built again when readers are let in.
-        session.run(sql.SQL("DROP INDEX IF EXISTS {}").format(self._catalog.table(table + _SUFFIX)))
-        deadline = time.monotonic() + self._engine.config.timeout_s
-        while True:
-            # Without ANALYZE, which would count no dead ones.
-            session.run(sql.SQL("VACUUM {}").format(where))
-            if warnings:
-                raise UnavailableError(
-                    f"{self._engine.border}: {warnings[0]}", fix="Let the owner of the table purge it"
-                )
-            kept = session.row(
-                sql.SQL("SELECT pg_stat_get_dead_tuples({}::regclass)").format(
-                    sql.Literal(where.as_string(session.connection))
-                )
+
+    def _rewrite(self, session: Session, namespace: str) -> None:
+        _, table = self._catalog.existing(session, namespace)
+        where = self._catalog.table(table)
+        key = session.row(
+            sql.SQL(
+                "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+                " WHERE i.indrelid = to_regclass({}) AND i.indisprimary"
+            ).format(sql.Literal(where.as_string(session.connection)))
+        )
+        if key is None:
+            raise CorruptError(
+                f"{self._engine.border}: the table of {namespace} has no primary key",
+                fix="Drop the namespace and push it again",
             )
-            if kept is None or not kept[0]:
-                break
-            if time.monotonic() > deadline:
-                raise UnavailableError(
-                    f"{self._engine.border}: a transaction still sees deleted records of {namespace}: they are not gone",
-                    fix="End it (pg_stat_activity), then run the same command again",
-                )
-            time.sleep(0.2)
-        session.run(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(where))
+        # Rebuilding HNSW inside would take minutes: it is built again when readers are let in.
+        session.run(sql.SQL("DROP INDEX IF EXISTS {}").format(self._catalog.table(table + _SUFFIX)))
+        if kept := self._kept(session, where, sql.Identifier(key[0])):
+            raise _StillSeenError(kept)
+        session.run(sql.SQL("ALTER TABLE {0} SET WITHOUT CLUSTER; ANALYZE {0}").format(where))
+
+    def _kept(self, session: Session, where: sql.Identifier, key: sql.Identifier) -> int:
+        """Rewrite the table; how many dead rows were carried over, as PostgreSQL says in whatever language."""
+        said: list[str] = []
+
+        def listen(notice: Diagnostic) -> None:
+            if notice.message_detail:
+                said.append(notice.message_detail.splitlines()[0])
+
+        session.connection.add_notice_handler(listen)
+        try:
+            session.run(sql.SQL("CLUSTER VERBOSE {} USING {}").format(where, key))
+        finally:
+            session.connection.remove_notice_handler(listen)
+        kept = dead_rows(said)
+        if kept is None:
+            raise UnavailableError(
+                f"{self._engine.border}: PostgreSQL does not say whether deleted records are gone: {' / '.join(said)[:200]!r}",
+                fix="ALTER ROLE … SET lc_messages TO 'C', then run the same command again",
+            )
+        return kept
+
+
+def dead_rows(said: Sequence[str]) -> int | None:
+    """Out of the details of what CLUSTER said, in any language: it gives one, with one number. None: something else was said."""
+    numbers = [re.findall(r"\d+", line) for line in said]
+    return int(numbers[0][0]) if len(numbers) == 1 and len(numbers[0]) == 1 else None
