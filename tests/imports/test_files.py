@@ -51,8 +51,11 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     folder.write("line", [rows(20)] * 3, file_bytes=10)
     folder.write("line", [rows(5)])
     assert files_below(tmp_path) == ["line/part-00000.parquet"]
+    assert folder.counts("li") == {"line": 1}
+    assert folder.counts("other") == {}
     folder.delete("line")
     folder.delete("line")
+    assert folder.counts("") == {}
     assert not (tmp_path / "line").exists()
 
 
@@ -114,6 +117,9 @@ def test_a_line_is_imported_from_s3(store: Store, server: PineconeServer, bucket
     assert world.visible(pushed.deployment) == world.wanted(version.number)
     assert imports(world, pushed.deployment.namespace) == [ImportStatus.DONE]
     assert keys(bucket) == []
+    Folder(f"s3://{bucket}/pipeline", Path()).write("words--tiny/a/words--tiny", [rows(5)])
+    assert target.import_files("words--") == {"words--tiny": 1}
+    assert target.import_files("letters--") == {}
     target.close()
 
 

@@ -21,6 +21,7 @@ from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import ImportState, ImportStatus, NamespaceSpec
 from vector_pipeline.targets.pinecone.files import Folder
 from vector_pipeline.targets.pinecone.importing import PineconeImporter
+from vector_pipeline.testing.faults import FaultyTarget
 from vector_pipeline.testing.pinecone_server import PineconeServer
 
 CONTENT = {number: number % 3 for number in range(1, 40)}
@@ -273,7 +274,8 @@ def cut(tables: Iterable[pa.Table], *_: Any) -> Iterator[pa.Table]:
 
 def imports(world: World, namespace: str) -> list[ImportStatus]:
     """Of every import into a namespace, newest first."""
-    importer: Any = world.target.importer(NamespaceSpec(namespace, DIMENSION, "cosine", SPACE), "")
+    target = world.target.inner if isinstance(world.target, FaultyTarget) else world.target
+    importer: Any = target.importer(NamespaceSpec(namespace, DIMENSION, "cosine", SPACE), "")
     return [one.status for one in importer._imports.listing(importer._root)]
 
 

@@ -324,6 +324,10 @@ class Target(ABC):
         """
         raise RefusedError(f"target {self.name} imports no files")
 
+    def import_files(self, prefix: str) -> dict[str, int]:  # noqa: ARG002 (for adapters)
+        """How many files of imports into each namespace whose name begins so there are, whatever became of the import."""
+        return {}
+
     @abstractmethod
     def close(self) -> None:
         """Release connections and files. The object must not be used afterwards."""

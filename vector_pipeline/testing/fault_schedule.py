@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Literal
 
-Operation = Literal["upsert", "derive", "set_metadata", "set_removed", "delete", "ensure_namespace", "drop_namespace"]
+Operation = Literal[
+    "upsert", "derive", "set_metadata", "set_removed", "delete", "ensure_namespace", "drop_namespace", "start_import",
+    "cancel_import",
+]  # fmt: skip
 WRITES: frozenset[Operation] = frozenset(
-    {"upsert", "derive", "set_metadata", "set_removed", "delete", "ensure_namespace"}
+    {"upsert", "derive", "set_metadata", "set_removed", "delete", "ensure_namespace", "start_import", "cancel_import"}
 )
 """What faults happen to unless told otherwise."""
 

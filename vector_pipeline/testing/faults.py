@@ -4,6 +4,7 @@
 Laws
 ----
 1. A fault is decided per write, before it is sent; reads and ``purge``, which changes nothing that is seen, are never touched.
+   Of an import, starting and cancelling are writes to the target; its files are not.
 2. What was perhaps applied raises ``UnknownOutcomeError``, what was certainly not raises ``UnavailableError``: as the contract
    of a target has it. An ``InputError`` is said even where the response is lost: the caller's own side finds such mistakes.
 3. A delayed write is applied later with the fence that it carried. When it is refused then, nobody hears of it: it is counted.
@@ -31,6 +32,7 @@ from vector_pipeline.targets.base import (
     WriteReceipt,
 )
 from vector_pipeline.testing.fault_schedule import WRITES, Fault, Faults, Operation
+from vector_pipeline.testing.faulty_imports import FaultyImporter
 
 __all__ = ["WRITES", "Fault", "Faults", "FaultyTarget", "Operation"]
 
@@ -184,8 +186,11 @@ class FaultyTarget(Target):
     def native_aliases(self) -> dict[str, str]:
         return self.inner.native_aliases()
 
-    def importer(self, spec: NamespaceSpec) -> Importer:
-        return self.inner.importer(spec)
+    def importer(self, spec: NamespaceSpec, content: str) -> Importer:
+        return FaultyImporter(self.inner.importer(spec, content), self._write)
+
+    def import_files(self, prefix: str) -> dict[str, int]:
+        return self.inner.import_files(prefix)
 
     def close(self) -> None:
         """Close ``inner``. What is still delayed never arrives."""

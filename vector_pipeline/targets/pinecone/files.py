@@ -63,6 +63,20 @@ class Folder:
         with self._speaking(f"delete {self.uri}/{below}"):
             self._emptied(f"{self._path}/{below}")
 
+    def counts(self, prefix: str) -> dict[str, int]:
+        """How many files are in each folder whose name begins so, at whatever depth; such as hold none are left out."""
+        with self._speaking(f"list {self.uri}"):
+            folders = [one for one in self._listed(self._path) if one.base_name.startswith(prefix)]
+            files = {one.base_name: self._listed(one.path, recursive=True) for one in folders}
+        counted = {name: sum(each.type is fs.FileType.File for each in found) for name, found in files.items()}
+        return {name: count for name, count in counted.items() if count}
+
+    def _listed(self, place: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        found: list[fs.FileInfo] = self._opened().get_file_info(
+            fs.FileSelector(place, allow_not_found=True, recursive=recursive)
+        )
+        return found
+
     def _emptied(self, place: str) -> None:
         if self._opened().get_file_info(place).type is not fs.FileType.NotFound:
             self._opened().delete_dir(place)

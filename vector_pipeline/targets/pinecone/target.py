@@ -42,6 +42,7 @@ from vector_pipeline.targets.pinecone.asking import Asking
 from vector_pipeline.targets.pinecone.client import PINECONE
 from vector_pipeline.targets.pinecone.extras import Names, cancel_imports, importer
 from vector_pipeline.targets.pinecone.freshness import Freshness
+from vector_pipeline.targets.pinecone.importing import folder_of
 from vector_pipeline.targets.pinecone.indexes import Indexes
 from vector_pipeline.targets.pinecone.reading import Reader
 from vector_pipeline.targets.pinecone.searching import Searcher, check_top_k
@@ -199,6 +200,10 @@ class PineconeTarget(Target):
         if not self._capabilities.imports:
             return super().importer(spec, content)
         return importer(self, spec, content)
+
+    def import_files(self, prefix: str) -> dict[str, int]:
+        folder = folder_of(self.config, self.base)
+        return folder.counts(prefix) if folder is not None else {}
 
     def close(self) -> None:
         self.service.close()
