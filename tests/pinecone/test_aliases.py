@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -137,6 +139,61 @@ def test_nobody_there_is_one_line() -> None:
     aliases = NamespaceAliases("pinecone", KEY, timeout_s=1, retry_s=0.2)
     with pytest.raises(UnavailableError, match=r"do not answer \(ConnectError\)"), closing(aliases):
         aliases.names(["http://127.0.0.1:1"])
+
+
+Answer = tuple[int, dict[str, str], bytes]
+JSON = {"content-type": "application/json"}
+
+
+@contextmanager
+def strange(answer: Answer) -> Iterator[str]:
+    """The address of what answers everything alike: something stands between us and the service."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            status, headers, body = answer
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}"
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"content-type": "text/html"}, b"<html>log in</html>"),
+        (200, {**JSON, "content-encoding": "gzip"}, b"not gzip"),
+        (200, JSON, b"null"),
+        (200, JSON, b"[]"),
+        (200, JSON, b""),
+        (200, JSON, b'{"namespace_aliases": [{"name": "no target"}]}'),
+        (200, JSON, b'{"namespace_aliases": [], "pagination": "none"}'),
+        (520, {}, b"<html>away</html>"),
+    ],
+    ids=["html", "packed", "null", "list", "empty", "other fields", "other pages", "520"],
+)
+def test_an_answer_that_makes_no_sense_is_one_line(answer: Answer) -> None:
+    with strange(answer) as host, closing(NamespaceAliases("pinecone", KEY, timeout_s=5, retry_s=0.1)) as aliases:
+        with pytest.raises(UnavailableError, match=r"makes no sense|do not answer") as caught:
+            aliases.names([host])
+        assert "\n" not in str(caught.value)
+        with pytest.raises(UnavailableError, match=r"makes no sense|do not answer"):
+            aliases.point("name", "one", host=host)
 
 
 # --- following ours

@@ -6,7 +6,8 @@ Laws
 2. A service that does not have them (404 or 501 on the list) is remembered for as long as this object lives, and said once.
 3. A name lives in one of our indexes at a time: it is made in the new one before it is dropped from the old, so that no reader
    of both finds none.
-4. A reason is read from the answer's ``details[0].reason``, never from its message.
+4. Whatever goes wrong is one of our errors: an answer that cannot be read, or is no JSON object, is ``UnavailableError``.
+5. A reason is read from the answer's ``details[0].reason``, never from its message.
 
 Source: https://docs.pinecone.io/guides/manage-data/namespace-aliases (API 2026-07, looked up 2026-11).
 """
@@ -25,7 +26,7 @@ API_VERSION = "2026-07"
 _PATH = "/namespace-aliases"
 _MOST_RETRY_S = 20.0
 """Readers do not wait for these names: nor does a promotion, for longer."""
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({408, 425, 429, *(status for status in range(500, 600) if status != 501)})
 _ABSENT = frozenset({404, 405, 501})
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class NamespaceAliases:
         """Delete the name from every index. What does not exist is no error."""
         for host in hosts if self.offered else ():
             answer = self._send("DELETE", host, f"{_PATH}/{quote(alias, safe='')}")
-            if answer.status_code not in _ABSENT:
+            if answer.status_code not in _ABSENT and not (answer.is_success and not answer.content):
                 self._checked(answer, f"drop alias {alias}")
 
     def names(self, hosts: Collection[str]) -> dict[str, str]:
@@ -114,8 +115,11 @@ class NamespaceAliases:
             if answer.status_code in _ABSENT:
                 raise _AbsentError
             body = self._checked(answer, "list namespace aliases")
-            found |= {one["name"]: one["target_namespace"] for one in body.get("namespace_aliases") or ()}
-            token = (body.get("pagination") or {}).get("next")
+            try:
+                found |= {one["name"]: one["target_namespace"] for one in body.get("namespace_aliases") or ()}
+                token = (body.get("pagination") or {}).get("next")
+            except (AttributeError, KeyError, TypeError):
+                raise self._senseless("list namespace aliases") from None
             if not token:
                 return found
 
@@ -144,7 +148,7 @@ class NamespaceAliases:
         def once() -> httpx.Response:
             try:
                 answer = client.request(method, url, **more)
-            except httpx.TransportError as error:
+            except httpx.HTTPError as error:
                 raise _BusyError(type(error).__name__) from None
             if answer.status_code in _BUSY:
                 raise _BusyError(f"HTTP {answer.status_code}")
@@ -167,8 +171,16 @@ class NamespaceAliases:
         """The body of an answer, or the error that it is."""
         if answer.is_success:
             body = _json(answer)
-            return body if isinstance(body, dict) else {}
+            if not isinstance(body, dict):
+                raise self._senseless(what)
+            return body
         raise self._refusal(answer, what)
+
+    def _senseless(self, what: str) -> UnavailableError:
+        return UnavailableError(
+            f"target {self._target}: cannot {what}: the answer makes no sense",
+            fix="Is the target's `host:` right, and what stands between?",
+        )
 
     def _refusal(self, answer: httpx.Response, what: str) -> VectorPipelineError:
         where, status, reason = f"target {self._target}: cannot {what}", answer.status_code, reason_of(answer)

@@ -2,12 +2,14 @@
 
 Laws
 ----
-1. A write whose answer did not come, or said that the service broke on it (500, 502, 504), has an unknown outcome: it is never sent
-   again from here. What certainly did nothing (429, 503, no connection) is worth another try, and so is every read.
+1. A write whose answer did not come, makes no sense, or said that something broke on it (408, every 5xx but 501 and 503), has an
+   unknown outcome: it is never sent again from here; nor is one that failed as nothing here foresees. What certainly did nothing
+   (429, 503, no connection) is worth another try, and so is every read.
 2. Messages are one line: the target, what was tried, what the service said, what to do. The key is in none of them, and no foreign
    exception hangs on ours: a traceback shows it, and its words are not ours to vouch for.
 """
 
+import re
 from dataclasses import dataclass
 
 import httpx
@@ -27,9 +29,15 @@ from vector_pipeline.errors import (
 )
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_QUOTA = ("quota", "payment", "upgrade", "limit", "this month", "current month", "plan")
-_MONTHLY = ("this month", "current month", "upgrade")
+_MONTH = r"(?:this|current) month|upgrade"
+_MONTHLY = re.compile(rf"\b(?:{_MONTH})\b", re.IGNORECASE)
 """What a 429 says when it is not about this second."""
+_LIMIT = r"limit (?:of|is|was|reached|exceeded)|(?:reach|exceed|hit)(?:s|es|ed)?\b[^.]{0,80}\b(?:limits?|max|maximum)"
+_QUOTA = re.compile(
+    rf"\b(?:quotas?|payment|billing|(?:your|current|starter|free) plan|{_LIMIT}|{_MONTH})\b", re.IGNORECASE
+)
+"""What a 403 says that is about an amount. Whole words: a role "is limited to" reading, and "see the explanation"."""
+_QUOTA_CODES = frozenset({"QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED"})
 _MOST_SAID = 300
 
 
@@ -67,17 +75,25 @@ class Failures:
             case sdk.PineconeTimeoutError() | sdk.PineconeConnectionError():
                 return self._unanswered(error, where, writes=writes)
             case sdk.ResponseParsingError():
-                said = self._clean(error.message)
-                if writes:
-                    return Fault(UnknownOutcomeError(f"{where}: the answer makes no sense ({said})"))
                 fix = "A newer pinecone package may know it: pip install -U 'vector-pipeline[pinecone]'"
-                return Fault(UnavailableError(f"{where}: the answer makes no sense ({said})", fix=fix))
+                return self._senseless(error.message, where, fix, writes=writes)
             case sdk.PineconeValueError() if "API key" in error.message:
                 return Fault(
                     ConfigError(f"{where}: the API key is no key: it has blanks or other characters", fix=self._key_fix)
                 )
-            case _:
+            case sdk.PineconeValueError() | sdk.PineconeTypeError():
                 return Fault(InputError(f"{where}: {self._clean(str(error))}"))
+            case httpx.TransportError():
+                return self._unanswered(error, where, writes=writes)
+            case _:
+                # Such as an answer that cannot be unpacked; or what a later release of the SDK raises.
+                fix = "Is the target's `host:` right, and what stands between?"
+                return self._senseless(f"{type(error).__name__}: {error}", where, fix, writes=writes)
+
+    def _senseless(self, said: str, where: str, fix: str, *, writes: bool) -> Fault:
+        """Something was answered, and nobody knows what."""
+        what = f"{where}: the answer makes no sense ({self._clean(said)})"
+        return Fault(UnknownOutcomeError(what) if writes else UnavailableError(what, fix=fix))
 
     def _answered(self, error: sdk.ApiError, where: str, *, writes: bool) -> Fault:
         """The service said no, or that it broke."""
@@ -88,7 +104,7 @@ class Failures:
             case 402:
                 return Fault(RefusedError(f"{where}: {said}", fix="Settle the payment in Pinecone's console"))
             case 403:
-                return Fault(self._forbidden(said, where))
+                return Fault(self._forbidden(error, said, where))
             case 404:
                 return Fault(NotFoundError(f"{where}: {said}"))
             case 409:
@@ -100,36 +116,33 @@ class Failures:
             case 503:
                 fix = "See status.pinecone.io, then run it again"
                 return Fault(UnavailableError(f"{where}: the service is away ({said})", fix=fix), "503", _after(error))
-            case 408 | 500 | 502 | 504 as status:
+            case status if status == 408 or status >= 500:
+                broke = f"{where}: the service broke on it, {status} ({said})"
                 if writes:
-                    return Fault(UnknownOutcomeError(f"{where}: the service broke on it, {status} ({said})"))
-                return Fault(
-                    UnavailableError(f"{where}: the service broke on it, {status} ({said})"), str(status), _after(error)
-                )
-            case status if status >= 500:
-                return Fault(UnavailableError(f"{where}: {status} ({said})"))
+                    return Fault(UnknownOutcomeError(broke))
+                return Fault(UnavailableError(broke), str(status), _after(error))
             case _:
                 return Fault(InputError(f"{where}: {said}"))
 
-    def _forbidden(self, said: str, where: str) -> VectorPipelineError:
-        if any(word in said.lower() for word in _QUOTA):
+    def _forbidden(self, error: sdk.ApiError, said: str, where: str) -> VectorPipelineError:
+        if error.error_code in _QUOTA_CODES or _QUOTA.search(said):
             return RefusedError(f"{where}: {said}", fix="Raise the project's quota or its plan in Pinecone's console")
         fix = f"Let the key in {self._variable} read and write this project, or use another key"
         return ConfigError(f"{where}: the API key may not do that ({said})", fix=fix)
 
     def _too_many(self, error: sdk.ApiError, said: str, where: str) -> Fault:
-        if any(word in said.lower() for word in _MONTHLY):
+        if _MONTHLY.search(said):
             return Fault(
                 RefusedError(f"{where}: {said}", fix="Raise the project's quota or its plan in Pinecone's console")
             )
         fix = "Lower the target's `limits:`, or ask Pinecone for higher ones"
         return Fault(UnavailableError(f"{where}: too many requests ({said})", fix=fix), "429", _after(error))
 
-    def _unanswered(self, error: sdk.PineconeError, where: str, *, writes: bool) -> Fault:
+    def _unanswered(self, error: sdk.PineconeError | httpx.TransportError, where: str, *, writes: bool) -> Fault:
         """No answer came. What was never sent has done nothing."""
-        cause = error.__cause__
-        late = isinstance(error, sdk.PineconeTimeoutError)
-        said = "no answer in time" if late else self._clean(error.message)
+        cause = error if isinstance(error, httpx.TransportError) else error.__cause__
+        late = isinstance(error, sdk.PineconeTimeoutError | httpx.TimeoutException)
+        said = "no answer in time" if late else self._clean(str(error))
         if isinstance(cause, httpx.LocalProtocolError):
             return Fault(ConfigError(f"{where}: the request cannot be sent", fix=self._key_fix))
         if isinstance(cause, _NEVER_SENT):
