@@ -12,8 +12,9 @@ TOKEN = "a-very-secret-token"
 
 
 class Proxy(ThreadingHTTPServer):
-    """``plan`` says what happens to a request, by method and path: a status that it is answered with, ``lose`` (it is done, and
-    nobody hears of it), ``hang`` (no answer, nothing done), or None: it passes.
+    """``plan`` says what happens to a request, by method and path: a status that it is answered with, several words (the server
+    says to have broken on them), ``lose`` (it is done, and nobody hears of it), ``page`` (it is done, and answered with a
+    gateway's page), ``hang`` (no answer, nothing done), or None: it passes.
     """
 
     daemon_threads = True
@@ -23,6 +24,10 @@ class Proxy(ThreadingHTTPServer):
         self.server_url = server
         self.plan: Callable[[str, str], int | str | None] = lambda method, path: None
         self.wants_token = False
+        self.most_bytes = 10**9
+        self.largest = 0
+        """Bytes of a request that was let through."""
+        self.logins: set[str | None] = set()
         self.seen: Counter[str] = Counter()
         self.client = httpx.Client(timeout=30)
         self.released = threading.Event()
@@ -45,9 +50,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.wants_token and self.headers.get("x-chroma-token") != TOKEN:
             said = self.headers.get("x-chroma-token")
             return self._answer(401, f'{{"error":"Unauthorized","message":"no such token: {said}"}}'.encode())
-        fate = self.server.plan(self.command, self.path)
+        self.server.logins.add(self.headers.get("authorization"))
+        fate = 413 if len(body) > self.server.most_bytes else self.server.plan(self.command, self.path)
+        if fate != 413:
+            self.server.largest = max(self.server.largest, len(body))
         if isinstance(fate, int):
             return self._answer(fate, f"<html><b>status {fate}</b></html>".encode())
+        if isinstance(fate, str) and " " in fate:
+            return self._answer(500, fate.encode())
         if fate == "hang":
             self.server.released.wait(30)
             self.close_connection = True
@@ -59,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fate == "lose":
             self.close_connection = True
             return None
-        return self._answer(found.status_code, found.content)
+        page = b"<html><h1>Welcome to the hotel</h1></html>"
+        return self._answer(found.status_code, page if fate == "page" else found.content)
 
     do_GET = do_POST = do_PUT = do_DELETE = _any
 

@@ -1,9 +1,11 @@
 """What goes wrong between us and a Chroma server: one clear line, nothing sent twice, no token anywhere."""
 
 import logging
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -194,8 +196,121 @@ def test_a_server_that_comes_back(tmp_path: Path) -> None:
 
 
 def test_too_much_at_once(proxy: Proxy, space: Namespace) -> None:
-    proxy.plan = first(413, "upsert")
+    """What a gateway does not take at once is halved, and what was learned is kept."""
+    ids, limit = [f"r#{number:03d}" for number in range(100)], 8_000
+    records = make_records(ids, metadata=[{"authors": ["somebody"] * 20}] * 100)
+    proxy.most_bytes = limit
+    receipt = space.upsert(records)
+    assert (receipt.records, receipt.requests > 4, space.ids()) == (100, True, ids)
+    before = proxy.seen["POST upsert"]
+    assert space.upsert(records).requests == proxy.seen["POST upsert"] - before, "no more is refused"
+    assert space.set_removed(ids, 5).records == 100
+    assert {row["removed_in"] for row in space.marks()} == {5}
+    assert space.delete(ids).records == 100
+    assert proxy.largest <= limit
+    proxy.plan = first(413, "upsert", 99)
     assert "smaller" in said(lambda: space.upsert(make_records(IDS)), InputError)
+
+
+def test_what_is_too_much_is_not_sent(proxy: Proxy, space: Namespace) -> None:
+    """Whatever a batch of the declared size becomes as JSON."""
+    space.target._connection.most_bytes = 50_000  # type: ignore[attr-defined]
+    ids = [f"r#{number:03d}" for number in range(40)]
+    authors = [{"authors": [f"Firstname Lastname {number}" for number in range(90)], "note": None}] * len(ids)
+    assert space.upsert(make_records(ids, metadata=authors)).requests > 4
+    assert proxy.largest <= 50_000
+    before = proxy.seen["POST upsert"]
+    space.target.purge(space.name)
+    assert proxy.seen["POST upsert"] > before + 4
+    assert proxy.largest <= 50_000
+    assert sorted(space.fetched(ids)) == ids
+    # A vector alone: 40 of 1,536 dimensions are 330 KB as base64.
+    wide = Namespace(space.target, dimension=1_536)
+    wide.create()
+    wide.upsert(make_records(ids, unit_vectors(40, dimension=1_536)))
+    assert proxy.largest <= 50_000
+    space.target.drop_namespace(wide.name)
+
+
+@pytest.mark.parametrize("fate", [413, 503, 401, "lose", 404])
+def test_a_part_that_has_landed(proxy: Proxy, space: Namespace, fate: int | str) -> None:
+    space.target._connection.most_bytes = 1_000  # type: ignore[attr-defined]
+    space.target._connection.retry_s = 0.0  # type: ignore[attr-defined]
+    space.upsert(make_records(IDS))
+    for verb, write in {
+        "upsert": lambda: space.upsert(make_records([f"new#{number}" for number in range(9)])),
+        "update": lambda: space.set_removed(IDS, 4),
+        "delete": lambda: space.delete(IDS),
+    }.items():
+        space.target._connection.most_bytes = 100 if verb != "upsert" else 1_000  # type: ignore[attr-defined]
+        count = [0]
+
+        def plan(method: str, path: str, verb: str = verb, count: list[int] = count) -> int | str | None:
+            count[0] += path.endswith(f"/{verb}")
+            return fate if count[0] > 1 and path.endswith(f"/{verb}") else None
+
+        proxy.plan = plan
+        said(write, UnknownOutcomeError)
+        proxy.plan = lambda method, path: None
+        write()
+    assert not set(IDS) & set(space.ids())
+
+
+def test_a_whole_batch_is_one_request(proxy: Proxy, space: Namespace) -> None:
+    ids = [f"r#{number:04d}" for number in range(space.target.capabilities.max_batch_records)]
+    writes: dict[str, Callable[[], Any]] = {
+        "upsert": lambda: space.upsert(make_records(ids)),
+        "update": lambda: space.set_removed(ids, 4),
+        "delete": lambda: space.delete(ids),
+    }
+    for verb, write in writes.items():
+        before = proxy.seen[f"POST {verb}"]
+        assert write().requests == proxy.seen[f"POST {verb}"] - before == 1
+
+
+def test_a_page_that_is_no_answer(proxy: Proxy, space: Namespace) -> None:
+    """A write may have landed behind it, a read is made again."""
+    writes: dict[str, Callable[[], object]] = {
+        "upsert": lambda: space.upsert(make_records(IDS)),
+        "update": lambda: space.set_removed(IDS[:2], 4),
+        "delete": lambda: space.delete(IDS[:1]),
+    }
+    for verb, write in writes.items():
+        proxy.plan = first("page", verb, 99)
+        before = proxy.seen[f"POST {verb}"]
+        said(write, UnknownOutcomeError)
+        assert proxy.seen[f"POST {verb}"] == before + 1
+    assert space.ids() == IDS[1:]
+    proxy.plan = first("page", "get", 2)
+    assert space.ids() == IDS[1:]
+    proxy.plan = first("page", "query", 2)
+    assert len(space.hits(unit_vectors(1), exact=False, top_k=4)) == 4
+    proxy.plan = first("page", "get", 99)
+    before = proxy.seen["POST get"]
+    assert "no answer" in said(space.ids, UnavailableError)
+    assert proxy.seen["POST get"] - before <= 5
+
+
+def test_a_password_in_the_url(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    password = "p@ss/word: ü"
+    login = b64encode(f"me:{password}".encode()).decode()
+    monkeypatch.setenv("CHROMA_PASSWORD", password)
+    target = open_at(proxy.url.replace("http://", "http://me:${env:CHROMA_PASSWORD}@"))
+    assert isinstance(target.namespaces(), list)
+    assert proxy.logins == {f"Basic {login}"}
+    proxy.plan = lambda method, path: "no such login: " + login
+    for shown in (caplog.text, target.address("some-name"), said(target.namespaces, UnavailableError)):
+        for secret in (password, quote(password, safe=""), login):
+            assert secret not in shown
+    assert "HTTP Request" in caplog.text, "httpx tells addresses"
+    target.close()
+
+
+def test_half_a_surrogate_pair(proxy: Proxy, space: Namespace) -> None:
+    for call in (lambda: space.fetched(["\ud800"]), lambda: space.target.fetch(space.name, iter(["x", "\udfff"]))):
+        with pytest.raises(InputError, match="strings"):
+            call()
 
 
 def test_a_namespace_that_somebody_makes_anew(url: str) -> None:

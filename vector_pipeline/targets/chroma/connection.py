@@ -40,6 +40,8 @@ class Connection(ABC):
         self.failures = failures
         self.at = at
         self.retry_s = retry_s
+        self.most_bytes: int | None = None
+        """What a request may hold, as far as is known; None: whatever there is."""
         self._checked = False
 
     @abstractmethod
@@ -53,6 +55,10 @@ class Connection(ABC):
     @abstractmethod
     def counter(self, collection: UUID) -> int | None:
         """A number that grows with every write to the collection, whoever makes it; None where there is none."""
+
+    def learn(self, most_bytes: int) -> None:
+        """A request of more than that was too large."""
+        self.most_bytes = most_bytes if self.most_bytes is None else min(self.most_bytes, most_bytes)
 
     def vacuum(self) -> None:  # noqa: B027 (a server's are not)
         """Leave nothing of what was deleted in Chroma's files, where those are ours to touch."""
@@ -112,8 +118,8 @@ def _reason(error: BaseException | None) -> str | None:
 
 
 def _stays_broken(state: RetryCallState) -> bool:
-    """A server that breaks on a read may have been in the middle of a write; a fourth time it is the read."""
-    broken = state.outcome is not None and _reason(state.outcome.exception()) == "500"
+    """A server that breaks on a read may have been in the middle of a write; a fourth time it is the read, or no Chroma."""
+    broken = state.outcome is not None and _reason(state.outcome.exception()) in ("500", "answer")
     return broken and state.attempt_number >= _MOST_BROKEN
 
 

@@ -3,7 +3,8 @@
 Laws
 ----
 1. What certainly did nothing (429, 503, no connection) is worth another try, and so is every read. A write whose answer did not
-   come, or said that the server broke on it, has an unknown outcome and is never sent again from here.
+   come, was none of Chroma's, or said that the server broke on it, has an unknown outcome and is never sent again from here.
+   A mistake of the caller's is only what chromadb's own checks say, before anything is sent or on the server.
 2. Messages are one line: the target, what Chroma said, what to do. No token is in any of them, and no foreign exception hangs on
    ours: its words are not ours to vouch for.
 """
@@ -42,6 +43,14 @@ class StatusError(Exception):
         self.status = status
 
 
+class AnswerError(Exception):
+    """Something answered that is no Chroma, such as a gateway's page; never leaves the package."""
+
+
+class TooLargeError(InputError):
+    """A request that is too large for the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One failed call: the error that it is when nothing more is tried, and whether trying again is worth it."""
@@ -64,6 +73,11 @@ class Failures:
 
     def __init__(self, name: str, config: ChromaTargetConfig) -> None:
         self._name, self._config = name, config
+        self._hidden: tuple[str, ...] = ()
+
+    def hide(self, *secrets: str) -> None:
+        """What no message may repeat, beside the secrets of the configuration."""
+        self._hidden += secrets
 
     def of(self, error: BaseException, *, write: bool) -> Fault | None:
         """None for what is not chromadb's: a mistake of ours, an interrupt."""
@@ -72,6 +86,8 @@ class Failures:
                 return self._status(error.status, str(error), write=write)
             case httpx.HTTPError() | httpx.InvalidURL() | httpx.StreamError():
                 return self._connection(error, write=write)
+            case AnswerError():
+                return self._broken(error, write=write, again="answer")
         from chromadb import errors as chroma
 
         match error:
@@ -84,6 +100,8 @@ class Failures:
             case chroma.QuotaError():
                 return Fault(RefusedError(self._line(error), fix="Raise the quota, or send less"))
             case chroma.BatchSizeExceededError():
+                return self._status(413, str(error), write=write)
+            case ValueError() if "exceeds maximum batch size" in str(error):
                 return self._status(413, str(error), write=write)
             case chroma.UniqueConstraintError() | chroma.IDAlreadyExistsError():
                 return Fault(ConflictError(self._line(error)))
@@ -110,7 +128,9 @@ class Failures:
             case 402:
                 return Fault(RefusedError(text, fix="See the account's plan and quota"))
             case 413:
-                return Fault(InputError(text, fix="Send smaller batches"))
+                return Fault(
+                    TooLargeError(text, fix="Send smaller records, or let the server and gateways before it take more")
+                )
             case 429 | 503:
                 return Fault(UnavailableError(text, fix="Try again later"), again=str(status))
             case _ if write:
@@ -128,10 +148,10 @@ class Failures:
         fix = f"Start it (chroma run --path FOLDER --port PORT), or check `url:` of target {self._name}"
         return Fault(UnavailableError(text, fix=fix), again="connection")
 
-    def _broken(self, error: BaseException, *, write: bool) -> Fault:
+    def _broken(self, error: BaseException, *, write: bool, again: str = "500") -> Fault:
         if write:
             return Fault(UnknownOutcomeError(self._line(error)))
-        return Fault(UnavailableError(self._line(error)), again="500")
+        return Fault(UnavailableError(self._line(error)), again=again)
 
     def missing_database(self) -> ConfigError:
         """The tenant or the database is not there."""
@@ -154,5 +174,8 @@ class Failures:
 
     def _said(self, text: str) -> str:
         secrets = [one for one in (self._config.url, self._config.token) if one is not None]
-        said = " ".join(re.sub(r"\x1b\[[0-9;]*m|<[^>]*>", " ", scrub(text, *secrets)).split())
+        text = scrub(text, *secrets)
+        for secret in self._hidden:
+            text = text.replace(secret, "***")
+        said = " ".join(re.sub(r"\x1b\[[0-9;]*m|<[^>]*>", " ", text).split())
         return said if len(said) <= _MOST_SAID else f"{said[: _MOST_SAID - 3]}..."

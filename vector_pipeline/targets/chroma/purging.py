@@ -10,6 +10,7 @@ Laws
 2. Embedded, the database is rewritten too. On a server only its operator can do that: ``chroma vacuum``, while it is stopped.
 """
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from vector_pipeline.targets.chroma.encoding import SPACES
 from vector_pipeline.targets.chroma.names import aside_name, collection_name, copy_name
 from vector_pipeline.targets.chroma.places import Place, Places
 from vector_pipeline.targets.chroma.search import Searcher, pages
+from vector_pipeline.targets.chroma.sending import Sender
 
 
 def purge(connection: Connection, places: Places, namespace: str) -> None:
@@ -45,10 +47,10 @@ def _copied(connection: Connection, place: Place, name: str) -> Place:
     searcher = Searcher(connection, place)
     bare = {"hnsw:space": SPACES[place.spec.metric]}
     made = connection.call(lambda api: api.create_collection(name, metadata=bare, **connection.at), write=True)
-    for ids in pages(searcher.get([])["ids"]):
+    sender = Sender(connection, made.id, Counter())
+    for ids in pages(searcher.get([])["ids"], searcher.vectors_at_once):
         got = searcher.get(["metadatas", "documents", "embeddings"], ids=ids)
         columns: dict[str, Any] = {key: got[key] for key in ("ids", "metadatas", "documents")}
-        columns["embeddings"] = list(np.asarray(got["embeddings"], np.float32))
-        connection.call(lambda api, some=columns: api._upsert(made.id, **some, **connection.at), write=True)  # type: ignore[misc]
+        sender.send("_upsert", {**columns, "embeddings": list(np.asarray(got["embeddings"], np.float32))})
     before, after = connection.counter(place.id) or 0, connection.counter(made.id) or 0
     return replace(place, id=made.id, name=name, base=place.base + before - after)

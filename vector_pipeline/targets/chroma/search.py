@@ -28,6 +28,8 @@ from vector_pipeline.targets.filters import Node, matches
 
 PAGE = 2_000
 """Records fetched at once: SQLite takes 32,766 values in a query."""
+_VECTOR_BYTES = 8_000_000
+"""Of vectors fetched at once: a server writes them as decimal numbers, several times as long."""
 _LEAST_PROPOSED = 40
 _OVERFETCH = 4
 _FEW = 500
@@ -71,6 +73,11 @@ class Searcher:
 
     def __init__(self, connection: Connection, place: Place) -> None:
         self._connection, self.place, self._at = connection, place, connection.at
+
+    @property
+    def vectors_at_once(self) -> int:
+        """Records whose vectors are fetched together."""
+        return min(PAGE, max(1, _VECTOR_BYTES // (4 * self.place.spec.dimension)))
 
     def nearest(self, queries: Vector, search: Search) -> list[list[Scored]]:
         """Hits of each of float32[n, dim] ``queries``."""
@@ -139,7 +146,7 @@ class Searcher:
     def _compared(self, queries: Vector, ids: Iterable[str], top_k: int) -> list[list[Scored]]:
         """The best of these records, by their vectors, a page at a time."""
         best: list[list[Scored]] = [[] for _ in queries]
-        for some in pages(ids):
+        for some in pages(ids, self.vectors_at_once):
             got = self.get(["embeddings"], ids=some)
             if not got["ids"]:
                 continue

@@ -3,8 +3,8 @@
 Laws (beside those of ``vector_pipeline.targets.base``)
 -----------------------------------------------------
 1. ``encoding`` says how records are held, ``places`` what a namespace is and what its mark counts, ``search`` how hits are found.
-2. One batch lands whole or not at all (``writing``), but a look at many records takes several requests, between which another
-   batch may land: ``atomic_batches`` is False.
+2. One request lands whole or not at all, but a batch may take several (``sending``), and so does a look at many records, between
+   which another batch may land: ``atomic_batches`` is False.
 3. There is no fencing: the registry's lease alone keeps two writers apart.
 """
 
@@ -67,9 +67,9 @@ class ChromaTarget(Target):
             atomic_batches=False,
             fencing=False,
             metrics=frozenset(SPACES),
-            # chromadb takes 5,461, and a server 40 MB a request; vectors travel as base64, metadata as JSON.
-            max_batch_records=5_000,
-            max_batch_bytes=16_000_000,
+            # Replacing 1,000 vectors in the index can take 10 s, and a request's time is limited; a server takes 40 MB of JSON.
+            max_batch_records=2_000,
+            max_batch_bytes=8_000_000,
             max_top_k=10_000,
             approximate=True,
             updates_metadata=True,
@@ -161,7 +161,7 @@ class ChromaTarget(Target):
         dimension = searcher.place.spec.dimension
         include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
         tables = []
-        for some in pages(wanted):
+        for some in pages(wanted, searcher.vectors_at_once if vectors else PAGE):
             got = searcher.get(include, ids=some)
             found = np.asarray(got["embeddings"], np.float32).reshape(-1, dimension) if vectors else None
             tables.append(decode(got["ids"], got["metadatas"], got["documents"], found, dimension))

@@ -31,6 +31,9 @@ _EXACT_INTEGERS = 2**53
 _EXACT_POWER = 22
 """serde_json, with which Chroma reads numbers, is exact up to these."""
 
+_dumps = json.JSONEncoder(ensure_ascii=False).encode
+"""``json.dumps`` would make an encoder each time: a listing asks for tokens of every record."""
+
 Native = dict[str, Any]
 """Metadata of one record as Chroma takes it."""
 
@@ -60,12 +63,12 @@ def whole(number: float) -> int:
 
 def token(key: str, *value: Any) -> str:
     """Of a key that is there, or of one value that is under it. Numbers are 64-bit floats, whatever they look like."""
-    return json.dumps([key, *(whole(_float(one)) if _is_number(one) else [one] for one in value)], ensure_ascii=False)
+    return _dumps([key, *(whole(_float(one)) if _is_number(one) else [one] for one in value)])
 
 
 def list_token(key: str) -> str:
     """Of a key under which there is a list."""
-    return json.dumps([key, []], ensure_ascii=False)
+    return _dumps([key, []])
 
 
 def encode_metadata(text: str) -> Native:

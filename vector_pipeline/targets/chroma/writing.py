@@ -2,7 +2,7 @@
 
 Laws
 ----
-1. One batch is one statement in Chroma's log: it lands whole or not at all, also when the process or the server is killed.
+1. A batch within the declared limits is one request, but where a server takes less (``sending``).
 2. Chroma merges: a write reads what it replaces, and what does not change is not written.
 3. The mark is moved before the records and after them (``places``).
 """
@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import Capabilities, WriteReceipt
-from vector_pipeline.targets.chroma.connection import Call, Connection
+from vector_pipeline.targets.chroma.connection import Connection
 from vector_pipeline.targets.chroma.decoding import REMOVED
 from vector_pipeline.targets.chroma.encoding import METADATA_HASH, encode
 from vector_pipeline.targets.chroma.places import Place, Places
 from vector_pipeline.targets.chroma.search import Searcher, pages
+from vector_pipeline.targets.chroma.sending import Columns, Sender
 from vector_pipeline.targets.chroma.values import encode_metadata, replacing_users
 
 _Update = Mapping[str, Mapping[str, Any]]
@@ -34,6 +35,7 @@ class Writer:
         self._place: Place = places.get(namespace)
         self._searcher = Searcher(connection, self._place)
         self._retried: Counter[str] = Counter()
+        self._sender = Sender(connection, self._place.id, self._retried)
 
     def upsert(self, records: pa.Table, capabilities: Capabilities) -> WriteReceipt:
         table = checks.conform(records, self._place.spec, capabilities)
@@ -42,7 +44,7 @@ class Writer:
             if table.num_rows:
                 old = self._metadata(table.column("id").to_pylist())
                 columns = encode(table, self._place.spec, old)
-                self._send(lambda api: api._upsert(self._place.id, **columns, **self._connection.at))
+                self._send("_upsert", columns)
             return int(table.num_rows)
 
         return self._write(write, records.nbytes)
@@ -71,8 +73,8 @@ class Writer:
     def delete(self, ids: list[str]) -> WriteReceipt:
         def write() -> int:
             found = self._found(ids, None)
-            for some in pages(found):
-                self._delete(some)
+            if found:
+                self._send("_delete", {"ids": found})
             return len(found)
 
         return self._write(write, 8 * len(ids))
@@ -83,23 +85,17 @@ class Writer:
             changed = write()
             place = self._places.touch(self._place, self._retried) if changed else self._place
             mark = self._places.mark(place)
-        return WriteReceipt(changed, travelled if changed else 0, mark=mark, retried=dict(self._retried))
+        sent = max(1, self._sender.requests)
+        return WriteReceipt(changed, travelled if changed else 0, sent, mark, retried=dict(self._retried))
 
-    def _send(self, call: Call[Any]) -> None:
+    def _send(self, method: str, columns: Columns) -> None:
         self._places.touch(self._place, self._retried)
-        self._connection.call(call, write=True, retried=self._retried)
+        self._sender.send(method, columns)
 
     def _update(self, updates: _Update) -> int:
-        for some in pages(updates):
-            metadata: Any = [updates[name] for name in some]
-            self._send_update(some, metadata)
+        if updates:
+            self._send("_update", {"ids": list(updates), "metadatas": list(updates.values())})
         return len(updates)
-
-    def _send_update(self, ids: list[str], metadata: Any) -> None:
-        self._send(lambda api: api._update(self._place.id, ids, metadatas=metadata, **self._connection.at))
-
-    def _delete(self, ids: list[str]) -> None:
-        self._send(lambda api: api._delete(self._place.id, ids=ids, **self._connection.at))
 
     def _metadata(self, ids: list[str]) -> dict[str, dict[str, Any]]:
         """Metadata of those of the records that are there."""
