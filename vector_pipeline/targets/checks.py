@@ -166,7 +166,7 @@ def id_table(ids: "pa.Array | pa.ChunkedArray | Iterable[str]") -> pa.Table:
     try:
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(list(ids), pa.string())
         return pa.table({"id": pc.unique(column.cast(pa.string())).drop_null()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError) as error:
         raise InputError(f"ids must be strings: {error}") from error
 
 
