@@ -39,7 +39,7 @@ from vector_pipeline.targets.pgvector.engine import Engine, Session
 from vector_pipeline.targets.pgvector.search import METADATA, Search, approximately, exactly
 from vector_pipeline.targets.pgvector.tables import table_name
 from vector_pipeline.targets.pgvector.upkeep import Upkeep
-from vector_pipeline.targets.pgvector.values import table_of
+from vector_pipeline.targets.pgvector.values import UNSTORED, table_of
 from vector_pipeline.targets.pgvector.writer import Writer, known_ids
 
 
@@ -156,8 +156,8 @@ class PgvectorTarget(Target):
                 )
             )
 
-        if "\x00" in prefix:
-            return
+        if UNSTORED.search(prefix):
+            return  # no id begins so
         with self._engine.reading(declare) as (session, _):
             fetch = sql.SQL(f"FETCH FORWARD {int(batch_records)} FROM marks")
             while rows := session.rows(fetch):

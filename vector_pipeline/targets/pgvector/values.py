@@ -12,6 +12,7 @@ Laws
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ from vector_pipeline.targets.filters_postgres import STAND_IN, beyond_double, st
 
 # Digits that a double may not hold, exponents and negative zeros, which jsonb writes otherwise, NUL and what stands for it.
 _CHANGED = r"[0-9.]{16,}|[0-9][eE][+-]?[0-9]|-0|\\u0000|\\u[eE]000|" + STAND_IN
+UNSTORED = re.compile("[\x00\ud800-\udfff]")
+"""What is in no id that PostgreSQL holds: NUL, and half a surrogate pair."""
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + b"\x00" * 8
 _TRAILER = b"\xff\xff"
 
