@@ -41,11 +41,22 @@ def _prepare(session: Session, engine: Engine) -> None:
     schema = engine.config.db_schema
     session.run(sql.SQL("SELECT pg_advisory_xact_lock(hashtext('vector_pipeline'))"))
     if not session.rows(sql.SQL("SELECT FROM pg_extension WHERE extname = 'vector'")):
-        _make(session, engine, sql.SQL("CREATE EXTENSION vector"), "extension vector")
+        where = _shared_schema(session, engine)
+        _make(session, engine, sql.SQL("CREATE EXTENSION vector SCHEMA {}").format(where), "extension vector")
     if not session.rows(sql.SQL("SELECT FROM pg_namespace WHERE nspname = {}").format(sql.Literal(schema))):
         _make(session, engine, sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)), f"schema {schema}")
     if not has_catalog(session, schema):
         session.run(_catalog_ddl(schema))
+
+
+def _shared_schema(session: Session, engine: Engine) -> sql.Identifier:
+    """Where pgvector's types are found by every program of the database. Never in our own schema, which somebody may drop."""
+    if session.rows(sql.SQL("SELECT FROM pg_namespace WHERE nspname = 'public'")):
+        return sql.Identifier("public")
+    shared = sql.Identifier("extensions" if engine.config.db_schema != "extensions" else "vector")
+    create = sql.SQL("CREATE SCHEMA IF NOT EXISTS {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(shared)
+    _make(session, engine, create, f"schema {shared.as_string(session.connection)}")
+    return shared
 
 
 def _make(session: Session, engine: Engine, create: sql.SQL | sql.Composed, what: str) -> None:
@@ -75,10 +86,6 @@ def check_supported(spec: NamespaceSpec, engine: Engine) -> None:
             f"namespace {spec.name} has {spec.dimension} dimensions: pgvector's HNSW takes at most {MAX_INDEXED}",
             fix=f"Set `hnsw: false` for target {engine.name} (exact search), or use an embedder with fewer",
         )
-
-
-MAX_INDEXED = 2_000
-"""Dimensions that an HNSW index over ``vector`` takes."""
 
 
 def table_name(namespace: str) -> str:
