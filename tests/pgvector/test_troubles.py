@@ -153,6 +153,65 @@ def test_an_extension_in_a_schema_of_its_own(make_target: MakeTarget, database: 
     assert space.fetched(IDS[:1])
 
 
+def home_of_the_extension(database: str) -> str:
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'")
+        return str(found.fetchall()[0][0])
+
+
+def test_the_extension_is_never_made_in_our_own_schema(make_target: MakeTarget, database: str) -> None:
+    """Though that was there first, and is first where PostgreSQL looks."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA vector_pipeline")
+    filled(make_target())
+    assert home_of_the_extension(database) == "public"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA vector_pipeline CASCADE")  # and nobody else loses anything
+        connection.execute("CREATE TABLE of_another_program (v vector(3))")
+
+
+def test_the_extension_where_there_is_no_public_schema(make_target: MakeTarget, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public")
+        connection.execute("CREATE SCHEMA vector_pipeline")
+    space = filled(make_target())
+    assert space.hits(unit_vectors(1), top_k=1) == IDS[:1]
+    assert home_of_the_extension(database) == "extensions"
+
+
+def test_a_reader_of_one_line_is_told_how_to_read_the_next(
+    make_target: MakeTarget, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reader that the documentation made first, and then as it says now."""
+    space = filled(make_target())
+    url = as_user(
+        database,
+        "reader",
+        "GRANT USAGE ON SCHEMA vector_pipeline TO reader",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA vector_pipeline TO reader",
+    )
+    reader = make_target("reader", url=SecretTemplate(url), read_only=True)
+    assert len(reader.query(space.name, unit_vectors(1), top_k=20)[0]) == len(IDS)
+    assert not caplog.records
+
+    following = filled(make_target())
+    (warned,) = caplog.messages
+    with pytest.raises(ConfigError, match="permission denied for table r_") as caught:
+        reader.query(following.name, unit_vectors(1), top_k=1)
+    fix = one_line(caught.value).partition("As the tables' owner: ")[2]
+    assert 'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" IN SCHEMA' in fix
+    assert fix in warned
+    assert following.name in warned
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(fix)  # type: ignore[arg-type]
+    caplog.clear()
+    for one in (following, filled(make_target())):
+        assert len(reader.query(one.name, unit_vectors(1), top_k=20)[0]) == len(IDS)
+    assert not caplog.records
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY reader")
+
+
 def test_an_encoding_that_cannot_hold_text(make_target: MakeTarget, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS latin")

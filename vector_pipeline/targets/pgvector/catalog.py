@@ -129,8 +129,11 @@ class Catalog:
         assert found is not None
         return str(found[0])
 
-    def create(self, session: Session, spec: NamespaceSpec, fence: int) -> Row:
-        """Make the namespace where it is not there; the row, locked. ``ConflictError`` where the fence is behind."""
+    def create(self, session: Session, spec: NamespaceSpec, fence: int) -> tuple[Row, bool]:
+        """Make the namespace where it is not there; the row, locked, and whether it was made.
+
+        ``ConflictError`` where the fence is behind.
+        """
         name = table_name(spec.name)
         session.run(
             sql.SQL(
@@ -141,7 +144,8 @@ class Catalog:
         row = self.find(session, spec.name, lock=True)
         assert row is not None
         check_fence(row, fence)
-        if row.table is None:
+        made = row.table is None
+        if made:
             session.run(records_ddl(self.schema, name, spec.dimension, roomy=self.engine.config.hnsw))
             session.run(
                 sql.SQL(
@@ -164,7 +168,7 @@ class Catalog:
         )
         row = self.find(session, spec.name)
         assert row is not None
-        return row
+        return row, made
 
     def drop(self, session: Session, namespace: str, fence: int) -> None:
         row = self.find(session, namespace, lock=True) if self.there(session) else None

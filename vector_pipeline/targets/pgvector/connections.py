@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from vector_pipeline.config import PgvectorTargetConfig
 from vector_pipeline.config.secrets import scrub
 from vector_pipeline.errors import ConfigError, UnavailableError
-from vector_pipeline.targets.pgvector.failures import Border
+from vector_pipeline.targets.pgvector.failures import Border, letting_in
 
 Connection = psycopg.Connection[Any]
 
@@ -42,13 +42,21 @@ class Connections:
         """Version of pgvector; None before the first connection, or where it is not installed."""
         self.path = (config.db_schema, "public")
         """Schemas of our tables, and of pgvector's types and operators."""
+        self.user: str = ""
+        self.owner: str | None = None
+        """Who we are there, and who made the tables."""
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._closed = False
 
     @property
     def border(self) -> Border:
-        return Border(self.name, self.where, self.config.url, self.config.timeout_s)
+        reading = self.letting_in(self.owner, self.user) if self.user else ""
+        return Border(self.name, self.where, self.config.url, self.config.timeout_s, reading)
+
+    def letting_in(self, owner: str | None, reader: str) -> str:
+        """Statements that let ``reader`` read what ``owner`` has made and will make."""
+        return scrub(letting_in(self.config.db_schema, owner, reader), self.config.url)
 
     @property
     def where(self) -> str:
@@ -132,10 +140,14 @@ class Connections:
         """Where pgvector is: the search path finds its types and operators."""
         with watched(connection, self.patience_s):
             found = connection.execute(
-                "SELECT n.nspname, e.extversion, current_setting('server_encoding') FROM (SELECT) one"
-                " LEFT JOIN pg_extension e ON e.extname = 'vector' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace"
+                "SELECT n.nspname, e.extversion, current_setting('server_encoding'), current_user::text,"
+                # By name: looking a table up wants rights on its schema.
+                " (SELECT pg_get_userbyid(c.relowner)::text FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace"
+                " WHERE s.nspname = %s AND c.relname = 'namespaces') FROM (SELECT) one"
+                " LEFT JOIN pg_extension e ON e.extname = 'vector' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace",
+                [self.config.db_schema],
             ).fetchone()
-        schema, self.extension, encoding = found or (None, None, "")
+        schema, self.extension, encoding, self.user, self.owner = found or (None, None, "", "", None)
         if encoding != "UTF8":
             raise ConfigError(
                 f"{self.border}: the database's encoding is {encoding}", fix="Make one with ENCODING 'UTF8'"

@@ -96,7 +96,7 @@ class Engine:
                 session.run(sql.SQL("COMMIT"))
                 return result
 
-        return self._retried(attempt)
+        return self._retried(attempt, reading=True)
 
     def write(self, work: Callable[[Session], T], *, limited: bool = True, wait_s: float = 0) -> T:
         """``work``, and COMMIT: all of it or nothing. Not ``limited``: statements take as long as they take.
@@ -132,9 +132,9 @@ class Engine:
                 self.pool.give(connection)
                 raise
 
-        session, prepared = self._retried(attempt)
+        session, prepared = self._retried(attempt, reading=True)
         try:
-            with self._translated():
+            with self._translated(reading=True):
                 yield session, prepared
         finally:
             self.pool.roll_back(session.connection)
@@ -143,7 +143,7 @@ class Engine:
     def close(self) -> None:
         self.pool.close()
 
-    def _retried(self, attempt: Callable[[Counter[str]], T]) -> T:
+    def _retried(self, attempt: Callable[[Counter[str]], T], *, reading: bool = False) -> T:
         retried: Counter[str] = Counter()
 
         def count(state: RetryCallState) -> None:
@@ -159,15 +159,15 @@ class Engine:
             before_sleep=count,
             reraise=True,
         )
-        with self._translated():
+        with self._translated(reading=reading):
             return retrying(attempt, retried)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, reading: bool) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:
-            raise self.border.translated(error) from error
+            raise self.border.translated(error, reading=reading) from error
 
     def _begin(self, connection: Connection, mode: str, retried: Counter[str]) -> Session:
         session = Session(connection, self.pool.patience_s, retried)

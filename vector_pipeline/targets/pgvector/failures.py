@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
 from vector_pipeline.config.secrets import SecretTemplate, scrub
 from vector_pipeline.errors import ConfigError, CorruptError, InputError, UnavailableError, VectorPipelineError
@@ -44,12 +45,14 @@ class Border:
     """Host, port and database: no secret."""
     url: SecretTemplate
     timeout_s: float
+    letting_in: str = ""
+    """Statements that let the user of ``url`` read; none: not known."""
 
     def __str__(self) -> str:
         return f"target {self.target} ({self.where})"
 
-    def translated(self, error: psycopg.Error) -> VectorPipelineError:
-        """The error as ours."""
+    def translated(self, error: psycopg.Error, *, reading: bool = False) -> VectorPipelineError:
+        """The error as ours; ``reading``: nothing more was wanted."""
         said = scrub(_first_line(error), self.url)
         code = error.sqlstate
         if code is None:
@@ -67,6 +70,8 @@ class Border:
             return ConfigError(f"{self}: {said}", fix="Check the user and the password that `url` refers to")
         if code == "3D000":
             return ConfigError(f"{self}: {said}", fix="createdb it, or check `url`")
+        if code == "42501" and reading and self.letting_in:
+            return ConfigError(f"{self}: {said}", fix=f"As the tables' owner: {self.letting_in}")
         if code == "42501":
             return ConfigError(f"{self}: {said}", fix="Grant it to the user of `url`, or have its owner do it")
         if code == "25006":
@@ -88,6 +93,22 @@ class Border:
             if pattern.search(said):
                 return ConfigError(f"{self}: {what or said}", fix=fix)
         return UnavailableError(f"{self}: {said}", fix=_UNREACHABLE)
+
+
+def letting_in(schema: str, owner: str | None, reader: str) -> str:
+    """Statements for the owner: what there is may be read, and what will be made. ``owner`` None: not known."""
+    return (
+        sql.SQL(
+            "GRANT USAGE ON SCHEMA {schema} TO {reader}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader};"
+            " ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}"
+        )
+        .format(
+            schema=sql.Identifier(schema),
+            owner=sql.Identifier(owner) if owner else sql.SQL("…"),
+            reader=sql.SQL("PUBLIC") if reader == "PUBLIC" else sql.Identifier(reader),
+        )
+        .as_string(None)
+    )
 
 
 def reason_to_retry(error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import Capabilities, NamespaceSpec, NamespaceState, WriteReceipt, record_schema
 from vector_pipeline.targets.pgvector.catalog import Catalog, same_place
 from vector_pipeline.targets.pgvector.engine import Engine, Session
+from vector_pipeline.targets.pgvector.rights import locked_out, say_locked_out
 from vector_pipeline.targets.pgvector.search import check_lengths
 from vector_pipeline.targets.pgvector.tables import check_supported, prepare
 from vector_pipeline.targets.pgvector.values import check_no_nul, rows_stream, stored, vectors_stream, with_filterable
@@ -53,13 +54,17 @@ class Writer:
         check_supported(spec, self._engine)
         prepare(self._engine)
 
-        def work(session: Session) -> NamespaceState:
-            row = self._catalog.create(session, spec, fence)
+        def work(session: Session) -> tuple[NamespaceState, list[str]]:
+            row, made = self._catalog.create(session, spec, fence)
             if different := checks.difference(spec, row.spec):
                 raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
-            return self._catalog.state(session, row)
+            return self._catalog.state(session, row), locked_out(
+                session, self._catalog.schema, row.table
+            ) if made else []
 
-        return self._engine.write(work)
+        state, outside = self._engine.write(work)
+        say_locked_out(self._engine, spec.name, outside)
+        return state
 
     def drop(self, namespace: str, fence: int) -> None:
         self._engine.write(lambda session: self._catalog.drop(session, namespace, fence))
