@@ -83,3 +83,23 @@ def test_the_way_from_one_target_to_another(vp: RunCommand, make_world, tmp_path
     done = vp("promote", "--reason", "local is dropped", *here)
     assert "production serves v1; before: v1. It is not on local any more." in done.out
     assert world.names() == {"production": ("other", 1), "staging": ("other", 1)}
+
+
+@pytest.mark.slow
+def test_a_place_that_is_away_is_named_with_the_way_on(vp: RunCommand, world: World) -> None:
+    here = ("--project", world.config)
+    assert world.release() == 1
+    world.away("other")
+    assert world.build() == 2
+    planned = vp("plan", *here)
+    assert planned.code == 1
+    assert "target other: " in planned.err
+    assert "plan without it: --target local" in planned.err
+    pushed = vp("push", *here)
+    assert pushed.code == 1
+    assert "local: Pushing v2" in pushed.out
+    assert "target other: " in pushed.err
+    assert "(v2 is on local; not yet on other; staging was not moved)" in pushed.err
+    assert vp("verify", "--version", 2, *here).code == 0
+    gone = vp("promote", "--version", 2, "--without", "other", "--reason", "it is away", *here)
+    assert "production serves v2 on local; before: v1. It is not on other any more." in gone.out

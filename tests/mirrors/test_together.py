@@ -67,8 +67,14 @@ def test_a_push_that_fails_at_a_place_goes_on_when_it_is_run_again(world: World)
     second = world.build()
     back = world.away("other")
     with pytest.raises(UnavailableError) as caught:
-        world.project.push("handbook", on_drift="ignore")
+        world.project.push("handbook")
+    assert caught.value.what.startswith("target other: ")
     assert f"v{second} is on local; not yet on other; staging was not moved" in caught.value.what
+    assert caught.value.fix is not None
+    assert f"go on without it: vector-pipeline verify handbook --version {second}, then " in caught.value.fix
+    assert f"promote handbook --version {second} --without other --reason WHY" in caught.value.fix
+    with pytest.raises(UnavailableError, match=r"target other: .*; or plan without it: --target local"):
+        world.project.plans("handbook")
     assert world.names()["staging"] == ("local", first)
     back()
     with pytest.raises(RefusedError, match=f"version {second} of handbook was never pushed to other.*--target other"):
@@ -332,9 +338,9 @@ def test_drift_and_repair_know_every_place(world: World) -> None:
     target.delete(other.namespace, next(iter(target.scan(other.namespace)))["id"].slice(0, 2), fence=1)
     assert [one.alias for one in project.drift("handbook") if one.drifted] == ["production@other", "staging@other"]
     world.build()
-    with pytest.raises(RefusedError, match="somebody else has written to"):
+    with pytest.raises(RefusedError, match=r"target other: somebody else has written to .*v2 is on local"):
         project.push("handbook")
-    assert project.registry().deployments("handbook")[-1].version == 1, "nothing was written to any place"
+    assert {one.version for one in project.registry().deployments("handbook") if one.target == "other"} == {1}
     repaired = project.repair("handbook")
     assert not repaired.drifted
     assert "mirrors agree" in {one.name for one in repaired.gates["production@other"]}

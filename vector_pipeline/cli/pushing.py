@@ -1,6 +1,8 @@
 """``push``: bring the target to hold a version; with a plan for production, all the way."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,9 +15,10 @@ from vector_pipeline.cli.planning import LoadOption, StrategyOption, TargetOptio
 from vector_pipeline.cli.running import run, show_gates, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.cli.writing import gates_in, moved_line
-from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.errors import NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
+    from vector_pipeline.drift import DriftReport
     from vector_pipeline.release.plan import Load, Plan
 
 _INTERRUPTED = 130
@@ -69,7 +72,7 @@ def push(
     targets = [one.target for one in saved] or ([project.place(name, target)] if target else project.places(name))
     on_drift = on_drift or _asked(session, name, version, saved, strategy, targets)
     config: dict[str, Any] = {
-        "version": _announced(session, name, version, saved, strategy, load, on_drift, target),
+        "version": _announced(session, name, version, saved, strategy, load, on_drift, targets),
         "by": who(),
         "plan_json": plan.read_text(encoding="utf-8") if plan is not None else None,
         "allow_removed_share": max_removed_share,
@@ -98,13 +101,12 @@ def _asked(
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     parts: list[Plan | None] = [*saved] or [None] * len(targets)
-    drifted = [
-        report
-        for part, target in zip(parts, targets, strict=True)
-        for report in session.project().drift_in_the_way(
-            name, version=version, saved=part, strategy=strategy, target=target
-        )
-    ]
+    drifted: list[DriftReport] = []
+    for part, target in zip(parts, targets, strict=True):
+        with _left_to_its_turn(targets):
+            drifted += session.project().drift_in_the_way(
+                name, version=version, saved=part, strategy=strategy, target=target
+            )
     if not drifted:
         return None
     for report in drifted:
@@ -129,13 +131,17 @@ def _announced(
     strategy: str | None,
     load: "Load | None",
     on_drift: str | None,
-    target: str | None,
+    targets: list[str],
 ) -> int:
     """Say what is about to happen, or in one line why it cannot; returns the version."""
     from vector_pipeline.report.changes import plan_summary
 
     project = session.project()
-    plans = saved or project.plans(name, version=version, strategy=strategy, load=load, target=target)
+    number = project.version(name, saved[0].version if saved else version).number
+    plans = list(saved)
+    for place in [] if saved else targets:
+        with _left_to_its_turn(targets):
+            plans.append(project.plan(name, version=number, strategy=strategy, load=load, target=place))
     for planned in plans:
         # A target that is the only one needs no name.
         where = f"{planned.target}: " if len(project.configured(name)) > 1 else ""
@@ -149,7 +155,17 @@ def _announced(
         elif on_drift != "repair":
             into = f"{planned.strategy} into {planned.namespace}"
             say(f"{where}Pushing v{planned.version}, {into}. {plan_summary(planned)}")
-    return project.version(name, plans[0].version).number
+    return number
+
+
+@contextmanager
+def _left_to_its_turn(targets: list[str]) -> Iterator[None]:
+    """Of several targets one that does not answer stops the push when its turn comes, with what can be done about it."""
+    try:
+        yield
+    except UnavailableError:
+        if len(targets) == 1:
+            raise
 
 
 def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[str]) -> bool:

@@ -74,15 +74,19 @@ class Drifting(Agreeing):
         record: bool = True,
         run_id: str | None = None,
         by: str = "",
+        only: tuple[str, str] | None = None,
     ) -> list[DriftReport]:
         """Compare what aliases point at (default: every one, production first) with what the target holds.
 
-        ``record`` keeps the result as the dataset's history. ``NotFoundError`` when no such alias is there.
+        ``record`` keeps the result as the dataset's history. ``only``: this target and namespace alone.
+        ``NotFoundError`` when no such alias is there.
         """
         settings = self.dataset(dataset).drift
         found = self._subjects(dataset, alias)
         reports: list[DriftReport] = []
         for line in found:
+            if only not in (None, (line[0].deployment.target, line[0].deployment.namespace)):
+                continue
             reports += audit_line(
                 self.lake(read_only=True), self.registry(read_only=True),
                 self.target_named(line[0].deployment.target, read_only=True), line,
@@ -115,18 +119,20 @@ class Drifting(Agreeing):
         level: str = Level.IDS,
         run_id: str | None = None,
         by: str = "",
+        only: tuple[str, str] | None = None,
     ) -> Repaired:
         """Restore every kept version, with the fewest writes; audit afterwards, and run the index's gates where it wrote.
 
-        Writes nothing where nothing drifted. Killed and run again, it ends as if it had not been.
+        ``only``: this target and namespace alone. Writes nothing where nothing drifted. Killed and run again, it ends as if it had
+        not been.
         """
         wanted = _level(level)
-        lines, notes = self._lines(dataset, alias)
+        lines, notes = self._lines(dataset, alias, only=only)
         self._require_whole(dataset)
         done = [self._repair(line, alias, wanted, run_id) for line in lines]
         plan = RepairPlan(dataset, self.environment, tuple(made for made, _ in done), tuple(notes))
-        self._caught_up(dataset)
-        reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by)
+        self._caught_up(dataset, only[0] if only is not None else None)
+        reports = self.drift(dataset, alias, level=wanted, run_id=run_id, by=by, only=only)
         written = {(made.target, made.namespace) for made, applied in done if applied.records}
         judged: dict[str, tuple[CheckResult, ...]] = {}
         for report in reports:
@@ -137,11 +143,11 @@ class Drifting(Agreeing):
                 judged[report.alias or ""] = tuple(results)
         return Repaired(plan, tuple(applied for _, applied in done), tuple(reports), judged)
 
-    def _caught_up(self, dataset: str) -> None:
-        """The systems' own names follow ours where a move could not make them."""
+    def _caught_up(self, dataset: str, target: str | None) -> None:
+        """The systems' own names (or that target's) follow ours where a move could not make them."""
         registry = self.registry()
         for name in sorted({one.deployment.target for one in registry.aliases(dataset, self.environment)}):
-            if name in self.settings.targets:
+            if name in self.settings.targets and target in (None, name):
                 self._warnings += catch_up(self.target_named(name), registry, dataset, self.environment)
 
     def drift_before_push(self, dataset: str, namespace: str, target: Target) -> list[DriftReport]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from vector_pipeline.drift import DriftReport
-from vector_pipeline.errors import InputError, RefusedError
+from vector_pipeline.errors import InputError, RefusedError, UnavailableError
 from vector_pipeline.project.gating import DATA_GATES
 from vector_pipeline.project.promoting import Promoting
 from vector_pipeline.release.costs import cost_of, measured, timed
@@ -62,9 +62,17 @@ class Planning(Promoting):
         """The plan of every place in service, the first one first; of ``target`` alone where it is named."""
         number = self.version(dataset, version).number
         names = self.places(dataset) if target is None else [self.place(dataset, target)]
-        return [
-            self.plan(dataset, version=number, goal=goal, strategy=strategy, load=load, target=name) for name in names
-        ]
+        made = []
+        for name in names:
+            try:
+                made.append(self.plan(dataset, version=number, goal=goal, strategy=strategy, load=load, target=name))
+            except UnavailableError as error:
+                if len(names) == 1:
+                    raise
+                others = " or ".join(f"--target {one}" for one in names if one != name)
+                fix = f"{(error.fix or 'Try again').rstrip('.')}; or plan without it: {others}"
+                raise type(error)(f"target {name}: {error.what}", fix=fix, kind=error.code) from None
+        return made
 
     def _wish(
         self, dataset: str, version: Version, strategy: str | None, target: str | None, load: Load | None = None

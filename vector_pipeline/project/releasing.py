@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. Places are written one after the other, each under its own lease; what landed stays, whatever becomes of the next.
+1. Places are written one after the other, each under its own lease; what landed stays, whatever becomes of the next. Nothing is
+   asked of a place before its turn: one that is away keeps nothing from the others before it.
 2. Of several places ``staging`` moves when all hold the version, and all its names together.
 """
 
@@ -11,7 +12,14 @@ from dataclasses import replace
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.errors import (
+    ConflictError,
+    InputError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    VectorPipelineError,
+)
 from vector_pipeline.project.placing import Why
 from vector_pipeline.project.planning import Planning
 from vector_pipeline.release.guards import Guards
@@ -51,21 +59,20 @@ class Releasing(Planning):
         places = self._places_to_push(dataset, parts, target)
         wanted = self.version(dataset, parts[0].version if parts else version)
         self._require_whole(dataset)
+        for one in parts:
+            self.require_movable(dataset, one.strategy)
         plans: list[Plan | None] = [*parts] or [None] * len(places)
-        for place, part in zip(places, plans, strict=True):
-            if part is not None:
-                self.require_movable(dataset, part.strategy)
-            self._mind_drift(dataset, wanted.number, part, strategy, on_drift, by, run_id, place)
+        guards = self._guards(dataset, max_removed_share, over_budget=over_budget)
         done: list[Pushed] = []
         for place, part in zip(places, plans, strict=True):
-            wish = self._wish(dataset, wanted, strategy, place, load)
-            guards = self._guards(dataset, max_removed_share, over_budget=over_budget)
             try:
+                self._mind_drift(dataset, wanted.number, part, strategy, on_drift, by, run_id, place)
+                wish = self._wish(dataset, wanted, strategy, place, load)
                 done.append(self._pushed(wanted, place, wish, guards, part, run_id, several=len(places) > 1))
             except VectorPipelineError as error:
                 if len(places) == 1:
                     raise
-                raise _partly(error, wanted, [one.plan.target for one in done], places) from None
+                raise _partly(error, wanted, len(done), places) from None
             if place in self.withdrawn(dataset):
                 self.registry().end_withdrawal(dataset, self.environment, place, by=by)
         waits = self._stage(dataset, wanted, done[0], target, Why(by, "pushed", run_id, "push"))
@@ -155,13 +162,24 @@ class Releasing(Planning):
                 f"somebody else has written to {drifted[0].namespace}: {drifted[0].summary}",
                 fix=f"Repair it: vector-pipeline repair {dataset}, or push with --on-drift repair or ignore",
             )
-        self.repair(dataset, run_id=run_id, by=by)
+        self.repair(dataset, only=(drifted[0].target, drifted[0].namespace), run_id=run_id, by=by)
 
 
-def _partly(
-    error: VectorPipelineError, version: Version, done: Sequence[str], places: Sequence[str]
-) -> VectorPipelineError:
+def _partly(error: VectorPipelineError, version: Version, done: int, places: Sequence[str]) -> VectorPipelineError:
     """What stopped the push of one place, with where that leaves the others. Run again, it goes on."""
-    held = f"v{version.number} is on {', '.join(done)}; " if done else ""
-    still = f"not yet on {', '.join(name for name in places if name not in done)}; staging was not moved"
-    return type(error)(f"{error.what} ({held}{still})", fix=error.fix or "Run the command again", kind=error.code)
+    held = f"v{version.number} is on {', '.join(places[:done])}; " if done else ""
+    still = f"not yet on {', '.join(places[done:])}; staging was not moved"
+    fix = error.fix or "Run the command again"
+    if isinstance(error, UnavailableError):
+        fix = f"{fix.rstrip('.')}; or go on without it: {', then '.join(_without(places[done], version, places[done + 1 :]))}"
+    return type(error)(f"target {places[done]}: {error.what} ({held}{still})", fix=fix, kind=error.code)
+
+
+def _without(away: str, version: Version, others: Sequence[str]) -> list[str]:
+    """The commands that bring a version to production while a place is away. ``others``: those that do not hold it yet."""
+    which = f"{version.dataset} --version {version.number}"
+    return [
+        *(f"vector-pipeline push {which} --target {name}" for name in others),
+        f"vector-pipeline verify {which}",
+        f"vector-pipeline promote {which} --without {away} --reason WHY",
+    ]
