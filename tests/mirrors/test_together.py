@@ -85,6 +85,25 @@ def test_a_push_that_fails_at_a_place_goes_on_when_it_is_run_again(world: World)
     assert (world.names()["staging"], world.names()["staging@other"]) == (("local", second), ("other", second))
 
 
+@pytest.mark.slow
+def test_a_saved_plan_of_one_place_does_no_more_than_it_says(world: World) -> None:
+    first, second = world.release(), world.build()
+    whole = world.project.plans("handbook", goal="production")
+    world.project.push("handbook")
+    names = world.names()
+    (plan,) = world.project.plans("handbook", version=first, target="other")
+    assert plan.notes == (
+        "staging moves in every target together, once all hold v1; a later version that is staged stays",
+    )
+    world.project.push("handbook", saved=plan)
+    assert world.names() == names, "the later version stays on staging, here as there"
+    refused = r"production of handbook moves in every target together, .* leaves out local"
+    with pytest.raises(RefusedError, match=refused):
+        world.project.plans("handbook", version=second, goal="production", target="other")
+    with pytest.raises(RefusedError, match=refused):
+        world.project.push("handbook", saved=whole[1:])
+
+
 def test_one_place_at_a_time(world: World) -> None:
     number = world.build()
     pushed = world.project.push("handbook", target="other")

@@ -1,5 +1,6 @@
 """Plan: what a push would do to a place, and what leads to production after it. Writes nothing."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from vector_pipeline.drift import DriftReport
@@ -59,9 +60,14 @@ class Planning(Promoting):
         load: Load | None = None,
         target: str | None = None,
     ) -> list[Plan]:
-        """The plan of every place in service, the first one first; of ``target`` alone where it is named."""
+        """The plan of every place in service, the first one first; of ``target`` alone where it is named.
+
+        ``RefusedError`` for one of several places and production: that moves in all of them.
+        """
         number = self.version(dataset, version).number
         names = self.places(dataset) if target is None else [self.place(dataset, target)]
+        if goal == "production":
+            self.require_every_place(dataset, names)
         made = []
         for name in names:
             try:
@@ -72,6 +78,8 @@ class Planning(Promoting):
                 others = " or ".join(f"--target {one}" for one in names if one != name)
                 fix = f"{(error.fix or 'Try again').rstrip('.')}; or plan without it: {others}"
                 raise type(error)(f"target {name}: {error.what}", fix=fix, kind=error.code) from None
+        if len(names) == 1 < len(self.configured(dataset)):
+            made = [replace(one, notes=(*one.notes, *_of_one_place(one))) for one in made]
         return made
 
     def _wish(
@@ -99,6 +107,15 @@ class Planning(Promoting):
             raise RefusedError(
                 f"{dataset} has mirrors: written in place, several targets cannot change together",
                 fix="Use another strategy, or take `mirrors` out of the configuration",
+            )
+
+    def require_every_place(self, dataset: str, names: Collection[str]) -> None:
+        """``RefusedError`` when a way to production leaves out a place: what one plan says of some would happen to all."""
+        left_out = [one for one in self.places(dataset) if one not in names]
+        if left_out:
+            raise RefusedError(
+                f"production of {dataset} moves in every target together, and the plan leaves out {', '.join(left_out)}",
+                fix=f"Plan them all: vector-pipeline plan {dataset} --to production, without --target",
             )
 
     def likely_line(self, version: Version, target: str, strategy: Strategy | None = None) -> str | None:
@@ -200,3 +217,12 @@ class Planning(Promoting):
         gates = self.dataset(dataset).gates
         share = gates.max_removed_share if max_removed_share is None else max_removed_share
         return Guards(share) if over_budget else Guards(share, gates.max_vectors, gates.max_cost)
+
+
+def _of_one_place(plan: Plan) -> tuple[str, ...]:
+    """What a plan cannot show where others are planned apart."""
+    if not any(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
+        return ()
+    return (
+        f"staging moves in every target together, once all hold v{plan.version}; a later version that is staged stays",
+    )

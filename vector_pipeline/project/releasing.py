@@ -53,7 +53,8 @@ class Releasing(Planning):
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
         Saved plans for production are applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
-        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone. What was out of service comes back.
+        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone; saved plans of some places are taken
+        so too. What was out of service comes back.
         """
         parts = [] if saved is None else [saved] if isinstance(saved, Plan) else list(saved)
         places = self._places_to_push(dataset, parts, target)
@@ -75,7 +76,8 @@ class Releasing(Planning):
                 raise _partly(error, wanted, len(done), places) from None
             if place in self.withdrawn(dataset):
                 self.registry().end_withdrawal(dataset, self.environment, place, by=by)
-        waits = self._stage(dataset, wanted, done[0], target, Why(by, "pushed", run_id, "push"))
+        every = target is None and set(self.places(dataset)) <= set(places)
+        waits = self._stage(dataset, wanted, done[0], every, Why(by, "pushed", run_id, "push"))
         return replace(done[0], mirrors=tuple(done[1:]), waits_for=tuple(waits))
 
     def _places_to_push(self, dataset: str, parts: Sequence[Plan], target: str | None) -> list[str]:
@@ -88,6 +90,8 @@ class Releasing(Planning):
                 require_place(part, dataset=dataset, environment=self.environment, target=self.place(dataset, None))
         if len({(one.version, one.goal) for one in parts}) > 1 or len({one.target for one in parts}) < len(parts):
             raise InputError("the saved plans do not belong together", fix="Make them anew: vector-pipeline plan --out")
+        if parts[0].goal == "production":
+            self.require_every_place(dataset, [part.target for part in parts])
         return [part.target for part in parts]
 
     def _pushed(
@@ -102,8 +106,11 @@ class Releasing(Planning):
             on_files=lambda done, total: self.progress.update(f"{what}: files", done, total, unit="records"),
         )  # fmt: skip
 
-    def _stage(self, dataset: str, version: Version, first: Pushed, target: str | None, why: Why) -> list[str]:
-        """Point ``staging`` at what was pushed: of several places together, when all of them hold it. Returns those that do not."""
+    def _stage(self, dataset: str, version: Version, first: Pushed, every: bool, why: Why) -> list[str]:
+        """Point ``staging`` at what was pushed: of several places together, when all of them hold it. Returns those that do not.
+
+        ``every``: every place was pushed to, not some alone.
+        """
         if version.space != self.dataset(dataset).serving_space:
             return []
         if len(self.configured(dataset)) == 1:
@@ -118,7 +125,7 @@ class Releasing(Planning):
         def move() -> None:
             now = self.registry().alias(dataset, self.environment, STAGING)
             # One place was brought to an older version, to be served from there: what is staged elsewhere stays.
-            if target is None or now is None or now.deployment.version <= version.number:
+            if every or now is None or now.deployment.version <= version.number:
                 self.arrange_staging(dataset, goals, why)
 
         if not waits:
