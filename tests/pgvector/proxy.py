@@ -26,6 +26,8 @@ class Proxy:
     def __init__(self, server: Path) -> None:
         self.cut = Cut.NEVER
         self.cuts = 0
+        self.said: list[bytes] = []
+        """What clients said, as it came."""
         self._server = str(server / ".s.PGSQL.5432")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -81,6 +83,7 @@ class Proxy:
                     request = client.recv(1 << 16)
                     if not request or self._cut_here(request, server):
                         return
+                    self.said.append(request)
                     server.sendall(request)
         except OSError:
             return

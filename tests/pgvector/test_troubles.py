@@ -1,6 +1,7 @@
 """What goes wrong between here and PostgreSQL: one line each, with the remedy and without a secret; nothing half-done."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -250,6 +251,20 @@ def test_a_connection_lost_before_commit_is_tried_again_and_counted(
     state = target.describe(space.name)
     assert state is not None
     assert state.records == 500
+
+
+def test_nothing_is_set_for_a_session(make_target: MakeTarget, proxy: Proxy, database: str) -> None:
+    """Behind a pooler somebody else's transaction comes next on the same session."""
+    target = make_target(url=SecretTemplate(proxy.url(database)))
+    space = filled(target)
+    space.hits(unit_vectors(1))
+    space.delete(IDS[:1])
+    target.purge(space.name)
+    assert space.ids() == sorted(IDS[1:])
+    heard = b"".join(proxy.said)
+    assert b"CLUSTER VERBOSE" in heard
+    assert re.findall(rb"(?s)(?:Q....|;)\s*SET (?:LOCAL )?\w+", heard)
+    assert not re.findall(rb"(?s)(?:Q....|;)\s*SET (?!LOCAL )", heard)
 
 
 def kill_others(database: str) -> int:
