@@ -10,7 +10,7 @@ from vector_pipeline.drift import DriftReport, Level, audit
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import RepairLine
 from vector_pipeline.errors import UnavailableError
-from vector_pipeline.release.observed import remember
+from vector_pipeline.release.remembering import remember
 from vector_pipeline.targets.base import NamespaceSpec, Target
 from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
 from vector_pipeline.testing.memory_target import MemoryTarget

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +29,15 @@ from vector_pipeline.release.reading_back import (
     upserting,
 )
 from vector_pipeline.release.registry import JournalEntry, Outcome
-from vector_pipeline.targets.base import DERIVE_SCHEMA, LIVE, METADATA_SCHEMA, NamespaceSpec, record_schema
+from vector_pipeline.release.remembering import remembered
+from vector_pipeline.targets.base import (
+    DERIVE_SCHEMA,
+    LIVE,
+    METADATA_SCHEMA,
+    NamespaceSpec,
+    WriteReceipt,
+    record_schema,
+)
 from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
 from vector_pipeline.testing.memory_target import MemoryTarget
 
@@ -201,6 +210,103 @@ def test_a_write_is_there_when_it_was_sent_and_not_before(make: Callable[[Memory
     assert not write.found(lambda: None)
     write.send()
     assert write.found(lambda: None)
+
+
+def changed(table: pa.Table, **values: Any) -> pa.Table:
+    """The same in every row."""
+    for name, value in values.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(
+            at, table.schema.field(at), pa.array([value] * table.num_rows, table.schema.field(at).type)
+        )
+    return table
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [{"vector": [0.5, 0.5, 0.5, 0.5]}, {"text": "poison"}, {"metadata": '{"by": "hand"}'}, {"document_id": "e"}],
+)
+def test_another_record_under_the_same_marks_is_not_what_was_written(spoilt: dict[str, Any]) -> None:
+    """A repair writes over ids whose marks are right: only values tell whether it arrived."""
+    target = MemoryTarget("local")
+    target.ensure_namespace(SPEC)
+    target.upsert("line", pa.concat_tables([changed(rows(1), **spoilt), rows(2, 3)]))
+    whole = upserting(target, "line", rows(1, 2), 0)
+    copied = deriving(target, "line", changed(derived("r3"), id="r2", metadata_hash="m0", added_in=1), 0)
+    described_ = describing(target, "line", described(0), 0)
+    assert not whole.found(lambda: None)
+    assert describing(target, "line", described(0), 0).found(lambda: None) is ("metadata" not in spoilt)
+    assert not copied.found(lambda: None), "its vector is another record's"
+    for write in (whole, copied, described_):
+        write.send()
+        assert write.found(lambda: None)
+
+
+def test_what_was_found_has_the_mark_of_then(make_world: MakeWorld) -> None:
+    """Another hand that writes after a push with a lost answer is not taken for ours, lost last or in between."""
+    for script in ((Fault.DROP_RESPONSE,), (None, None, Fault.DROP_RESPONSE), (Fault.DROP_REQUEST,)):
+        for meddled in (False, True):
+            target = Meddled(MemoryTarget("local", max_batch_records=2, derives=False), Faults(()))
+            world = make_world(target)
+            namespace = world.push(world.version(BEFORE)).plan.namespace
+            hidden = pa.array([world.rows(namespace)[0]["id"]])
+            version = world.version({**BEFORE, **dict.fromkeys(range(9, 15), 0)})
+            target.faults.then(None, None, *script)
+            hand = MemoryTarget("local", target.inner.store, fencing=False)  # type: ignore[attr-defined]
+            target.meddle = partial(hand.set_removed, namespace, hidden, 1) if meddled else None
+            assert world.push(version, "versioned").applied.retried
+            known = world.registry.namespace_record("dev", "local", namespace)
+            assert known is not None
+            assert (known.mark == world.mark(namespace)) is not meddled
+
+
+class Meddled(FaultyTarget):
+    """``meddle`` happens once, when the last write has landed."""
+
+    meddle: Callable[[], object] | None = None
+
+    def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        super().wait_until_fresh(namespace, receipt, timeout_s=timeout_s)
+
+
+def test_what_was_sent_again_is_recorded_and_not_remembered(make_world: MakeWorld) -> None:
+    for fault, kept in ((Fault.DROP_RESPONSE, True), (Fault.DROP_REQUEST, False)):
+        target = faulty(derives=False, scans_marks=False)
+        world = make_world(target)
+        pushed(world)
+        target.faults.then(None, None, fault)
+        namespace = world.push(world.version(AFTER), "versioned").plan.namespace
+        state = target.describe(namespace)
+        known = world.registry.namespace_record("dev", "local", namespace)
+        assert state is not None
+        assert known is not None
+        assert known.mark == state.mark
+        assert (remembered(world.lake, target, namespace, state) is not None) is kept
+
+
+def test_a_write_whose_turn_comes_after_the_lease_is_not_sent(make_world: MakeWorld) -> None:
+    world = make_world(faulty())
+    pushed(world)
+    deployment = world.registry.deployments(world.dataset)[0]
+    push = world.registry.open_push(deployment.id, {}, 1)
+
+    class Losing:
+        fence, asked = 1, 0
+
+        def check(self) -> None:
+            self.asked += 1
+            if self.asked > 1:
+                raise ConflictError("the lease was lost")
+
+    journal = Journalled(world.registry, push, Losing())  # type: ignore[arg-type]
+    with pytest.raises(ConflictError):
+        journal.write("upsert", {}, Write(lambda: pytest.fail("sent"), lambda: pytest.fail("looked")))
+    (entry,) = world.registry.journal(push)
+    assert entry.outcome is Outcome.NOT_LANDED
+    world.registry.close_push(push, "failed")
 
 
 def test_in_a_namespace_that_is_gone_nothing_is_there() -> None:

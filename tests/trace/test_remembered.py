@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.engine.world import DATASET, Fuse, World
-from vector_pipeline.release.observed import FOLDER, remembered
+from vector_pipeline.release.remembering import FOLDER, remembered
 from vector_pipeline.testing.memory_target import MemoryTarget
 
 

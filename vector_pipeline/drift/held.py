@@ -7,8 +7,8 @@ Laws
 2. A line that holds one version *alone* (in place, or where the target cannot filter) has bare ids and one interval. A record that
    carries just that is visible, whatever the version; any other is not, and readers that do not filter see it all the same.
 3. A target that scans no marks gives nulls for what it does not say, unless its marks are remembered for just the state that it is
-   in (``Depth.LISTED``: its listing is asked all the same). ``Depth.KNOWN`` fetches what is not remembered, ``Depth.FETCHED``
-   believes nothing but the target.
+   in (``Depth.LISTED``). What was computed is not believed, and the listing is asked all the same: ``observed`` has the laws.
+   ``Depth.KNOWN`` fetches where nothing is remembered, ``Depth.FETCHED`` always.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import append, stage
 from vector_pipeline.release.comparing import OUR_ID
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
-from vector_pipeline.release.observed import fetched, listed, marks_of
+from vector_pipeline.release.observed import fetched, listed, proved
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import Deployment
 from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, NamespaceState, Target
@@ -70,7 +70,7 @@ def _batches(lake: Lake, target: Target, state: NamespaceState, depth: Depth) ->
     if depth is Depth.FETCHED:
         return True, fetched(target, namespace)
     if depth is Depth.KNOWN:
-        return True, marks_of(lake, target, namespace, state)
+        return True, proved(lake, target, state)
     found = listed(lake, target, state)
     return (False, target.scan(namespace)) if found is None else (True, found)
 

@@ -25,11 +25,11 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.apply import Applied, OnWrite, execute, id_batches, place_of
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
-from vector_pipeline.release.observed import remember
 from vector_pipeline.release.plan import Stage, StageKind
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, making, upserting
 from vector_pipeline.release.records import batches, changes
 from vector_pipeline.release.registry import PushStatus, Registry
+from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.sending import Batch
 from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target

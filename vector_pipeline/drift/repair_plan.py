@@ -23,9 +23,9 @@ from vector_pipeline.lake.tables import at
 from vector_pipeline.release.costs import cost_of, measured, record_bytes, sending, upserting, with_endings
 from vector_pipeline.release.fitting import refuse_unfit
 from vector_pipeline.release.hands import untouched
-from vector_pipeline.release.observed import changed
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Deployment, Registry, Version
+from vector_pipeline.release.remembering import changed
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, NamespaceState, Target
 

@@ -2,40 +2,77 @@
 
 Laws
 ----
-1. A file is written whole or not at all; labels in it say what it holds.
+1. A file is written whole or not at all, also by several writers at once: in a folder, under a name of its own that begins with
+   ``tmp_``, and then moved. What killed writers left is swept. Labels in a file say what it holds.
 2. Its name does not end in ``.parquet``: DuckLake's search for orphans takes only those, and leaves it alone.
 3. Deleting goes to the file system for a folder, and through DuckLake's own clean-up elsewhere: it knows every storage. A lake that
    was opened for reading cannot do that: there the file is emptied.
+4. A file that cannot be read is as good as none: no reader fails because of it.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import CATALOG, Lake
 from vector_pipeline.lake.remains import AT_ONCE, BEFORE, SCHEDULED, UNNAMED
+
+_TEMPORARY = "tmp_"
+_ABANDONED_S = 600.0
+"""A temporary file that nobody has written to for so long belongs to nobody any more."""
 
 
 def write_beside(lake: Lake, path: str, query: str, labels: Mapping[str, str]) -> None:
     """The result of a query as one Parquet file, in place of what was there. ``path``: below the lake's data."""
-    whole = lake.data + path
-    local = "://" not in whole
-    if local:
-        try:
-            Path(whole).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UnavailableError(f"{whole} cannot be made: {error.strerror}", fix="Check the folder") from None
-    temporary = ", USE_TMP_FILE true" if local else ""
     told = ", ".join(f"{name}: {_quoted(value)}" for name, value in labels.items())
-    lake.run(
-        f"COPY ({query}) TO {_quoted(whole)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{told}}}{temporary})"
-    )
+    form = f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{told}}}, USE_TMP_FILE false)"
+    whole = lake.data + path
+    if "://" in whole:
+        # A store of objects shows an upload when it has ended.
+        lake.run(f"COPY ({query}) TO {_quoted(whole)} {form}")
+        return
+    file = Path(whole)
+    temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}_{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lake.run(f"COPY ({query}) TO {_quoted(str(temporary))} {form}")
+        temporary.replace(file)
+    except OSError as error:
+        raise UnavailableError(f"{whole} cannot be made: {error.strerror}", fix="Check the folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep_beside(lake: Lake, folder: str) -> None:
+    """Delete what killed writers left in a folder (law 1). ``folder``: below the lake's data."""
+    if "://" in lake.data:
+        return
+    now = time.time()
+    try:
+        for file in Path(lake.data, folder).glob(f"{_TEMPORARY}*"):
+            if now - file.stat().st_mtime > _ABANDONED_S:
+                file.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UnavailableError(f"{lake.data}{folder} cannot be swept: {error.strerror}", fix="Check it") from None
 
 
 def reading(lake: Lake, path: str) -> str:
     """The relation of a file."""
     return f"read_parquet({_quoted(lake.data + path)})"
+
+
+def readable(lake: Lake, path: str, columns: Sequence[str]) -> bool:
+    """Whether a file can be read to its end, and has these columns: all of it is read."""
+    try:
+        lake.row(f"SELECT bit_xor(hash({', '.join(columns)})) FROM {reading(lake, path)}")
+    except VectorPipelineError:
+        return False
+    return True
 
 
 def list_beside(lake: Lake, pattern: str) -> list[str]:
@@ -44,12 +81,15 @@ def list_beside(lake: Lake, pattern: str) -> list[str]:
     return [str(row[0]).removeprefix(lake.data) for row in found]
 
 
-def labels_beside(lake: Lake, pattern: str) -> dict[str, dict[str, str]]:
-    """The labels of files by a pattern."""
-    found: dict[str, dict[str, str]] = {path: {} for path in list_beside(lake, pattern)}
-    for path, labels in found.items():
-        rows = lake.rows("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [lake.data + path])
-        labels.update((str(key), str(value)) for key, value in rows)
+def labels_beside(lake: Lake, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The labels of those files that are there and can be read (law 4)."""
+    found: dict[str, dict[str, str]] = {}
+    for path in paths:
+        try:
+            rows = lake.rows("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [lake.data + path])
+        except VectorPipelineError:
+            continue
+        found[path] = {str(key): str(value) for key, value in rows}
     return found
 
 

@@ -30,10 +30,10 @@ from vector_pipeline.release.dropping import drop_line, journalled, line_deploym
 from vector_pipeline.release.garbage import Garbage
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off, writer
-from vector_pipeline.release.observed import forget, remember
 from vector_pipeline.release.plan import StageKind
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
+from vector_pipeline.release.remembering import forget, remember
 from vector_pipeline.release.sending import Batch, send_all
 from vector_pipeline.release.settling import settle
 from vector_pipeline.targets.base import NamespaceState, Target, WriteReceipt

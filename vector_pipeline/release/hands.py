@@ -56,7 +56,8 @@ def record(
 ) -> NamespaceState | None:
     """Say what a namespace is after our last write, where the state before it was ``explained``, or compared whole; returns it.
 
-    ``marks``: those before our writes and after each. Another one now is of a hand that wrote meanwhile: nothing is recorded.
+    ``marks``: those before our writes and after each (None among them: of some the target did not say it). Another one now is of a
+    hand that wrote meanwhile, or of a twin of ours that nobody can tell from one: nothing is recorded.
     """
     state = target.describe(namespace)
     if state is None or (state.mark not in marks and None not in marks):

@@ -6,8 +6,9 @@ Laws
    unknown is neither repeated blindly nor undone: it is read back (``reading_back``), and what was found is journalled. What is not
    there is sent again as a new intent, a bounded number of times; then the work ends, and the next one plans from what the target
    holds.
-2. Nothing is sent once the lease is lost.
-3. A write that may yet arrive a second time may leave any mark: no mark is journalled for it.
+2. Nothing is sent once the lease is lost: that is asked before the intent, and again when it is the write's turn.
+3. A write that may yet arrive a second time may leave any mark: no mark is journalled for it, and ``certain`` is false. Those marks
+   that the target told count as ours all the same.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from typing import Any
 
 from vector_pipeline.errors import ConflictError, UnknownOutcomeError, VectorPipelineError
 from vector_pipeline.release.holding import Held, hold
-from vector_pipeline.release.reading_back import SENDINGS, SENT_AGAIN, Write, making
+from vector_pipeline.release.reading_back import READ_BACK, SENDINGS, SENT_AGAIN, Write, making
 from vector_pipeline.release.registry import GroupCommit, Intent, Outcome, OutcomeRecord, PushStatus, Registry
 from vector_pipeline.targets.base import NamespaceSpec, Target, WriteReceipt
 
@@ -76,7 +77,9 @@ class Journalled:
         """Threads that keep ``parallel`` requests under way, while others wait for the journal's disk."""
         self._notes: GroupCommit[Intent | OutcomeRecord, int | None] = GroupCommit(self._commit)
         self.marks: set[str | None] = set()
-        """Those that the writes may have left; None: any."""
+        """Those that the writes left; None: any, on a target that does not say."""
+        self.certain = True
+        """Whether nothing of it can arrive any more: no write was sent again."""
 
     @property
     def fence(self) -> int:
@@ -105,12 +108,14 @@ class Journalled:
         intent = self._intent(step, payload)
         try:
             with self._slots:
+                # Law 2. The turn and the journal's disk were waited for.
+                self._held.check()
                 receipt = write.send()
         except UnknownOutcomeError as error:
             self._outcome(intent, Outcome.UNKNOWN, {"error": error.what})
             if not self._found(write, error):
                 self._outcome(intent, Outcome.NOT_LANDED, {"error": error.what, "read_back": True})
-                self.marks.add(None)
+                self.certain = False
                 if again + 1 >= SENDINGS:
                     raise
                 return None
@@ -125,9 +130,11 @@ class Journalled:
             raise
         if again:
             receipt = replace(receipt, retried=Counter(receipt.retried) + Counter({SENT_AGAIN: again}))
+        found = READ_BACK in receipt.retried
+        if receipt.mark is not None or (receipt.records and not found):
+            self.marks.add(receipt.mark)
         # Law 3.
         mark = None if again else receipt.mark
-        self.marks.add(mark)
         done: dict[str, Any] = {"records": receipt.records, "bytes": receipt.bytes, "mark": mark}
         if receipt.retried:
             done["retried"] = dict(receipt.retried)

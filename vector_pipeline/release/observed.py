@@ -2,18 +2,16 @@
 
 Laws
 ----
-1. What a target holds is asked of the target. Where its listing has no marks, those that a namespace had after our last finished
-   write are remembered in a file beside the lake's data, labelled with the target's mark, count of records and address.
-2. Equal marks mean an unchanged namespace: the file is a cache, never a claim. With another mark, without a file, or on a target
-   whose marks do not see everybody's writes, every record is fetched.
-3. What is remembered is what was observed and what was then done to it, and as many records as the target says that it holds.
-   Failing to remember fails nothing: the next look costs more.
-4. The files hold ids of documents: an erasure deletes them, and so does dropping the namespace.
+1. What a target holds is asked of the target. Where its listing has no marks, those of a namespace are remembered in a file
+   (``remembering``), for just the state that it is in: a cache, never a claim. With another mark, without a file, or on a target
+   whose marks do not see everybody's writes, every record is fetched, without its vector. It is remembered as *observed* where the
+   target was in one state all the while.
+2. A plan may be made from marks that were computed: what it leaves is looked at afterwards.
+3. Nothing is proved by them. Gates, audits, repairs and erasures believe marks that were observed, beside a listing of the ids that
+   are there now; where they were computed, every record is fetched, once, those too that our push did not touch. Without a fence,
+   what an abandoned push or another program sends late can change any record while ours writes, and the mark does not tell.
 """
 
-import hashlib
-import logging
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,17 +20,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vector_pipeline.errors import VectorPipelineError
-from vector_pipeline.lake.beside import delete_beside, labels_beside, list_beside, reading, write_beside
+from vector_pipeline.lake.beside import readable, reading
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.documents import stage
+from vector_pipeline.lake.documents import append, stage
+from vector_pipeline.release.remembering import remember, remembered
 from vector_pipeline.targets.base import MARK_SCHEMA, NamespaceState, Target
 
-FOLDER = "_observed"
-_SLOTS = ("0.marks", "1.marks")
-"""Files of a namespace: the newest, and the one before it, which is written over next: nobody should be reading that any more."""
 _FETCHED = 500
 """Ids in one fetch: targets may send vectors that nobody asked for, several fetches at once."""
-_LOG = logging.getLogger(__name__)
+_NAMES = ", ".join(MARK_SCHEMA.names)
 
 
 @dataclass(slots=True)
@@ -48,41 +44,73 @@ class Read:
 def marks_of(
     lake: Lake, target: Target, namespace: str, state: NamespaceState, read: Read | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Every record of a namespace as ``MARK_SCHEMA``: scanned, remembered, or fetched. ``state``: as ``describe`` gave it."""
+    """Every record of a namespace as ``MARK_SCHEMA``: scanned, remembered in whatever way (law 2), or fetched.
+
+    ``state``: as ``describe`` gave it just now.
+    """
     if target.capabilities.scans_marks:
         yield from target.scan(namespace)
         return
     file = remembered(lake, target, namespace, state)
-    if file is None:
-        yield from fetched(target, namespace, read)
+    if file is None or not readable(lake, file, MARK_SCHEMA.names):
+        yield from looked(lake, target, state, read)
     else:
-        yield from lake.stream(f"SELECT {', '.join(MARK_SCHEMA.names)} FROM {reading(lake, file)}", rows=65_536)
+        yield from lake.stream(f"SELECT {_NAMES} FROM {reading(lake, file)}", rows=65_536)
 
 
 def proved(lake: Lake, target: Target, state: NamespaceState) -> Iterator[pa.RecordBatch]:
-    """As ``marks_of``, of what the target itself lists now: only marks are remembered."""
-    return listed(lake, target, state) or fetched(target, state.spec.name)
+    """As ``marks_of``, of what the target itself lists now, and with marks that were observed (law 3)."""
+    if target.capabilities.scans_marks:
+        yield from target.scan(state.spec.name)
+        return
+    file = remembered(lake, target, state.spec.name, state, observed=True)
+    if file is not None and _known(lake, file):
+        yield from _listed(lake, target, state.spec.name)
+    else:
+        yield from looked(lake, target, state)
 
 
 def listed(lake: Lake, target: Target, state: NamespaceState) -> Iterator[pa.RecordBatch] | None:
-    """As ``proved``; None where nothing is remembered, and marks would have to be fetched."""
-    if target.capabilities.scans_marks:
-        return target.scan(state.spec.name)
-    file = remembered(lake, target, state.spec.name, state)
-    return None if file is None else _listed(lake, target, state.spec.name, file)
+    """As ``proved``; None where nothing is remembered of this state, not even computed: marks are not worth fetching there."""
+    if target.capabilities.scans_marks or remembered(lake, target, state.spec.name, state) is not None:
+        return proved(lake, target, state)
+    return None
 
 
-def _listed(lake: Lake, target: Target, namespace: str, file: str) -> Iterator[pa.RecordBatch]:
-    lake.run(f"CREATE OR REPLACE TEMP TABLE observed_known AS FROM {reading(lake, file)}")
-    names = ", ".join(MARK_SCHEMA.names)
+def _known(lake: Lake, file: str) -> bool:
+    """Load a file into the temporary table ``observed_known``; False where it cannot be read."""
+    try:
+        lake.run(f"CREATE OR REPLACE TEMP TABLE observed_known AS SELECT {_NAMES} FROM {reading(lake, file)}")
+    except VectorPipelineError:
+        return False
+    return True
+
+
+def _listed(lake: Lake, target: Target, namespace: str) -> Iterator[pa.RecordBatch]:
     for batch in target.scan(namespace):
         with lake.registered("observed_ids", pa.table({"id": batch["id"]})):
-            found = lake.table(f"SELECT {names} FROM observed_known SEMI JOIN observed_ids USING (id)")
+            found = lake.table(f"SELECT {_NAMES} FROM observed_known SEMI JOIN observed_ids USING (id)")
             new = lake.table("SELECT id FROM observed_ids ANTI JOIN observed_known USING (id)")["id"].to_pylist()
         yield from found.cast(MARK_SCHEMA).to_batches()
         if new:
             yield from _marks(target.fetch(namespace, new, vectors=False))
     lake.run("DROP TABLE observed_known")
+
+
+def looked(lake: Lake, target: Target, state: NamespaceState, read: Read | None = None) -> Iterator[pa.RecordBatch]:
+    """As ``fetched``; what was seen is remembered as observed, if nobody wrote meanwhile (law 1)."""
+    namespace = state.spec.name
+    if target.capabilities.scans_marks:
+        yield from target.scan(namespace)
+        return
+    stage(lake, "observed_now", MARK_SCHEMA, ())
+    for batch in fetched(target, namespace, read):
+        append(lake, "observed_now", pa.Table.from_batches([batch]))
+        yield batch
+    after = target.describe(namespace)
+    if after is not None and (after.mark, after.records) == (state.mark, state.records):
+        remember(lake, target, namespace, state, "SELECT * FROM observed_now", observed=True)
+    lake.run("DROP TABLE observed_now")
 
 
 def fetched(target: Target, namespace: str, read: Read | None = None) -> Iterator[pa.RecordBatch]:
@@ -117,65 +145,3 @@ def _told(found: pa.Table, read: Read) -> list[pa.RecordBatch]:
 def _marks(found: pa.Table) -> list[pa.RecordBatch]:
     batches: list[pa.RecordBatch] = found.select(MARK_SCHEMA.names).cast(MARK_SCHEMA).to_batches()
     return batches
-
-
-def remembered(lake: Lake, target: Target, namespace: str, state: NamespaceState) -> str | None:
-    """The file of a namespace's marks in just this state; None where there is none, or it would prove nothing."""
-    if target.capabilities.scans_marks or not target.capabilities.sees_foreign_writes:
-        return None
-    key = _key(target, namespace, state)
-    labels = labels_beside(lake, _folder(target, namespace) + "*.marks")
-    return next((path for path, told in labels.items() if told.get("state") == key), None)
-
-
-def remember(lake: Lake, target: Target, namespace: str, state: NamespaceState, marks: str) -> None:
-    """Keep what a query gives (``MARK_SCHEMA``) as the marks of a namespace in this state (law 3)."""
-    if target.capabilities.scans_marks or not target.capabilities.sees_foreign_writes:
-        return
-    folder = _folder(target, namespace)
-    try:
-        stage(lake, "observed_after", MARK_SCHEMA, ())
-        lake.run(f"INSERT INTO observed_after SELECT {', '.join(MARK_SCHEMA.names)} FROM ({marks})")
-        count = int(lake.row("SELECT count(*) FROM observed_after")[0])
-        if count == state.records:
-            there = {path: told.get("made", "") for path, told in labels_beside(lake, f"{folder}*.marks").items()}
-            oldest = min((folder + slot for slot in _SLOTS), key=lambda path: there.get(path, ""))
-            labels = {"state": _key(target, namespace, state), "made": f"{time.time_ns():020d}"}
-            write_beside(lake, oldest, "SELECT * FROM observed_after ORDER BY id", labels)
-        else:
-            _LOG.warning(
-                "marks of %s in %s are not remembered: %d records, the target says %d",
-                namespace, target.name, count, state.records,
-            )  # fmt: skip
-        lake.run("DROP TABLE observed_after")
-    except VectorPipelineError as error:
-        _LOG.warning("marks of %s in %s are not remembered: %s", namespace, target.name, error)
-
-
-def forget(lake: Lake, target: Target, namespace: str) -> None:
-    """Delete whatever is remembered of a namespace (law 4)."""
-    if not target.capabilities.scans_marks:
-        delete_beside(lake, list_beside(lake, f"{_folder(target, namespace)}*"))
-
-
-def changed(
-    observed: str, *, written: str, ended: str = "SELECT '', 0 WHERE false", gone: str = "SELECT '' WHERE false"
-) -> str:
-    """The query of what a namespace holds after a plan. ``observed``: a relation; the others are queries: ``written`` of
-    ``MARK_SCHEMA``, ``ended`` of (id, removed_in), ``gone`` of ids.
-    """
-    held = ", ".join(f"o.{name}" for name in MARK_SCHEMA.names[:-1])
-    return f"""WITH written({", ".join(MARK_SCHEMA.names)}) AS ({written}), ended(id, ends) AS ({ended}), gone(id) AS ({gone})
-        SELECT {held}, coalesce(e.ends, o.removed_in) AS removed_in
-        FROM (SELECT * FROM {observed} ANTI JOIN written USING (id) ANTI JOIN gone USING (id)) o LEFT JOIN ended e USING (id)
-        UNION ALL SELECT * FROM written"""
-
-
-def _folder(target: Target, namespace: str) -> str:
-    return f"{FOLDER}/{target.name}/{namespace}/"
-
-
-def _key(target: Target, namespace: str, state: NamespaceState) -> str:
-    """Of a state: 32 hex characters."""
-    told = f"{target.kind} {target.address(namespace)} {state.records} {state.mark}"
-    return hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -17,9 +17,10 @@ from vector_pipeline.release import comparing
 from vector_pipeline.release.costs import record_bytes, sending, upserting
 from vector_pipeline.release.fitting import refuse_unfit
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
-from vector_pipeline.release.observed import Read, changed, marks_of
+from vector_pipeline.release.observed import Read, marks_of
 from vector_pipeline.release.plan import FILLING, Action, Plan, Stage, StageKind, Strategy
 from vector_pipeline.release.registry import Version
+from vector_pipeline.release.remembering import changed
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceState, Target
 

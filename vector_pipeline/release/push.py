@@ -23,11 +23,11 @@ from vector_pipeline.release.holding import Held
 from vector_pipeline.release.importing import OnFiles, make_way
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.loading import load_of, standing
-from vector_pipeline.release.observed import remember, remembered
 from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.planner import marks_after
 from vector_pipeline.release.planning import make_plan, require_place, require_same
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
+from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.resuming import is_rest_of
 from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.release.snapshot import require_whole
@@ -80,7 +80,6 @@ def push_version(
         wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace, load=load_of(saved))
     then = _known(registry, version, wish)
     plan = make_plan(lake, registry, version, target, wish)
-    _remember_look(lake, target, plan)
     if all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
         known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
         if known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest:
@@ -181,7 +180,7 @@ def _pushed(
         if ours and as_counted(lake, target, plan.namespace, marks_after(version, plan)):
             marks = {plan.preconditions.mark or "", *journal.marks}
             after = record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
-            if after is not None:
+            if after is not None and journal.certain:
                 remember(lake, target, plan.namespace, after, marks_after(version, plan))
     except BaseException:
         _failed(registry, held, push, deployment)
@@ -189,14 +188,6 @@ def _pushed(
     registry.close_push(push, PushStatus.DONE)
     deployment = registry.finish_deployment(deployment.id, DeploymentStatus.PUSHED, version.digest)
     return Pushed(plan, deployment, applied)
-
-
-def _remember_look(lake: Lake, target: Target, plan: Plan) -> None:
-    """What had to be fetched is not fetched again, whatever becomes of the push."""
-    state = target.describe(plan.namespace) if not target.capabilities.scans_marks else None
-    if state is None or state.mark != plan.preconditions.mark or remembered(lake, target, plan.namespace, state):
-        return
-    remember(lake, target, plan.namespace, state, "SELECT * FROM observed")
 
 
 def _failed(registry: Registry, held: Held, push: int, deployment: Deployment) -> None:

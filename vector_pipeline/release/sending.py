@@ -1,8 +1,9 @@
-"""Send the batches of one stage: several at once where that gains, never more in memory than are under way and one more.
+"""Send the batches of one stage: several at once where that gains, never more than are under way and one more.
 
 Laws
 ----
-1. Batches are read in the caller's thread (whose temporary tables they come from) while others are being sent.
+1. The caller's thread makes the batches, one when there is room for it, while others are being sent: temporary tables are that
+   thread's own. What it makes them of may be read further ahead on other threads (``records``: one page); memory holds that too.
 2. The first failure stops the sending: those under way are waited for, what came of each is journalled, and the failure is raised.
 3. An interrupt does the same. When this returns or raises, nothing is under way.
 """

@@ -12,10 +12,10 @@ from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off
-from vector_pipeline.release.observed import forget, remember, remembered
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
+from vector_pipeline.release.remembering import forget, remember, remembered
 from vector_pipeline.release.settling import settle
 from vector_pipeline.release.snapshot import reads_back, tables_of
 from vector_pipeline.targets.base import NamespaceState, Target
