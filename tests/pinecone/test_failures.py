@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 from pinecone import Pinecone
 from pinecone.errors import exceptions as sdk
@@ -24,10 +25,11 @@ from vector_pipeline.errors import (
     UnknownOutcomeError,
     VectorPipelineError,
 )
-from vector_pipeline.targets.base import NamespaceSpec
+from vector_pipeline.targets.base import NamespaceSpec, WriteReceipt
 from vector_pipeline.targets.pinecone import PineconeTarget
-from vector_pipeline.targets.pinecone.failures import Failures
+from vector_pipeline.targets.pinecone.failures import Failures, UnreachableError
 from vector_pipeline.targets.pinecone.families import index_name
+from vector_pipeline.targets.pinecone.service import Place
 from vector_pipeline.testing.pinecone_server import PineconeServer
 from vector_pipeline.testing.target_records import SPACE, Namespace, make_records, unit_vectors
 
@@ -124,13 +126,13 @@ def test_a_missing_index(open_target: Opening) -> None:
 @pytest.mark.parametrize("quota", ["402", "403"])
 def test_a_quota(open_target: Opening, server: PineconeServer, quota: str) -> None:
     server.knobs.change({"quota": quota, "control_plane": True})
-    before = len(server.counts["requests"])  # type: ignore[arg-type]
+    before = indexes(server)
     target = open_target(index=fresh_index())
     with pytest.raises(RefusedError) as caught:
         target.ensure_namespace(spec())
     assert "console" in said(caught.value)
     server.knobs.change({"quota": None})
-    assert indexes(server) == [name for name in indexes(server) if not name.startswith(target.config.index)]
+    assert indexes(server) == before
     target.ensure_namespace(spec())
     target.upsert("line", make_records(["a"]))
     server.knobs.change({"quota": quota})
@@ -140,7 +142,6 @@ def test_a_quota(open_target: Opening, server: PineconeServer, quota: str) -> No
     state = target.describe("line")
     assert state is not None
     assert state.records == 1
-    assert before
 
 
 def made_by_hand(server: PineconeServer, name: str, **options: Any) -> None:
@@ -215,10 +216,101 @@ def test_a_namespace_that_another_process_dropped_is_not_empty(open_target: Open
         lambda: space.hits(unit_vectors(1)),
         lambda: space.fetched(["a#1"]),
         lambda: space.ids(),
+        lambda: list(target.scan(space.name, prefix="a")),
     ):
         with pytest.raises(NotFoundError, match=space.name):
             call()
     assert target.describe(space.name) is None
+
+
+def delete_index(server: PineconeServer, name: str) -> None:
+    with Pinecone(api_key=KEY, host=server.url) as client:
+        client.indexes.delete(name)
+
+
+READS_AND_WRITES = ["describe", "ids", "fetched", "hits", "upsert", "update", "filter", "rewrite", "delete", "fresh"]
+
+
+def do(space: Namespace, what: str) -> Any:
+    """One request, of each kind that there is."""
+    ids = pa.array(["a#1"])
+    match what:
+        case "describe":
+            return space.target.describe(space.name)
+        case "ids":
+            return space.ids()
+        case "fetched":
+            return space.fetched(["a#1"])
+        case "hits":
+            return space.hits(unit_vectors(1))
+        case "upsert":
+            return space.target.upsert(space.name, make_records(["a#2"]))
+        case "delete":
+            return space.target.delete(space.name, ids)
+        case "fresh":
+            return space.target.wait_until_fresh(space.name, WriteReceipt(1, 0))
+    return space.target.set_removed(space.name, ids, 4, ending=what)
+
+
+@pytest.mark.parametrize("what", READS_AND_WRITES)
+def test_an_index_that_is_deleted_under_a_process(open_target: Opening, server: PineconeServer, what: str) -> None:
+    """By somebody, in the console: the namespace is gone, which is said with what to do; nothing is remembered of it."""
+    target = open_target(index=fresh_index(), retry_s=0.3)
+    space = Namespace(target)
+    space.create()
+    space.upsert(make_records(["a#1"]))
+    delete_index(server, target.indexes.place(space.name).index)
+    if what == "describe":
+        assert do(space, what) is None
+    else:
+        with pytest.raises(NotFoundError, match=rf"no namespace {space.name}\. .*push again") as caught:
+            do(space, what)
+        said(caught.value)
+    assert target.indexes.known(space.name) is None
+    space.create()
+    space.upsert(make_records(["a#1"]))
+    target.set_removed(space.name, pa.array(["a#1"]), 4, ending="filter")
+
+
+@pytest.mark.parametrize("what", READS_AND_WRITES)
+def test_an_index_that_is_made_again_elsewhere_under_a_process(
+    open_target: Opening, server: PineconeServer, what: str
+) -> None:
+    index = fresh_index()
+    target, other = open_target(index=index, retry_s=0.3), open_target(index=index)
+    space = Namespace(target)
+    space.create()
+    space.upsert(make_records(["a#1"]))
+    before = target.indexes.place(space.name)
+    delete_index(server, before.index)
+    # Nobody may get the address that it had.
+    with socket.create_server(("127.0.0.1", int(before.host.rpartition(":")[2])), reuse_port=False):
+        other.ensure_namespace(NamespaceSpec(space.name, before.dimension, before.metric, before.space))
+    there = other.indexes.place(space.name)
+    assert there.host != before.host
+    other.upsert(space.name, make_records(["a#1"]))
+    assert do(space, what) != []
+    assert target.indexes.known(space.name) == there
+
+
+def test_an_index_that_is_away_for_the_moment_is_where_it_was(open_target: Opening, server: PineconeServer) -> None:
+    target = open_target(retry_s=0.2)
+    space = Namespace(target)
+    space.create()
+    place = target.indexes.place(space.name)
+    asked: list[Place] = []
+
+    def away(at: Place) -> None:
+        asked.append(at)
+        raise UnreachableError("nobody answers")
+
+    with pytest.raises(UnreachableError):
+        target.indexes.again(place, away)
+    assert asked == [place]
+    server.knobs.change({"unavailable": 1.0, "control_plane": True})
+    with pytest.raises(UnreachableError):
+        target.indexes.again(place, away)
+    assert target.indexes.known(space.name) == place
 
 
 def test_a_closed_target(open_target: Opening) -> None:
@@ -266,8 +358,8 @@ def transport(kind: type[httpx.TransportError], timeout: bool = False) -> sdk.Pi
         (api(502), (UnavailableError, "502"), (UnknownOutcomeError, None)),
         (api(503), (UnavailableError, "503"), (UnavailableError, "503")),
         (api(504), (UnavailableError, "504"), (UnknownOutcomeError, None)),
-        (transport(httpx.ConnectError), (UnavailableError, "connection"), (UnavailableError, "connection")),
-        (transport(httpx.ConnectTimeout, True), (UnavailableError, "connection"), (UnavailableError, "connection")),
+        (transport(httpx.ConnectError), (UnreachableError, "connection"), (UnreachableError, "connection")),
+        (transport(httpx.ConnectTimeout, True), (UnreachableError, "connection"), (UnreachableError, "connection")),
         (transport(httpx.ReadTimeout, True), (UnavailableError, "timeout"), (UnknownOutcomeError, None)),
         (transport(httpx.ReadError), (UnavailableError, "connection"), (UnknownOutcomeError, None)),
         (transport(httpx.RemoteProtocolError), (UnavailableError, "connection"), (UnknownOutcomeError, None)),
@@ -280,7 +372,7 @@ def transport(kind: type[httpx.TransportError], timeout: bool = False) -> sdk.Pi
         (httpx.DecodingError("bad gzip"), (UnavailableError, None), (UnknownOutcomeError, None)),
         (httpx.TooManyRedirects("x"), (UnavailableError, None), (UnknownOutcomeError, None)),
         (httpx.ReadTimeout("x"), (UnavailableError, "timeout"), (UnknownOutcomeError, None)),
-        (httpx.ConnectError("x"), (UnavailableError, "connection"), (UnavailableError, "connection")),
+        (httpx.ConnectError("x"), (UnreachableError, "connection"), (UnreachableError, "connection")),
     ],
     ids=str,
 )

@@ -1,11 +1,18 @@
 """The limiter keeps under the limits in every second, and waits no longer than that takes."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pinecone.errors import exceptions as sdk
 
+from tests.support.pinecone import pinecone_config
 from vector_pipeline.config.targets import PineconeLimitsConfig
+from vector_pipeline.targets.pinecone import PineconeTarget
 from vector_pipeline.targets.pinecone.limiter import Bucket, Limiter
+from vector_pipeline.targets.pinecone.service import Place, Service
+from vector_pipeline.testing.target_records import Namespace
 
 
 class Clock:
@@ -81,6 +88,39 @@ def test_each_limit_is_kept(cost: dict[str, int], count: int, seconds: float) ->
         times.append((clock.now, 1.0))
     assert busiest(times) <= count / seconds
     assert clock.now - 100 <= seconds * 1.35
+
+
+def test_what_is_sent_again_waits_again() -> None:
+    """A second try is a second request to the service."""
+    clock = Clock()
+    service = Service("cloud", pinecone_config(limits={"updates": 10}), clock=clock, sleep=clock.sleep)
+    service.client.data = lambda host: None  # type: ignore[assignment,return-value,method-assign]
+    place = Place("line", "index", "host", 8, "cosine", "")
+    sent: list[tuple[float, float]] = []
+
+    def refused(index: object) -> int:
+        sent.append((clock.now, 1.0))
+        if len(sent) % 5:
+            raise sdk.RateLimitError("later", 429, headers={"Retry-After": "0"})
+        return len(sent)
+
+    for _ in range(10):
+        service.data(place, refused, "update", writes=True, verb="update", updates=1)
+    assert len(sent) == 50
+    assert busiest(sent) <= 10
+
+
+def test_looking_for_a_namespace_keeps_its_buckets(open_target: Callable[..., PineconeTarget]) -> None:
+    target = open_target()
+    space = Namespace(target)
+    space.create()
+    before = dict(target.service.limiter._buckets)
+    assert before
+    target.indexes.look(space.name)
+    target.indexes.look("no-such-namespace")
+    assert target.service.limiter._buckets == before
+    target.drop_namespace(space.name)
+    assert target.service.limiter._buckets == {}
 
 
 def test_namespaces_and_verbs_do_not_wait_for_each_other() -> None:

@@ -1,14 +1,19 @@
-"""The requests that reads are made of: each paced, tried again where it fails, and of a size that the service takes."""
+"""The requests that reads are made of: each paced, tried again where it fails, sent to where its namespace is by now, and of a size
+that the service takes.
+"""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from vector_pipeline.targets.pinecone.indexes import Indexes
+from vector_pipeline.targets.pinecone.finding import Finding
 from vector_pipeline.targets.pinecone.service import Place, Service
 
 if TYPE_CHECKING:
     from pinecone import FetchResponse, ListResponse, QueryResponse
+    from pinecone.index import Index
 
+T = TypeVar("T")
 MOST_FETCHED = 100
 _PAGE = 100
 _URL_BYTES = 6_000
@@ -18,33 +23,27 @@ _URL_BYTES = 6_000
 class Asking:
     """Requests of one target. Safe from several threads."""
 
-    def __init__(self, service: Service, indexes: Indexes) -> None:
-        self.service, self._indexes = service, indexes
+    def __init__(self, service: Service, finding: Finding) -> None:
+        self.service, self._finding = service, finding
 
     def page(self, place: Place, prefix: str, token: str | None) -> "ListResponse":
-        self.service.limiter.wait(place.namespace, "list")
-        return self.service.data(
+        return self._ask(
             place,
+            "list",
             lambda index: index.list_paginated(
                 prefix=prefix or None, limit=_PAGE, pagination_token=token, namespace=place.namespace
             ),
-            f"list namespace {place.namespace}",
         )
 
     def fetch(self, place: Place, ids: list[str]) -> "FetchResponse":
-        self.service.limiter.wait(place.namespace, "fetch")
-        return self.service.data(
-            place,
-            lambda index: index.fetch(ids=ids, namespace=place.namespace),
-            f"fetch from namespace {place.namespace}",
-        )
+        return self._ask(place, "fetch", lambda index: index.fetch(ids=ids, namespace=place.namespace))
 
     def query(
         self, place: Place, vector: list[float], top_k: int, condition: dict[str, Any], with_metadata: bool
     ) -> "QueryResponse":
-        self.service.limiter.wait(place.namespace, "query")
-        return self.service.data(
+        return self._ask(
             place,
+            "query",
             lambda index: index.query(
                 vector=vector,
                 top_k=top_k,
@@ -52,13 +51,18 @@ class Asking:
                 filter=condition,
                 include_metadata=with_metadata,
             ),
-            f"query namespace {place.namespace}",
         )
+
+    def _ask(self, place: Place, verb: str, request: "Callable[[Index], T]") -> T:
+        def ask(where: Place) -> T:
+            return self.service.data(where, request, f"{verb} in namespace {where.namespace}", verb=verb)
+
+        return self._finding.again(place, ask)
 
     def require(self, place: Place) -> None:
         """After an answer that held nothing: a namespace that is gone is ``NotFoundError``, not empty."""
-        if self._indexes.describe(place) is None and self._indexes.look(place.namespace) is None:
-            raise self._indexes.missing(place.namespace)
+        if self._finding.describe(place) is None and self._finding.look(place.namespace) is None:
+            raise self._finding.missing(place.namespace)
 
 
 def cut(ids: list[str]) -> list[list[str]]:

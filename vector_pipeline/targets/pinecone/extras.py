@@ -70,7 +70,10 @@ class Names:
         return self._opened is None or self._opened.offered
 
     def point(self, alias: str, namespace: str) -> None:
-        place = self._indexes.place(namespace)
+        # Not from memory: an index that is gone would be taken for a service without such names.
+        place = self._indexes.look(namespace)
+        if place is None:
+            raise self._indexes.missing(namespace)
         self.client().point(alias, namespace, host=place.host, others=self._hosts())
 
     def drop(self, alias: str) -> None:

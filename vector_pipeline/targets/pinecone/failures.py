@@ -60,6 +60,10 @@ class FaultError(Exception):
         self.fault = fault
 
 
+class UnreachableError(UnavailableError):
+    """Nobody answers at an address: nothing was sent there."""
+
+
 class Failures:
     """Faults of one target's requests."""
 
@@ -149,7 +153,7 @@ class Failures:
             fix = (
                 "Is it up, and is the target's `host:` right?" if self._config.host else "Check the network and proxies"
             )
-            return Fault(UnavailableError(f"{where}: nobody answers there ({said})", fix=fix), "connection")
+            return Fault(UnreachableError(f"{where}: nobody answers there ({said})", fix=fix), "connection")
         if writes:
             return Fault(UnknownOutcomeError(f"{where}: it was sent, and {'no answer came in time' if late else said}"))
         return Fault(UnavailableError(f"{where}: {said}"), "timeout" if late else "connection")

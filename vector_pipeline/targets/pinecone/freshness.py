@@ -52,7 +52,6 @@ class Freshness:
 
     def see(self, place: Place) -> Seen:
         """One query: for the sentinel."""
-        self._service.limiter.wait(place.namespace, "query")
         found = self._service.data(
             place,
             lambda index: index.query(
@@ -63,6 +62,7 @@ class Freshness:
                 include_metadata=True,
             ),
             f"query namespace {place.namespace}",
+            verb="query",
         )
         info = found.response_info
         lsn = info.lsn_reconciled if info else None
@@ -79,7 +79,6 @@ class Freshness:
         """Write the sentinel; its LSN, and its new number."""
         number = uuid.uuid4().hex
         sentinel = Vector(SENTINEL, direction(place.dimension), None, {SENTINEL_KEY: True, _NUMBER: number})
-        self._service.limiter.wait(place.namespace, "upsert", sent=4 * place.dimension + _WEIGHT)
         answer = self._service.repeated(
             lambda: self._service.data(
                 place,
@@ -87,6 +86,8 @@ class Freshness:
                 f"write to namespace {place.namespace}",
                 writes=True,
                 retried=retried,
+                verb="upsert",
+                sent=4 * place.dimension + _WEIGHT,
             )
         )
         info = answer.response_info

@@ -1,16 +1,10 @@
-"""Indexes of one target, and which of them holds a namespace.
+"""Indexes of one target: made on demand, and never used where they are not what a space needs.
 
 Laws
 ----
-1. One index a space (``families``), made on demand and waited for. ``<index>`` itself belongs to the target too, where somebody
-   made it.
+1. One index a space (``families``), made on demand and waited for.
 2. What an index is, is checked before the first write: ``families.require_fit``.
-3. A namespace's name is unique over the indexes. Where one is, is remembered until it is not found there.
 """
-
-import re
-import threading
-from typing import TYPE_CHECKING
 
 from pinecone import IndexModel, ServerlessSpec
 
@@ -23,96 +17,16 @@ from vector_pipeline.errors import (
     VectorPipelineError,
 )
 from vector_pipeline.targets.base import NamespaceSpec
-from vector_pipeline.targets.pinecone.families import (
-    classic,
-    index_name,
-    place_of,
-    require_fit,
-    require_same,
-    tags_of,
-)
-from vector_pipeline.targets.pinecone.service import Place, Service
-
-if TYPE_CHECKING:
-    from pinecone.models.namespaces.models import NamespaceDescription
+from vector_pipeline.targets.pinecone.families import index_name, place_of, require_fit, require_same, tags_of
+from vector_pipeline.targets.pinecone.finding import Finding
+from vector_pipeline.targets.pinecone.service import Place
 
 READY_S = 180.0
 """A serverless index is ready within seconds; longer than this something is wrong."""
-_DEFAULT = "__default__"
 
 
-class Indexes:
-    """Safe from several threads."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        index = re.escape(service.config.index)
-        self._ours = re.compile(rf"{index}(-[0-9a-f]{{8}})?")
-        self._places: dict[str, Place] = {}
-        self._lock = threading.Lock()
-
-    def all(self) -> list[Place]:
-        """Every index that can hold namespaces (``namespace`` is empty), by name."""
-        models = self._service.control(lambda control: list(control.indexes.list()), "list indexes")
-        ours = [model for model in models if self._ours.fullmatch(model.name) and classic(model) and model.host]
-        return [place_of("", model) for model in sorted(ours, key=lambda model: model.name)]
-
-    def place(self, namespace: str) -> Place:
-        """Where a namespace is, or ``NotFoundError``."""
-        found = self.known(namespace) or self.look(namespace)
-        if found is None:
-            raise self.missing(namespace)
-        return found
-
-    def missing(self, namespace: str) -> NotFoundError:
-        return NotFoundError(f"target {self._service.name} has no namespace {namespace}")
-
-    def known(self, namespace: str) -> Place | None:
-        """Where a namespace was when it was last seen."""
-        with self._lock:
-            return self._places.get(namespace)
-
-    def forget(self, namespace: str) -> None:
-        with self._lock:
-            self._places.pop(namespace, None)
-        self._service.limiter.forget(namespace)
-
-    def look(self, namespace: str) -> Place | None:
-        """Look for a namespace in every index."""
-        self.forget(namespace)
-        if not namespace or not namespace.isascii() or "\0" in namespace or len(namespace) > 512:
-            return None
-        for index in self.all():
-            place = Place(namespace, index.index, index.host, index.dimension, index.metric, index.space)
-            if self.describe(place) is not None:
-                return self._keep(place)
-        return None
-
-    def describe(self, place: Place) -> "NamespaceDescription | None":
-        """What the service says of a namespace; None where it is not there."""
-        try:
-            return self._service.data(
-                place,
-                lambda index: index.describe_namespace(name=place.namespace),
-                f"describe namespace {place.namespace}",
-            )
-        except NotFoundError:
-            return None
-
-    def names(self, index: Place) -> list[str]:
-        """Namespaces of one index."""
-        found: list[str] = []
-        token: str | None = None
-        while True:
-            page = self._service.data(
-                index,
-                lambda client, token=token: client.list_namespaces_paginated(limit=100, pagination_token=token),  # type: ignore[misc]
-                f"list namespaces of {index.index}",
-            )
-            found += [one.name for one in page.namespaces if one.name and (one.name != _DEFAULT or one.record_count)]
-            token = page.pagination.next if page.pagination else None
-            if not token:
-                return found
+class Indexes(Finding):
+    """What is found, and made. Safe from several threads."""
 
     def ensure(self, spec: NamespaceSpec) -> Place:
         """The index for a namespace, made or checked (law 2), and the namespace in it, made where it is missing."""
@@ -121,7 +35,7 @@ class Indexes:
             require_same(spec, found)
             require_fit(self._model(found.index), spec, self._service.config)
             return found
-        place = self._keep(self.ensure_index(spec))
+        place = self.keep(self.ensure_index(spec))
         try:
             self._make(place)
         except VectorPipelineError:
@@ -204,8 +118,3 @@ class Indexes:
                 fix="Look at it in Pinecone's console",
             )
         return seen[-1]
-
-    def _keep(self, place: Place) -> Place:
-        with self._lock:
-            self._places[place.namespace] = place
-        return place

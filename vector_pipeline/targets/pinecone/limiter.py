@@ -5,7 +5,8 @@ Laws
 1. In no second does a namespace see more of anything than its limit: a bucket holds ``burst`` and fills with the rest of the rate,
    so that both together are the limit.
 2. Who comes first goes first: a request takes its tokens at once and waits for the time at which they are there.
-3. Nobody sleeps longer than need be, and the clock is an argument: tests own it.
+3. A request that is sent again waits again: the service counts it again.
+4. Nobody sleeps longer than need be, and the clock is an argument: tests own it.
 
 Limits: https://docs.pinecone.io/reference/api/database-limits (November 2026).
 """
@@ -62,11 +63,11 @@ class Limiter:
         self._lock = threading.Lock()
 
     def wait(
-        self, namespace: str, verb: str, *, sent: int = 0, updates: int = 0, deletes: int = 0, by_metadata: bool = False
+        self, namespace: str, verb: str, *, sent: int = 0, updates: int = 0, deletes: int = 0, by_metadata: int = 0
     ) -> None:
         """Return when one request of a verb may be sent: with ``sent`` bytes of upserts, records updated or deleted by id."""
         wanted: list[tuple[str, str, float]] = [(verb, "requests", 1.0)]
-        amounts = {"bytes": sent, "updates": updates, "deletes": deletes, "by_metadata": int(by_metadata)}
+        amounts = {"bytes": sent, "updates": updates, "deletes": deletes, "by_metadata": by_metadata}
         wanted += [(kind, kind, float(amount)) for kind, amount in amounts.items() if amount]
         with self._lock:
             delay = max(self._bucket(namespace, name, kind).reserve(amount) for name, kind, amount in wanted)

@@ -46,7 +46,7 @@ class Reader:
                 waiting = waiting[batch_records:]
         if waiting:
             yield _ids(waiting)
-        if not seen and not prefix:
+        if not seen:
             self._asking.require(place)
 
     def _pages(self, place: Place, prefix: str) -> Iterator[list[str]]:

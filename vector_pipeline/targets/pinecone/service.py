@@ -108,10 +108,20 @@ class Service:
         *,
         writes: bool = False,
         retried: Counter[str] | None = None,
+        verb: str = "",
+        **costs: int,
     ) -> T:
-        """A request to the index of a place. Wait for the limiter first, where it is one that Pinecone counts."""
+        """A request to the index of a place. ``verb`` and ``costs``: what Pinecone counts it as (``Limiter.wait``), each time that
+        it is sent.
+        """
         index = self.client.data(place.host)
-        return self.calls(lambda: request(index), what, host=place.host, writes=writes, retried=retried)
+
+        def attempt() -> T:
+            if verb:
+                self.limiter.wait(place.namespace, verb, **costs)
+            return request(index)
+
+        return self.calls(attempt, what, host=place.host, writes=writes, retried=retried)
 
     def repeated(self, write: Callable[[], T]) -> T:
         """A write that changes nothing when it comes twice, or late: one whose outcome is unknown is sent again."""

@@ -65,6 +65,7 @@ class PineconeTarget(Target):
         asking = Asking(self.service, self.indexes)
         self._reader, self._searcher = Reader(asking), Searcher(asking)
         self._writer = Writer(self.service, self._freshness, self._reader)
+        self.indexes.on_gone += [self._freshness.forget, self._writer.forget]
         self.names = Names(self.service, self.indexes)
 
     @property
@@ -91,19 +92,17 @@ class PineconeTarget(Target):
         return state
 
     def describe(self, namespace: str) -> NamespaceState | None:
-        place = self.indexes.known(namespace)
-        state = self._state(place) if place else None
-        if state is None:
-            place = self.indexes.look(namespace)
-            state = self._state(place) if place else None
-        return state
+        try:
+            return self.indexes.again(self.indexes.place(namespace), self._state)
+        except NotFoundError:
+            return None
 
-    def _state(self, place: Place) -> NamespaceState | None:
+    def _state(self, place: Place) -> NamespaceState:
         # The mark first: what comes in between belongs to a later one.
         seen = self._freshness.see(place)
         found = self.indexes.describe(place)
         if found is None:
-            return None
+            raise self.indexes.missing(place.namespace)
         count = max(0, int(found.record_count) - seen.sentinel)
         return NamespaceState(_spec(place), count, int(found.size_bytes), seen.mark)
 
@@ -111,8 +110,10 @@ class PineconeTarget(Target):
         return sorted({name for index in self.indexes.all() for name in self.indexes.names(index)})
 
     def upsert(self, namespace: str, records: pa.Table, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (law 2)
-        place = self._writing_to(namespace)
-        return self._writer.upsert(place, checks.conform(records, _spec(place), self._capabilities))
+        def write(place: Place) -> WriteReceipt:
+            return self._writer.upsert(place, checks.conform(records, _spec(place), self._capabilities))
+
+        return self.indexes.again(self._writing_to(namespace), write)
 
     def set_removed(
         self,
@@ -125,11 +126,12 @@ class PineconeTarget(Target):
     ) -> WriteReceipt:
         if not 0 <= removed_in <= LIVE:
             raise InputError(f"removed_in must be between 0 and {LIVE}, not {removed_in}")
-        place = self._writing_to(namespace)
-        return self._writer.set_removed(place, self._ids(ids), removed_in, ending)
+        place, names = self._writing_to(namespace), self._ids(ids)
+        return self.indexes.again(place, lambda there: self._writer.set_removed(there, names, removed_in, ending))
 
     def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:  # noqa: ARG002 (law 2)
-        return self._writer.delete(self._writing_to(namespace), self._ids(ids))
+        place, names = self._writing_to(namespace), self._ids(ids)
+        return self.indexes.again(place, lambda there: self._writer.delete(there, names))
 
     def drop_namespace(self, namespace: str, *, fence: int = 0) -> None:  # noqa: ARG002 (law 2)
         self.require_writable(namespace)
@@ -151,11 +153,11 @@ class PineconeTarget(Target):
         if not self.service.until(lambda: self.indexes.describe(place) is None, self.config.freshness_s):
             raise UnavailableError(f"target {self.name}: namespace {namespace} was dropped, and is still there")
         self.indexes.forget(namespace)
-        self._writer.forget(namespace)
-        self._freshness.forget(namespace)
+        self.service.limiter.forget(namespace)
 
     def wait_until_fresh(self, namespace: str, receipt: WriteReceipt, *, timeout_s: float = 60.0) -> None:
-        self._freshness.wait(self.indexes.place(namespace), receipt, timeout_s)
+        place = self.indexes.place(namespace)
+        self.indexes.again(place, lambda there: self._freshness.wait(there, receipt, timeout_s))
 
     def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
         if batch_records < 1:

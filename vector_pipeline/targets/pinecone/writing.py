@@ -77,25 +77,27 @@ class Writer:
     # --- requests
 
     def _send(self, place: Place, request: Request, tally: Tally) -> None:
-        self._service.limiter.wait(place.namespace, "upsert", sent=request.bytes)
         answer = self._service.data(
             place,
             lambda index: index.upsert(vectors=request.vectors, namespace=place.namespace),
             f"upsert into namespace {place.namespace}",
             writes=True,
             retried=tally.retried,
+            verb="upsert",
+            sent=request.bytes,
         )
         info = answer.response_info
         tally.add(info.lsn_committed if info else None, records=len(request.vectors), sent=request.bytes)
 
     def _update(self, place: Place, name: str, removed_in: int, tally: Tally) -> None:
-        self._service.limiter.wait(place.namespace, "update", updates=1)
         answer = self._service.data(
             place,
             lambda index: index.update(id=name, set_metadata={REMOVED_IN: removed_in}, namespace=place.namespace),
             f"update namespace {place.namespace}",
             writes=True,
             retried=tally.retried,
+            verb="update",
+            updates=1,
         )
         info = answer.response_info
         tally.add(info.lsn_committed if info else None, records=1, sent=len(name) + 20)
@@ -114,7 +116,6 @@ class Writer:
     ) -> tuple[int, int | None, str]:
         """Close what a filter over ids chooses: how many (all, where it is not said), and what to await until reads see it."""
         assert isinstance(condition, dict)
-        self._service.limiter.wait(place.namespace, "update", by_metadata=True)
         answer = self._service.data(
             place,
             lambda index: index.update(
@@ -123,6 +124,8 @@ class Writer:
             f"update namespace {place.namespace} by a filter",
             writes=True,
             retried=tally.retried,
+            verb="update",
+            by_metadata=1,
         )
         info = answer.response_info
         lsn, number = info.lsn_committed if info else None, ""
@@ -144,13 +147,14 @@ class Writer:
     def _delete(self, place: Place, ids: list[str], tally: Tally) -> None:
         if SENTINEL in ids:
             raise InputError(f"the id {SENTINEL} belongs to the pipeline")
-        self._service.limiter.wait(place.namespace, "delete", deletes=len(ids))
         self._service.data(
             place,
             lambda index: index.delete(ids=ids, namespace=place.namespace),
             f"delete from namespace {place.namespace}",
             writes=True,
             retried=tally.retried,
+            verb="delete",
+            deletes=len(ids),
         )
         tally.add(None, records=len(ids), sent=sum(map(len, ids)))
 
