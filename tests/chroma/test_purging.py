@@ -9,6 +9,7 @@ import pytest
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.targets.chroma import ChromaTarget, purging
 from vector_pipeline.targets.chroma.encoding import _VECTOR
+from vector_pipeline.targets.chroma.search import Searcher
 from vector_pipeline.testing.target_records import Namespace, make_records, unit_vectors
 
 SECRET = "a sentence that nobody may read again"
@@ -59,7 +60,9 @@ def test_nothing_is_left(tmp_path: Path, request: pytest.FixtureRequest) -> None
     space = filled(target)
     vector = np.asarray(unit_vectors(1, seed=99) * np.float32(3), np.float32)
     space.upsert(make_records(["gone#2"], vector, text=SECRET))
-    scaled = target._searcher(space.name).get(["metadatas"], ids=["gone#2"])["metadatas"][0][_VECTOR]
+    scaled = Searcher(target._connection, target._places.get(space.name)).get(["metadatas"], ids=["gone#2"])[
+        "metadatas"
+    ][0][_VECTOR]
     space.delete(["gone#2"])
     folder = tmp_path / "chroma"
 

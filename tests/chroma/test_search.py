@@ -1,5 +1,7 @@
 """Law 4 of a target on an index that leaves things out, and vectors to the last bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,47 @@ def test_vectors_of_any_length_come_back(target: ChromaTarget) -> None:
         space.upsert(make_records(ids, unit_vectors(40, seed=5)))
         again = space.fetched(ids)
         assert np.array_equal(np.array([again[name]["vector"] for name in ids], np.float32), unit_vectors(40, seed=5))
+
+
+def test_more_hits_than_sqlite_takes_values(space: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is asked for the metadata of a few alone."""
+    ids = [f"r#{number:04d}" for number in range(600)]
+    space.upsert(make_records(ids, added_in=1))
+    monkeypatch.setattr(searching, "_MOST_PROPOSED", 100)
+    asked: list[int] = []
+    query = searching.Searcher._query
+
+    def counted(self: Any, queries: Any, count: int, where: Any, *, metadata: bool) -> Any:
+        if metadata:
+            asked.append(count)
+        return query(self, queries, count, where, metadata=metadata)
+
+    monkeypatch.setattr(searching.Searcher, "_query", counted)
+    for top_k in (20, 26, 200, 10_000):
+        found = space.hits(unit_vectors(1), top_k=top_k, exact=False, version=1)
+        assert len(found) == min(top_k, 600)
+    assert asked == [80]
+    one_by_one = [space.hits(query, top_k=5, version=1, exact=False) for query in unit_vectors(7)]
+    together = space.target.query(space.name, unit_vectors(7), top_k=5, version=1, exact=False)
+    assert [[hit.id for hit in some] for some in together] == one_by_one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["embedded"], indirect=True)
+def test_the_most_hits_that_are_declared(target: ChromaTarget) -> None:
+    space = Namespace(target, dimension=2)
+    space.create()
+    most, count = target.capabilities.max_top_k, 33_000
+    vectors = unit_vectors(count, dimension=2)
+    ids = [f"r#{number:05d}" for number in range(count)]
+    for start in range(0, count, 2_000):
+        some = slice(start, start + 2_000)
+        space.upsert(make_records(ids[some], vectors[some], metadata=[{}] * len(ids[some]), text=""))
+    for exact in (True, False):
+        for options in ({}, {"version": 1}, {"filter": {"x": {"$ne": 1}}}):
+            assert len(space.hits(unit_vectors(1, dimension=2), top_k=most, exact=exact, **options)) == most
+        for version in (None, 1):
+            many = target.query(space.name, unit_vectors(9, dimension=2), top_k=2_000, version=version, exact=exact)
+            assert [len(some) for some in many] == [2_000] * 9
+    several = target.query(space.name, unit_vectors(900, dimension=2), top_k=5, version=1, exact=False)
+    assert [len(some) for some in several] == [5] * 900

@@ -30,6 +30,8 @@ from vector_pipeline.errors import (
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _GATEWAY = frozenset({500, 502, 504})
+_HALF_GONE = re.compile(r"Missing \w+ segment")
+"""What a server says of a collection that is being deleted."""
 _MOST_SAID = 300
 STATUSES = frozenset({401, 402, 403, 413, 429, 502, 503, 504})
 """What is told by its number: chromadb makes plain exceptions of some of them."""
@@ -92,6 +94,8 @@ class Failures:
 
         match error:
             case chroma.NotFoundError():
+                return Fault(NotFoundError(self._line(error)))
+            case chroma.ChromaError() if _HALF_GONE.search(str(error)):
                 return Fault(NotFoundError(self._line(error)))
             case chroma.ChromaAuthError() | chroma.AuthorizationError():
                 return self._status(403, str(error), write=write)

@@ -130,7 +130,10 @@ class Places:
         return new
 
     def _collection(self, namespace: str) -> "Collection | None":
-        for name in (collection_name(namespace), aside_name(namespace)) if self._connection.exists() else ():
+        if not self._connection.exists():
+            return None
+        own = collection_name(namespace)
+        for name in (own, aside_name(namespace), own):  # once more: it may have been aside, and be back since
             with suppress(NotFoundError):
                 return self._get(name)
         return None

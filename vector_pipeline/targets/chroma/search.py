@@ -7,7 +7,7 @@ Laws
    too few, the vectors of what matches are fetched in pages and scored here.
 2. ``exact``: Chroma is asked for everything that matches. When it gives all of it, the best of that are the best.
 3. A filter costs Chroma time with every record that matches. The nearest of all are asked for first, and filtered here; where
-   enough of them match, that was all.
+   enough of them match, that was all. Not of very many: Chroma asks SQLite for their metadata, which takes so many values.
 4. Scores: cosine; inner product; *negative* Euclidean distance. A zero vector has cosine 0 to everything. Ties by id.
 """
 
@@ -32,6 +32,8 @@ _VECTOR_BYTES = 8_000_000
 """Of vectors fetched at once: a server writes them as decimal numbers, several times as long."""
 _LEAST_PROPOSED = 40
 _OVERFETCH = 4
+_MOST_PROPOSED = 8_000
+"""At once, of all queries together: with their metadata, and SQLite takes 32,766 values in a query."""
 _FEW = 500
 """So few records are scored here at once, without asking the index."""
 
@@ -103,15 +105,19 @@ class Searcher:
     def _proposed(self, queries: Vector, search: Search) -> dict[int, list[Scored]]:
         """Law 3: hits of the queries whose nearest neighbours match often enough, by number."""
         count = max(_LEAST_PROPOSED, _OVERFETCH * search.top_k)
-        got = self._query(queries, count, None, metadata=not search.open)
+        if count > _MOST_PROPOSED and not search.open:
+            return {}
+        together = max(1, _MOST_PROPOSED // count)
         found = {}
-        for number, ids in enumerate(got["ids"]):
-            scored = self._scored(got, number)
-            if not search.open:
-                natives = dict(zip(ids, got["metadatas"][number], strict=True))
-                scored = [one for one in scored if search.sees(natives[one[1]])]
-            if len(scored) >= search.top_k:
-                found[number] = scored[: search.top_k]
+        for start in range(0, len(queries), together):
+            got = self._query(queries[start : start + together], count, None, metadata=not search.open)
+            for number, ids in enumerate(got["ids"]):
+                scored = self._scored(got, number)
+                if not search.open:
+                    natives = dict(zip(ids, got["metadatas"][number], strict=True))
+                    scored = [one for one in scored if search.sees(natives[one[1]])]
+                if len(scored) >= search.top_k:
+                    found[start + number] = scored[: search.top_k]
         return found
 
     def _matching(self, queries: Vector, search: Search) -> list[list[Scored]]:

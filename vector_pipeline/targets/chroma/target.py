@@ -9,10 +9,10 @@ Laws (beside those of ``vector_pipeline.targets.base``)
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from vector_pipeline.config import ChromaTargetConfig
@@ -20,7 +20,6 @@ from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.targets import checks
 from vector_pipeline.targets.base import (
     LIVE,
-    MARK_SCHEMA,
     Capabilities,
     Filter,
     Match,
@@ -32,12 +31,13 @@ from vector_pipeline.targets.base import (
 )
 from vector_pipeline.targets.chroma.connection import At, Connection
 from vector_pipeline.targets.chroma.embedded import Embedded
-from vector_pipeline.targets.chroma.encoding import SPACES, decode, mark_columns
+from vector_pipeline.targets.chroma.encoding import SPACES
 from vector_pipeline.targets.chroma.failures import Failures
 from vector_pipeline.targets.chroma.names import collection_name
 from vector_pipeline.targets.chroma.places import Places
 from vector_pipeline.targets.chroma.purging import purge
-from vector_pipeline.targets.chroma.search import PAGE, Search, Searcher, pages
+from vector_pipeline.targets.chroma.reading import Reader
+from vector_pipeline.targets.chroma.search import PAGE, Search
 from vector_pipeline.targets.chroma.served import Served
 from vector_pipeline.targets.chroma.writing import Writer
 from vector_pipeline.targets.filters import parse_filter
@@ -61,6 +61,7 @@ class ChromaTarget(Target):
             else Embedded(name, base / config.path, failures, At(tenant=config.tenant, database=config.database))
         )
         self._places = Places(name, self._connection)
+        self._reader = Reader(self._connection, self._places)
         self._capabilities = Capabilities(
             numeric_filters=True,
             scans_marks=True,
@@ -93,11 +94,7 @@ class ChromaTarget(Target):
             return self._places.state(self._places.ensure(spec))
 
     def describe(self, namespace: str) -> NamespaceState | None:
-        if not self._connection.exists():
-            return None
-        with self._connection.session():
-            place = self._places.find(namespace)
-            return None if place is None else self._places.state(place)
+        return self._reader.describe(namespace) if self._connection.exists() else None
 
     def namespaces(self) -> list[str]:
         return self._places.names() if self._connection.exists() else []
@@ -142,31 +139,11 @@ class ChromaTarget(Target):
     def scan(self, namespace: str, *, prefix: str = "", batch_records: int = 65_536) -> Iterator[pa.RecordBatch]:
         if batch_records < 1:
             raise InputError(f"batch_records must be at least 1, not {batch_records}")
-        searcher = self._searcher(namespace)
-        ids = sorted(name for name in searcher.get([])["ids"] if name.startswith(prefix))
-        return self._scan(searcher, ids, min(batch_records, PAGE))
-
-    def _scan(self, searcher: Searcher, ids: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        for some in pages(ids, size):
-            got = searcher.get(["metadatas"], ids=some)
-            natives = dict(zip(got["ids"], got["metadatas"], strict=True))
-            here = [name for name in some if name in natives]
-            columns = {"id": here, **mark_columns([natives[name] for name in here])}
-            if here:
-                yield pa.RecordBatch.from_pydict(columns, schema=MARK_SCHEMA)
+        return self._reader.scan(namespace, prefix, min(batch_records, PAGE))
 
     def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:
         wanted = checks.id_table(ids).column("id").to_pylist()
-        searcher = self._searcher(namespace)
-        dimension = searcher.place.spec.dimension
-        include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
-        tables = []
-        for some in pages(wanted, searcher.vectors_at_once if vectors else PAGE):
-            got = searcher.get(include, ids=some)
-            found = np.asarray(got["embeddings"], np.float32).reshape(-1, dimension) if vectors else None
-            tables.append(decode(got["ids"], got["metadatas"], got["documents"], found, dimension))
-        none = np.empty((0, dimension), np.float32) if vectors else None
-        return pa.concat_tables([decode([], [], [], none, dimension), *tables])
+        return self._reader.fetch(namespace, wanted, vectors=vectors)
 
     def query(
         self,
@@ -182,16 +159,10 @@ class ChromaTarget(Target):
         if not 1 <= top_k <= self._capabilities.max_top_k:
             raise InputError(f"top_k must be between 1 and {self._capabilities.max_top_k}, not {top_k}")
         search = Search(top_k, version, None if filter is None else parse_filter(filter), exact)
-        searcher = self._searcher(namespace)
-        queries = checks.check_queries(vectors, searcher.place.spec.dimension)
-        with self._connection.session():
-            return searcher.matches_of(searcher.nearest(queries, search), include_text=include_text)
+        return self._reader.query(namespace, partial(checks.check_queries, vectors), search, include_text=include_text)
 
     def close(self) -> None:
         self._connection.close()
-
-    def _searcher(self, namespace: str) -> Searcher:
-        return Searcher(self._connection, self._places.get(namespace))
 
     def _writer(self, namespace: str) -> Writer:
         self._refuse_reading(namespace)
