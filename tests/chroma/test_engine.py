@@ -141,3 +141,41 @@ def test_what_is_erased_is_in_no_file(project: Project) -> None:
     assert SECRET.encode() not in said
     with pytest.raises(RefusedError, match="read-only"):
         project.target(DATASET, read_only=True).purge(project.target(DATASET).namespaces()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["embedded"], indirect=True)
+def test_another_hands_edit_is_told_and_repaired(project: Project) -> None:
+    edit(project, "page1.md", "---\nteam: search\nrating: 0.30000000000000004\n---\n" + page(1))
+    release(project)
+    target = project.target(DATASET)
+    assert isinstance(target, ChromaTarget)
+    place = target._places.get(target.namespaces()[0])
+    every = sorted(ids(target, 1))
+    before = target.fetch(place.spec.name, every, vectors=False).sort_by("id")
+
+    def asked(rule: dict[str, object]) -> set[str]:
+        with open_index(DATASET, project=project.base, max_staleness_s=0) as index:
+            return {hit.document for hit in index.query("page", top_k=5, filter=rule)}
+
+    name = next(row["id"] for row in before.to_pylist() if '"search"' in row["metadata"])
+    for change in (
+        {"team": "legal"},
+        {"vp_number:rating": None, "vp_tokens": None},
+        {"vp_added_in": None},
+        {"vp_added_in": "x"},
+    ):
+        natives = [change]
+        target._connection.call(lambda api, some=natives: api._update(place.id, [name], metadatas=some))  # type: ignore[misc]
+        assert drifted(project, "ids"), change
+        assert drifted(project, "full"), change
+        if "team" in change:
+            assert asked({"team": "legal"}) == {"page1.md"}
+        if "vp_added_in" in change:
+            assert name not in ids(target, 1)
+        done = project.repair(DATASET, level="full", by="test")
+        assert (done.writes > 0, done.drifted) == (True, False), change
+        assert asked({"team": "legal"}) == set()
+        assert asked({"team": "search", "rating": {"$gt": 0.3}}) == {"page1.md"}
+    after = target.fetch(place.spec.name, every, vectors=False).sort_by("id")
+    assert after.drop_columns("metadata").equals(before.drop_columns("metadata"))

@@ -33,6 +33,8 @@ class Reader:
 
     def read(self, namespace: str, look: Callable[[Searcher], tuple[T, bool]]) -> T:
         """What ``look`` gives. It says too whether that is certainly all (law 2)."""
+        if not self._connection.exists():
+            self._places.get(namespace)  # says so, and makes no folder: a session would
         for _ in range(_MOST_TIMES):
             with self._connection.session():
                 place = self._places.get(namespace)
