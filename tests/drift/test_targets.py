@@ -1,15 +1,19 @@
 """Targets that can less, or whose answers get lost: what an audit says of them, and that a repair still ends."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
-from tests.drift.conftest import Hand, deployments, read_back, snapshot
+from tests.conftest import page
+from tests.drift.conftest import Hand, deployments, edit, read_back, snapshot
+from tests.engine.world import DATASET, Fuse, World
+from tests.release.test_observed import Counting
 from vector_pipeline.drift import DriftReport, Level, audit
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import RepairLine
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.errors import RefusedError, UnavailableError
 from vector_pipeline.release.remembering import remember
 from vector_pipeline.targets.base import NamespaceSpec, Target
 from vector_pipeline.testing.faults import Fault, Faults, FaultyTarget
@@ -118,3 +122,80 @@ def test_remembered_marks_are_judged_with_the_ids_that_are_listed(line: Hand) ->
     assert (report.drifted, report.not_judged) == (False, ())
     seen.mark(2, seen.visible(3)[0]["id"])
     assert look(seen, dumb).not_judged == ("metadata", "version marks"), "of another mark nothing is remembered"
+
+
+def test_a_sample_sees_marks_that_a_listing_does_not_tell(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    store = seen.target.store  # type: ignore[attr-defined]
+    dumb = MemoryTarget("local", store, scans_marks=False)
+    rows = [row["id"] for row in seen.visible(3) if "~" not in row["id"] and row["added_in"] == 1]
+    assert not look(seen, dumb, "sample").drifted
+    seen.mark(2, rows[0])
+    seen.mark(99, rows[1])
+    seen.put(rows[2], metadata_hash="other")
+    report = look(seen, dumb, "sample")
+    assert (report.missing, report.foreign, report.tampered, report.stale_marks) == (0, 0, 1, 2)
+    assert sorted(name.split()[-1] for name in report.examples["stale_marks"]) == sorted(rows[:2])
+    counts = look(seen, MemoryTarget("local", store), "sample").counts
+    assert (counts["tampered"], counts["stale_marks"]) == (1, 2), "as a listing with marks tells"
+
+
+def test_a_sample_compares_marks_with_those_that_are_remembered(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    dumb = MemoryTarget("local", seen.target.store, scans_marks=False)  # type: ignore[attr-defined]
+    lake, state = seen.project.lake(), dumb.describe(seen.namespace)
+    assert state is not None
+    one = next(row["id"] for row in seen.visible(3) if row["added_in"] == 1)
+    with lake.registered("told", pa.Table.from_batches(seen.target.scan(seen.namespace))):
+        lie = f"SELECT * REPLACE (CASE WHEN id = '{one}' THEN 2 ELSE added_in END AS added_in) FROM told"
+        remember(lake, dumb, seen.namespace, state, lie, observed=True)
+    assert not look(seen, dumb).drifted
+    assert look(seen, dumb, "sample").stale_marks == 1
+
+
+class Closing(MemoryTarget):
+    """Closes a record with a version of ours just before it is compared."""
+
+    closes: Sequence[str] = ()
+
+    def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:
+        closes, self.closes = self.closes, ()
+        if closes:
+            MemoryTarget("local", self.store, fencing=False).set_removed(namespace, pa.array(closes), 4)
+        return super().fetch(namespace, ids, vectors=vectors)
+
+
+def test_what_a_push_closes_meanwhile_is_no_drift(line: Hand) -> None:
+    seen = moved(line, MemoryTarget("local"))
+    target = Closing("local", seen.target.store)  # type: ignore[attr-defined]
+    edit(seen.project, "page4.md", page(700))
+    seen.project.build("handbook")
+    target.closes = [row["id"] for row in seen.visible(3) if row["document_id"] == "page4.md"]
+    assert not look(seen, target, "sample").drifted
+    assert not target.closes
+
+
+@pytest.mark.parametrize("scans_marks", [True, False])
+def test_marks_that_another_hand_changed_stop_a_push(scans_marks: bool) -> None:
+    world = World("memory")
+    try:
+        store = world.bare_target().store  # type: ignore[attr-defined]
+        target = Counting("local", store, scans_marks=scans_marks, derives=False, max_batch_records=10)
+        with world.open(Fuse(), target) as project:
+            for name in "abc":
+                world.write(name, 0, 0)
+            project.build(DATASET)
+            one = project.push(DATASET).deployment
+            hand = MemoryTarget("local", store, fencing=False)
+            own = [row["id"] for batch in hand.scan(one.namespace) for row in batch.to_pylist() if "a.md" in str(row)]
+            hand.set_removed(one.namespace, pa.array(own), 1)
+            world.write("d", 0, 0)
+            project.build(DATASET)
+            with pytest.raises(RefusedError, match="stale marks"):
+                project.push(DATASET, on_drift="stop")
+            assert target.fetched == (0 if scans_marks else 3)
+            assert project.plan(DATASET).writes > 0
+            assert project.push(DATASET, on_drift="ignore").applied.records
+            assert target.fetched == (0 if scans_marks else 3), "what was fetched is remembered"
+    finally:
+        world.close()

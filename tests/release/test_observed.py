@@ -22,6 +22,7 @@ from vector_pipeline.release.registry import Deployment
 from vector_pipeline.release.remembering import FOLDER, forget, remember, remembered
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, WriteReceipt
+from vector_pipeline.testing.memory_store import MemoryStore
 from vector_pipeline.testing.memory_target import MemoryTarget
 from vector_pipeline.verify.coverage import coverage
 from vector_pipeline.verify.outcome import Status
@@ -34,8 +35,8 @@ SECOND = {**dict.fromkeys(range(3, 6), 0), **dict.fromkeys(range(6, 15), 1)}
 class Counting(MemoryTarget):
     """Counts what is fetched without vectors: only marks are."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__("local", **{"scans_marks": False, "max_batch_records": 5, **options})
+    def __init__(self, name: str = "local", store: MemoryStore | None = None, **options: Any) -> None:
+        super().__init__(name, store, **{"scans_marks": False, "max_batch_records": 5, **options})
         self.fetched = 0
 
     def fetch(self, namespace: str, ids: Iterable[str], *, vectors: bool = True) -> pa.Table:

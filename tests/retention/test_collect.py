@@ -1,5 +1,9 @@
 """Collection deletes what nothing reaches, and nothing else."""
 
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
 import pytest
 
 from tests.retention.conftest import DATASET, LINE, MakeWorld, World, records
@@ -8,8 +12,10 @@ from vector_pipeline.release.dropping import drop_line
 from vector_pipeline.release.journalling import writer
 from vector_pipeline.release.promote import rollback_target
 from vector_pipeline.release.registry import DeploymentStatus, PushStatus
+from vector_pipeline.release.remembering import remembered
 from vector_pipeline.release.retention import kept
-from vector_pipeline.targets.base import LIVE
+from vector_pipeline.targets.base import LIVE, WriteReceipt
+from vector_pipeline.testing.memory_target import MemoryTarget
 
 
 def test_what_closed_before_the_oldest_kept_version_goes(world: World) -> None:
@@ -252,3 +258,53 @@ def test_what_was_killed_while_it_was_pushed_is_kept_only_while_its_version_is(w
     world.registry.release_lease(held)
     assert [line.namespace for line in world.collect().lines if line.drop] == [beside]
     assert (world.status(dead), beside in world.target.namespaces()) == ("retired", False)
+
+
+class Meddled(MemoryTarget):
+    """``meddle`` happens once, when something was deleted."""
+
+    meddle: Callable[[], object] | None = None
+
+    def delete(self, namespace: str, ids: pa.Array, *, fence: int = 0) -> WriteReceipt:
+        done = super().delete(namespace, ids, fence=fence)
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        return done
+
+
+@pytest.mark.parametrize("scans_marks", [True, False])
+@pytest.mark.parametrize("meddled", [True, False])
+def test_a_hand_that_writes_behind_a_collection_is_not_recorded_as_ours(
+    world: World, scans_marks: bool, meddled: bool
+) -> None:
+    world.push("abc")
+    world.point(world.push("bcd"))
+    target = Meddled(store=world.target.store, scans_marks=scans_marks)
+    hand = MemoryTarget(store=target.store, fencing=False)
+    target.meddle = partial(hand.set_removed, LINE, pa.array(["d"]), 1) if meddled else None
+    world.target = target
+    assert world.collect().records == 1
+    known, state = world.registry.namespace_record("dev", target.name, LINE), target.describe(LINE)
+    assert known is not None
+    assert state is not None
+    assert (known.mark == state.mark) is not meddled
+    assert (remembered(world.lake, target, LINE, state) is not None) is (not meddled and not scans_marks)
+
+
+def test_what_a_killed_collection_left_is_ours(world: World) -> None:
+    world.push("abcdefg")
+    world.point(world.push("g"))
+    target = Meddled(store=world.target.store, max_batch_records=2)
+
+    def kill() -> None:
+        raise KeyboardInterrupt
+
+    world.target, target.meddle = target, kill
+    with pytest.raises(KeyboardInterrupt):
+        world.collect()
+    assert world.collect().records == 4
+    known, state = world.registry.namespace_record("dev", target.name, LINE), target.describe(LINE)
+    assert known is not None
+    assert state is not None
+    assert known.mark == state.mark

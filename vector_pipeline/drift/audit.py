@@ -7,7 +7,8 @@ Laws
    Where nothing was recorded, a writer of ours is at work, or the mark does not see everybody's writes, it goes on to ``ids``.
 3. A namespace is read once, however many versions of it are judged.
 4. A version that has expired cannot be judged: its report says so as a fault, and the others are judged all the same.
-5. A sample is another one with every audit, unless its seed is given: else what it missed once it would miss for ever.
+5. With values marks are compared: those of now with those that were listed or remembered. A sample is another one with every audit,
+   unless its seed is given: else what it missed once it would miss for ever.
 """
 
 import secrets
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from vector_pipeline.drift import compare
 from vector_pipeline.drift.held import Depth, alone_since, observe
 from vector_pipeline.drift.report import DriftReport, Level
-from vector_pipeline.drift.values import compare_found
+from vector_pipeline.drift.values import compare_found, judge_marks
 from vector_pipeline.errors import InputError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.hands import explained
@@ -64,8 +65,12 @@ def audit_line(
     level: str = Level.IDS,
     sample: int = SAMPLE,
     seed: int | None = None,
+    depth: Depth = Depth.LISTED,
 ) -> list[DriftReport]:
-    """Compare deployments of one namespace, which is read once. ``seed`` of a sample: by chance, and in the report (law 5)."""
+    """Compare deployments of one namespace, which is read once. ``seed`` of a sample: by chance, and in the report (law 5).
+
+    ``depth``: how a target that lists no marks is asked for them, but at the level ``full``.
+    """
     wanted = checked_level(level)
     chosen = secrets.randbelow(_SEEDS) if seed is None else seed
     state = target.describe(subjects[0].deployment.namespace)
@@ -85,7 +90,7 @@ def audit_line(
         wanted = Level.IDS
     started = time.perf_counter()
     # In full everything is fetched anyway: with it come the marks that a target's listing may not have.
-    depth = Depth.FETCHED if wanted is Level.FULL else Depth.LISTED
+    depth = Depth.FETCHED if wanted is Level.FULL else depth
     blind = not observe(lake, target, subjects[0].deployment, depth)
     reports = []
     for subject, one in zip(subjects, blank, strict=True):
@@ -204,6 +209,11 @@ def _judged(
     if blank.level in (Level.SAMPLE, Level.FULL):
         some = sample if blank.level is Level.SAMPLE else None
         compared = compare_found(lake, target, subject.deployment.namespace, subject.version, sample=some, seed=seed)
+        now = target.describe(subject.deployment.namespace)
+        judge_marks(
+            lake, subject.version, newest=compare.newest_of(registry, subject.version),
+            alone=alone_since(target, subject.deployment), still=now is not None and now.mark == blank.mark,
+        )  # fmt: skip
     counts = compare.counts(lake)
     if counts.get(compare.DOUBTFUL):
         not_judged += (f"{counts[compare.DOUBTFUL]:,} records: of expired versions, or foreign",)

@@ -32,8 +32,10 @@ _TABLES = """
         ours BOOLEAN, sound BOOLEAN);
     CREATE OR REPLACE TEMP TABLE drift_seen (id VARCHAR);
     CREATE OR REPLACE TEMP TABLE drift_spoilt (id VARCHAR);
+    CREATE OR REPLACE TEMP TABLE drift_told (id VARCHAR, metadata_hash VARCHAR, added_in BIGINT, removed_in BIGINT);
 """
-# ``drift_seen`` and ``drift_spoilt``: records whose values were compared, and those that differed (``values``).
+# ``drift_seen``, ``drift_spoilt`` and ``drift_told``: records whose values were compared, those that differed, and the marks that
+# came with them (``values``).
 
 
 class Depth(Enum):

@@ -13,9 +13,9 @@ class Level(StrEnum):
     IDS = "ids"
     """Every record's identity and marks against the lake: complete, but for text, metadata and vectors."""
     SAMPLE = "sample"
-    """``ids``, and the values of some records, chosen by chance."""
+    """``ids``, and the values and marks of some records, chosen by chance."""
     FULL = "full"
-    """``ids``, and the values of all records."""
+    """``ids``, and the values and marks of all records."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,22 @@ Laws
 1. Only what its marks call ``found`` is compared; whatever differs becomes ``tampered``, and what has gone since ``missing``.
 2. One batch is in memory at a time, within the target's limits. A record that was compared is not fetched again in one audit,
    whatever version it is judged for: content is in its id, and metadata in its hash.
+3. With the values come the marks that a record has now. A record that is not seen at the version by them, or has others than it is
+   known to have, is hidden; one with another hash of its metadata is tampered.
 """
 
-import json
-
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from vector_pipeline.drift.compare import FOUND, MISSING, TAMPERED
-from vector_pipeline.hashing import canonical_json
+from vector_pipeline.drift.compare import FOUND, HIDDEN, MISSING, TAMPERED
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.documents import append
 from vector_pipeline.release.records import records
 from vector_pipeline.release.registry import Version
-from vector_pipeline.targets.base import Target
+from vector_pipeline.release.values import differing
+from vector_pipeline.targets.base import LIVE, Target
 
 _BATCH_BYTES = 128_000_000
+_TOLD = ["id", "metadata_hash", "added_in", "removed_in"]
 
 
 def compare_found(
@@ -47,10 +46,33 @@ def compare_found(
     return int(lake.row("SELECT count(*) FROM drift_chosen")[0])
 
 
+def judge_marks(lake: Lake, version: Version, *, newest: int, alone: int | None, still: bool) -> None:
+    """Law 3, for what ``compare_found`` compared. ``newest``: the latest version, asked after that; ``alone``: the one ``added_in``
+    of the line; ``still``: nobody has written since ``drift_held`` was filled: only then is another mark than the known one wrong.
+    """
+    number = version.number
+    if alone is not None:
+        fits = f"t.added_in = {alone} AND t.removed_in = {LIVE}"
+    else:
+        fits = f"t.added_in <= {number} AND t.removed_in > {number} AND (t.removed_in <= {newest} OR t.removed_in = {LIVE})"
+        if still:
+            fits += " AND coalesce(h.added_in = t.added_in AND h.removed_in = t.removed_in, true)"
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE drift_misplaced AS
+            SELECT id, coalesce(t.metadata_hash <> j.metadata_hash, true) AS tampered
+            FROM drift_judged j JOIN drift_chosen USING (id) JOIN drift_told t USING (id) JOIN drift_held h USING (id)
+            WHERE j.word = '{FOUND}' AND (tampered OR NOT coalesce({fits}, false))"""
+    )
+    lake.run(
+        f"""UPDATE drift_judged SET word = CASE WHEN m.tampered THEN '{TAMPERED}' ELSE '{HIDDEN}' END
+            FROM drift_misplaced m WHERE drift_judged.id = m.id AND word = '{FOUND}'"""
+    )
+
+
 def compare_chosen(lake: Lake, target: Target, namespace: str, version: Version) -> list[str]:
     """Compare the records of ``drift_chosen(shard, record_id, id)`` with a version; returns ids that were not there.
 
-    Adds to ``drift_seen`` what was compared and to ``drift_spoilt`` what differs.
+    Adds to ``drift_seen`` what was compared, to ``drift_spoilt`` what differs, and to ``drift_told`` the marks of now.
     """
     lake.run(
         """CREATE OR REPLACE TEMP TABLE drift_picked AS
@@ -68,51 +90,11 @@ def compare_chosen(lake: Lake, target: Target, namespace: str, version: Version)
             f"""SELECT shard, record_id, id, 0::BIGINT AS added_in, 0::BIGINT AS removed_in FROM drift_picked
                 WHERE n >= {begin} AND n < {begin + rows}"""
         )
-        spoilt, missing = differing(records(lake, version, wanted), target.fetch(namespace, wanted["id"].to_pylist()))
+        held = target.fetch(namespace, wanted["id"].to_pylist())
+        append(lake, "drift_told", held.select(_TOLD))
+        spoilt, missing = differing(records(lake, version, wanted), held)
         gone += missing.to_pylist()
         with lake.registered("drift_differs", pa.table({"id": spoilt})):
             lake.run("INSERT INTO drift_spoilt SELECT id FROM drift_differs")
     lake.run("INSERT INTO drift_seen SELECT id FROM drift_picked")
     return gone
-
-
-def differing(wanted: pa.Table, held: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Ids whose text, metadata or vector differ, and ids that are not held. Both tables are ``record_schema``."""
-    place = pc.index_in(wanted["id"], value_set=held["id"])
-    present = pc.is_valid(place)
-    missing = wanted["id"].filter(pc.invert(present)).combine_chunks()
-    wanted, held = wanted.filter(present), held.take(place.filter(present))
-    differs = np.zeros(wanted.num_rows, dtype=np.bool_)
-    differs |= _unequal(wanted["text"], held["text"])
-    differs |= _other_metadata(wanted["metadata"], held["metadata"])
-    differs |= (_bits(wanted["vector"]) != _bits(held["vector"])).any(axis=1)
-    return wanted["id"].filter(pa.array(differs)).combine_chunks(), missing
-
-
-def _unequal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = pc.fill_null(pc.not_equal(a, b), True).to_numpy()
-    return found
-
-
-def _other_metadata(a: pa.ChunkedArray, b: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Equal texts are equal values. Only the others are parsed: a target may write JSON in another way."""
-    found = np.array(_unequal(a, b))
-    for index in np.flatnonzero(found):
-        found[index] = _canonical(a[int(index)].as_py()) != _canonical(b[int(index)].as_py())
-    return found
-
-
-def _canonical(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return canonical_json(json.loads(text))
-    except ValueError:
-        return text
-
-
-def _bits(vectors: pa.ChunkedArray) -> npt.NDArray[np.uint32]:
-    """uint32[n, dim]: NaN equals NaN, and -0 is not 0."""
-    width = vectors.type.list_size
-    flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(flat, dtype=np.float32).view(np.uint32).reshape(len(vectors), width)

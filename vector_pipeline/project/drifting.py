@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from vector_pipeline.drift import DriftReport, Level, Subject, audit_line
+from vector_pipeline.drift.held import Depth
 from vector_pipeline.drift.lines import kept_lines, subjects
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import LinePlan, RepairLine, RepairPlan, plan_line
 from vector_pipeline.errors import ConflictError, CorruptError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project.agreeing import Agreeing
 from vector_pipeline.release.apply import Applied
+from vector_pipeline.release.hands import explained
 from vector_pipeline.release.native import catch_up
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import Deployment, DeploymentStatus
@@ -169,10 +171,13 @@ class Drifting(Agreeing):
         same = known is not None and state is not None and (state.mark, state.records) == (known.mark, known.records)
         if same and sees:
             return []
+        # Ids alone do not show everything that another hand can have done. What is fetched now, the plan finds remembered.
+        ours = explained(registry, self.environment, target.name, namespace, state.mark if state is not None else None)
+        depth = Depth.LISTED if ours else Depth.KNOWN
         try:
             if gone is not None:
                 raise NotFoundError(f"version {gone.version.number} expired, and {gone.alias} points at it")
-            reports = audit_line(self.lake(read_only=True), registry, target, here, level=Level.IDS)
+            reports = audit_line(self.lake(read_only=True), registry, target, here, level=Level.IDS, depth=depth)
         except (NotFoundError, CorruptError) as error:
             raise RefusedError(
                 f"something has written to {namespace}, and what it should hold cannot be told: {error.what}",

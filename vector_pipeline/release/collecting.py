@@ -7,7 +7,8 @@ Laws
 2. One writer a line: a line that somebody is writing is skipped, and said. The fence is raised before the look that counts.
 3. Retired deployments, a shorter line and a dropped one are states that the next run finds: killed anywhere and run again, the
    end is that of an undisturbed run.
-4. The namespace's state is recorded as ours afterwards only where it was ours before: a foreign hand is not hidden by our write.
+4. The namespace's state is recorded as ours afterwards only where it was ours before, and is what our writes left: a foreign hand
+   is not hidden by our write.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from vector_pipeline.release.collection import (
 )
 from vector_pipeline.release.dropping import drop_line, journalled, line_deployments
 from vector_pipeline.release.garbage import Garbage
+from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off, writer
 from vector_pipeline.release.plan import StageKind
@@ -35,7 +37,7 @@ from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.remembering import forget, remember
 from vector_pipeline.release.sending import Batch, send_all
-from vector_pipeline.release.settling import settle
+from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.targets.base import NamespaceState, Target, WriteReceipt
 
 OnDelete = Callable[[int, int], None]
@@ -139,7 +141,7 @@ class _Work:
             send_all(self._batches(line, garbage, journal), parallel=journal.writers, done=landed)
             for receipt in reversed(receipts):
                 self.target.wait_until_fresh(line.namespace, receipt)
-        self._record(line, before)
+        self._record(line, before, journal)
 
     def _batches(self, line: LineState, garbage: Garbage, journal: Journalled) -> Iterator[Batch]:
         for ids in id_batches(garbage.ids, self.target.capabilities):
@@ -147,23 +149,17 @@ class _Work:
             payload = {"records": len(ids), "first": ids[0].as_py()}
             yield Batch(len(ids), partial(journal.write, StageKind.DELETE.value, payload, write))
 
-    def _record(self, line: LineState, before: NamespaceState) -> None:
-        """Say what the namespace is after our last write, where it was before what was recorded: else a hand would be hidden."""
-        after = self.target.describe(line.namespace)
-        if after is None:
-            return
+    def _record(self, line: LineState, before: NamespaceState, journal: Journalled) -> None:
+        """Law 4."""
         place = self.target.name, line.namespace
-        there = line_deployments(self.registry, *place)
-        for environment in sorted({one.environment for one in there}):
+        left = "SELECT * FROM collect_marks ANTI JOIN collect_garbage USING (id)"
+        if not as_counted(self.lake, self.target, line.namespace, left):
+            return
+        after = None
+        for environment in sorted({one.environment for one in line_deployments(self.registry, *place)}):
             known = self.registry.namespace_record(environment, *place)
-            if known is not None and known.mark == before.mark:
-                self.registry.record_namespace(
-                    environment, *place, dataset=self.dataset, mark=after.mark, records=after.records
-                )
-                remember(
-                    self.lake,
-                    self.target,
-                    line.namespace,
-                    after,
-                    "SELECT * FROM collect_marks ANTI JOIN collect_garbage USING (id)",
-                )
+            if known is not None and explained(self.registry, environment, *place, before.mark):
+                marks = {before.mark, *journal.marks}
+                after = record(self.registry, self.dataset, environment, self.target, line.namespace, marks) or after
+        if after is not None and journal.certain:
+            remember(self.lake, self.target, line.namespace, after, left)
