@@ -98,6 +98,7 @@ def test_what_is_no_plan_of_several_places_is_refused(data: object) -> None:
         plans_from_json(data)
 
 
+@pytest.mark.slow
 def test_plans_of_different_versions_do_not_belong_together(world) -> None:  # type: ignore[no-untyped-def]
     world.build()
     plans = world.project.plans("handbook")

@@ -127,6 +127,7 @@ def test_nothing_moves_when_one_place_is_not_verified(world: World) -> None:
     assert world.serves() == {"local": first, "other": first}
 
 
+@pytest.mark.slow
 def test_a_verdict_that_mirrors_agree_ends_with_the_state_of_either(world: World) -> None:
     world.stage()
     registry, project = world.project.registry(), world.project
@@ -161,6 +162,7 @@ def test_mirrors_that_answer_otherwise_do_not_pass(world: World) -> None:
     assert found.examples[0]["query"].startswith("a text of page")
 
 
+@pytest.mark.slow
 def test_in_place_is_refused(world: World) -> None:
     world.build()
     with pytest.raises(RefusedError, match="several targets cannot change together"):

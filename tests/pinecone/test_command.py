@@ -79,7 +79,9 @@ CASES: list[Any] = [
     pytest.param({"variable": "PINECONE_WRONG_KEY"}, ["PINECONE_WRONG_KEY"], id="wrong key"),
     pytest.param({"variable": "PINECONE_NO_SUCH_KEY"}, ["PINECONE_NO_SUCH_KEY", "export"], id="no key"),
     pytest.param({"host": "dead"}, ["answers", "host"], id="unreachable host"),
-    pytest.param({"knobs": {"quota": "402", "control_plane": True}}, ["Pinecone"], id="payment required"),
+    pytest.param(
+        {"knobs": {"quota": "402", "control_plane": True}}, ["Pinecone"], id="payment required", marks=pytest.mark.slow
+    ),
     pytest.param({"knobs": {"quota": "403", "control_plane": True}}, ["Pinecone"], id="quota"),
     pytest.param({"dimension": 7}, ["dimension is 7, not 128"], id="index of another dimension"),
 ]

@@ -1,11 +1,11 @@
 """``vector-pipeline dev pinecone``: a process that can be killed, and that says in one line what keeps it from starting."""
 
-import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -92,23 +92,34 @@ def test_it_introduces_itself_and_ends_at_an_interrupt(tmp_path: Path) -> None:
     assert err == "Interrupted. What was committed is kept: run the same command again to go on.\n"
 
 
-def refused(*options: str, **environment: str) -> str:
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
     """The one line of a start that fails."""
-    env = {**os.environ, **environment}
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, env=env, timeout=60, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+    from vector_pipeline.cli import run
+
+    def refusal(*options: str) -> str:
+        assert run(["dev", "pinecone", *options]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 1
+        return err
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield refusal
+    signal.signal(signal.SIGTERM, before)
 
 
-def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
+def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, refused: Callable[..., str]) -> None:
     with PineconeServer(tmp_path / "used") as server:
         port = server.url.rpartition(":")[2]
         assert refused("--port", port, "--data", str(tmp_path / "free")) == (
             f"Error: port {port} on 127.0.0.1 cannot be used: Address already in use. Choose another with --port\n"
         )
         assert "another Pinecone-protocol server uses" in refused("--port", "0", "--data", str(tmp_path / "used"))
+    (tmp_path / "mine").write_text("mine")
+    assert refused("--port", "0", "--data", str(tmp_path / "mine")) == (
+        f"Error: {tmp_path}/mine cannot be used: Not a directory. Give another folder or delete it\n"
+    )
 
 
 UNUSABLE = {
@@ -162,12 +173,6 @@ def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path, how: str) -> None:
     for _ in range(2):  # nothing is held by a start that failed
         with pytest.raises(kind, match=expected):
             PineconeServer(root).start()
-
-
-def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("mine")
-    said = refused("--port", "0", "--data", str(tmp_path / "mine"))
-    assert said == f"Error: {tmp_path}/mine cannot be used: Not a directory. Give another folder or delete it\n"
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
