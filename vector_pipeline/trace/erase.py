@@ -61,8 +61,9 @@ def erase(
         setting.registry.compact()
         after = work.count_again()
         report = _report(
-            setting, found, after, by=by, reason=reason, whole=work.whole, gates=gates, notes=tuple(work.notes)
-        )
+            setting, found, after, by=by, reason=reason, whole=work.whole, gates=gates, notes=tuple(work.notes),
+            not_reached=work.not_reached,
+        )  # fmt: skip
         work.close(report)
     return report
 
@@ -77,6 +78,7 @@ def _report(
     whole: Collection[int],
     gates: tuple[Gate, ...] = (),
     notes: tuple[str, ...] = (),
+    not_reached: Iterable[str] = (),
 ) -> Erased:
     names = sorted(found.counts.keys() | (after or {}).keys(), key=lambda name: (not name[0].startswith(_LAKE), name))
     numbers = [one.number for one in places.kept_versions(setting.registry, setting.dataset)]
@@ -98,5 +100,6 @@ def _report(
             Place(*name, found.counts.get(name, 0), None if after is None else after.get(name, 0)) for name in names
         ),
         versions=tuple(one for one in numbers if one in whole),
-        not_reached=setting.not_reached, notes=(*notes, *told), gates=gates,
+        not_reached=(*setting.not_reached, *(found.not_reached if after is None else not_reached)),
+        notes=(*notes, *told), gates=gates,
     )  # fmt: skip

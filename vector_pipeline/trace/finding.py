@@ -38,6 +38,8 @@ class Found:
     """Content hashes of texts that are the document's alone."""
     opened: Erasure | None
     """An erasure of it that was interrupted."""
+    not_reached: tuple[str, ...] = ()
+    """Places that could not be looked at."""
 
 
 def find(setting: Setting, document: str | None) -> Found:
@@ -61,6 +63,7 @@ def find(setting: Setting, document: str | None) -> Found:
         )
     versions = places.kept_versions(registry, dataset)
     counts = places.in_lake(lake, subject, versions) | places.in_targets(lake, registry, setting.reaches, subject)
+    counts |= places.in_marks(lake, registry, subject)
     if not any(counts.values()) and opened is None and subject.key not in registry.erased_keys(dataset):
         raise NotFoundError(
             f"{dataset} holds no document {document!r}: not now, in no kept version, and in no target",
@@ -72,6 +75,8 @@ def find(setting: Setting, document: str | None) -> Found:
         counts[f"lake, {vectors.table}", "vectors of its text alone"] = vectors.own
     phrases = remains.phrases_of(lake, dataset, subject.key, [None, *states])
     counts |= places.in_registry(registry, subject) | places.in_files(setting.files, phrases)
+    imports, not_reached = places.in_imports(setting.reaches, dataset)
+    counts |= imports
     if opened is not None:
         counts |= {(where, what): count for where, what, count in opened.report.get("before", ())}
-    return Found(subject, counts, tuple(phrases), tuple(erasing.own_contents(lake)), opened)
+    return Found(subject, counts, tuple(phrases), tuple(erasing.own_contents(lake)), opened, tuple(not_reached))

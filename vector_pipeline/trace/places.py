@@ -1,18 +1,22 @@
 """Where something of a document is: counted in the lake, the targets and the registry, before and after. Reads only."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.hashing import document_key
 from vector_pipeline.lake import erasing, remains
+from vector_pipeline.lake.beside import list_beside, reading
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.release.observed import proved
 from vector_pipeline.release.registry import Registry, Version
+from vector_pipeline.release.remembering import FOLDER
 from vector_pipeline.release.snapshot import reads_back
 from vector_pipeline.targets.base import Target
 
@@ -72,8 +76,10 @@ def in_lake(lake: Lake, subject: Subject, versions: Sequence[Version]) -> Counts
 
 
 def lines(registry: Registry, reach: Reach, dataset: str) -> list[str]:
-    """Namespaces of a dataset in a target: those that the registry knows, and any other of its name that is there."""
-    there = set(reach.target.namespaces())
+    """Namespaces of a dataset in a target: those that the registry knows, and any other of its name that is there, or for which
+    files of imports are.
+    """
+    there = {*reach.target.namespaces(), *(name for _, name in files_of_imports([reach], dataset)[0])}
     known = {
         one.namespace
         for one in registry.deployments(dataset, reach.environment)
@@ -99,6 +105,54 @@ def in_targets(lake: Lake, registry: Registry, reaches: Iterable[Reach], subject
         for reach in reaches
         for namespace in lines(registry, reach, subject.dataset)
     }
+
+
+def files_of_imports(reaches: Iterable[Reach], dataset: str) -> tuple[dict[tuple[Reach, str], int], list[str]]:
+    """How many files of imports into each namespace of a dataset there are: whole texts. And where that cannot be told, and why."""
+    found: dict[tuple[Reach, str], int] = {}
+    unlisted: list[str] = []
+    for reach in reaches:
+        try:
+            counted = reach.target.import_files(f"{dataset}--")
+        except VectorPipelineError as error:
+            unlisted.append(f"{reach.environment}: files of imports of {reach.target.name} ({error.what})")
+        else:
+            found |= {(reach, namespace): count for namespace, count in counted.items()}
+    return found, unlisted
+
+
+def in_imports(reaches: Iterable[Reach], dataset: str) -> tuple[Counts, list[str]]:
+    """As ``files_of_imports``: what is in them is not looked at, so each counts."""
+    found, unlisted = files_of_imports(reaches, dataset)
+    return {
+        (reach.where(namespace), "files of imports"): count for (reach, namespace), count in found.items()
+    }, unlisted
+
+
+def files_of_marks(lake: Lake, registry: Registry, dataset: str) -> dict[tuple[str, str], list[str]]:
+    """Files that remember marks, by target and namespace: of every line of a dataset that ever was, wherever it is now."""
+    known = {(one.target, one.namespace) for one in registry.deployments(dataset)}
+    found: dict[tuple[str, str], list[str]] = {}
+    for file in list_beside(lake, f"{FOLDER}/**"):
+        target, _, rest = file.removeprefix(f"{FOLDER}/").partition("/")
+        namespace = rest.rpartition("/")[0]
+        if (target, namespace) in known or namespace.startswith(f"{dataset}--"):
+            found.setdefault((target, namespace), []).append(file)
+    return found
+
+
+def in_marks(lake: Lake, registry: Registry, subject: Subject) -> Counts:
+    """Records of the document that files of remembered marks name. One that cannot be read holds none that anybody could read."""
+    files = [file for some in files_of_marks(lake, registry, subject.dataset).values() for file in some]
+    own = "document_id = ? OR starts_with(id, ?)"
+    count = 0
+    for file in files:
+        with suppress(VectorPipelineError):
+            found = lake.row(
+                f"SELECT count(*) FROM {reading(lake, file)} WHERE {own}", [subject.document, f"{subject.key}#"]
+            )
+            count += int(found[0])
+    return {("lake, remembered marks", "records"): count} if files else {}
 
 
 def in_registry(registry: Registry, subject: Subject) -> Counts:

@@ -1,27 +1,28 @@
 """The steps of an erasure, under its leases: each is repeatable, and says when it is done. ``erase`` states the laws."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
+
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
-from vector_pipeline.lake.beside import readable, reading
+from vector_pipeline.lake.beside import delete_beside, reading
 from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
-from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off
 from vector_pipeline.release.reading_back import deleting
-from vector_pipeline.release.registry import Deployment, Version
+from vector_pipeline.release.registry import Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.remembering import forget, remember, remembered
 from vector_pipeline.release.settling import settle
 from vector_pipeline.release.snapshot import reads_back, tables_of
-from vector_pipeline.targets.base import MARK_SCHEMA, NamespaceState, Target
+from vector_pipeline.targets.base import NamespaceState, Target
 from vector_pipeline.trace import places
 from vector_pipeline.trace.erased import Erased
 from vector_pipeline.trace.finding import Found, Setting
+from vector_pipeline.trace.imports import end_import
 from vector_pipeline.trace.leases import Leases
 from vector_pipeline.trace.places import Counts, Reach
 
@@ -40,6 +41,10 @@ class Removal:
         self._state: dict[str, Any] = {}
         self._id = 0
         self.notes: list[str] = []
+        self.not_reached: list[str] = []
+        """What could not be looked at in the end."""
+        self._forgotten: set[tuple[str, str]] = set()
+        """Targets and lines of which nothing of before is remembered any more."""
 
     @property
     def whole(self) -> list[int]:
@@ -155,8 +160,14 @@ class Removal:
         for reach in self._setting.reaches:
             for namespace in places.lines(self._registry, reach, self._dataset):
                 held = self._leases.hold(f"{reach.target.name}/{namespace}")
+                end_import(self._registry, reach.target, namespace, held, by=self._by, run_id=self._run_id)
                 self._clear(reach, namespace, held)
                 self.step(reach.where(namespace))
+        # Of lines that are gone, or that no target here leads to, there may be files all the same.
+        for place, files in places.files_of_marks(self._lake, self._registry, self._dataset).items():
+            if place not in self._forgotten:
+                delete_beside(self._lake, files)
+        self.step("forgotten")
 
     def _clear(self, reach: Reach, namespace: str, held: Held) -> None:
         target = reach.target
@@ -173,73 +184,52 @@ class Removal:
         if begun is None:
             begun = {"mark": before.mark, "left": before.records - len(ids)}
             self._remember(lines={**self._state.get("lines", {}), reach.where(namespace): begun})
-        journal = self._delete(reach, namespace, held, ids) if len(ids) else None
+        if len(ids):
+            self._delete(reach, namespace, held, ids)
         # Even where nothing was found: a run that was killed may have deleted, and left the files.
         target.purge(namespace)
-        marks = {before.mark, *(journal.marks if journal is not None else ())}
-        after = self._record(target, before, marks, begun)
-        if kept and after is not None and (journal is None or journal.certain):
-            # Once more: an audit may have remembered meanwhile what it saw before.
-            forget(self._lake, target, namespace)
+        after = self._record(target, namespace, begun)
+        if kept and after is not None:
             remember(self._lake, target, namespace, after, "SELECT * FROM erase_marks")
 
     def _forget_marks(self, target: Target, before: NamespaceState, ids: pa.Array) -> bool:
         """Delete what is remembered of a line; of every other document it is in ``erase_marks`` then, where it is known."""
         file = remembered(self._lake, target, before.spec.name, before)
-        known = file is not None and readable(self._lake, file, MARK_SCHEMA.names)
-        if file is not None and known:
+        if file is not None:
             with self._lake.registered("erase_ids", pa.table({"id": ids})):
                 self._lake.run(
                     f"""CREATE OR REPLACE TEMP TABLE erase_marks AS
                         SELECT * FROM {reading(self._lake, file)} ANTI JOIN erase_ids USING (id)"""
                 )
         forget(self._lake, target, before.spec.name)
-        return known
+        if not target.capabilities.scans_marks:
+            self._forgotten.add((target.name, before.spec.name))
+        return file is not None
 
-    def _record(
-        self, target: Target, before: NamespaceState, marks: Collection[str | None], begun: Mapping[str, Any]
-    ) -> NamespaceState | None:
-        """Say what the namespace is now, where it was as we had left it, and is again: a hand must not be hidden by our write.
-
-        ``marks``: before our writes and after each; ``begun``: what a killed run found, in whatever environment it was recorded.
-        None where nothing was said.
-        """
-        place, now = (target.name, before.spec.name), target.describe(before.spec.name)
-        if now is None or now.records != begun["left"]:
+    def _record(self, target: Target, namespace: str, begun: Mapping[str, Any]) -> NamespaceState | None:
+        """Say what the namespace is now, where it was as we had left it: a foreign hand must not be hidden by our write."""
+        after = target.describe(namespace)
+        if after is None or after.records != begun["left"]:
             return None
-        there = line_deployments(self._registry, *place)
-        everywhere = sorted({one.environment for one in there})
-        ours = {one for one in everywhere if explained(self._registry, one, *place, before.mark)}
-        goes_on = bool(ours) or before.mark in self._left(there)
-        after = None
-        for environment in everywhere:
-            known = self._registry.namespace_record(environment, *place)
-            if known is not None and (environment in ours or (goes_on and known.mark == begun["mark"])):
-                after = record(self._registry, self._dataset, environment, target, before.spec.name, marks) or after
+        for environment in sorted(
+            {one.environment for one in line_deployments(self._registry, target.name, namespace)}
+        ):
+            known = self._registry.namespace_record(environment, target.name, namespace)
+            if known is not None and known.mark == begun["mark"]:
+                self._registry.record_namespace(
+                    environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
+                )
         return after
 
-    def _left(self, there: Sequence[Deployment]) -> set[str | None]:
-        """Marks that the deletions of a killed run left, where they had come to their end."""
-        ours = [
-            push.id
-            for one in there[-1:]
-            for push in self._registry.pushes(self._dataset, deployment_id=one.id)
-            if push.plan.get("goal") == "erase"
-        ]
-        landed = [entry.outcome_payload or {} for push in ours for entry in self._registry.journal(push)]
-        return {said.get("mark") for said in landed} - {None}
-
-    def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> Journalled:
+    def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
         target = reach.target
         deployments = line_deployments(self._registry, target.name, namespace)
         if not deployments:
-            journal = Journalled(self._registry, None, held)
-            _send(target, namespace, ids, journal)
-            return journal
+            _send(target, namespace, ids, Journalled(self._registry, None, held))
+            return
         note = {"goal": "erase", "namespace": namespace, "records": len(ids), "by": self._by}
         with journalled(self._registry, held, deployments[-1], note, self._run_id) as journal:
             _send(target, namespace, ids, journal)
-        return journal
 
     def count_again(self) -> Counts:
         """The same places, read again."""
@@ -247,6 +237,8 @@ class Removal:
         versions = places.kept_versions(self._registry, self._dataset)
         counts = places.in_lake(self._lake, subject, versions)
         counts |= places.in_targets(self._lake, self._registry, setting.reaches, subject)
+        imports, self.not_reached = places.in_imports(setting.reaches, self._dataset)
+        counts |= imports | places.in_marks(self._lake, self._registry, subject)
         for table, count in erasing.count_contents(self._lake, self._dataset, list(self._found.contents)).items():
             counts[f"lake, {table}", "vectors of its text alone"] = count
         return (
