@@ -1,24 +1,25 @@
 """The steps of an erasure, under its leases: each is repeatable, and says when it is done. ``erase`` states the laws."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
-from vector_pipeline.lake.beside import delete_beside, reading
+from vector_pipeline.lake.beside import delete_beside, readable, reading
 from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
+from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.journalling import Journalled, fence_off
 from vector_pipeline.release.reading_back import deleting
-from vector_pipeline.release.registry import Version
+from vector_pipeline.release.registry import Deployment, Version
 from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.remembering import forget, remember, remembered
 from vector_pipeline.release.settling import settle
 from vector_pipeline.release.snapshot import reads_back, tables_of
-from vector_pipeline.targets.base import NamespaceState, Target
+from vector_pipeline.targets.base import MARK_SCHEMA, NamespaceState, Target
 from vector_pipeline.trace import places
 from vector_pipeline.trace.erased import Erased
 from vector_pipeline.trace.finding import Found, Setting
@@ -184,18 +185,21 @@ class Removal:
         if begun is None:
             begun = {"mark": before.mark, "left": before.records - len(ids)}
             self._remember(lines={**self._state.get("lines", {}), reach.where(namespace): begun})
-        if len(ids):
-            self._delete(reach, namespace, held, ids)
+        journal = self._delete(reach, namespace, held, ids) if len(ids) else None
         # Even where nothing was found: a run that was killed may have deleted, and left the files.
         target.purge(namespace)
-        after = self._record(target, namespace, begun)
-        if kept and after is not None:
+        marks = {before.mark, *(journal.marks if journal is not None else ())}
+        after = self._record(target, before, marks, begun)
+        if kept and after is not None and (journal is None or journal.certain):
+            # Once more: an audit may have remembered meanwhile what it saw before.
+            forget(self._lake, target, namespace)
             remember(self._lake, target, namespace, after, "SELECT * FROM erase_marks")
 
     def _forget_marks(self, target: Target, before: NamespaceState, ids: pa.Array) -> bool:
         """Delete what is remembered of a line; of every other document it is in ``erase_marks`` then, where it is known."""
         file = remembered(self._lake, target, before.spec.name, before)
-        if file is not None:
+        known = file is not None and readable(self._lake, file, MARK_SCHEMA.names)
+        if file is not None and known:
             with self._lake.registered("erase_ids", pa.table({"id": ids})):
                 self._lake.run(
                     f"""CREATE OR REPLACE TEMP TABLE erase_marks AS
@@ -204,32 +208,52 @@ class Removal:
         forget(self._lake, target, before.spec.name)
         if not target.capabilities.scans_marks:
             self._forgotten.add((target.name, before.spec.name))
-        return file is not None
+        return known
 
-    def _record(self, target: Target, namespace: str, begun: Mapping[str, Any]) -> NamespaceState | None:
-        """Say what the namespace is now, where it was as we had left it: a foreign hand must not be hidden by our write."""
-        after = target.describe(namespace)
-        if after is None or after.records != begun["left"]:
+    def _record(
+        self, target: Target, before: NamespaceState, marks: Collection[str | None], begun: Mapping[str, Any]
+    ) -> NamespaceState | None:
+        """Say what the namespace is now, where it was as we had left it, and is again: a hand must not be hidden by our write.
+
+        ``marks``: before our writes and after each; ``begun``: what a killed run found, in whatever environment it was recorded.
+        None where nothing was said.
+        """
+        place, now = (target.name, before.spec.name), target.describe(before.spec.name)
+        if now is None or now.records != begun["left"]:
             return None
-        for environment in sorted(
-            {one.environment for one in line_deployments(self._registry, target.name, namespace)}
-        ):
-            known = self._registry.namespace_record(environment, target.name, namespace)
-            if known is not None and known.mark == begun["mark"]:
-                self._registry.record_namespace(
-                    environment, target.name, namespace, dataset=self._dataset, mark=after.mark, records=after.records
-                )
+        there = line_deployments(self._registry, *place)
+        everywhere = sorted({one.environment for one in there})
+        ours = {one for one in everywhere if explained(self._registry, one, *place, before.mark)}
+        goes_on = bool(ours) or before.mark in self._left(there)
+        after = None
+        for environment in everywhere:
+            known = self._registry.namespace_record(environment, *place)
+            if known is not None and (environment in ours or (goes_on and known.mark == begun["mark"])):
+                after = record(self._registry, self._dataset, environment, target, before.spec.name, marks) or after
         return after
 
-    def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> None:
+    def _left(self, there: Sequence[Deployment]) -> set[str | None]:
+        """Marks that the deletions of a killed run left, where they had come to their end."""
+        ours = [
+            push.id
+            for one in there[-1:]
+            for push in self._registry.pushes(self._dataset, deployment_id=one.id)
+            if push.plan.get("goal") == "erase"
+        ]
+        landed = [entry.outcome_payload or {} for push in ours for entry in self._registry.journal(push)]
+        return {said.get("mark") for said in landed} - {None}
+
+    def _delete(self, reach: Reach, namespace: str, held: Held, ids: pa.Array) -> Journalled:
         target = reach.target
         deployments = line_deployments(self._registry, target.name, namespace)
         if not deployments:
-            _send(target, namespace, ids, Journalled(self._registry, None, held))
-            return
+            journal = Journalled(self._registry, None, held)
+            _send(target, namespace, ids, journal)
+            return journal
         note = {"goal": "erase", "namespace": namespace, "records": len(ids), "by": self._by}
         with journalled(self._registry, held, deployments[-1], note, self._run_id) as journal:
             _send(target, namespace, ids, journal)
+        return journal
 
     def count_again(self) -> Counts:
         """The same places, read again."""
