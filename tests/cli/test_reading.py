@@ -62,6 +62,16 @@ def test_plan_of_a_change_is_saved_and_tells_by_its_exit_code(vp: RunCommand, fr
     assert vp("plan", "--out", tmp_path / "no/such/folder.json", "--project", fresh).code == 1
 
 
+def test_a_plan_that_a_guard_would_refuse_does_not_lead_to_a_push(vp: RunCommand, fresh: Path) -> None:
+    text = fresh.read_text(encoding="utf-8")
+    fresh.write_text(text.replace("gates: {", "gates: {max_vectors: 1, "), encoding="utf-8")
+    shown = vp("plan", "--project", fresh)
+    assert shown.code == 0
+    assert "more than gates.max_vectors allows (1)" in shown.out
+    assert "A push would refuse this plan. Look at the plan; if that is meant, push with --over-budget." in shown.out
+    assert "Next:" not in shown.out
+
+
 def test_status(vp: RunCommand, released: Path) -> None:
     shown = vp("status", "--project", released)
     assert "production  v1" in shown.out

@@ -76,8 +76,9 @@ def test_a_gate_that_fails_stops_the_release(vp: RunCommand, judged: Path) -> No
     assert "canary retrieval" in pushed.out
     assert "failed" in pushed.out
     assert "must find page3.md; found" in pushed.out
-    assert pushed.err.splitlines() == ["Error: v2 did not pass: canary retrieval. Production is unchanged"]
-    assert vp("verify", *here).code == 1
+    failed = "Error: v2 did not pass: canary retrieval."
+    assert pushed.err.splitlines() == [f"{failed} It is on staging. Production is unchanged"]
+    assert vp("verify", *here).err.splitlines() == [f"{failed} Production is unchanged"]
     refused = vp("promote", *here)
     assert refused.code == 1
     assert "has not passed: canary retrieval" in refused.err
@@ -85,6 +86,9 @@ def test_a_gate_that_fails_stops_the_release(vp: RunCommand, judged: Path) -> No
     (found,) = vp("status", "--json", *here).json
     assert found["production"]["version"] == 1
     assert found["staging"]["version"] == 2
+    (judged.parent / "canaries.yaml").write_text('canaries: [{query: "Anything", expect: [gone.md], k: 1}]\n')
+    live = vp("verify", "--version", 1, *here)
+    assert (live.code, live.err) == (1, "Error: v1 did not pass: canary retrieval. Production serves it\n")
 
 
 def test_a_source_that_suddenly_lists_nothing_is_an_error(vp: RunCommand, fresh: Path) -> None:

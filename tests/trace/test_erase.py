@@ -249,6 +249,8 @@ def test_on_the_command_line(prepared: Path, tmp_path: Path, vp: RunCommand) -> 
     assert f"Would erase {VICTIM} from handbook" in ran.out
     assert f"Next: vector-pipeline erase --document {VICTIM} --yes" in ran.out
     assert "Beyond reach: Dagster's own storage" in ran.out
+    said = vp(*words, "--reason", "asked for", "--report", tmp_path / "dry.md")
+    assert f"--document {VICTIM} --reason 'asked for' --report {tmp_path / 'dry.md'} --yes" in said.out
     ran = vp(*words, "--yes", "--reason", "asked for", "--report", tmp_path / "report.md")
     assert ran.code == 0, ran.err
     assert "is gone from handbook" in ran.out

@@ -13,6 +13,7 @@ from vector_pipeline.cli.progress import watching
 from vector_pipeline.cli.running import run, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import InputError
+from vector_pipeline.report.units import plural
 
 if TYPE_CHECKING:
     from vector_pipeline.adopt import AdoptionPlan
@@ -117,7 +118,8 @@ def _accepted(
         say()
         made = "Made" if done["made"] else "Stood already:"
         say(
-            f"{made} v{done['version']}, the baseline: {done['stored']:,} vectors kept, {done['embedded']:,} texts embedded."
+            f"{made} v{done['version']}, the baseline: {plural(done['stored'], 'vector')} kept, "
+            f"{plural(done['embedded'], 'text')} embedded."
         )
         say()
         show(plan_lines(planned))

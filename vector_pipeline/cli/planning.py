@@ -97,7 +97,10 @@ def _next(
     # All go the same way; what some place has yet to do comes first.
     made = next((one for one in plans if one.goal == "staging" or _writes(one)), plans[0])
     made = next((one for one in plans if not one.empty), made) if made.empty else made
-    if out is not None:
+    refused = next(filter(None, map(session.project().refusal, plans)), None)
+    if refused is not None:
+        say(f"A push would refuse this plan. {refused.fix}.")
+    elif out is not None:
         session.next("push", *named, f"--plan {out}")
     elif made.empty:
         session.next("status", *named)

@@ -12,7 +12,7 @@ import typer
 from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
 from vector_pipeline.cli.output import complain, say
 from vector_pipeline.cli.planning import LoadOption, StrategyOption, TargetOption, read_plans
-from vector_pipeline.cli.running import run, show_gates, stop
+from vector_pipeline.cli.running import run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.cli.writing import gates_in, moved_line
 from vector_pipeline.errors import NotFoundError, RefusedError, UnavailableError
@@ -179,7 +179,7 @@ def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[s
         raise
     gates = gates_in(session, name, outcome.run_id, number)
     try:
-        stop(outcome, gates, f"v{number}")
+        stop(outcome, gates, f"v{number}", lambda: standing_of(session, name, number, pushed=True))
     except typer.Exit as end:
         if end.exit_code == _INTERRUPTED:
             complain(f"Error: the push of v{number} {_how_far(session, name)}")

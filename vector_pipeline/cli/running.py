@@ -1,5 +1,6 @@
 """Writing verbs run as Dagster jobs, in this process: the same runs, events and checks as the UI shows."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from vector_pipeline.definitions import RunOutcome
     from vector_pipeline.verify.outcome import CheckResult
 
+_UNCHANGED = "Production is unchanged"
 Verb = Literal[
     "build", "push", "verify", "promote", "release", "audit", "repair", "expire", "collect", "erase", "adopt"
 ]
@@ -38,14 +40,19 @@ def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | Non
     return outcome
 
 
-def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
-    """End the command with exit code 1 if the run failed: gates and their faults first, then one line for each error."""
+def stop(
+    outcome: "RunOutcome", gates: "list[CheckResult]", what: str, left: Callable[[], str] = lambda: _UNCHANGED
+) -> None:
+    """End the command with exit code 1 if the run failed: gates and their faults first, then one line for each error.
+
+    ``left``: where a version stands all the same whose gates failed.
+    """
     if outcome.success:
         return
     blocking = [gate.name for gate in gates if gate.blocks]
     if blocking:
         show_gates(gates)
-        complain(f"Error: {what} did not pass: {', '.join(blocking)}. Production is unchanged")
+        complain(f"Error: {what} did not pass: {', '.join(blocking)}. {left()}")
         raise typer.Exit(1)
     lines = [str(error) for error in outcome.errors] or outcome.messages
     session = click.get_current_context().ensure_object(Session)
@@ -54,6 +61,22 @@ def stop(outcome: "RunOutcome", gates: "list[CheckResult]", what: str) -> None:
     if not lines:
         complain(f"Error: the run failed; Dagster has its log (run {outcome.run_id})")
     raise typer.Exit(1)
+
+
+def standing_of(session: Session, dataset: str, number: int, *, pushed: bool = False) -> str:
+    """Where a version stands, as sentences without the last stop. ``pushed``: staging may have moved just now."""
+    from vector_pipeline.report.places import named
+
+    project = session.project()
+    several = len(project.configured(dataset)) > 1
+
+    def held(rank: str, before: str) -> str | None:
+        on = [one.deployment.target for one in project.standing(dataset, rank) if one.deployment.version == number]
+        return None if not on else f"{before} {named(on)}" if several else ""
+
+    staging, production = held("staging", " of") if pushed else None, held("production", " on")
+    said = [f"It is on staging{staging}"] if staging is not None else []
+    return ". ".join([*said, _UNCHANGED if production is None else f"Production serves it{production}"])
 
 
 def checks_of(outcome: "RunOutcome") -> "list[CheckResult]":

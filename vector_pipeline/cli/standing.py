@@ -7,7 +7,7 @@ import typer
 from vector_pipeline.cli.app import Command, Dataset, Json, app, session_of
 from vector_pipeline.cli.output import emit, say, show
 from vector_pipeline.errors import NotFoundError, VectorPipelineError
-from vector_pipeline.report.units import moment
+from vector_pipeline.report.units import moment, plural
 
 if TYPE_CHECKING:
     from vector_pipeline.project import Project
@@ -128,7 +128,7 @@ def _print_status(
         say("nothing was built yet")
         return
     held = (
-        f"{index['address']}: {index['records']:,} records of all versions, {human_bytes(index['bytes'])}"
+        f"{index['address']}: {plural(index['records'], 'record')} of all versions, {human_bytes(index['bytes'])}"
         if index
         else "nothing was pushed yet"
     )
@@ -155,7 +155,7 @@ def _failed(one: "PlaceStatus") -> list[str]:
 def _held(index: dict[str, Any] | None) -> str:
     from vector_pipeline.report.units import human_bytes
 
-    return f"{index['records']:,} records, {human_bytes(index['bytes'])}" if index is not None else ""
+    return f"{plural(index['records'], 'record')}, {human_bytes(index['bytes'])}" if index is not None else ""
 
 
 def _advice(found: "Status | None") -> tuple[str, ...]:

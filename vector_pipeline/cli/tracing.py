@@ -98,6 +98,8 @@ def erase(
                 "erase",
                 *session.named(name),
                 *(["--document", shlex.quote(document)] if document else []),
+                *(["--reason", shlex.quote(reason)] if reason else []),
+                *(["--report", shlex.quote(str(report))] if report is not None else []),
                 "--yes",
             ]
             session.next(*words)

@@ -8,9 +8,10 @@ import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Reason, VersionOption, app, session_of, version_number
 from vector_pipeline.cli.output import say, show
-from vector_pipeline.cli.running import checks_of, run, show_gates, stop
+from vector_pipeline.cli.running import checks_of, run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import NotFoundError
+from vector_pipeline.report.units import plural
 
 _SYNCED = ("added", "changed", "deleted", "quarantined")
 
@@ -64,7 +65,7 @@ def _made(session: Session, name: str, version: "Version") -> None:
     from vector_pipeline.report.changes import diff_lines
 
     say(
-        f"Made v{version.number}: {version.documents:,} documents, {version.records:,} records in space "
+        f"Made v{version.number}: {plural(version.documents, 'document')}, {plural(version.records, 'record')} in space "
         f"{version.space} (digest {version.digest[:12]})"
     )
     if version.parent is not None:
@@ -84,14 +85,14 @@ def _counts(values: "dict[str, dict[str, Any]]") -> None:
             read, changed = value.get("read", 0), [f"{value.get(word, 0):,} {word}" for word in _SYNCED]
             say(f"documents: {read:,} read; {', '.join(changed)}")
         elif step == "embeddings":
-            say(f"embeddings: {value.get('embedded', 0):,} texts embedded in space {key.split('/')[-2]}")
+            say(f"embeddings: {plural(value.get('embedded', 0), 'text')} embedded in space {key.split('/')[-2]}")
 
 
 def _quarantine_note(session: Session, name: str) -> None:
     count = len(session.project().quarantined(name))
     if count:
         command = session.command("documents", *session.named(name), "--quarantined")
-        say(f"{count:,} item{'' if count == 1 else 's'} in quarantine: {command}")
+        say(f"{plural(count, 'item')} in quarantine: {command}")
 
 
 WithoutOption = Annotated[
@@ -119,7 +120,7 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
         project.deployment_of(project.version(name, version))
     outcome = run(session, name, "verify", {"version": version})
     gates = gates_in(session, name, outcome.run_id, version)
-    stop(outcome, gates, f"v{version}")
+    stop(outcome, gates, f"v{version}", lambda: standing_of(session, name, version))
     say(f"Gates of v{version}:")
     show_gates(gates)
     session.next("promote", *session.named(name), *([f"--version {version}"] if asked else []))
@@ -147,7 +148,7 @@ def promote(
     ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, without: WithoutOption = None,
     reason: Reason = "",
 ) -> None:  # fmt: skip
-    """Move production to a verified version (default: the one on staging). One compare-and-swap; no write to the index."""
+    """Move production to a verified version (default: the one on staging). Only in place is the index written."""
     session = session_of(ctx)
     name = session.dataset(dataset)
     project = session.project()
@@ -180,7 +181,7 @@ def rollback(
     without: WithoutOption = None,
     reason: Reason = "",
 ) -> None:  # fmt: skip
-    """Move production back to a version that it served before. No write to the index."""
+    """Move production back to a version that it served before. Only in place is the index written."""
     session = session_of(ctx)
     name = session.dataset(dataset)
     project = session.project()

@@ -150,9 +150,11 @@ class GateConfig(Model):
     max_removed_share: float = Field(default=0.5, ge=0, le=1)
     """Mass-deletion guard: a push that removes more of what production serves is refused unless allowed by hand."""
     max_vectors: int | None = Field(default=None, ge=0)
-    """Budget guard: a push that writes more vectors is refused unless allowed by hand (`--over-budget`)."""
+    """Budget guard: a push that writes more vectors is refused unless allowed by hand (`--over-budget`). Of several targets
+    each is judged alone.
+    """
     max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """The same for what a push costs, in the currency of the target's `prices`; without prices nothing is checked."""
+    """The same for what a push costs, for each target in the currency of its `prices`; without prices nothing is checked."""
     min_text_chars: int = Field(default=1, ge=0)
     """Shortest chunk, in characters."""
     max_text_chars: int = Field(default=20_000, gt=0)

@@ -8,7 +8,7 @@ from vector_pipeline.errors import InputError, RefusedError, UnavailableError
 from vector_pipeline.project.gating import DATA_GATES
 from vector_pipeline.project.promoting import Promoting
 from vector_pipeline.release.costs import cost_of, measured, timed
-from vector_pipeline.release.guards import Guards
+from vector_pipeline.release.guards import Guards, begins
 from vector_pipeline.release.lines import (
     base_namespace,
     belongs,
@@ -108,6 +108,10 @@ class Planning(Promoting):
                 f"{dataset} has mirrors: written in place, several targets cannot change together",
                 fix="Use another strategy, or take `mirrors` out of the configuration",
             )
+
+    def refusal(self, plan: Plan) -> RefusedError | None:
+        """What the guards would refuse a push of a plan with, as they are configured; None where they let it through."""
+        return self._guards(plan.dataset).refusal(plan) if begins(plan) else None
 
     def require_every_place(self, dataset: str, names: Collection[str]) -> None:
         """``RefusedError`` when a way to production leaves out a place: what one plan says of some would happen to all."""

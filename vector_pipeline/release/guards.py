@@ -28,6 +28,12 @@ class Guards:
 
     def refuse(self, plan: Plan) -> None:
         """Law 1, or ``RefusedError`` in one line."""
+        found = self.refusal(plan)
+        if found is not None:
+            raise found
+
+    def refusal(self, plan: Plan) -> RefusedError | None:
+        """What a push of a plan would be refused with; None where it would not."""
         for refusal, fix in (
             (
                 removal_refusal(plan, self.max_removed_share),
@@ -36,14 +42,15 @@ class Guards:
             (budget_refusal(plan, self), "Look at the plan; if that is meant, push with --over-budget"),
         ):
             if refusal is not None:
-                raise RefusedError(f"the push of version {plan.version} {refusal}", fix=fix)
+                return RefusedError(f"the push of version {plan.version} {refusal}", fix=fix)
+        return None
 
     def notes(self, plan: Plan) -> tuple[str, ...]:
         """What a person should know of a plan: which guard would refuse its push, which could not look, and what a promotion of
         what was let through would remove.
         """
         removal, found = removal_refusal(plan, self.max_removed_share), []
-        if any(stage.kind in _BEGIN and not stage.where for stage in plan.stages):
+        if begins(plan):
             found = [f"a push {refusal}" for refusal in (removal, budget_refusal(plan, self)) if refusal is not None]
             if self.max_cost is not None and plan.cost.money is None:
                 found.append(f"gates.max_cost is not checked: target {plan.target} has no prices")
@@ -52,14 +59,20 @@ class Guards:
         return tuple(found)
 
 
+def begins(plan: Plan) -> bool:
+    """Whether a push of a plan would write: only then is it judged."""
+    return any(stage.kind in _BEGIN and not stage.where for stage in plan.stages)
+
+
 def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
     """What the mass-deletion guard says of a plan; None when it lets it through."""
     removal = plan.removal
     if not removal.documents or (not removal.of or removal.share <= max_removed_share):
         return None
     unit = "of what is served" if removal.served else "records"
+    documents = "1 whole document" if removal.documents == 1 else f"{removal.documents} whole documents"
     return (
-        f"would remove {removal.records} of {removal.of} {unit} ({removal.documents} whole documents), more than "
+        f"would remove {removal.records} of {removal.of} {unit} ({documents}), more than "
         f"gates.max_removed_share allows ({max_removed_share:.0%})"
     )
 
@@ -67,7 +80,8 @@ def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
 def budget_refusal(plan: Plan, guards: Guards) -> str | None:
     """What the budget guard says of a plan; None when it lets it through."""
     if guards.max_vectors is not None and plan.vectors > guards.max_vectors:
-        return f"would write {plan.vectors:,} vectors, more than gates.max_vectors allows ({guards.max_vectors:,})"
+        vectors = "1 vector" if plan.vectors == 1 else f"{plan.vectors:,} vectors"
+        return f"would write {vectors}, more than gates.max_vectors allows ({guards.max_vectors:,})"
     money = plan.cost.money
     if guards.max_cost is not None and money is not None and not money <= guards.max_cost:
         return f"would cost {said(plan.cost)}, more than gates.max_cost allows ({guards.max_cost:,.2f} {plan.cost.currency})"

@@ -45,7 +45,7 @@ def adoption_lines(plan: AdoptionPlan) -> Group:
 def summary(plan: AdoptionPlan) -> str:
     """The last line."""
     return (
-        f"Adopt: {plan.kept:,} vectors kept, {plan.to_embed:,} to embed, {plan.matched.foreign:,} foreign. "
+        f"Adopt: {plural(plan.kept, 'vector')} kept, {plan.to_embed:,} to embed, {plan.matched.foreign:,} foreign. "
         f"{plan.inventory.namespace} is not written to."
     )
 
@@ -80,7 +80,7 @@ def _matched(found: Matched) -> list[tuple[str, str]]:
     return [
         (
             "source",
-            f"{plural(found.documents, 'document')}, {found.chunks:,} chunks, {found.contents:,} different texts",
+            f"{plural(found.documents, 'document')}, {plural(found.chunks, 'chunk')}, {plural(found.contents, 'different text')}",
         ),
         ("explained", f"{plural(explained, 'record')} ({_counted(found.records)})" if explained else "0 records"),
         ("foreign", foreign),

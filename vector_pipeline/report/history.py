@@ -116,7 +116,10 @@ def version_lines(past: VersionPast, environment: str, command: Command) -> Grou
         "model", f"{model}: {version.dimension} dimensions, {version.metric} (embedder {version.embedder_fingerprint})"
     )
     line("space", f"{version.space} ({version.fingerprint}){_chunker(version.chunker)}")
-    line("content", f"{version.documents:,} documents, {version.records:,} records, digest {version.digest[:12]}")
+    line(
+        "content",
+        f"{plural(version.documents, 'document')}, {plural(version.records, 'record')}, digest {version.digest[:12]}",
+    )
     for number, placed in enumerate(past.placed):
         line("deployed" if number == 0 else "", _deployed(placed))
         line("", _gates(placed))

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.release.registry import Alias, Version
-from vector_pipeline.report.units import moment
+from vector_pipeline.report.units import moment, plural
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 _SIGNS = {
@@ -107,7 +107,7 @@ def _newest(version: Version | None) -> str:
     if version is None:
         return "no version yet"
     return (
-        f"v{version.number}: {version.documents:,} documents, {version.records:,} records, made "
+        f"v{version.number}: {plural(version.documents, 'document')}, {plural(version.records, 'record')}, made "
         f"{moment(version.created_at)} UTC"
     )
 

@@ -21,8 +21,9 @@ def blame_lines(found: Blame) -> Group:
             )
         )
     else:
-        word = "in" if found.latest.inside else "out"
-        parts.append(Text(f"It was {word} in each of the {len(found.standings)} versions searched."))
+        word, count = "in" if found.latest.inside else "out", len(found.standings)
+        searched = "the version" if count == 1 else f"each of the {count} versions"
+        parts.append(Text(f"It was {word} in {searched} searched."))
     parts += [Text(""), Text(f"Now (v{found.latest.version}): {_stands(found.latest, found.top_k)}", style="bold")]
     if not found.latest.inside:
         parts += [Text(f"  {rank:>2}  {score:.3f}  {document}") for rank, document, score in found.top[:10]]
