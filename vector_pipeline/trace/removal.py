@@ -5,7 +5,6 @@ from typing import Any
 
 import pyarrow as pa
 
-
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
 from vector_pipeline.lake.beside import delete_beside, readable, reading
