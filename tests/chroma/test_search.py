@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from vector_pipeline.targets.chroma import ChromaTarget
@@ -17,13 +18,20 @@ def space(target: ChromaTarget) -> Namespace:
     return namespace
 
 
+def write(space: Namespace, records: pa.Table) -> None:
+    """In batches."""
+    most = space.target.capabilities.max_batch_records
+    for start in range(0, records.num_rows, most):
+        space.upsert(records.slice(start, most))
+
+
 def test_nothing_is_missed_among_equals(space: Namespace) -> None:
     """hnswlib links equal vectors with each other and cuts them off from the rest: the index alone finds a dozen."""
     count = 1_200
     vectors = np.repeat(unit_vectors(1), count, axis=0)
     vectors[::40] = -vectors[::40]
     ids = [f"r#{number:04d}" for number in range(count)]
-    space.upsert(make_records(ids, vectors, metadata=[{"n": number} for number in range(count)]))
+    write(space, make_records(ids, vectors, metadata=[{"n": number} for number in range(count)]))
     near = [name for number, name in enumerate(ids) if number % 40]
     for exact in (True, False):
         assert len(space.hits(unit_vectors(1), top_k=count, exact=exact)) == count
@@ -35,7 +43,7 @@ def test_nothing_is_missed_among_equals(space: Namespace) -> None:
 
 def test_nothing_is_missed_after_most_was_deleted(space: Namespace) -> None:
     ids = [f"r#{number:04d}" for number in range(1_500)]
-    space.upsert(make_records(ids, unit_vectors(1_500)))
+    write(space, make_records(ids, unit_vectors(1_500)))
     space.delete(ids[3:])
     for exact in (True, False):
         assert sorted(space.hits(unit_vectors(1), top_k=10, exact=exact)) == ids[:3]
@@ -130,9 +138,7 @@ def test_the_most_hits_that_are_declared(target: ChromaTarget) -> None:
     most, count = target.capabilities.max_top_k, 33_000
     vectors = unit_vectors(count, dimension=2)
     ids = [f"r#{number:05d}" for number in range(count)]
-    for start in range(0, count, 2_000):
-        some = slice(start, start + 2_000)
-        space.upsert(make_records(ids[some], vectors[some], metadata=[{}] * len(ids[some]), text=""))
+    write(space, make_records(ids, vectors, metadata=[{}] * count, text=""))
     for exact in (True, False):
         for options in ({}, {"version": 1}, {"filter": {"x": {"$ne": 1}}}):
             assert len(space.hits(unit_vectors(1, dimension=2), top_k=most, exact=exact, **options)) == most
