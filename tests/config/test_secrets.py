@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
@@ -33,6 +33,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8))
 def test_any_password_arrives_whole_and_is_scrubbed(value: str) -> None:
+    # A password that is a word of the address itself would be scrubbed there too.
+    assume(value not in "cannot open postgresql://u:@host:5432/db?sslpassword=")
     before = dict(os.environ)
     os.environ["ANY_PASSWORD"] = value
     try:

@@ -42,6 +42,17 @@ def test_prices_decide_where_there_are_any(world: World) -> None:
     assert world.plan(changed, prices=kept).strategy == "versioned"
 
 
+def test_pennies_begin_no_line(world: World) -> None:
+    """Where closing costs more than writing all anew, but hardly anything: what is reviewed is what changed."""
+    first = world.push(world.version(EIGHT)).plan
+    changed = world.version({**EIGHT, 0: 2, 1: 2, 2: 2, 3: 2, 4: 2})
+    for money, strategy in ((1.0, "versioned"), (1_000_000.0, "blue-green")):
+        plan = world.plan(changed, prices=prices(per_million_records=money))
+        assert plan.strategy == strategy, plan.why
+    assert "less than 1.00 USD" in world.plan(changed, prices=prices(per_million_records=1.0)).why
+    assert world.plan(changed, prices=prices(per_million_records=1.0)).namespace == first.namespace
+
+
 def test_a_line_of_mostly_closed_records_is_not_continued(world: World) -> None:
     for begin in range(5):
         plan = world.push(world.version(dict.fromkeys(range(begin * 3, begin * 3 + 8), 1)), "versioned").plan
@@ -189,18 +200,18 @@ def test_the_first_failure_stops_the_sending_and_every_outcome_is_known(make_wor
         return upsert(namespace, records, fence=fence)
 
     target.upsert = fails  # type: ignore[assignment,method-assign]
-    version = world.version(EIGHT)
+    version = world.version(dict.fromkeys(range(40), 1))
     with pytest.raises(UnavailableError):
         world.push(version, parallel=3)
     (push,) = world.registry.pushes(world.dataset)
     outcomes = [entry.outcome for entry in world.registry.journal(push.id) if entry.step == StageKind.UPSERT]
     assert None not in outcomes
     assert outcomes.count(Outcome.NOT_LANDED) == 1
-    assert len(outcomes) < 8
+    assert len(outcomes) < 40
     target.upsert = upsert  # type: ignore[method-assign]
     pushed = world.push(version, parallel=3)
     assert world.visible(pushed.deployment) == world.wanted(1)
-    assert pushed.applied.upserted == 8 - outcomes.count(Outcome.LANDED)
+    assert pushed.applied.upserted == 40 - outcomes.count(Outcome.LANDED)
 
 
 def test_an_interrupt_says_how_far_it_came(make_world: MakeWorld) -> None:

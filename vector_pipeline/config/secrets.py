@@ -105,7 +105,9 @@ def check_url(url: str) -> str:
     except ValueError:
         parts = None
     if parts is None or not parts.scheme or "://" not in skeleton or any(c.isspace() for c in parts.netloc):
-        raise ValueError("not a URL: write sqlite:///path or postgresql://user:${env:PASSWORD}@host/database")
+        raise ValueError(
+            "not a URL: write sqlite:///path or postgresql://user:${env:PASSWORD}@host/database; of a server, http://host:port"
+        )
     return url
 
 

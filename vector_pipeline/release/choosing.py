@@ -6,8 +6,9 @@ Laws
 2. Where the target cannot filter by number, where nothing was pushed before, and where the newest line holds a later version, only
    a line of its own is possible. The newest line is the one that holds the newest whole version: what a killed push left counts
    only where nothing else is. What another registry's pushes left is joined only where it is this very version, whole.
-3. Else the cheaper one is taken: by money where there is a price table, by expected seconds where not; then a push that writes no
-   vector goes on. A line most of which the version would not see is not continued: it would be more grave than index.
+3. Else the cheaper one is taken: by money where there is a price table (a line of its own that writes more vectors must save
+   ``WORTH``), by expected seconds where not; then a push that writes no vector goes on. A line most of which the version would not
+   see is not continued: it would be more grave than index.
 4. In-place is never chosen, only asked for. What is asked for is done, or refused.
 5. Weighing reads no vector, and looks at the target once.
 """
@@ -48,6 +49,8 @@ from vector_pipeline.targets.base import Target
 
 DEAD_SHARE = 0.5
 """Law 3: a line with a larger share of records that nobody of the new version sees is not continued."""
+WORTH = 1.0
+"""Of the prices' currency: what a line of its own that writes more vectors must save at least."""
 _TEXT = 600
 """Bytes of a record's text and metadata, where nothing is written that tells."""
 
@@ -186,9 +189,14 @@ class _Chooser:
             return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, why))
         if self.wish.prices is None and not any(stage.kind in FILLING for stage in look.stages):
             why = f"no vector is written: {figures(going_on)} against {figures(anew)} for a line of its own"
-        elif self._weight(anew_stages) < self._weight(look.stages):
+        elif self._weight(anew_stages) < self._weight(look.stages) and not _hardly_saves(going_on, anew):
             why = f"cheaper: {figures(anew)} against {figures(going_on)} to go on with {newest.namespace}"
             return self._fresh(why, Alternative(Strategy.VERSIONED, newest.namespace, going_on, "costs more"))
+        elif _hardly_saves(going_on, anew):
+            why = (
+                f"{going_on.vectors:,} vectors are written; a line of its own would write {anew.vectors:,} to save "
+                f"{_little(going_on)}"
+            )
         else:
             why = f"cheaper: {figures(going_on)} against {figures(anew)} for a line of its own"
         chosen = self._chosen(look, why, newest)
@@ -247,6 +255,19 @@ class _Chooser:
         return Alternative(
             Strategy.VERSIONED, newest.namespace, Cost(), f"target {self.target.name} cannot filter by version", False
         )
+
+
+def _hardly_saves(going_on: Cost, anew: Cost) -> bool:
+    """Whether a line of its own would write more vectors to save next to nothing: closing has its price, and so has reading a plan
+    in which everything is new.
+    """
+    if going_on.money is None or anew.money is None or anew.vectors <= going_on.vectors:
+        return False
+    return 0 < going_on.money - anew.money < WORTH
+
+
+def _little(cost: Cost) -> str:
+    return f"less than {WORTH:.2f} {cost.currency}"
 
 
 _BEGUN = "it was begun in this line and not finished"
