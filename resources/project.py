@@ -43,7 +43,9 @@ def open_project(path: Path, environment: str | None = None) -> Project:
             return known[1]
         project = Project.load(path, environment=environment)
         _OPEN[key] = (stamp, project)
-        # The one before is not closed: a step on another thread may be using it, and it goes with its last user.
+        if known is not None:
+            # Not closed now: a step on another thread may be using it. It goes, with its connections, with its last user.
+            known[1].close_when_unused()
         return project
 
 

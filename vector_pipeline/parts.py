@@ -8,6 +8,7 @@ Laws
 
 import os
 import threading
+import weakref
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -51,6 +52,10 @@ class Parts:
             self._open = ExitStack()
             for cache in (self._lakes, self._registries, self._targets):
                 cache.clear()
+
+    def close_when_unused(self) -> None:
+        """Close what is open when the last user of this object has let it go: for whoever cannot know who uses it still."""
+        weakref.finalize(self, self._open.close)
 
     def __enter__(self) -> Self:
         return self
