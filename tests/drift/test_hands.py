@@ -121,9 +121,9 @@ def test_a_repair_asks_under_the_lease_which_versions_are_kept(line: Hand, monke
     line.delete(one)
     lines = project._lines
 
-    def overtaken(*args: object) -> object:
+    def overtaken(*args: object, **options: object) -> object:
         monkeypatch.undo()
-        found = lines(*args)  # type: ignore[arg-type]
+        found = lines(*args, **options)  # type: ignore[arg-type]
         with Project.load(project.base / "vector_pipeline.yaml") as other:
             edit(other, "page4.md", None)
             other.build("handbook")
