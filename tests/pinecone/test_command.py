@@ -75,6 +75,27 @@ def make_index(server: PineconeServer, dimension: int) -> Callable[[str], None]:
     return make
 
 
+def pushed_and_deleted(server: PineconeServer, folder: Path) -> Path:
+    """A project whose version stood in an index that somebody has deleted since."""
+    from pinecone import Pinecone
+
+    from vector_pipeline.project import Project
+
+    config = write_project(folder / "pushed", 6)
+    target = TARGET.format(host=server.url, variable=KEY_VARIABLE, more=", deletion_protection: false")
+    text = config.read_text(encoding="utf-8").partition("environments:")[0]
+    target = target.replace("index: docs", "index: deleted")
+    config.write_text(f"{text}environments:\n  dev:\n    targets:\n      local: {target}\n", encoding="utf-8")
+    with Project.load(config) as project:
+        project.build("handbook")
+        project.push("handbook")
+    with Pinecone(api_key=KEY, host=server.url) as client:
+        for index in client.indexes.list():
+            if index.name.startswith("deleted"):
+                client.indexes.delete(index.name)
+    return config
+
+
 CASES: list[Any] = [
     pytest.param({"variable": "PINECONE_WRONG_KEY"}, ["PINECONE_WRONG_KEY"], id="wrong key"),
     pytest.param({"variable": "PINECONE_NO_SUCH_KEY"}, ["PINECONE_NO_SUCH_KEY", "export"], id="no key"),
@@ -83,6 +104,7 @@ CASES: list[Any] = [
         {"knobs": {"quota": "402", "control_plane": True}}, ["Pinecone"], id="payment required", marks=pytest.mark.slow
     ),
     pytest.param({"knobs": {"quota": "403", "control_plane": True}}, ["Pinecone"], id="quota"),
+    pytest.param({"deleted": True}, ["does not exist", "18 missing", "repair handbook"], id="deleted index"),
     pytest.param({"dimension": 7}, ["dimension is 7, not 128"], id="index of another dimension"),
 ]
 
@@ -90,12 +112,15 @@ CASES: list[Any] = [
 @pytest.mark.parametrize(("wrong", "said"), CASES)
 def test_a_mistake_is_one_line_and_changes_nothing(
     wrong: dict[str, Any], said: list[str], server: PineconeServer, configure: Callable[..., Path], vp: RunCommand,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PINECONE_WRONG_KEY", WRONG_KEY)
     monkeypatch.delenv("PINECONE_NO_SUCH_KEY", raising=False)
     host = dead_host() if "host" in wrong else server.url
-    config = configure(host, **({"variable": wrong["variable"]} if "variable" in wrong else {}))
+    if "deleted" in wrong:
+        config = pushed_and_deleted(server, tmp_path)
+    else:
+        config = configure(host, **({"variable": wrong["variable"]} if "variable" in wrong else {}))
     if "dimension" in wrong:
         from vector_pipeline.project import Project
         from vector_pipeline.targets.base import NamespaceSpec

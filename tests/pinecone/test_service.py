@@ -1,5 +1,6 @@
 """A service that is late, busy or away: what is waited for, tried again and left alone; and what nobody sees of us."""
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -10,23 +11,59 @@ from typing import Any
 
 import httpx
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 from pinecone import Vector
 from pinecone.errors import exceptions as sdk
+from pinecone.index import Index
 
 from tests.support.pinecone import pinecone_config
-from vector_pipeline.errors import RefusedError, UnavailableError, UnknownOutcomeError
+from vector_pipeline.errors import ConfigError, RefusedError, UnavailableError, UnknownOutcomeError
 from vector_pipeline.targets.base import LIVE, WriteReceipt
 from vector_pipeline.targets.pinecone import PineconeTarget
 from vector_pipeline.targets.pinecone.calls import FIRST_CONTACT_S, Calls
-from vector_pipeline.targets.pinecone.encoding import SENTINEL
+from vector_pipeline.targets.pinecone.encoding import SENTINEL, metadata_of
 from vector_pipeline.targets.pinecone.failures import Failures
 from vector_pipeline.testing.pinecone_server import PineconeServer
 from vector_pipeline.testing.target_records import Namespace, make_records, unit_vectors
 
 Opening = Callable[..., PineconeTarget]
 IDS = [f"doc{index % 3}#{index:02d}" for index in range(10)]
+
+
+@pytest.mark.parametrize("part", ["_http", "_config", "pinecone._internal.http_client"])
+def test_an_sdk_with_other_parts_is_refused(open_target: Opening, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """What sends a request again by itself would write twice: no request is made with it."""
+
+    class Other:
+        def __init__(self, parts: Index) -> None:
+            self.__dict__ = {name: value for name, value in vars(parts).items() if name != part}
+
+    target = open_target()
+    made = target.service.client.control.index
+
+    def index(**given: Any) -> Any:
+        found = made(**given)
+        found.close()
+        if "." in part:
+            monkeypatch.setitem(sys.modules, part, None)
+        return Other(found)
+
+    monkeypatch.setattr(target.service.client.control, "index", index)
+    with pytest.raises(ConfigError, match=r"pinecone 1\d\.\d.* cannot be told to send a request once .*pip install"):
+        target.service.client.data("http://127.0.0.1:1")
+
+
+def test_plans_count_what_a_record_takes_beside_vector_and_payload(target: PineconeTarget) -> None:
+    name, digest = f"{'e7' * 12}#{'46' * 12}", "c8" * 16
+    row = {
+        "id": name, "document_id": "handbook/page.md", "content_hash": digest, "metadata_hash": digest, "space": "0" * 16,
+        "added_in": 1_000, "removed_in": LIVE, "text": "text", "metadata": "{}",
+    }  # fmt: skip
+    (found,) = metadata_of(pa.Table.from_pylist([row]))
+    beside = len(name) + len(orjson.dumps(found)) - len("text{}")
+    assert 0.9 * target.capabilities.record_overhead < beside <= target.capabilities.record_overhead
 
 
 def made(target: PineconeTarget, metric: str = "cosine") -> Namespace:

@@ -12,7 +12,7 @@ from vector_pipeline.release.costs import Rates, with_endings
 from vector_pipeline.release.plan import Plan, Stage, StageKind
 from vector_pipeline.report.changes import plan_lines, retried_line
 from vector_pipeline.targets.base import Ending
-from vector_pipeline.targets.billing import Units, Work, money, query_units, reading, units
+from vector_pipeline.targets.billing import Units, Work, money, reading, units
 from vector_pipeline.testing.memory_target import MemoryTarget
 
 UPDATE, FILTER, REWRITE = (
@@ -97,10 +97,6 @@ def test_a_linear_price_counts_no_units() -> None:
     work = [Work("upsert", 1_000_000, 10**9, 100, adds=True), reading(100, 100)]
     assert units(work, prices(per_million_records=2)) is None
     assert money(work, prices(per_million_records=2, per_gb_written=3, per_gb_month=4)) == pytest.approx(9)
-
-
-def test_a_query_costs_by_its_namespace() -> None:
-    assert (query_units(10**8), query_units(3 * 10**9)) == (0.25, 3.0)
 
 
 def test_what_was_retried_is_one_line() -> None:

@@ -1,9 +1,15 @@
 """What a target would not take is refused before anything is written, and the worst record is named."""
 
+from typing import Any
+
+import pyarrow as pa
 import pytest
 
+from tests.release import world as worlds
 from tests.release.conftest import MakeWorld
-from vector_pipeline.errors import RefusedError
+from tests.release.world import SPACE
+from vector_pipeline.errors import InputError, RefusedError
+from vector_pipeline.targets.base import LIVE, NamespaceSpec, record_schema
 
 CONTENT = {**dict.fromkeys(range(8), 0), 8: 10**30}
 
@@ -26,6 +32,36 @@ def test_the_worst_record_is_named(make_world: MakeWorld, limits: dict[str, int]
         with pytest.raises(RefusedError, match=said):
             work(version)
     assert world.target.namespaces() == []
+
+
+def test_a_vector_of_zeros_is_refused_where_the_target_takes_none(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded = worlds._embedding
+
+    def without(number: int) -> dict[str, Any]:
+        return {**embedded(number), **({"vector": [0.0, -0.0, 0.0, 0.0]} if number in (4, 7) else {})}
+
+    monkeypatch.setattr(worlds, "_embedding", without)
+    world = make_world(zero_vectors=False)
+    version = world.version(CONTENT)
+    for work in (world.plan, world.push):
+        with pytest.raises(
+            RefusedError, match=r"doc1 has a record .* all zeros, which target local .* \(1 more have\)"
+        ):
+            work(version)
+    assert world.target.namespaces() == []
+    row = {
+        "id": "z", "vector": [0.0] * 4, "document_id": "d", "content_hash": "c", "metadata_hash": "m", "space": SPACE,
+        "added_in": 1, "removed_in": LIVE, "text": "t", "metadata": "{}",
+    }  # fmt: skip
+    world.target.ensure_namespace(NamespaceSpec("line", 4, "cosine", SPACE))
+    with pytest.raises(InputError, match="the vector of z is all zeros"):
+        world.target.upsert("line", pa.Table.from_pylist([row], schema=record_schema(4)))
+    world.push(world.version({number: 0 for number in CONTENT if number not in (4, 7)}))
+    taking = make_world()
+    done = taking.push(taking.version(CONTENT))
+    assert taking.visible(done.deployment) == taking.wanted(1)
 
 
 def test_what_fits_is_written(make_world: MakeWorld) -> None:

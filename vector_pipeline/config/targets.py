@@ -97,7 +97,7 @@ class PineconeTargetConfig(Model):
     deletion_protection: bool = True
     """Indexes refuse to be deleted. New ones are made so, and those that are there are checked."""
     namespace_aliases: bool = True
-    """Let Pinecone's own namespace alias `<dataset>--<alias>` follow where the service has them; ours stays the authority."""
+    """Let Pinecone's own namespace alias `<dataset>--<environment>--<alias>` follow ours, where the service has them."""
     import_uri: Annotated[str, AfterValidator(refuse_secrets)] | None = None
     """`s3://bucket/prefix` (or a folder, for a local server) where Parquet files for bulk imports are written; none: no imports."""
     import_integration: str | None = None

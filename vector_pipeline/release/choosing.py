@@ -20,7 +20,6 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release import loading
 from vector_pipeline.release.costs import (
-    OVERHEAD,
     Rates,
     cost_of,
     figures,
@@ -245,7 +244,7 @@ class _Chooser:
     def _estimate(self, look: Look) -> list[Stage]:
         """Of a line of its own: every record, as long as those are that would be written (law 5)."""
         written = next((stage for stage in look.stages if stage.kind in FILLING), None)
-        bare = 4 * self.version.dimension + OVERHEAD
+        bare = 4 * self.version.dimension + self.target.capabilities.record_overhead
         text = written.bytes // written.records - bare if written is not None else _TEXT
         records, limits = self.version.records, self.target.capabilities
         upserts = upserting(records, text * records, self.version.dimension, limits)

@@ -20,8 +20,6 @@ from vector_pipeline.targets.base import Capabilities, NamespaceState, Target
 from vector_pipeline.targets.billing import Work, reading, units
 from vector_pipeline.targets.billing import money as charged
 
-OVERHEAD = 200
-"""Bytes that ids, hashes and marks of a record take on the way."""
 ID_BYTES = 60
 """Bytes that one id takes on the way."""
 ENOUGH = 1_000
@@ -72,7 +70,7 @@ def requests(records: int, size: int, limits: Capabilities) -> int:
 
 def upserting(records: int, payload: int, dimension: int, limits: Capabilities, held: int = 0) -> Stage:
     """Whole records. ``payload``: bytes of their texts and metadata; ``held``: of what they are written over."""
-    size = payload + records * (4 * dimension + OVERHEAD)
+    size = payload + records * (4 * dimension + limits.record_overhead)
     return Stage(StageKind.UPSERT, records, size, requests(records, size, limits), held=held)
 
 

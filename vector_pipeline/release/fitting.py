@@ -1,10 +1,11 @@
-"""Whether a target takes what would be written: ids, metadata and whole records by their bytes. Before anything is written.
+"""Whether a target takes what would be written: ids, metadata and records by their bytes, vectors of zeros. Before anything is.
 
 Laws
 ----
 1. One query over all that would be written, whatever the target; a target's own limit is the only one.
 2. The worst of each kind is named: its document, its size, the limit.
-3. Sizes are those of the record as JSON, with what every target adds to it at the least: an adapter may refuse a little less, never
+3. Vectors are looked at for targets alone that do not take every one: that reads them all.
+4. Sizes are those of the record as JSON, with what every target adds to it at the least: an adapter may refuse a little less, never
    the other way round.
 """
 
@@ -53,3 +54,26 @@ def refuse_unfit(lake: Lake, version: Version, target: Target, written: str) -> 
                 f"{document} has a record ({name}) of {size:,} bytes of {what}; target {target.name} takes {limit:,}{others}",
                 fix=fix,
             )
+
+
+def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> None:
+    """``RefusedError`` for a vector of zeros that the target would not take. ``written``: as above."""
+    if target.capabilities.zero_vectors:
+        return
+    shards = [row[0] for row in lake.rows(f"SELECT DISTINCT shard FROM ({written}) WHERE whole")]
+    if not shards:
+        return
+    tables = tables_of(version)
+    count, document, name = lake.row(
+        f"""SELECT count(*), min(c.document_id), arg_min(w.id, c.document_id) FROM (SELECT * FROM ({written}) WHERE whole) w
+            JOIN (SELECT * FROM {at(tables.chunks, version.lake_snapshot)} WHERE {within(shards)}) c USING (record_id)
+            JOIN (SELECT shard, content_hash FROM {tables.embeddings}
+                  WHERE {within(shards)} AND list_min(vector) = 0 AND list_max(vector) = 0) z
+              ON z.shard = c.shard AND z.content_hash = c.content_hash"""
+    )
+    if count:
+        others = f" ({count - 1:,} more have)" if count > 1 else ""
+        raise RefusedError(
+            f"{document} has a record ({name}) whose vector is all zeros, which target {target.name} does not take{others}",
+            fix="Look at its text and at the model: a vector of zeros is near nothing",
+        )

@@ -67,9 +67,10 @@ class Look:
         return self.dead / total if total else 0.0
 
 
-_WRITTEN = (
+WRITTEN = (
     f"SELECT shard, record_id, id, stage = '{StageKind.UPSERT}' AS whole FROM plan_actions WHERE stage IS NOT NULL"
 )
+"""What a look would write, for ``fitting``."""
 _ADDING = FILLING | {StageKind.DERIVE}
 
 
@@ -118,7 +119,7 @@ def look_at(
         trusted = replace(limits, derives=limits.derives and untouched)
         comparing.compare_shared(lake, desired, version.number, trusted)
         later, stood = _later(lake, version.number, newest)
-    refuse_unfit(lake, version, target, _WRITTEN)
+    refuse_unfit(lake, version, target, WRITTEN)
     actions = comparing.action_counts(lake)
     held, dead = _dead(lake, version.number)
     ended = actions[Action.REMOVE] + actions[Action.METADATA] + actions[Action.FOREIGN]

@@ -131,6 +131,10 @@ class Capabilities:
     """A filter's ``$gt`` and its kin look at the elements of lists. Where False such values are never ordered."""
     max_record_bytes: int | None = None
     """Most bytes of text, metadata and marks of one record together, as JSON."""
+    record_overhead: int = 200
+    """Bytes of a record beside vector, text and metadata: ids, hashes and marks, with their names. For estimates."""
+    zero_vectors: bool = True
+    """A vector of zeros is taken, whatever the metric."""
     endings: "tuple[Ending, ...]" = ()
     """Ways of closing intervals (``set_removed``), for the planner to choose from; none: there is one, as fast as any write."""
     aliases_namespaces: bool = False

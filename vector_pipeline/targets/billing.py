@@ -19,7 +19,6 @@ from vector_pipeline.config import PriceConfig, Prices
 KB, GB = 1_000, 1_000_000_000
 _LEAST_WU = 5
 """Write units of the smallest request."""
-_LEAST_RU = 0.25
 _LISTED = 100
 """Ids in one page of a list."""
 _FETCHED = 10
@@ -84,11 +83,6 @@ def units(work: Iterable[Work], prices: Prices) -> Units | None:
 def reading(listed: int, fetched: int) -> Work:
     """Looking at records: ids listed, and records fetched."""
     return Work("read", fetched, requests=-(-listed // _LISTED))
-
-
-def query_units(namespace_bytes: int) -> float:
-    """Read units of one query."""
-    return max(_LEAST_RU, namespace_bytes / GB)
 
 
 def _units(one: Work) -> Units:

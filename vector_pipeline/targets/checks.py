@@ -52,6 +52,8 @@ def conform(records: pa.Table, spec: NamespaceSpec, capabilities: Capabilities) 
     table = _in_schema(records, schema, "record_schema", capabilities, optional=("text",))
     _check_marks(table)
     _check_values(table, spec)
+    if not capabilities.zero_vectors:
+        _check_directions(table, spec.dimension)
     return table
 
 
@@ -140,6 +142,15 @@ def _check_values(table: pa.Table, spec: NamespaceSpec) -> None:
         if chunk.flatten().null_count:
             raise InputError("a vector has a null component")
         check_finite(chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, spec.dimension))
+
+
+def _check_directions(table: pa.Table, dimension: int) -> None:
+    rows = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    zero = np.flatnonzero(~rows.any(axis=1))
+    if zero.size:
+        raise InputError(
+            f"the vector of {table.column('id')[int(zero[0])]} is all zeros, which the target does not take"
+        )
 
 
 def check_finite(vectors: Vector) -> None:

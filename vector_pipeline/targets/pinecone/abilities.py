@@ -7,6 +7,8 @@ from vector_pipeline.targets.pinecone.writing import FILTER, REWRITE, UPDATE
 
 _BATCH_BYTES = 900_000
 """In Arrow: as JSON two to three times as much, about one request of 2 MB. What is more is cut (``encoding``)."""
+_BESIDE = 350
+"""An id of 49 bytes, which stands in the metadata too, hashes and marks, with their names: 337 with a short document id."""
 _PARALLEL = 8
 _RECORDS_PER_S = 2_000.0
 _REQUEST_S = 0.1
@@ -34,6 +36,8 @@ def abilities(config: PineconeTargetConfig) -> Capabilities:
         request_s=_REQUEST_S,
         orders_lists=False,
         max_record_bytes=MAX_METADATA,
+        record_overhead=_BESIDE,
+        zero_vectors=False,
         endings=(
             Ending(UPDATE, 1, limits.requests, limits.updates),
             Ending(FILTER, 10_000, limits.by_metadata, limits.by_metadata * 10_000),

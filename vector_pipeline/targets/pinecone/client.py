@@ -4,22 +4,22 @@ Laws
 ----
 1. Nothing is opened, and no key is read, before the first request.
 2. The SDK sends every request once: trying again is decided in ``calls``. Left alone it sends three times more what met a 5xx
-   or lost its answer, writes too, and its data plane does not take a ``RetryConfig``.
+   or lost its answer, writes too, and its data plane does not take a ``RetryConfig``: parts of its inside are replaced. A release
+   that has other parts is refused.
 3. Bodies are written by orjson inside the SDK: ``orjson.Fragment`` stands for what is JSON already (``encoding``).
 """
 
 import threading
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
 import httpx
 from pinecone import Pinecone, RetryConfig
-from pinecone._internal.constants import DATA_PLANE_API_VERSION
-from pinecone._internal.http_client import HTTPClient
 from pinecone.errors.exceptions import PineconeError
 
 from vector_pipeline.config import PineconeTargetConfig
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.errors import ConfigError, UnavailableError
 from vector_pipeline.targets.pinecone.failures import Failures
 
 if TYPE_CHECKING:
@@ -100,6 +100,16 @@ class Client:
 
 def _once(index: "Index") -> "Index":
     """Law 2."""
-    index._http.close()
-    index._http = HTTPClient(replace(index._config, retry_config=_ONCE), DATA_PLANE_API_VERSION)
+    try:
+        from pinecone._internal.constants import DATA_PLANE_API_VERSION
+        from pinecone._internal.http_client import HTTPClient
+
+        once = HTTPClient(replace(index._config, retry_config=_ONCE), DATA_PLANE_API_VERSION)
+        index._http.close()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"the package pinecone {version('pinecone')} cannot be told to send a request once ({error})",
+            fix="Install the one that this was made for: pip install 'vector-pipeline[pinecone]'",
+        ) from None
+    index._http = once
     return index

@@ -28,10 +28,6 @@ class Places:
     def port(self, index: str) -> int | None:
         return self._ports.get(index)
 
-    def remembered(self) -> list[str]:
-        """Names of indexes that have had a port."""
-        return [name for name in self._ports if name != CONTROL]
-
     def keep(self, index: str, port: int) -> None:
         if self._ports.get(index) != port:
             self._ports[index] = port
