@@ -144,7 +144,7 @@ def test_an_audit_sees_exactly_the_drift_and_a_repair_ends_it(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=_CHECKS)
+@settings(max_examples=25, deadline=None, suppress_health_check=_CHECKS)
 @given(acts=MEDDLING, kept=_KEPT)
 def test_many_more_of_them(line: Hand, pristine: pa.Table, acts: list[tuple[Any, ...]], kept: list[int]) -> None:
     check(line, pristine, acts, kept)

@@ -78,6 +78,7 @@ def test_a_push_stops_at_drift_or_repairs_it(line: Hand) -> None:
         assert read_back(line, version) == snapshot(project, version)
 
 
+@pytest.mark.slow
 def test_lines_of_their_own_are_all_restored(make_project: MakeProject) -> None:
     project = make_project(3)
     config = project.base / "vector_pipeline.yaml"
@@ -102,6 +103,7 @@ def test_lines_of_their_own_are_all_restored(make_project: MakeProject) -> None:
         target.close()
 
 
+@pytest.mark.slow
 def test_in_place_readers_see_exactly_the_version_again(make_project: MakeProject) -> None:
     project = make_project(3)
     config = project.base / "vector_pipeline.yaml"

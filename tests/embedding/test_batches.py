@@ -133,6 +133,7 @@ def test_arrow_shares_the_vectors_memory() -> None:
     assert len(vectors_to_arrow(np.empty((0, 4), np.float32))) == 0
 
 
+@pytest.mark.slow
 def test_a_real_model_through_units(minilm: SentenceTransformerEmbedder) -> None:
     texts = [f"topic {n}: " + "the quick brown fox " * (n % 7) for n in range(70)]
     done = pa.concat_tables(embed_pending(minilm, pending(texts), commit_rows=32))

@@ -108,6 +108,7 @@ def test_a_hub_model_in_the_cache_is_used_without_asking(tmp_path: Path, minilm_
     assert done.stdout.split() == ["hub", commit, layout.weights_digest(minilm_folder)], done.stderr
 
 
+@pytest.mark.slow
 def test_a_wheel_is_loaded_without_network_although_the_hub_is_on() -> None:
     done = run(
         NO_NETWORK + "from vector_pipeline.config import EmbedderConfig\n"

@@ -38,6 +38,7 @@ def rows(project: Project, dataset: str, snapshot: int | None) -> object:
     )
 
 
+@pytest.mark.slow
 def test_the_document_goes_and_every_other_state_stays(project: Project) -> None:
     lake = project.lake()
     for number in range(2):

@@ -87,6 +87,7 @@ def test_reading_never_makes_a_lake(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_locked_catalog_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = sqlite_lake(tmp_path)
     Lake.open(config, tmp_path).close()

@@ -71,6 +71,7 @@ def content(config: Path) -> tuple[list[tuple[int, str, int, int]], list[dict[st
     return versions, marks, sorted(records, key=lambda row: str(row["id"]))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_builds_and_pushes_end_like_undisturbed_ones(
     tmp_path: Path, forkserver: multiprocessing.context.ForkServerContext

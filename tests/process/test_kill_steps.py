@@ -115,7 +115,8 @@ def copy(origin: Path, folder: Path) -> Path:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "operation", [name if name == "push" else pytest.param(name, marks=pytest.mark.slow) for name in steps.OPERATIONS]
+    "operation",
+    [name if name == "roll back" else pytest.param(name, marks=pytest.mark.slow) for name in steps.OPERATIONS],
 )
 def test_a_kill_at_every_step(
     tmp_path: Path,

@@ -54,7 +54,10 @@ def release(project: Project, number: int, strategy: str) -> int:
     return project.promote("handbook", by="writer")[0].deployment.version
 
 
-@pytest.mark.parametrize("pushes", [6, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize(
+    "pushes",
+    [3, pytest.param(6, marks=pytest.mark.slow), pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+)
 def test_a_reader_sees_whole_versions_only(tmp_path: Path, pushes: int) -> None:
     config = write_project(tmp_path, {f"page{n}.md": text(n, 0) for n in range(DOCUMENTS)})
     context = multiprocessing.get_context("spawn")

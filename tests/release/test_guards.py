@@ -20,6 +20,7 @@ from vector_pipeline.release.wishes import Wish
 from vector_pipeline.verify.outcome import Status
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_from_is_reached_by_its_number_only(project: Project) -> None:
     for number in (500, 600, 700):
         edit(project, number)
@@ -65,6 +66,7 @@ def test_of_pushes_that_end_together_the_last_wins_and_none_fails(
     assert [move.to_version for move in project.history("handbook")] == [3, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_an_index_that_another_lake_made_is_not_taken_for_this_one(project: Project) -> None:
     release(project)
     edit(project, 500)

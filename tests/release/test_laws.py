@@ -111,6 +111,7 @@ def _recorded(world: World, namespace: str) -> str | None:
     return known.mark if known is not None else None
 
 
+@pytest.mark.slow
 @settings(PROFILE, max_examples=3)
 @given(history=st.lists(CONTENT, min_size=2, max_size=4))
 def test_deriving_and_sending_end_in_equal_content(store: Store, history: list[Content]) -> None:

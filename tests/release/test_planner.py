@@ -81,7 +81,7 @@ def visible(index: Index, version: int) -> list[tuple[str, object]]:
     )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(DESIRED, st.integers(0, 20), st.booleans()), min_size=1, max_size=6), st.integers())
 def test_a_push_reaches_its_version_and_harms_no_other(
     lake: Lake, history: list[tuple[Desired, int, bool]], seed: int

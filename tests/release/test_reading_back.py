@@ -242,6 +242,7 @@ def test_another_record_under_the_same_marks_is_not_what_was_written(spoilt: dic
         assert write.found(lambda: None)
 
 
+@pytest.mark.slow
 def test_what_was_found_has_the_mark_of_then(make_world: MakeWorld) -> None:
     """Another hand that writes after a push with a lost answer is not taken for ours, lost last or in between."""
     for script in ((Fault.DROP_RESPONSE,), (None, None, Fault.DROP_RESPONSE), (Fault.DROP_REQUEST,)):

@@ -67,6 +67,7 @@ def reads_back(project: Project, number: int) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_what_is_kept_reads_back_and_what_was_collected_may_return(make_project: MakeProject) -> None:
     with keeping(make_project(3), keep=2) as project:
         for number in range(500, 504):

@@ -149,6 +149,7 @@ def test_what_is_live_is_read_where_it_was_deployed(project: Project) -> None:
         index.query("about page 1")
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_registry_is_lived_through_for_a_while(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

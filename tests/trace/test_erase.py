@@ -240,6 +240,7 @@ def test_what_a_hand_wrote_under_its_id_goes_too(project: Project) -> None:
     assert files_with(project, "A stray secret of some length.") == []
 
 
+@pytest.mark.slow
 def test_on_the_command_line(prepared: Path, tmp_path: Path, vp: RunCommand) -> None:  # noqa: F811
     copy = tmp_path / "project"
     shutil.copytree(prepared, copy)

@@ -133,6 +133,7 @@ def test_an_erasure_whose_present_state_is_gone_loses_nothing_of_a_version(proje
         assert documents(again) == ["page0.md", "page2.md", "page3.md", "page9.md"]
 
 
+@pytest.mark.slow
 def test_files_of_other_datasets_wait_for_their_grace(project: Project) -> None:
     project.close()
     config = project.base / "vector_pipeline.yaml"

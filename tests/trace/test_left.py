@@ -41,6 +41,7 @@ def erased(project: Project) -> Erased:
     return project.erase(DATASET, document="b.md", by="me", reason="asked for")
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_lines_that_are_gone_is_forgotten() -> None:
     with opened() as (world, project, target):
         lost = project.push(DATASET).deployment.namespace

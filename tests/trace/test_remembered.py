@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.engine.world import DATASET, Fuse, World
 from vector_pipeline.release.remembering import FOLDER, remembered
 from vector_pipeline.testing.memory_target import MemoryTarget
 
 
+@pytest.mark.slow
 def test_an_erased_document_is_not_remembered() -> None:
     world = World("memory")
     try:

@@ -27,7 +27,7 @@ from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.plan import Stage, StageKind
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, making, upserting
-from vector_pipeline.release.records import batches, changes
+from vector_pipeline.release.records import Batches, changes
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.sending import Batch
@@ -130,8 +130,8 @@ class _Work:
                     WHERE version = {version.number} AND (source_id IS NOT NULL) = {str(derives).lower()}
                     ORDER BY shard, record_id"""
             )
-            made = (changes if derives else batches)(self.lake, version, wanted, self.limits)
-            for table in made:
+            read: type[Batches] | Callable[..., Iterator[pa.Table]] = changes if derives else Batches
+            for table in read(self.lake, version, wanted, self.limits):
                 rows = table.select(DERIVE_SCHEMA.names) if derives else table
                 write = (deriving if derives else upserting)(self.target, self.plan.namespace, rows, self.journal.fence)
                 yield self._batch(kind, table["id"][0].as_py(), write)

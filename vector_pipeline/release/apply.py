@@ -10,6 +10,7 @@ Laws
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -24,7 +25,7 @@ from vector_pipeline.release.journalling import Journalled
 from vector_pipeline.release.plan import WRITING, Plan, Stage, StageKind
 from vector_pipeline.release.planner import added_in
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, describing, making, upserting
-from vector_pipeline.release.records import batches, changes
+from vector_pipeline.release.records import Batches, changes
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.sending import Batch, send_all
 from vector_pipeline.targets.base import (
@@ -91,17 +92,29 @@ def apply_plan(
     target: Target,
     plan: Plan,
     journal: Journalled,
+    ahead: Batches | None,
     *,
     on_write: OnWrite | None = None,
     on_files: OnFiles | None = None,
 ) -> Applied:
     """Execute the writing stages of a plan that was made in this thread just now (``plan_actions`` is its list of actions).
 
-    An interrupt carries a note that says how far it came. Moving aliases and verifying are the caller's.
+    ``ahead``: what ``read_ahead`` gave for it, open until this ends. An interrupt carries a note that says how far it came. Moving
+    aliases and verifying are the caller's.
     """
-    work = _Work(lake, version, target, plan, journal, on_files)
     stages = [stage for stage in plan.stages if stage.kind not in _AFTER and not stage.where]
+    work = _Work(lake, version, target, plan, journal, ahead, on_files)
     return execute(stages, work.batches, target, plan.namespace, parallel=journal.writers, on_write=on_write)
+
+
+@contextmanager
+def read_ahead(lake: Lake, version: Version, target: Target, plan: Plan) -> Iterator[Batches | None]:
+    """Begin to read the records that a plan upserts, while its version is checked and its namespace is made."""
+    if any(stage.kind is StageKind.UPSERT for stage in plan.stages):
+        with Batches(lake, version, _wanted(lake, plan), target.capabilities) as ahead:
+            yield ahead
+    else:
+        yield None
 
 
 def execute(
@@ -145,6 +158,15 @@ def stopped(done: int, total: int) -> str:
 _AFTER = frozenset({StageKind.VERIFY, StageKind.MOVE_ALIAS})
 
 
+def _wanted(lake: Lake, plan: Plan, stage: StageKind = StageKind.UPSERT) -> pa.Table:
+    """Rows to write in a stage, shard by shard: a batch reads its shards."""
+    since = added_in(plan.strategy, plan.version)
+    return lake.table(
+        f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+            FROM plan_actions WHERE stage = '{stage}' ORDER BY shard, record_id"""
+    )
+
+
 class _Work:
     """The batches of a plan's stages."""
 
@@ -155,27 +177,30 @@ class _Work:
         target: Target,
         plan: Plan,
         journal: Journalled,
+        ahead: Batches | None,
         on_files: OnFiles | None,
     ) -> None:
         self.lake, self.version, self.target, self.plan, self.journal = lake, version, target, plan, journal
         self.on_files = on_files
         self.limits = target.capabilities
+        self.ahead = ahead
 
     def batches(self, stage: Stage) -> Iterator[Batch]:
         if stage.kind is StageKind.ENSURE_NAMESPACE:
             ensure = making(self.target, place_of(self.plan), self.journal.fence)
             yield self._batch(stage.kind, {"namespace": self.plan.namespace}, ensure)
         elif stage.kind is StageKind.UPSERT:
-            for table in batches(self.lake, self.version, self._wanted(), self.limits):
+            assert self.ahead is not None
+            for table in self.ahead:
                 yield self._records(stage.kind, table, upserting)
         elif stage.kind is StageKind.IMPORT:
-            files = partial(batches, self.lake, self.version, self._wanted(), reading(self.limits))
+            files = partial(Batches, self.lake, self.version, _wanted(self.lake, self.plan), reading(self.limits))
             yield from import_batches(self.target, self.plan, stage, self.journal, files, self.on_files)
         elif stage.kind is StageKind.DERIVE:
-            for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
+            for table in changes(self.lake, self.version, _wanted(self.lake, self.plan, stage.kind), self.limits):
                 yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), deriving)
         elif stage.kind is StageKind.SET_METADATA:
-            for table in changes(self.lake, self.version, self._wanted(stage.kind), self.limits):
+            for table in changes(self.lake, self.version, _wanted(self.lake, self.plan, stage.kind), self.limits):
                 yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), describing)
         elif stage.kind in (StageKind.CLOSE, StageKind.DELETE):
             for ids in self._endings(stage):
@@ -200,14 +225,6 @@ class _Work:
             else closing(*place, ids, self.plan.version, fence, stage.ending)
         )
         return self._batch(stage.kind, {"records": len(ids), "first": ids[0].as_py()}, write)
-
-    def _wanted(self, stage: StageKind = StageKind.UPSERT) -> pa.Table:
-        """Rows to write in a stage, shard by shard: a batch reads its shards."""
-        since = added_in(self.plan.strategy, self.plan.version)
-        return self.lake.table(
-            f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
-                FROM plan_actions WHERE stage = '{stage}' ORDER BY shard, record_id"""
-        )
 
     def _endings(self, stage: Stage) -> Iterator[pa.Array]:
         ids = self.lake.table("SELECT end_id FROM plan_actions WHERE end_id IS NOT NULL ORDER BY end_id")["end_id"]

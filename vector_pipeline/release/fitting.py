@@ -68,7 +68,7 @@ def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> 
         f"""SELECT count(*), min(c.document_id), arg_min(w.id, c.document_id) FROM (SELECT * FROM ({written}) WHERE whole) w
             JOIN (SELECT * FROM {at(tables.chunks, version.lake_snapshot)} WHERE {within(shards)}) c USING (record_id)
             JOIN (SELECT shard, content_hash FROM {tables.embeddings}
-                  WHERE {within(shards)} AND list_min(vector) = 0 AND list_max(vector) = 0) z
+                  WHERE {within(shards)} AND vector[1] = 0 AND list_min(vector) = 0 AND list_max(vector) = 0) z
               ON z.shard = c.shard AND z.content_hash = c.content_hash"""
     )
     if count:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from vector_pipeline.errors import ConflictError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.release.apply import Applied, OnWrite, apply_plan
+from vector_pipeline.release.apply import Applied, OnWrite, apply_plan, read_ahead
 from vector_pipeline.release.guards import Guards
 from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
@@ -26,6 +26,7 @@ from vector_pipeline.release.loading import load_of, standing
 from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.planner import marks_after
 from vector_pipeline.release.planning import make_plan, require_place, require_same
+from vector_pipeline.release.records import Batches
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
 from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.resuming import is_rest_of
@@ -109,7 +110,10 @@ def push_version(
             guards.refuse(plan)
             if on_plan is not None:
                 on_plan(plan)
-            return _pushed(lake, registry, version, target, wish, plan, held, run_id, on_write, on_files)
+            with read_ahead(lake, version, target, plan) as ahead:
+                if plan.writes:
+                    require_whole(lake, version)
+                return _pushed(lake, registry, version, target, wish, plan, held, run_id, ahead, on_write, on_files)
     raise ConflictError(f"other pushes of {version.dataset} change its lines meanwhile", fix="Run the command again")
 
 
@@ -136,7 +140,7 @@ def _checked(
     plan: Plan,
     settled: Plan | None = None,
 ) -> Plan:
-    """The plan that will be applied, if it may be: the saved one's equal, of a version that the lake still holds (law 2).
+    """The plan that will be applied, if it may be: the saved one's equal.
 
     ``settled``: the saved one, of the line's mark as it is since then.
     """
@@ -147,8 +151,6 @@ def _checked(
         if extended is not plan:
             # The extension may have looked at another line: the actions must be this one's again.
             plan = make_plan(lake, registry, version, target, wish)
-    if plan.writes:
-        require_whole(lake, version)
     return plan
 
 
@@ -161,6 +163,7 @@ def _pushed(
     plan: Plan,
     held: Held,
     run_id: str | None,
+    ahead: Batches | None,
     on_write: OnWrite | None,
     on_files: OnFiles | None,
 ) -> Pushed:
@@ -175,7 +178,7 @@ def _pushed(
     try:
         journal = Journalled(registry, push, held, parallel=wish.parallel)
         make_way(registry, target, plan, journal)
-        applied = apply_plan(lake, version, target, plan, journal, on_write=on_write, on_files=on_files)
+        applied = apply_plan(lake, version, target, plan, journal, ahead, on_write=on_write, on_files=on_files)
         held.check()
         if ours and as_counted(lake, target, plan.namespace, marks_after(version, plan)):
             marks = {plan.preconditions.mark or "", *journal.marks}

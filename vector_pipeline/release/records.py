@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
 
 import pyarrow as pa
 
@@ -31,30 +32,52 @@ _FIRST = 5
 """The first page is a fraction of the others: sending begins sooner."""
 
 
-def batches(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
-    """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits."""
-    typical = 4 * version.dimension + 2_000
-    rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // typical))
-    # Small batches are cut from a page: reading costs the shards of what is read, however little of them is wanted.
-    page = max(rows, _PAGE_BYTES // typical)
-    for found in _pages(lake, version, wanted, max(rows, page // _FIRST), page):
-        for first in range(0, found.num_rows, rows):
-            # The row count is a guess from typical texts: what turns out too large is halved.
-            yield from _fitting(found.slice(first, rows), limits.max_batch_bytes)
+class Batches:
+    """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits.
 
+    Reading begins with construction, page by page, in a thread of its own: while one page is being sent the next is read, so two
+    are in memory. ``close`` it where it is not read to its end.
+    """
 
-def _pages(lake: Lake, version: Version, wanted: pa.Table, first: int, page: int) -> Iterator[pa.Table]:
-    """Records page by page; while one is being sent the next is read, in a thread of its own: two are in memory."""
-    ends = range(first, wanted.num_rows + page, page)
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        read: deque[Future[pa.Table]] = deque()
-        for begin, end in zip((0, *ends), ends, strict=False):
-            if begin < wanted.num_rows:
-                read.append(pool.submit(records, lake, version, wanted.slice(begin, end - begin)))
-            if len(read) > 1:
-                yield read.popleft().result()
-        while read:
-            yield read.popleft().result()
+    def __init__(self, lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> None:
+        typical = 4 * version.dimension + 2_000
+        self._limits = limits
+        self._rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // typical))
+        # Small batches are cut from a page: reading costs the shards of what is read, however little of them is wanted.
+        page = max(self._rows, _PAGE_BYTES // typical)
+        first = max(self._rows, page // _FIRST)
+        ends = range(first, wanted.num_rows + page, page)
+        bounds = zip((0, *ends), ends, strict=False)
+        self._unread = deque(wanted.slice(begin, end - begin) for begin, end in bounds if begin < wanted.num_rows)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._version, self._lake = version, lake
+        self._read: deque[Future[pa.Table]] = deque()
+        # The first page is small: the second must not be waited for when it is sent.
+        self._ahead(2)
+
+    def _ahead(self, pages: int) -> None:
+        while self._unread and len(self._read) < pages:
+            self._read.append(self._pool.submit(records, self._lake, self._version, self._unread.popleft()))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        with self:
+            while self._read:
+                found = self._read.popleft().result()
+                self._ahead(1)
+                for begin in range(0, found.num_rows, self._rows):
+                    # The row count is a guess from typical texts: what turns out too large is halved.
+                    yield from _fitting(found.slice(begin, self._rows), self._limits.max_batch_bytes)
+
+    def close(self) -> None:
+        """Read no further. May be called twice."""
+        self._unread.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def changes(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
