@@ -1,6 +1,6 @@
 """Gates as asset checks. All of them block: what did not pass, or could not run, stops everything downstream in the run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -10,20 +10,35 @@ from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, space
 from assets.states import STATE, passed_before, state_of
 from assets.steps import step
 from resources import ProjectResource
-from vector_pipeline.project.gating import DATA_GATES, MIRROR_DRIFT, Kind
+from vector_pipeline.config import GateConfig
+from vector_pipeline.project.gating import MIRROR_DRIFT
+from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
+from vector_pipeline.verify.catalogue import key_of
+from vector_pipeline.verify.expectations import Kind
 from vector_pipeline.verify.outcome import CheckResult, Status, overall
 
-EXPECTATIONS_OF_VERSION, COVERAGE, CANARIES = "expectations_of_version", "coverage", "canary_retrieval"
-MIRRORS = "mirrors"
-"""Only where a dataset has several targets."""
-_GATES = {EXPECTATIONS_OF_VERSION: DATA_GATES, COVERAGE: ("coverage",), CANARIES: ("canary retrieval",),
-          MIRRORS: (MIRROR_DRIFT, MIRRORS_AGREE)}  # fmt: skip
-"""Checks of a staging index, and the core's gates that each stands for."""
-_SAYS = {EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
-           COVERAGE: "The target holds exactly the version's records: ids, spaces, marks and metadata.",
-           CANARIES: "Fixed questions find the documents that answer them, on the target itself.",
-           MIRRORS: "Every target holds the version as the lake has it, and answers as the first one does."}  # fmt: skip
+EXPECTATIONS_OF_VERSION, MIRRORS = "expectations_of_version", "mirrors"
+"""Checks that stand for several gates; ``MIRRORS`` only where a dataset has several targets. Every other gate is its own check."""
+_TOGETHER = {
+    EXPECTATIONS_OF_VERSION: ("documents expectations", "chunks expectations", "embeddings expectations"),
+    MIRRORS: (MIRROR_DRIFT, MIRRORS_AGREE),
+}
+_SAYS = {
+    EXPECTATIONS_OF_VERSION: "Documents, chunks and embeddings of the version keep what is expected of them.",
+    MIRRORS: "Every target holds the version as the lake has it, and answers as the first one does.",
+}
+
+
+def gates_of_checks(gates: GateConfig, *, mirrored: bool) -> dict[str, tuple[str, ...]]:
+    """Checks of a staging index in order, and the gates that each stands for: those that are not turned off."""
+    grouped = {name for ones in _TOGETHER.values() for name in ones}
+    every = {EXPECTATIONS_OF_VERSION: _TOGETHER[EXPECTATIONS_OF_VERSION]}
+    every |= {gate.key: (gate.name,) for gate in catalogue.GATES if gate.name not in grouped}
+    if mirrored:
+        every[MIRRORS] = _TOGETHER[MIRRORS]
+    on = {check: tuple(one for one in ones if gates.mode(key_of(one)) != "off") for check, ones in every.items()}
+    return {check: ones for check, ones in on.items() if ones}
 
 
 class VerifySettings(dg.Config):
@@ -63,15 +78,24 @@ def data_checks(dataset: str, spaces: Sequence[str]) -> list[dg.AssetChecksDefin
     return found
 
 
-def staging_checks(dataset: str, space: str, *, mirrored: bool = False) -> dg.AssetChecksDefinition:
+def staging_checks(
+    dataset: str, space: str, demanded: GateConfig, *, mirrored: bool = False
+) -> dg.AssetChecksDefinition:
     """The gates before promotion, on what every target really holds. Their verdicts go to the registry."""
-    gates = {name: ones for name, ones in _GATES.items() if mirrored or name != MIRRORS}
+    gates = gates_of_checks(demanded, mirrored=mirrored)
     key = space_key(dataset, space, STAGING_INDEX)
+    says = {gate.key: gate.says for gate in catalogue.GATES} | _SAYS
+
+    def blocks(ones: Sequence[str]) -> bool:
+        return any(demanded.mode(key_of(one)) == "block" for one in ones)
 
     @dg.multi_asset_check(
         name=staging_checks_op(dataset, space),
         can_subset=True,
-        specs=[dg.AssetCheckSpec(name, asset=key, blocking=True, description=_SAYS[name]) for name in gates],
+        specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=blocks(ones), description=says[name])
+            for name, ones in gates.items()
+        ],
     )
     def body(
         context: dg.AssetCheckExecutionContext, config: VerifySettings, project: ProjectResource
@@ -82,7 +106,8 @@ def staging_checks(dataset: str, space: str, *, mirrored: bool = False) -> dg.As
             version = config.version or core.staged(dataset, space)
             wanted = [gate for name in chosen for gate in gates[name]]
             found = core.verify_places(dataset, version=version, run_id=context.run.run_id, only=wanted)
-        results = _of_places([(deployment.target, ones) for deployment, ones in found])
+            once = core.version_gates(dataset)
+        results = _of_places([(deployment.target, ones) for deployment, ones in found], once)
         for name in chosen:
             ones = [one for gate, one in results if gate in gates[name]]
             yield as_check(_worst(name, ones), name=name, asset_key=key, version=version)
@@ -90,12 +115,14 @@ def staging_checks(dataset: str, space: str, *, mirrored: bool = False) -> dg.As
     return body
 
 
-def _of_places(found: Sequence[tuple[str, Sequence[CheckResult]]]) -> list[tuple[str, CheckResult]]:
-    """Gates and results; of several places those of an index begin with their target, and data is told once."""
+def _of_places(
+    found: Sequence[tuple[str, Sequence[CheckResult]]], once: Collection[str]
+) -> list[tuple[str, CheckResult]]:
+    """Gates and results; of several places those of an index begin with their target, and the others (``once``) are told once."""
     told: list[tuple[str, CheckResult]] = []
     for number, (target, results) in enumerate(found):
         for one in results:
-            if len(found) == 1 or one.name in DATA_GATES:
+            if len(found) == 1 or one.name in once:
                 told += [(one.name, one)] if not number else []
             else:
                 labelled = replace(one, name=f"{one.name} ({target})", summary=f"{target}: {one.summary}")

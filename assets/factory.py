@@ -39,7 +39,7 @@ def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: se
     for space in spaces:
         assets += [step(name, config, space) for step in (chunks, embeddings, snapshot)]
         assets.append(staging_index(name, config, space, kinds))
-        checks.append(staging_checks(name, space, mirrored=bool(config.mirrors)))
+        checks.append(staging_checks(name, space, config.gates, mirrored=bool(config.mirrors)))
     assets.append(production_index(name, config, kinds))
     checks.append(drift_check(name))
     sensor = changes_sensor(name, config)

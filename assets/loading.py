@@ -8,6 +8,7 @@ import dagster as dg
 from assets.factory import build_vector_dataset
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig, load_config
+from vector_pipeline.config.models import gates_of
 from vector_pipeline.errors import ConfigError, VectorPipelineError
 from vector_pipeline.parts import choose_environment
 
@@ -27,6 +28,8 @@ def project_definitions(path: Path, *, environment: str | None = None, only: str
     kinds = {name: target.kind for name, target in settings.targets.items()}
     if settings.promotion is not None:  # An environment's own policy comes before a dataset's.
         chosen = {name: one.model_copy(update={"promotion": settings.promotion}) for name, one in chosen.items()}
+    if settings.gates:
+        chosen = {name: one.model_copy(update={"gates": gates_of(one, settings)}) for name, one in chosen.items()}
     parts = [_load(name, one, project, kinds[one.target], alone=only is not None) for name, one in chosen.items()]
     return dg.Definitions.merge(*parts) if parts else dg.Definitions()
 

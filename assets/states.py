@@ -11,9 +11,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import Kind
 from vector_pipeline.report.samples import chunk_shards, document_shards, vector_shards
 from vector_pipeline.verify import facts, suites
+from vector_pipeline.verify.expectations import Kind
 
 STATE = "state"
 """Metadata key of what a check looked at."""
@@ -33,7 +33,7 @@ def state_of(core: Project, dataset: str, kind: Kind, space: str | None) -> str:
         {
             "kind": kind,
             "rows": [{str(shard): one.digest for shard, one in sorted(shards.items())} for shards in seen],
-            "gates": settings.gates.model_dump(mode="json"),
+            "gates": core.gates(dataset).model_dump(mode="json"),
             "shards": settings.shards,
             "space": None if space is None else core.space(dataset, space).fingerprint,
             "rules": [bytes_hash(Path(module.__file__ or "").read_bytes()) for module in (facts, suites)],

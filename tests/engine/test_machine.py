@@ -18,7 +18,6 @@ from tests.engine.world import DATASET, Content, Fuse, World, numbers_of
 from tests.survived import survived
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import REQUIRED_GATES
 from vector_pipeline.release.registry import Deployment, DeploymentStatus
 
 DOCUMENTS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
@@ -221,7 +220,8 @@ class Machine(RuleBasedStateMachine):
         return {one.name: one.deployment.id for one in self.project.registry().aliases(DATASET)}
 
     def _verified(self, deployment: Deployment) -> bool:
-        return not self.project.registry().verified(deployment.id, str(deployment.digest), REQUIRED_GATES)
+        required = self.project.gates_of(DATASET, deployment.target)
+        return not self.project.registry().verified(deployment.id, str(deployment.digest), required)
 
     def _kept(self) -> list[Deployment]:
         registry = self.project.registry()

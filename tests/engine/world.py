@@ -17,9 +17,9 @@ import pyarrow as pa
 from sqlalchemy import event, select, update
 
 from tests.engine.backends import opener
+from tests.support.gates import verify_index
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES, SETTINGS
-from vector_pipeline.release.registry import Deployment, VerdictStatus
+from vector_pipeline.release.registry import Deployment
 from vector_pipeline.release.registry.schema import leases
 from vector_pipeline.targets.base import LIVE, Target
 
@@ -164,12 +164,7 @@ class World:
         """The gates of the index, for real; those of the data are said to have passed: no rule here makes bad data, and they cost a
         second each time.
         """
-        deployment, _ = project.verify(DATASET, version=project.staged(DATASET), only=DEPLOYMENT_GATES)
-        settings = project.gate_settings(DATASET)
-        for gate in DATA_GATES:
-            project.registry().record_verdict(
-                deployment.id, gate, VerdictStatus.PASSED, digest=str(deployment.digest), detail={SETTINGS: settings}
-            )
+        verify_index(project, DATASET, project.staged(DATASET))
 
     def visible(self, deployment: Deployment) -> list[dict[str, Any]]:
         """Every record that a reader of a deployment can see, whole."""

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import page, write_project
+from tests.support.gates import say_passed
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES, MIRROR_DRIFT, SETTINGS
-from vector_pipeline.release.registry import VerdictStatus
+from vector_pipeline.project.gating import MIRROR_DRIFT
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
+from vector_pipeline.verify.catalogue import Scope, names
 
 TARGETS = "\nenvironments: {dev: {targets: {local: {}, other: {path: other_index}, third: {path: third_index}}}}\n"
 CANARIES = """
@@ -58,14 +59,10 @@ class World:
     def verify(self, version: int | None = None) -> None:
         """The gates of the index for real; those of the data, which cost a second, are said to have passed."""
         project = self.project
-        gates = (*DEPLOYMENT_GATES, MIRROR_DRIFT, MIRRORS_AGREE)
+        gates = (*names(Scope.INDEX), MIRROR_DRIFT, MIRRORS_AGREE)
         for deployment, results in project.verify_places("handbook", version=version, only=gates):
             assert not any(result.blocks for result in results), results
-            for gate in DATA_GATES:
-                project.registry().record_verdict(
-                    deployment.id, gate, VerdictStatus.PASSED, digest=str(deployment.digest),
-                    detail={SETTINGS: project.gate_settings("handbook")},
-                )  # fmt: skip
+            say_passed(project, deployment)
 
     def release(self) -> int:
         number = self.stage()

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.synthetic import DATASET, fill, open_synthetic
 from tests.support.pinecone_process import ServerProcess, target_yaml
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import DEPLOYMENT_GATES
+from vector_pipeline.project.gating import OF_INDEX
 from vector_pipeline.report.progress import reporting_to
 
 RECORDS = 20_000
@@ -45,7 +45,7 @@ def complete(project: Project) -> None:
     (report,) = project.drift(DATASET, "staging", level="full", record=False)
     assert not report.drifted, report.summary
     assert report.compared == RECORDS
-    _, results = project.verify(DATASET, only=DEPLOYMENT_GATES)
+    _, results = project.verify(DATASET, only=OF_INDEX)
     assert results
     assert not [one for one in results if one.blocks], results
     assert project.plan(DATASET).empty

@@ -6,11 +6,10 @@ import pytest
 
 from tests.conftest import MakeProject
 from tests.release.test_release import edit
+from tests.support.gates import verify_index
 from vector_pipeline import open_index
 from vector_pipeline.errors import RefusedError, UnavailableError
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES, SETTINGS
-from vector_pipeline.release.registry import VerdictStatus
 
 
 @pytest.fixture
@@ -23,12 +22,7 @@ def project(make_project: MakeProject) -> Project:
 
 def verified(project: Project) -> None:
     """The gates of the index for real; those of the data, which cost a second, are said to have passed."""
-    deployment, _ = project.verify("handbook", only=DEPLOYMENT_GATES, version=project.staged("handbook"))
-    for gate in DATA_GATES:
-        project.registry().record_verdict(
-            deployment.id, gate, VerdictStatus.PASSED, digest=str(deployment.digest),
-            detail={SETTINGS: project.gate_settings("handbook")},
-        )  # fmt: skip
+    verify_index(project, "handbook", project.staged("handbook"))
 
 
 def released(project: Project, number: int) -> int:

@@ -128,7 +128,7 @@ def _space(project: "Project", name: str, space: str) -> str:
 
 
 def _canaries(project: "Project", name: str) -> str:
-    path = project.dataset(name).gates.canaries
+    path = project.gates(name).canaries
     if path is None:
         return "none configured: retrieval will not be checked before a version is promoted; set `gates: canaries:`"
     from vector_pipeline.verify.canary_file import load_canaries

@@ -98,7 +98,6 @@ def _note(found: "Status", number: int) -> str:
 
 def gates_of(found: "Status") -> "list[CheckResult]":
     """The latest verdicts on what staging holds, as the gates said them; one for other content counts as unknown."""
-    from vector_pipeline.project.gating import MIRROR_DRIFT, REQUIRED_GATES
     from vector_pipeline.verify.outcome import CheckResult
 
     results = []
@@ -109,8 +108,7 @@ def gates_of(found: "Status") -> "list[CheckResult]":
             stale, summary = True, "judged before the index changed: verify again"
         results.append(CheckResult(verdict.check, summary=summary) if stale else CheckResult.from_json(verdict.detail))
     judged = {result.name for result in results}
-    required = (*REQUIRED_GATES, MIRROR_DRIFT) if found.places else REQUIRED_GATES
-    missing = [name for name in required if name not in judged] if found.staging is not None else []
+    missing = [name for name in found.required if name not in judged] if found.staging is not None else []
     return sorted([*results, *(CheckResult(name, summary="has not run") for name in missing)], key=lambda one: one.name)
 
 

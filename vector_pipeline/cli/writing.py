@@ -128,17 +128,16 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
 
 def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":
     """What the gates said of a version in a run, of every place; none when the run stopped before them."""
-    from vector_pipeline.project.gating import DATA_GATES
     from vector_pipeline.verify.outcome import CheckResult
 
     project = session.project()
-    places = project.held_at(project.version(name, version))
+    places, once = project.held_at(project.version(name, version)), project.version_gates(name)
     found = []
     for number, deployment in enumerate(places):
         for verdict in project.registry(read_only=True).verdicts(deployment.id):
             result = CheckResult.from_json(verdict.detail)
-            if verdict.run_id == run_id and (not number or result.name not in DATA_GATES):
-                told = result.name in DATA_GATES or len(places) == 1
+            if verdict.run_id == run_id and (not number or result.name not in once):
+                told = result.name in once or len(places) == 1
                 found.append(result if told else replace(result, name=f"{result.name} ({deployment.target})"))
     return found
 

@@ -1,5 +1,6 @@
 """``vector_pipeline.yaml``: what it may say (``models``), how it is read (``load``), and how secrets stay out of it."""
 
+from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.load import CONFIG_NAME, find_config, load_config
 from vector_pipeline.config.models import (
     ChunkerConfig,
@@ -8,7 +9,6 @@ from vector_pipeline.config.models import (
     EmbedderConfig,
     EnvironmentConfig,
     FileSourceConfig,
-    GateConfig,
     LakeConfig,
     PromotionConfig,
     RecordSourceConfig,

@@ -6,10 +6,11 @@ Paths are relative to the folder of the configuration file. ``load`` makes them 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
+from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.hashing import fingerprint
@@ -136,31 +137,6 @@ class SpaceConfig(Model):
     """How documents are cut."""
     metric: Literal["cosine", "dotproduct", "euclidean"] = "cosine"
     """How two vectors are compared."""
-
-
-class GateConfig(Model):
-    """What must hold before a version is promoted."""
-
-    canaries: Path | None = None
-    """YAML file of fixed queries with the documents they must retrieve; relative to the configuration file."""
-    canary_pass_rate: float = Field(default=0.9, ge=0, le=1)
-    """Share of canaries that must pass."""
-    mirror_overlap: float = Field(default=0.95, ge=0, le=1)
-    """Share of the first ten documents of a query that every mirror must bring as `target` does; ties count as the same."""
-    max_removed_share: float = Field(default=0.5, ge=0, le=1)
-    """Mass-deletion guard: a push that removes more of what production serves is refused unless allowed by hand."""
-    max_vectors: int | None = Field(default=None, ge=0)
-    """Budget guard: a push that writes more vectors is refused unless allowed by hand (`--over-budget`). Of several targets
-    each is judged alone.
-    """
-    max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """The same for what a push costs, for each target in the currency of its `prices`; without prices nothing is checked."""
-    min_text_chars: int = Field(default=1, ge=0)
-    """Shortest chunk, in characters."""
-    max_text_chars: int = Field(default=20_000, gt=0)
-    """Longest chunk, in characters."""
-    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of chunks whose text occurs in another document too."""
 
 
 class PromotionConfig(Model):
@@ -306,6 +282,8 @@ class EnvironmentConfig(Model):
     """Targets by name."""
     promotion: PromotionConfig | None = None
     """How verified versions reach production in this environment; default: what each dataset says."""
+    gates: dict[str, Any] = {}
+    """What gates demand in this environment: keys of a dataset's `gates`, of which those that stand here replace the dataset's."""
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -316,6 +294,21 @@ class EnvironmentConfig(Model):
             name: {"kind": "duckdb", **one} if isinstance(one, dict) and "kind" not in one else one
             for name, one in value.items()
         }
+
+
+def gates_of(dataset: DatasetConfig, environment: EnvironmentConfig) -> GateConfig:
+    """What gates demand of a dataset in an environment: sections are merged key by key."""
+    if not environment.gates:
+        return dataset.gates
+    return GateConfig.model_validate(_merged(dataset.gates.model_dump(exclude_unset=True), environment.gates))
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {**below, **above}
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            both[key] = _merged(below[key], value)
+    return both
 
 
 class Config(Model):
@@ -361,6 +354,20 @@ class Config(Model):
                     f"environments {other} and {name} share a lake but not a registry: expiring in one would forget "
                     "versions of the other; give each its own lake, or both one registry"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _gates_fit(self) -> "Config":
+        for name, environment in self.environments.items():
+            for settings in self.datasets.values() if environment.gates else ():
+                try:
+                    gates_of(settings, environment)
+                except ValidationError as error:
+                    problem = error.errors(include_url=False, include_input=False)[0]
+                    where = ("environments", name, "gates", *problem["loc"])
+                    raise PydanticCustomError(
+                        "gates", "{said}", {"at": where, "said": problem["msg"].removeprefix("Value error, ")}
+                    ) from None
         return self
 
     def digest(self) -> str:

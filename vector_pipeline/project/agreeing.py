@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from vector_pipeline.config import DatasetConfig
 from vector_pipeline.drift import Level, audit
 from vector_pipeline.errors import NotFoundError, RefusedError
-from vector_pipeline.project.gating import DATA_GATES, MIRROR_DRIFT, Gating
+from vector_pipeline.project.gating import MIRROR_DRIFT, Gating
 from vector_pipeline.release.registry import Deployment, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.agreement import Probes, Side, compare, sampled
 from vector_pipeline.verify.canaries import load_canaries
+from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
 _FIRST = "first"
@@ -43,6 +43,7 @@ class Agreeing(Gating):
         ``NotFoundError`` when no place has it.
         """
         wanted = self.version(dataset, version)
+        once = self.version_gates(dataset)
         places = self.held_at(wanted) or [self.deployment_of(wanted)]
         found: list[tuple[Deployment, list[CheckResult]]] = []
         first = places[0].target == self.places(dataset)[0]
@@ -50,7 +51,7 @@ class Agreeing(Gating):
             # Where the first place does not have it yet, there is nothing to agree with.
             gates = [gate for gate in self.gates_of(dataset, one.target) if first or gate != MIRRORS_AGREE]
             gates = [gate for gate in gates if only is None or gate in only]
-            known = {result.name: result for result in found[0][1] if result.name in DATA_GATES} if found else {}
+            known = {result.name: result for result in found[0][1] if result.name in once} if found else {}
             _, looked = self.verify(
                 dataset, run_id=run_id, only=[gate for gate in gates if gate not in known], deployment=one
             )
@@ -68,12 +69,13 @@ class Agreeing(Gating):
                 found.append(self.deployment_of(version, target))
         return found
 
-    def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
-        if name == MIRROR_DRIFT:
-            return lambda: self._mirror_drift(version, deployment)
-        if name == MIRRORS_AGREE:
-            return lambda: self._mirrors_agree(version, deployment, self.dataset(version.dataset))
-        return super()._gate(version, deployment, name)
+    def _gate(self, context: GateContext, name: str) -> Callable[[], CheckResult]:
+        deployment = context.candidate.deployment
+        if deployment is not None and name == MIRROR_DRIFT:
+            return lambda: self._mirror_drift(context.version, deployment)
+        if deployment is not None and name == MIRRORS_AGREE:
+            return lambda: self._mirrors_agree(context, deployment)
+        return super()._gate(context, name)
 
     def _mirror_drift(self, version: Version, deployment: Deployment) -> CheckResult:
         lake, registry = self.lake(read_only=True), self.registry(read_only=True)
@@ -84,14 +86,14 @@ class Agreeing(Gating):
         detail = {"mark": report.mark, "version": version.number, **report.counts}
         return CheckResult(MIRROR_DRIFT, status, report.summary, detail, examples[:EXAMPLES])
 
-    def _mirrors_agree(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:
+    def _mirrors_agree(self, context: GateContext, deployment: Deployment) -> CheckResult:
+        version = context.version
         first = self.deployment_of(version, self.places(version.dataset)[0])
         mark = self.mark_of(first)
-        path = settings.gates.canaries
+        path = context.gates.canaries
         canaries = load_canaries(self.base / path) if path is not None else ()
         if canaries:
-            self.query_space(version)
-            vectors = self.embedder(version.dataset, version.space).embed_queries([one.query for one in canaries])
+            vectors = context.embedder(context.candidate).embed_queries([one.query for one in canaries])
             probes = Probes(
                 [one.query for one in canaries], np.ascontiguousarray(vectors), [one.filter for one in canaries]
             )
@@ -101,7 +103,7 @@ class Agreeing(Gating):
             Side(self.target_named(one.target, read_only=True), one.namespace, version.number)
             for one in (first, deployment)
         ]
-        result = compare(probes, *sides, documents=version.documents, threshold=settings.gates.mirror_overlap)
+        result = compare(probes, *sides, documents=version.documents, threshold=context.gates.mirror_overlap)
         return replace(result, detail={**result.detail, _FIRST: {"deployment": first.id, "mark": mark}})
 
     def require_agreement(self, deployment: Deployment, first: Deployment, without: Collection[str] = ()) -> None:

@@ -1,36 +1,43 @@
-"""The gates: what is checked before an alias moves, over the lake now, a version, or a deployment."""
+"""The gates: what is checked before an alias moves, over the lake now, a version, or a deployment.
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+Laws
+----
+1. What runs is every gate of the catalogue that this environment has not turned off; what of it stops a release is policy.
+2. A verdict counts for the version's digest, under the settings that it was made under; of a comparison while production serves
+   what it was compared with; of an index for the state that it was in.
+"""
 
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from vector_pipeline.config import DatasetConfig, PromotionConfig
+from vector_pipeline.config import GateConfig, PromotionConfig
+from vector_pipeline.config.models import gates_of
 from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineError
 from vector_pipeline.hashing import bytes_hash, fingerprint
-from vector_pipeline.lake.snapshots import read_identities
-from vector_pipeline.lake.tables import SpaceTables, at
 from vector_pipeline.project.placing import Placing
-from vector_pipeline.release.observed import proved
+from vector_pipeline.release.promote import ALL_MOVES, PRODUCTION
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, VerdictStatus, Version
-from vector_pipeline.release.snapshot import tables_of
-from vector_pipeline.targets.base import Filter, Match
+from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
-from vector_pipeline.verify.canaries import load_canaries, run_canaries
-from vector_pipeline.verify.coverage import coverage
-from vector_pipeline.verify.expectations import validate
-from vector_pipeline.verify.facts import chunks_facts, documents_facts, embeddings_facts
+from vector_pipeline.verify.canaries import NAME as CANARIES
+from vector_pipeline.verify.catalogue import Scope, key_of
+from vector_pipeline.verify.context import GateContext, Opened, Side
+from vector_pipeline.verify.coverage import NAME as COVERAGE
+from vector_pipeline.verify.expectations import Kind, expect
 from vector_pipeline.verify.outcome import CheckResult, could_not_run, guarded
+from vector_pipeline.verify.policy import under
 
-DATA_GATES = ("documents expectations", "chunks expectations", "embeddings expectations")
-DEPLOYMENT_GATES = ("coverage", "canary retrieval")
-REQUIRED_GATES = (*DATA_GATES, *DEPLOYMENT_GATES)
-"""Checks that must have passed for a deployment's digest before it is promoted."""
 MIRROR_DRIFT = "mirror drift"
 """Where a dataset has several places, each has this one too, and each but the first ``MIRRORS_AGREE``."""
 SETTINGS = "settings"
 """Key of a verdict's detail that names the settings it was made under."""
-Kind = Literal["documents", "chunks", "embeddings"]
+AGAINST = "against"
+"""Key of a verdict's detail that says what the candidate was compared with; on comparisons only."""
+OF_INDEX = (COVERAGE, CANARIES)
+"""Gates of an index that need nothing but it: production checks itself with them after a move."""
 _GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
 
 
@@ -39,11 +46,24 @@ class Gating(Placing):
 
     def check_data(self, dataset: str, kind: Kind, *, space: str | None = None) -> CheckResult:
         """Data expectations over the lake's present state: early, before anything is embedded or pushed."""
+        name = f"{kind} expectations"
+
+        def gate() -> CheckResult:
+            return expect(
+                kind, self.lake(read_only=True), self.tables(dataset, space), None, settings=self.dataset(dataset),
+                gates=self.gates(dataset), base=self.base, normalized=self._normalized(dataset, space),
+            )  # fmt: skip
+
+        return under(self.gates(dataset).mode(key_of(name)), guarded(name, gate))
+
+    def _normalized(self, dataset: str, space: str | None) -> bool:
         settings = self.dataset(dataset)
-        return guarded(
-            f"{kind} expectations",
-            lambda: self._expect(settings, self.tables(dataset, space), kind, None, self._normalized(dataset, space)),
-        )
+        found = settings.spaces.get(space or settings.serving_space)
+        return found is None or found.embedder.normalize
+
+    def gates(self, dataset: str) -> GateConfig:
+        """What gates demand of a dataset in this environment."""
+        return gates_of(self.dataset(dataset), self.settings)
 
     def verify(
         self,
@@ -61,25 +81,84 @@ class Gating(Placing):
         """
         wanted = self.version(dataset, deployment.version if deployment is not None else version)
         deployment = deployment or self.deployment_of(wanted)
-        results = []
-        for name in self.gates_of(dataset, deployment.target) if only is None else only:
-            mark = self._mark_before(deployment) if name not in DATA_GATES else None
-            result = guarded(name, self._gate(wanted, deployment, name))
+        context, results = self.gate_context(wanted, deployment), []
+        names = self.gates_of(dataset, deployment.target) if only is None else only
+        for number, name in enumerate(names):
+            self.progress.update("verify", number, len(names), unit="gates", note=name)
+            scope = catalogue.BY_NAME[name].scope if name in catalogue.BY_NAME else Scope.INDEX
+            mark = self._mark_before(deployment) if scope is Scope.INDEX else None
+            judged = guarded(name, self._gate(context, name))
+            result = under(context.gates.mode(key_of(name)), judged)
+            if scope is Scope.CHANGE:
+                result = replace(result, detail={**result.detail, AGAINST: context.against()})
             self._record(deployment, name, result, digest=wanted.digest, mark=mark, run_id=run_id)
             results.append(result)
         return deployment, results
 
+    def gate_context(self, version: Version, deployment: Deployment | None) -> GateContext:
+        """What gates may look at of a version where it was deployed (None: in the lake alone)."""
+        settings = self.dataset(version.dataset)
+
+        def embedder(wanted: Version) -> Any:
+            self.query_space(wanted)
+            return self.embedder(wanted.dataset, wanted.space)
+
+        opened = Opened(
+            lake=lambda: self.lake(read_only=True),
+            registry=lambda: self.registry(read_only=True),
+            target=lambda name: self.target_named(name, read_only=True),
+            embedder=embedder,
+            space=lambda wanted: self.space(wanted.dataset, wanted.space),
+        )
+        return GateContext(
+            settings, self.gates(version.dataset), self.base, Side(version, deployment),
+            self._compared_with(version, deployment), opened, datetime.now(UTC),
+        )  # fmt: skip
+
+    def _compared_with(self, version: Version, deployment: Deployment | None) -> Side | None:
+        """What readers get now, or got before the candidate was served; None where there is nothing else, or it has expired."""
+        registry = self.registry(read_only=True)
+        now = registry.alias(version.dataset, self.environment, PRODUCTION)
+        if now is None:
+            return None
+        seen = [now.deployment.id]
+        if now.deployment.version == version.number:
+            moves = registry.alias_moves(version.dataset, self.environment, PRODUCTION, limit=ALL_MOVES)
+            seen = [move.from_deployment for move in moves if move.from_deployment is not None]
+        for identifier in seen:
+            held = registry.deployment(identifier)
+            other = registry.version(version.dataset, held.version)
+            if other.number == version.number or other.expired_at is not None:
+                continue
+            there = held if held.status not in _GONE else None
+            # Of several places: where the candidate is, so that one target's index is compared with itself.
+            where = held.target if deployment is None else deployment.target
+            for one in registry.deployments(version.dataset, self.environment):
+                if (one.version, one.target, one.status) == (other.number, where, DeploymentStatus.PUSHED):
+                    there = one
+            return Side(other, there)
+        return None
+
+    def version_gates(self, dataset: str) -> tuple[str, ...]:
+        """Gates that look at a version, and compare it with production: once, wherever it is deployed."""
+        return self._on(dataset, catalogue.names(Scope.VERSION, Scope.CHANGE))
+
     def index_gates_of(self, dataset: str, target: str) -> tuple[str, ...]:
         """Gates that look at a place: of several places, each must hold the same as the first."""
+        gates = catalogue.names(Scope.INDEX)
         places = self.places(dataset)
-        if len(self.configured(dataset)) == 1:
-            return DEPLOYMENT_GATES
-        more = (MIRROR_DRIFT,) if target == places[0] else (MIRROR_DRIFT, MIRRORS_AGREE)
-        return (*DEPLOYMENT_GATES, *more)
+        if len(self.configured(dataset)) > 1:
+            gates += (MIRROR_DRIFT,) if target == places[0] else (MIRROR_DRIFT, MIRRORS_AGREE)
+        return self._on(dataset, gates)
 
     def gates_of(self, dataset: str, target: str) -> tuple[str, ...]:
         """Every gate that a deployment at a place must have passed before it is promoted."""
-        return (*DATA_GATES, *self.index_gates_of(dataset, target))
+        return (*self.version_gates(dataset), *self.index_gates_of(dataset, target))
+
+    def _on(self, dataset: str, gates: Sequence[str]) -> tuple[str, ...]:
+        """Law 1."""
+        demanded = self.gates(dataset)
+        return tuple(name for name in gates if demanded.mode(key_of(name)) != "off")
 
     def _record(
         self,
@@ -103,14 +182,10 @@ class Gating(Placing):
         )
 
     def gate_settings(self, dataset: str) -> str:
-        """Name of what the gates demand now: their configuration and the canary file's bytes."""
-        settings = self.dataset(dataset)
-        path = settings.gates.canaries
-        try:
-            canaries = bytes_hash((self.base / path).read_bytes()) if path is not None else ""
-        except OSError:
-            canaries = "unreadable"
-        return fingerprint({"gates": settings.gates.model_dump(mode="json"), "canaries": canaries})
+        """Name of what the gates demand now: their configuration and the bytes of the files that it names."""
+        gates = self.gates(dataset)
+        files = {str(path): _bytes_of(self.base / path) for path in gates.files()}
+        return fingerprint({"gates": gates.model_dump(mode="json"), "files": files})
 
     def promotion_of(self, dataset: str) -> PromotionConfig:
         """How this environment promotes a dataset: its own policy, or the dataset's."""
@@ -121,12 +196,20 @@ class Gating(Placing):
         now = self.gate_settings(deployment.dataset)
         verdicts = self.registry(read_only=True).verdicts(deployment.id)
         required = self.gates_of(deployment.dataset, deployment.target)
-        old = [one.check for one in verdicts if one.check in required and one.detail.get(SETTINGS) != now]
-        if old:
-            raise RefusedError(
-                f"the gates' settings have changed since version {deployment.version} of {deployment.dataset} was checked",
-                fix=f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}",
-            )
+        again = f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}"
+        name = f"version {deployment.version} of {deployment.dataset}"
+        if any(one.check in required and one.detail.get(SETTINGS) != now for one in verdicts):
+            raise RefusedError(f"the gates' settings have changed since {name} was checked", fix=again)
+        against = self._against_now(deployment)
+        for one in verdicts:
+            seen = one.detail.get("detail", {}).get(AGAINST)
+            if one.check in required and seen is not None and seen != against:
+                raise RefusedError(f"{name} was compared with {_served(seen)}; now it is {_served(against)}", fix=again)
+
+    def _against_now(self, deployment: Deployment) -> Mapping[str, Any]:
+        version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
+        found = self._compared_with(version, None)
+        return {} if found is None else {"version": found.version.number, "digest": found.version.digest}
 
     def deployment_of(self, version: Version, target: str | None = None) -> Deployment:
         """Where a version stands in a target (default: the first place in service): what staging or production points at, or where
@@ -168,75 +251,22 @@ class Gating(Placing):
             return None
         return state.mark if state is not None else None
 
-    def _gate(self, version: Version, deployment: Deployment, name: str) -> Callable[[], CheckResult]:
-        settings = self.dataset(version.dataset)
-        if name in DATA_GATES:
-            kind: Kind = name.split()[0]  # type: ignore[assignment]
-            normalized = self._normalized(version.dataset, version.space)
-            return lambda: self._expect(settings, tables_of(version), kind, version, normalized)
-        if name == "coverage":
-            return lambda: self._coverage(version, deployment)
-        if name == "canary retrieval":
-            return lambda: self._canaries(version, deployment, settings)
-        return lambda: could_not_run(name, NotFoundError(f"no gate {name!r}"))
+    def _gate(self, context: GateContext, name: str) -> Callable[[], CheckResult]:
+        """How one gate is judged."""
+        gate = catalogue.BY_NAME.get(name)
+        if gate is None:
+            return lambda: could_not_run(name, NotFoundError(f"no gate {name!r}"))
+        return lambda: gate.judge(context)
 
-    def _normalized(self, dataset: str, space: str | None) -> bool:
-        settings = self.dataset(dataset)
-        found = settings.spaces.get(space or settings.serving_space)
-        return found is None or found.embedder.normalize
 
-    def _expect(
-        self, settings: DatasetConfig, tables: SpaceTables, kind: Kind, version: Version | None, normalized: bool
-    ) -> CheckResult:
-        lake = self.lake(read_only=True)
-        snapshot = version.lake_snapshot if version is not None else None
-        # A source that may be empty may be released empty: nothing is what was asked for.
-        least = 0 if settings.source.allow_empty else 1
-        if kind == "documents":
-            facts = lake.table(documents_facts(at(tables.dataset.documents, snapshot)))
-            return validate("documents", facts, gates=settings.gates, shards=settings.shards, min_rows=least)
-        if kind == "chunks":
-            facts = lake.table(chunks_facts(at(tables.chunks, snapshot)))
-            return validate("chunks", facts, gates=settings.gates, min_rows=least)
-        # A vector stands in every shard that needs it: it is checked once. Vectors that no chunk needs any more are not.
-        needed = (
-            f"(SELECT * FROM {tables.embeddings} SEMI JOIN (SELECT content_hash FROM {at(tables.chunks, snapshot)}) "
-            "USING (content_hash) QUALIFY row_number() OVER (PARTITION BY content_hash) = 1)"
-        )
-        dimension = version.dimension if version is not None else lake.row(
-            f"SELECT coalesce(max(len(vector)), 0) FROM {tables.embeddings}"
-        )[0]  # fmt: skip
-        facts = lake.table(embeddings_facts(needed, dimension))
-        return validate(
-            "embeddings", facts, gates=settings.gates, dimension=dimension, normalized=normalized, min_rows=least
-        )
+def _bytes_of(path: Path) -> str:
+    """Digest of a file, or of the files in a folder."""
+    try:
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return fingerprint({str(one): bytes_hash(one.read_bytes()) for one in found if one.is_file()})
+    except OSError:
+        return "unreadable"
 
-    def _coverage(self, version: Version, deployment: Deployment) -> CheckResult:
-        desired = read_identities(self.lake(read_only=True), tables_of(version), version.lake_snapshot)
-        target = self.target_named(deployment.target, read_only=True)
-        state = target.describe(deployment.namespace)
-        observed = proved(self.lake(read_only=True), target, state) if state else target.scan(deployment.namespace)
-        return coverage(desired, observed, version.number, version.fingerprint)
 
-    def _canaries(self, version: Version, deployment: Deployment, settings: DatasetConfig) -> CheckResult:
-        path = settings.gates.canaries
-        canaries = load_canaries(self.base / path) if path is not None else ()
-        return run_canaries(canaries, self.searcher(version, deployment), settings.gates.canary_pass_rate)
-
-    def searcher(
-        self, version: Version, deployment: Deployment
-    ) -> Callable[[Sequence[str], int, Filter | None], list[list[Match]]]:
-        """Search of one version where it was deployed, whatever any alias says. Embeds with that version's space or refuses."""
-        self.query_space(version)
-        embedder = self.embedder(version.dataset, version.space)
-        target = self.target_named(deployment.target, read_only=True)
-
-        def search(queries: Sequence[str], top_k: int, filter: Filter | None) -> list[list[Match]]:
-            vectors = np.ascontiguousarray(embedder.embed_queries(list(queries)))
-            # As the reader searches: a gate that looked at exact search would not see an index that finds less.
-            return target.query(
-                deployment.namespace, vectors, top_k=top_k, version=version.number, filter=filter,
-                exact=not target.capabilities.approximate, include_text=False,
-            )  # fmt: skip
-
-        return search
+def _served(seen: Mapping[str, Any]) -> str:
+    return f"version {seen['version']}, which production served" if seen else "nothing: production served nothing"

@@ -116,12 +116,13 @@ class Living(Releasing):
 
     def _covers(self, deployment: Deployment) -> CheckResult:
         version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
-        return guarded(COVERAGE, lambda: self._coverage(version, deployment))
+        context = self.gate_context(version, deployment)
+        return guarded(COVERAGE, self._gate(context, COVERAGE))
 
     def _live_canaries(self, alias: Alias) -> CheckResult:
         dataset, deployment = alias.dataset, alias.deployment
-        settings = self.dataset(dataset)
-        path = settings.gates.canaries
+        gates = self.gates(dataset)
+        path = gates.canaries
         canaries = load_canaries(self.base / path) if path is not None else ()
         # The reader shares this project's parts: it is not closed here.
         place = None if alias.name == PRODUCTION else deployment.target
@@ -138,7 +139,7 @@ class Living(Releasing):
                 for hits in found
             ]
 
-        return run_canaries(canaries, search, settings.gates.canary_pass_rate)
+        return run_canaries(canaries, search, gates.canary_pass_rate)
 
 
 def _error(what: str, said: str, fix: str) -> CorruptError:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from vector_pipeline.drift import DriftReport
 from vector_pipeline.errors import InputError, RefusedError, UnavailableError
-from vector_pipeline.project.gating import DATA_GATES
 from vector_pipeline.project.promoting import Promoting
 from vector_pipeline.release.costs import cost_of, measured, timed
 from vector_pipeline.release.guards import Guards, begins
@@ -196,7 +195,7 @@ class Planning(Promoting):
             self.require_current_gates(known)
         except RefusedError:
             return self.gates_of(plan.dataset, plan.target)
-        missing = registry.verified(known.id, known.digest, DATA_GATES)
+        missing = registry.verified(known.id, known.digest, self.version_gates(plan.dataset))
         of_index = self.index_gates_of(plan.dataset, plan.target)
         return (*missing, *registry.verified(known.id, known.digest, of_index, mark=self.mark_of(known) or ""))
 
@@ -218,7 +217,7 @@ class Planning(Promoting):
 
     def _guards(self, dataset: str, max_removed_share: float | None = None, *, over_budget: bool = False) -> Guards:
         """What a push may do: as configured, but for what a person allows."""
-        gates = self.dataset(dataset).gates
+        gates = self.gates(dataset)
         share = gates.max_removed_share if max_removed_share is None else max_removed_share
         return Guards(share) if over_budget else Guards(share, gates.max_vectors, gates.max_cost)
 

@@ -46,6 +46,8 @@ class Status:
     production: Alias | None
     gates: tuple[Verdict, ...]
     """Latest verdicts on what staging points to."""
+    required: tuple[str, ...] = ()
+    """Gates that it must have passed before it is promoted."""
     mark: str | None = None
     """State of the index that staging points into: a verdict with another mark is out of date."""
     rolled_back_from: int | None = None
@@ -87,6 +89,7 @@ class Project(Living, Retaining, Tracing, Adopting, Past):
             staging,
             registry.alias(dataset, self.environment, PRODUCTION),
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
+            self.gates_of(dataset, staging.deployment.target) if staging is not None else (),
             mark_of(staging.deployment) if staging is not None else None,
             last.from_version if last is not None and last.kind in BACK else None,
             tuple(self._place_status(dataset)),

@@ -11,7 +11,6 @@ Laws
 from collections.abc import Sequence
 
 from vector_pipeline.errors import RefusedError
-from vector_pipeline.project.gating import DATA_GATES, DEPLOYMENT_GATES
 from vector_pipeline.project.placing import Why
 from vector_pipeline.project.together import Together
 from vector_pipeline.release.guards import Guards
@@ -62,8 +61,9 @@ class Promoting(Together):
             deployment = self._written_live(deployment, run_id)
         before = self.standing(dataset, PRODUCTION)
         alias, moved = promote(
-            self.registry(), deployment, required=DATA_GATES, observed=DEPLOYMENT_GATES, mark=self.mark_of(deployment),
-            by=by, reason=reason, run_id=run_id,
+            self.registry(), deployment, required=self.version_gates(dataset),
+            observed=self.index_gates_of(dataset, deployment.target), mark=self.mark_of(deployment), by=by, reason=reason,
+            run_id=run_id,
         )  # fmt: skip
         self.followed(before, [alias])
         return alias, moved
@@ -131,7 +131,8 @@ class Promoting(Together):
     def _written_live(self, staged: Deployment, run_id: str | None) -> Deployment:
         """Law 2: the deployment that readers read, whole and checked."""
         registry = self.registry()
-        require_verified(registry, staged, DATA_GATES, DEPLOYMENT_GATES, self.mark_of(staged))
+        once, of_index = self.version_gates(staged.dataset), self.index_gates_of(staged.dataset, staged.target)
+        require_verified(registry, staged, once, of_index, self.mark_of(staged))
         now = registry.alias(staged.dataset, self.environment, PRODUCTION)
         version, share = self.version(staged.dataset, staged.version), self._allowed(staged)
         live = self._live(version, staged.target, run_id, max_removed_share=share).deployment
@@ -144,7 +145,7 @@ class Promoting(Together):
         """Share that writing live may remove: what the gates allow, or what a person let through when the copy was pushed."""
         pushes = self.registry(read_only=True).pushes(staged.dataset, deployment_id=staged.id)
         shares = [Plan.from_json(one.plan).removal.share for one in pushes if one.plan.get("format") == FORMAT]
-        return max([self.dataset(staged.dataset).gates.max_removed_share, *shares])
+        return max([self.gates(staged.dataset).max_removed_share, *shares])
 
     def _live(self, version: Version, target: str, run_id: str | None, *, max_removed_share: float = 1.0) -> Pushed:
         """Write a version over what readers read. What was served before is written back whatever it removes."""
@@ -169,10 +170,11 @@ class Promoting(Together):
     def _look_again(self, live: Deployment, staged: Deployment, run_id: str | None) -> list[CheckResult]:
         """The gates of the index on what readers read; those of the data hold for the version, wherever it is."""
         registry = self.registry()
+        once, of_index = self.version_gates(live.dataset), self.index_gates_of(live.dataset, live.target)
         live = registry.deployment(live.id)
         if staged.id != live.id:
             for verdict in registry.verdicts(staged.id):
-                if verdict.check in DATA_GATES:
+                if verdict.check in once:
                     registry.record_verdict(
                         live.id,
                         verdict.check,
@@ -181,9 +183,9 @@ class Promoting(Together):
                         detail=verdict.detail,
                         run_id=run_id,
                     )
-        if live.digest and not registry.verified(live.id, live.digest, DEPLOYMENT_GATES, mark=self.mark_of(live)):
+        if live.digest and not registry.verified(live.id, live.digest, of_index, mark=self.mark_of(live)):
             return []
-        _, results = self.verify(live.dataset, only=DEPLOYMENT_GATES, deployment=live, run_id=run_id)
+        _, results = self.verify(live.dataset, only=of_index, deployment=live, run_id=run_id)
         return [result for result in results if result.blocks]
 
     def _put_back(self, now: Alias | None, live: Deployment, failed: Sequence[CheckResult], run_id: str | None) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from vector_pipeline.errors import NotFoundError, RefusedError, UnavailableError
 from vector_pipeline.project.drifting import Drifting
-from vector_pipeline.project.gating import DATA_GATES
 from vector_pipeline.project.placing import Why
 from vector_pipeline.release.mirrors import version_to_return, was_served, whole_on
 from vector_pipeline.release.plan import Strategy
@@ -63,7 +62,8 @@ class Together(Drifting):
         try:
             self.require_current_gates(deployment)
             observed = self.index_gates_of(deployment.dataset, deployment.target)
-            require_verified(self.registry(), deployment, DATA_GATES, observed, self.mark_of(deployment))
+            once = self.version_gates(deployment.dataset)
+            require_verified(self.registry(), deployment, once, observed, self.mark_of(deployment))
             if deployment.id != first.id:
                 self.require_agreement(deployment, first, without)
         except UnavailableError as error:

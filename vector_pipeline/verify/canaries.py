@@ -17,6 +17,7 @@ from vector_pipeline.errors import CorruptError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.base import Filter, Match
 from vector_pipeline.verify.canary_file import Canary, load_canaries
+from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.intervals import Rate, wilson
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status, guarded
 
@@ -63,6 +64,15 @@ class _Verdict:
             "got": [{"document_id": document, "score": score} for document, score in self.got],
             "tags": list(canary.tags),
         }
+
+
+def judge(context: GateContext) -> CheckResult:
+    """The gate: the dataset's canaries, on the candidate's deployment."""
+    from vector_pipeline.verify.searching import live_search
+
+    path = context.gates.canaries
+    canaries = load_canaries(context.base / path) if path is not None else ()
+    return run_canaries(canaries, live_search(context, context.candidate), context.gates.canary_pass_rate)
 
 
 def run_canaries(canaries: Sequence[Canary], search: Search, pass_rate: float) -> CheckResult:

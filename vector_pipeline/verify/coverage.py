@@ -13,6 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from vector_pipeline.hashing import sql_base_record_id
+from vector_pipeline.lake.snapshots import read_identities
+from vector_pipeline.release.observed import proved
+from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status, guarded
 
 NAME = "coverage"
@@ -52,6 +55,17 @@ _VISIBLE = f"""
         FROM incoming WHERE added_in <= $version AND removed_in > $version
     )
 """
+
+
+def judge(context: GateContext) -> CheckResult:
+    """The gate: the candidate's records in the lake against what its target holds."""
+    side, version = context.candidate, context.version
+    desired = read_identities(context.lake, side.tables, version.lake_snapshot)
+    target = context.target(side)
+    assert side.deployment is not None
+    state = target.describe(side.deployment.namespace)
+    observed = proved(context.lake, target, state) if state else target.scan(side.deployment.namespace)
+    return coverage(desired, observed, version.number, version.fingerprint)
 
 
 def coverage(

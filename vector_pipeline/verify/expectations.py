@@ -12,13 +12,25 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from vector_pipeline.config import GateConfig
+from vector_pipeline.config import DatasetConfig, GateConfig
 from vector_pipeline.errors import InputError, UnavailableError
-from vector_pipeline.verify.facts import CHUNK_FACTS, DOCUMENT_FACTS, EMBEDDING_FACTS
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables, at
+from vector_pipeline.release.registry import Version
+from vector_pipeline.verify.context import GateContext
+from vector_pipeline.verify.facts import (
+    CHUNK_FACTS,
+    DOCUMENT_FACTS,
+    EMBEDDING_FACTS,
+    chunks_facts,
+    documents_facts,
+    embeddings_facts,
+)
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status, guarded
 from vector_pipeline.verify.suites import Rules, chunk_rules, document_rules, embedding_rules
 
@@ -37,6 +49,62 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 """Columns that name a failing row to a person."""
 _LOCK = threading.Lock()
 """One check at a time: Great Expectations keeps the current context in a global, and ``catch_warnings`` is global."""
+
+
+def judge_documents(context: GateContext) -> CheckResult:
+    """The gate ``documents expectations``."""
+    return _of_version("documents", context)
+
+
+def judge_chunks(context: GateContext) -> CheckResult:
+    """The gate ``chunks expectations``."""
+    return _of_version("chunks", context)
+
+
+def judge_embeddings(context: GateContext) -> CheckResult:
+    """The gate ``embeddings expectations``."""
+    return _of_version("embeddings", context)
+
+
+def _of_version(kind: Kind, context: GateContext) -> CheckResult:
+    space = context.settings.spaces.get(context.version.space)
+    return expect(
+        kind, context.lake, context.candidate.tables, context.version, settings=context.settings, gates=context.gates,
+        base=context.base, normalized=space is None or space.embedder.normalize,
+    )  # fmt: skip
+
+
+def expect(
+    kind: Kind,
+    lake: Lake,
+    tables: SpaceTables,
+    version: Version | None,
+    *,
+    settings: DatasetConfig,
+    gates: GateConfig,
+    base: Path,  # noqa: ARG001  suites as files are found from there
+    normalized: bool,
+) -> CheckResult:
+    """What must hold of every row, of a version or (None) of the lake's present state."""
+    snapshot = version.lake_snapshot if version is not None else None
+    # A source that may be empty may be released empty: nothing is what was asked for.
+    least = 0 if settings.source.allow_empty else 1
+    if kind == "documents":
+        facts = lake.table(documents_facts(at(tables.dataset.documents, snapshot)))
+        return validate("documents", facts, gates=gates, shards=settings.shards, min_rows=least)
+    if kind == "chunks":
+        facts = lake.table(chunks_facts(at(tables.chunks, snapshot)))
+        return validate("chunks", facts, gates=gates, min_rows=least)
+    # A vector stands in every shard that needs it: it is checked once. Vectors that no chunk needs any more are not.
+    needed = (
+        f"(SELECT * FROM {tables.embeddings} SEMI JOIN (SELECT content_hash FROM {at(tables.chunks, snapshot)}) "
+        "USING (content_hash) QUALIFY row_number() OVER (PARTITION BY content_hash) = 1)"
+    )
+    dimension = version.dimension if version is not None else lake.row(
+        f"SELECT coalesce(max(len(vector)), 0) FROM {tables.embeddings}"
+    )[0]  # fmt: skip
+    facts = lake.table(embeddings_facts(needed, dimension))
+    return validate("embeddings", facts, gates=gates, dimension=dimension, normalized=normalized, min_rows=least)
 
 
 def validate(

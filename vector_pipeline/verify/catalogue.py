@@ -1,0 +1,78 @@
+"""Every gate: its name, what it looks at, and the function that judges.
+
+Laws
+----
+1. A gate's key in the configuration is its name with underscores; ``config.gates.GateKey`` lists the same.
+2. ``judge`` never decides whether a failure blocks: that is policy (``policy``). What it raises becomes ``unknown``.
+3. A gate that compares with production passes where nothing is served yet, and says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
+
+from vector_pipeline.config.gates import GateKey
+from vector_pipeline.verify import canaries, coverage, expectations
+from vector_pipeline.verify.context import GateContext
+from vector_pipeline.verify.outcome import CheckResult
+
+
+class Scope(StrEnum):
+    """What a gate's verdict is about, and so how long it holds."""
+
+    VERSION = "version"
+    """The version's rows in the lake: for its digest, wherever it is deployed."""
+    CHANGE = "change"
+    """The version against what production serves: until production serves another one."""
+    INDEX = "index"
+    """What one target holds: until its mark changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate."""
+
+    name: str
+    scope: Scope
+    says: str
+    """One line for people: what holds when it passes."""
+    judge: Callable[[GateContext], CheckResult]
+
+    @property
+    def key(self) -> GateKey:
+        """Its name in the configuration and in Dagster."""
+        return key_of(self.name)
+
+
+GATES: tuple[Gate, ...] = (
+    Gate(
+        "documents expectations", Scope.VERSION, "Every document is as the dataset's suite demands.",
+        expectations.judge_documents,
+    ),
+    Gate("chunks expectations", Scope.VERSION, "Every chunk is as the dataset's suite demands.", expectations.judge_chunks),
+    Gate(
+        "embeddings expectations", Scope.VERSION, "Every vector is as the dataset's suite demands.",
+        expectations.judge_embeddings,
+    ),
+    Gate(
+        coverage.NAME, Scope.INDEX, "The target holds exactly the version's records: ids, spaces, marks and metadata.",
+        coverage.judge,
+    ),
+    Gate(
+        canaries.NAME, Scope.INDEX, "Fixed questions find the documents that answer them, on the target itself.",
+        canaries.judge,
+    ),
+)  # fmt: skip
+"""In the order in which they run and are shown: cheap ones and those that explain others first."""
+BY_NAME = {gate.name: gate for gate in GATES}
+
+
+def key_of(name: str) -> GateKey:
+    """A gate's name as the configuration writes it."""
+    return cast(GateKey, name.replace(" ", "_"))
+
+
+def names(*scopes: Scope) -> tuple[str, ...]:
+    """Gates of some scopes, in order."""
+    return tuple(gate.name for gate in GATES if gate.scope in scopes)
