@@ -18,6 +18,7 @@ from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outco
 from vector_pipeline.release.registry.leases import Lease
 from vector_pipeline.release.registry.moving import Move
 from vector_pipeline.release.registry.namespaces import NamespaceRecord
+from vector_pipeline.release.registry.overrides import NewOverride, Override
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
 from vector_pipeline.release.registry.throughput import Throughput
@@ -39,9 +40,11 @@ __all__ = [
     "Move",
     "MoveKind",
     "NamespaceRecord",
+    "NewOverride",
     "NewVersion",
     "Outcome",
     "OutcomeRecord",
+    "Override",
     "Push",
     "PushStatus",
     "Registry",

@@ -4,8 +4,8 @@ Laws
 ----
 1. The row is written before anything is deleted, and says ``open`` until everything is: while one is open, its dataset is not
    built, and whoever erases next finishes it. Only an open one holds the document's id.
-2. ``scrub`` is the one exception to "rows are only ever added": in the plans, journal, verdicts, audits and messages of the
-   dataset, the document's id and key are replaced by ``erased``, and nothing else is.
+2. ``scrub`` is the one exception to "rows are only ever added": in the plans, journal, verdicts, overrides, audits and messages of
+   the dataset, the document's id and key are replaced by ``erased``, and nothing else is.
 3. An id may be any word: ``staging``, ``records``, ``12``. Names of fields and what fields of fixed meaning say (a strategy, a
    status) are never changed. Where a field holds ids, the id alone counts; in words for people an ordinary word or number counts
    only where it is quoted, named as an example or followed by a record id.
@@ -28,15 +28,19 @@ from vector_pipeline.release.registry.schema import erasures as table
 ERASED = "erased"
 """What stands in place of a document's id or key."""
 OPEN, DONE = "open", "done"
-_FREE_TEXT = {"message", "reason"}
-_IDS = frozenset({"examples", "first", "values", "observed", "expect", "missing", "forbidden", "got", "filter", "id"})
+_FREE_TEXT = {"message", "reason", "summary"}
+_IDS = frozenset({
+    "examples", "first", "values", "observed", "expect", "missing", "absent", "forbidden", "got", "filter", "id", "answers", "charts",
+})  # fmt: skip
 """Fields that hold ids, themselves or in what is below them."""
 _WORDS = frozenset(
     {"message", "reason", "summary", "why", "notes", "faults", "not_judged", "query", "expectation", "skipped", "error"}
 )
 """Fields that hold words for people."""
 _CODES = frozenset(
-    {"status", "match", "fault", "type", "column", "kind", "name", "space", "tags", "metadata_hash", "content_hash"}
+    {
+        "status", "before", "match", "fault", "type", "column", "kind", "name", "space", "tags", "metadata_hash", "content_hash",
+    }
 )
 """Fields of fixed meaning that stand below one of ``_IDS``."""
 _ORDINARY = re.compile(r"\w+|[\d.,:%+-]+")

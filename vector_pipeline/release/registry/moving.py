@@ -9,7 +9,8 @@ Laws
 3. A move to where the alias already is, with that expected, writes nothing.
 4. Only a deployment that is ``pushed``, of the alias's dataset and environment, can be pointed at; never one whose version has
    expired. Moving and expiring cannot cross: both lock the version's row first and look afterwards.
-5. Several moves are made together or not at all: the error names the one that could not be made.
+5. What a move overrides is recorded with it, in the same transaction: see ``overrides``.
+6. Several moves are made together or not at all: the error names the one that could not be made.
 """
 
 from collections.abc import Iterable
@@ -19,9 +20,11 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from vector_pipeline.errors import ConflictError, InputError, RefusedError
+from vector_pipeline.release.registry import overrides as overriding
 from vector_pipeline.release.registry import withdrawals
 from vector_pipeline.release.registry.aliases import Alias, Aliases, MoveKind, joined, to_alias
 from vector_pipeline.release.registry.deployments import DeploymentStatus, unknown_deployment
+from vector_pipeline.release.registry.overrides import NewOverride
 from vector_pipeline.release.registry.schema import alias_moves, deployments, versions
 from vector_pipeline.release.registry.schema import aliases as table
 
@@ -52,14 +55,16 @@ class Moving(Aliases):
         reason: str,
         run_id: str | None = None,
         kind: MoveKind = "promote",
+        overrides: Iterable[NewOverride] = (),
     ) -> Alias:
         """Point an alias at deployment ``to``, if it points at deployment ``expected`` now.
 
         ``ConflictError`` says where it points instead; ``RefusedError`` when ``to`` is not pushed or belongs elsewhere.
         """
         (moved,) = self.move_aliases(
-            dataset, environment, [Move(name, to, expected)], by=by, reason=reason, run_id=run_id, kind=kind
-        )
+            dataset, environment, [Move(name, to, expected)], by=by, reason=reason, run_id=run_id, kind=kind,
+            overrides=overrides,
+        )  # fmt: skip
         return moved
 
     def move_aliases(
@@ -74,16 +79,20 @@ class Moving(Aliases):
         kind: MoveKind = "promote",
         withdraw: Iterable[str] = (),
         remove: Iterable[str] = (),
+        overrides: Iterable[NewOverride] = (),
     ) -> list[Alias]:
-        """Make all moves, or none (law 5); returns the aliases that there are afterwards, in the order of ``moves``.
+        """Make all moves, or none (law 6); returns the aliases that there are afterwards, in the order of ``moves``.
 
         ``withdraw``: targets that are out of service from here on; ``remove``: those that are no places any more.
+        ``overrides``: gates that the goals are let past; those of what does not move are left out. ``InputError`` without a reason.
         """
         if kind not in get_args(MoveKind):
             raise InputError(f"an alias cannot be moved by {kind!r}", fix=f"one of {', '.join(get_args(MoveKind))}")
         wanted = list(moves)
         if len({one.name for one in wanted}) < len(wanted):
             raise InputError("an alias cannot be moved twice at once")
+        passed = list(overrides)
+        overriding.require_reason(passed, reason)
         said = {"by": by, "reason": reason, "run_id": run_id}
 
         def work(connection: Connection) -> list[Alias]:
@@ -108,8 +117,12 @@ class Moving(Aliases):
                         connection, dataset, environment, target, removed=removed, said={**said, "at": at}
                     )
             withdrawals.serve(connection, dataset, environment, [one.target for one in goals.values()], by=by, at=at)
+            lines: dict[int, int] = {}
             for one in changing:
-                place.write(one, now[one.name], goals.get(one.to or 0), kind, {**said, "at": at})
+                line = place.write(one, now[one.name], goals.get(one.to or 0), kind, {**said, "at": at})
+                if one.to is not None:
+                    lines[one.to] = line
+            overriding.record(connection, passed, lines, {**said, "at": at}, place.names)
             after = (place.alias(one.name) for one in wanted if one.to is not None)
             return [one for one in after if one is not None]
 
@@ -124,6 +137,10 @@ class _Place:
     dataset: str
     environment: str
 
+    @property
+    def names(self) -> dict[str, str]:
+        return {"dataset": self.dataset, "environment": self.environment}
+
     def alias(self, name: str) -> Alias | None:
         query = joined().where(
             table.c.dataset == self.dataset, table.c.environment == self.environment, table.c.name == name
@@ -131,8 +148,8 @@ class _Place:
         row = self.connection.execute(query).one_or_none()
         return None if row is None else to_alias(row)
 
-    def write(self, one: Move, now: Alias | None, goal: Row[Any] | None, kind: MoveKind, said: dict[str, Any]) -> None:
-        """The alias's row and its line of history."""
+    def write(self, one: Move, now: Alias | None, goal: Row[Any] | None, kind: MoveKind, said: dict[str, Any]) -> int:
+        """The alias's row and its line of history; returns the latter's id."""
         key = {"dataset": self.dataset, "environment": self.environment, "name": one.name}
         generation = now.generation + 1 if now else self._last(key) + 1
         version = now.deployment.version if now else None
@@ -151,7 +168,8 @@ class _Place:
                 update(table).filter_by(**key).values(state) if now else insert(table).values(**key, **state)
             )
             history |= {"kind": kind, "to_deployment": goal.id, "to_version": goal.version}
-        self.connection.execute(insert(alias_moves).values(**history))
+        made = insert(alias_moves).values(**history).returning(alias_moves.c.id)
+        return int(self.connection.execute(made).scalar_one())
 
     def _last(self, key: dict[str, str]) -> int:
         """Generation that a name had when it was given up; 0 for one that never was."""

@@ -12,6 +12,7 @@ from vector_pipeline.release.registry.leases import Leases
 from vector_pipeline.release.registry.migrate import ensure_schema
 from vector_pipeline.release.registry.moving import Moving
 from vector_pipeline.release.registry.namespaces import Namespaces
+from vector_pipeline.release.registry.overrides import Overrides
 from vector_pipeline.release.registry.pushes import Pushes
 from vector_pipeline.release.registry.retiring import Retiring
 from vector_pipeline.release.registry.throughput import Throughputs
@@ -26,6 +27,7 @@ class Registry(
     Moving,
     Retiring,
     Verdicts,
+    Overrides,
     Namespaces,
     Audits,
     Erasures,

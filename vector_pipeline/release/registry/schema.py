@@ -3,7 +3,7 @@ catalog.
 
 Laws
 ----
-1. Rows of versions, alias moves, verdicts, intents, outcomes, audits and erasures are only ever added. Mutable are: a
+1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits and erasures are only ever added. Mutable are: a
    version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
    who holds a lease, a push's status, what a namespace was last seen as after a write of ours, and when a withdrawal ended.
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -322,6 +322,31 @@ withdrawals = Table(
     Column("run_id", Text),
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
+    Index(None, "dataset", "environment"),
+    sqlite_autoincrement=True,
+)
+
+# Gates that a person let a deployment past, with the move of an alias that it was for.
+overrides = Table(
+    "vp_overrides",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("move_id", ID, ForeignKey("vp_alias_moves.id"), nullable=False),
+    Column("deployment_id", ID, ForeignKey("vp_deployments.id"), nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("check_name", Text, nullable=False),
+    # What the gate said then.
+    Column("status", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("mark", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text),
+    Index(None, "move_id"),
+    Index(None, "deployment_id"),
     Index(None, "dataset", "environment"),
     sqlite_autoincrement=True,
 )
