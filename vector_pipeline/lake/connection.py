@@ -151,7 +151,7 @@ class Lake:
     def stream(
         self,
         sql: str,
-        parameters: list[Any] | None = None,
+        parameters: list[Any] | dict[str, Any] | None = None,
         *,
         rows: int = 16_384,
         given: dict[str, pa.Table] | None = None,

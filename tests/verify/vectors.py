@@ -1,0 +1,113 @@
+"""A lake that holds given vectors, without an embedder: versions as gates see them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vector_pipeline.config import DatasetConfig, GateConfig, LakeConfig
+from vector_pipeline.errors import NotFoundError
+from vector_pipeline.hashing import canonical_json, content_hash, metadata_hash, record_id, shard_of
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import DatasetTables, SpaceTables
+from vector_pipeline.release.registry import Version
+from vector_pipeline.verify.context import GateContext, Opened, Side
+
+SHARDS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One chunk."""
+
+    document: str
+    text: str
+    vector: npt.NDArray[np.float32]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class VectorLake:
+    """Versions of rows; those with the same ``embedder`` share their vectors, as in production."""
+
+    def __init__(self, folder: Path, metric: str = "cosine", dimension: int = 8) -> None:
+        config = LakeConfig(catalog=f"sqlite:///{folder / 'lake.sqlite'}", data=str(folder / "data"))
+        self.lake = Lake.open(config, folder)
+        self.metric, self.dimension = metric, dimension
+        self._count = 0
+
+    def close(self) -> None:
+        self.lake.close()
+
+    def version(self, rows: Sequence[Row], embedder: str = "one") -> Side:
+        """The next version."""
+        self._count += 1
+        fingerprint = content_hash(embedder)[:16]
+        tables = SpaceTables(DatasetTables("given"), "chunks_a", f"embeddings_{embedder}")
+        tables.ensure(self.lake)
+        chunks, vectors = self._tables(rows, fingerprint)
+
+        def work() -> None:
+            with self.lake.registered("new_chunks", chunks), self.lake.registered("new_vectors", vectors):
+                self.lake.run(f"DELETE FROM {tables.chunks}")
+                self.lake.run(f"INSERT INTO {tables.chunks} SELECT * FROM new_chunks")
+                self.lake.run(
+                    f"""INSERT INTO {tables.embeddings} SELECT * FROM new_vectors
+                        ANTI JOIN {tables.embeddings} USING (shard, content_hash)"""
+                )
+
+        self.lake.transaction(work, "given")
+        version = Version(
+            dataset="given", space="a", fingerprint=fingerprint, embedder_fingerprint=fingerprint, dimension=self.dimension,
+            metric=self.metric, digest=f"{self._count:032d}", lake_snapshot=self.lake.snapshot_id(),
+            documents=len({row.document for row in rows}), records=len(rows), chunk_table=tables.chunk_table,
+            embedding_table=tables.embedding_table, number=self._count, parent=None,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+        return Side(version)
+
+    def _tables(self, rows: Sequence[Row], fingerprint: str) -> tuple[pa.Table, pa.Table]:
+        seen: dict[tuple[str, str], int] = {}
+        chunks, vectors = [], {}
+        for number, row in enumerate(rows):
+            shard, name = shard_of(row.document, SHARDS), content_hash(row.text)
+            occurrence = seen[row.document, name] = seen.get((row.document, name), 0) + 1
+            chunks.append(
+                {
+                    "shard": shard, "document_id": row.document, "document_digest": row.document, "ordinal": number,
+                    "span_start": 0, "span_end": len(row.text), "context": "", "text": row.text, "content_hash": name,
+                    "metadata": canonical_json(row.metadata), "metadata_hash": metadata_hash(row.metadata),
+                    "record_id": record_id(row.document, name, fingerprint, occurrence),
+                }
+            )  # fmt: skip
+            vectors[shard, name] = row.vector
+        schema = pa.schema([("shard", pa.int32()), ("content_hash", pa.string()), ("vector", pa.list_(pa.float32()))])
+        stored = [{"shard": shard, "content_hash": name, "vector": one} for (shard, name), one in vectors.items()]
+        types = {"shard": pa.int32(), "ordinal": pa.int32(), "span_start": pa.int32(), "span_end": pa.int32()}
+        names = (
+            "shard", "document_id", "document_digest", "ordinal", "span_start", "span_end", "context", "text",
+            "content_hash", "metadata", "metadata_hash", "record_id",
+        )  # fmt: skip
+        chunk_schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
+        return pa.Table.from_pylist(chunks, chunk_schema), pa.Table.from_pylist(stored, schema)
+
+    def context(self, candidate: Side, production: Side | None = None, gates: GateConfig | None = None) -> GateContext:
+        """What gates see. There is no target and no embedder."""
+
+        def nothing(*_: object) -> Any:
+            raise NotFoundError("there is none here")
+
+        settings = DatasetConfig.model_validate(
+            {
+                "source": {"root": "documents"},
+                "spaces": {"a": {"embedder": {"kind": "deterministic", "model": "a", "dimension": self.dimension}}},
+                "target": "local",
+            }
+        )
+        opened = Opened(lambda: self.lake, nothing, nothing, nothing, nothing)
+        gates = gates or GateConfig()
+        return GateContext(settings, gates, Path(), candidate, production, opened, datetime(2026, 1, 2, tzinfo=UTC))
