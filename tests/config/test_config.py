@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from vector_pipeline.config import Config, SecretTemplate, find_config, load_config
+from vector_pipeline.config.gates import GATE_KEYS
+from vector_pipeline.config.models import gates_of
 from vector_pipeline.errors import ConfigError
+from vector_pipeline.verify.catalogue import GATES
 
 GOOD = """datasets:
   handbook:
@@ -130,6 +133,21 @@ NAMES = "a name has lower-case letters, digits and _, begins with a letter, and 
             "data: a secret does",
         ),
         ((ADDED, ADDED + "version: 2\n"), "version: must be 1"),
+        (
+            (ADDED, ADDED + "    gates: {modes: {coverag: warn}}\n"),
+            "gates.modes.coverag: unknown gate; did you mean coverage? The gates: documents_expectations, ",
+        ),
+        (
+            (ADDED, ADDED + "    gates: {modes: {qwxz: warn}}\n"),
+            "gates.modes.qwxz: unknown gate. The gates: documents_ex",
+        ),
+        ((ADDED, ADDED + "    gates: {modes: {coverage: on}}\n"), "modes.coverage: must be block, warn or off"),
+        ((ADDED, ADDED + "    gates: {modes: {coverage: }}\n"), "must be block, warn or off, but is empty"),
+        ((ADDED, ADDED + "    gates: {modes: warn}\n"), "gates.modes: must be a mapping from names to settings"),
+        (
+            (ADDED, ADDED + "    gates: {answers: {overlap: 1}}\n"),
+            "gates.answers.overlap: unknown key; did you mean min_",
+        ),
     ],
 )
 def test_a_plausible_mistake_is_told_in_the_words_of_the_file(
@@ -198,3 +216,50 @@ def test_environments_that_share_a_lake_share_a_registry(tmp_path: Path) -> None
         load(tmp_path, GOOD + shared)
     apart = shared.replace("other.sqlite'", "other.sqlite', lake: {catalog: 'sqlite:///l.sqlite', data: l}")
     assert set(load(tmp_path, GOOD + apart).environments) == {"dev", "prod"}
+
+
+BELOW = "environments:\n  dev:\n    gates:\n"
+
+
+@pytest.mark.parametrize(
+    ("gates", "line", "says"),
+    [
+        (
+            "      modes:\n        coverage: warn\n        coverag: warn\n",
+            13,
+            "unknown gate; did you mean coverage? The",
+        ),
+        ("      modes:\n        coverage: stop\n", 12, "dev.gates.modes.coverage: must be block, warn or off"),
+        ("      answers:\n        k: 5\n        min_overlp: 1\n", 13, "unknown key; did you mean min_overlap?"),
+        ("      answers:\n        k: 5\n        min_overlap: 2\n", 13, "gates.answers.min_overlap: must be at most 1"),
+        ("      answers: 7\n", 11, "gates.answers: must be a mapping with keys of: queries, sample"),
+        ("      canary_pass_rate:\n", 11, "gates.canary_pass_rate: must be a number, but is empty"),
+        ("      canary_pass: 1\n", 11, "gates.canary_pass: unknown key; did you mean canary_pass_rate?"),
+    ],
+)
+def test_a_mistake_in_an_environments_gates_is_told_like_one_in_a_datasets(
+    tmp_path: Path, gates: str, line: int, says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD + BELOW + gates)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'vector_pipeline.yaml'}:{line}: environments.dev.gates.")
+    assert says in message
+    assert not any(word in message for word in ("Input", "dictionary", "instance", "valid", "Extra", "\n"))
+
+
+def test_an_environment_replaces_gates_key_by_key(tmp_path: Path) -> None:
+    mine = "    gates:\n      canary_pass_rate: 0.5\n      answers: {k: 3, min_overlap: 0.1}\n      modes: {coverage: warn}\n"
+    text = GOOD + mine + BELOW + "      answers: {k: 5}\n      modes: {answers: off, attestation: 'off'}\n"
+    config = load(tmp_path, text + "  prod: {}\n")
+    dataset = config.datasets["handbook"]
+    there, elsewhere = (gates_of(dataset, config.environments[name]) for name in ("dev", "prod"))
+    assert (there.canary_pass_rate, there.answers.k, there.answers.min_overlap) == (0.5, 5, 0.1)
+    # YAML reads `off` as a truth value; here it is a word.
+    assert there.modes == {"coverage": "warn", "answers": "off", "attestation": "off"}
+    assert (elsewhere.answers.k, elsewhere.mode("coverage"), elsewhere.mode("answers")) == (3, "warn", "block")
+
+
+def test_every_gate_has_a_key(tmp_path: Path) -> None:
+    assert {gate.key for gate in GATES} <= set(GATE_KEYS)
+    assert {"mirror_drift", "mirrors_agree"} <= set(GATE_KEYS)

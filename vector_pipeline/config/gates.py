@@ -4,9 +4,9 @@ A dataset says it for every environment; an environment may say otherwise, key b
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from vector_pipeline.config.fields import Model
 
@@ -30,6 +30,14 @@ GateKey = Literal[
     "mirrors_agree",
 ]
 GATE_KEYS: tuple[GateKey, ...] = get_args(GateKey)
+
+
+def _as_written(value: Any) -> Any:
+    """YAML reads ``off`` without quotes as a truth value."""
+    return "off" if value is False else value
+
+
+WrittenMode = Annotated[Mode, BeforeValidator(_as_written)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -136,7 +144,7 @@ class FreshnessConfig(Model):
 class GateConfig(Model):
     """What must hold before a version is promoted."""
 
-    modes: dict[GateKey, Mode] = {}
+    modes: dict[GateKey, WrittenMode] = {}
     """How strict each gate is: `block` (default), `warn` or `off`."""
     expectations: Path | None = None
     """Folder with the suites `documents.yaml`, `chunks.yaml`, `embeddings.yaml`; what is not there is the default suite."""

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from vector_pipeline.config.fields import MEMORY_PATTERN, NAME_PATTERN
-from vector_pipeline.config.models import Config
+from vector_pipeline.config.gates import GATE_KEYS
+from vector_pipeline.config.models import ELSEWHERE, Config
 
 _EXTRA = "extra_forbidden"
 _KEY = "[key]"
@@ -65,12 +66,23 @@ def explain(path: Path, tree: yaml.Node | None, error: ValidationError) -> str:
     return f"{path}:{line}: {place + ': ' if place else ''}{_wording(tree, problem)}{more}"
 
 
-def _wording(tree: yaml.Node | None, problem: ErrorDetails) -> str:
-    kind, context, loc = problem["type"], problem.get("ctx", {}), problem["loc"]
-    node = _node(tree, loc)
+def _wording(
+    tree: yaml.Node | None, problem: ErrorDetails, loc: _Loc | None = None, node: yaml.Node | None = None
+) -> str:
+    """``loc``, ``node``: where the section stands as which it is checked, and what is written."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    node, loc = (node, loc) if loc is not None else (_node(tree, problem["loc"]), problem["loc"])
     empty = ", but is empty" if node is not None and node.tag == _NULL else ""
+    if kind == ELSEWHERE:
+        # Of a section that is checked as if it stood somewhere else: in the same words, about the lines where it does stand.
+        return _wording(
+            tree, context["problem"], (*context["as"], *context["problem"]["loc"]), _node(tree, context["at"])
+        )
     if kind == _EXTRA:
         return f"unknown key{_suggest(loc)}"
+    if kind == "literal_error" and loc[-1] == _KEY:
+        close = difflib.get_close_matches(str(loc[-2]), GATE_KEYS, n=1, cutoff=0.5)
+        return f"unknown gate{f'; did you mean {close[0]}?' if close else '.'} The gates: {', '.join(GATE_KEYS)}"
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
     if kind in _MAPPINGS:

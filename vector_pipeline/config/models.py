@@ -15,6 +15,9 @@ from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.hashing import fingerprint
 
+ELSEWHERE = "gates"
+"""Kind of a mistake in a section that is checked as if it stood somewhere else."""
+
 
 class FileSourceConfig(Model):
     """Documents from files: one file, one document; its id is the path below ``root``."""
@@ -283,7 +286,9 @@ class EnvironmentConfig(Model):
     promotion: PromotionConfig | None = None
     """How verified versions reach production in this environment; default: what each dataset says."""
     gates: dict[str, Any] = {}
-    """What gates demand in this environment: keys of a dataset's `gates`, of which those that stand here replace the dataset's."""
+    """What gates demand in this environment: keys of a dataset's `gates`. Those that stand here replace the dataset's; of sections,
+    such as `modes`, each key by itself.
+    """
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -359,14 +364,15 @@ class Config(Model):
     @model_validator(mode="after")
     def _gates_fit(self) -> "Config":
         for name, environment in self.environments.items():
-            for settings in self.datasets.values() if environment.gates else ():
+            for dataset, settings in self.datasets.items() if environment.gates else ():
                 try:
                     gates_of(settings, environment)
                 except ValidationError as error:
                     problem = error.errors(include_url=False, include_input=False)[0]
-                    where = ("environments", name, "gates", *problem["loc"])
+                    at = ("environments", name, "gates", *problem["loc"])
+                    stands_for = ("datasets", dataset, "gates")
                     raise PydanticCustomError(
-                        "gates", "{said}", {"at": where, "said": problem["msg"].removeprefix("Value error, ")}
+                        ELSEWHERE, "{said}", {"at": at, "as": stands_for, "problem": problem, "said": problem["msg"]}
                     ) from None
         return self
 
