@@ -7,7 +7,7 @@ JOBS ?= 2
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash lint format ui bench bench-history bench-retrieval bench-release bench-throughput screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -53,7 +53,7 @@ format: $(STAMP) ## let ruff rewrite what it can
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py
 
-bench: bench-retrieval bench-history bench-release bench-throughput ## every benchmark
+bench: bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)
@@ -66,6 +66,12 @@ bench-release: $(STAMP) ## load, change 1%, cut over, roll back and look for dri
 
 bench-throughput: $(STAMP) ## our push against the Pinecone SDK's own batched upsert, over the same server
 	@$(BIN)/python -m benchmarks.throughput $(THROUGHPUT)
+
+bench-gates: $(STAMP) ## seeded failures and harmless releases against the gates (GATES=options)
+	@$(BIN)/python -m benchmarks.gates --jobs $(JOBS) --write docs/gates.md $(GATES)
+
+bench-gates-scale: $(STAMP) ## all gates on a million vectors: seconds and memory
+	@$(BIN)/python -m benchmarks.gates.scale $(SCALE)
 
 screenshots: $(STAMP) ## take the pictures in docs/ from a real Dagster in a real browser
 	@$(BIN)/python docs/take_screenshots.py

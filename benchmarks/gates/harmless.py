@@ -1,0 +1,114 @@
+"""Releases that must not be stopped: what happens to a collection on an ordinary day."""
+
+import random
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable
+
+from benchmarks.gates.bench import Documents
+
+Change = Callable[[Documents, Documents, random.Random], Documents]
+"""From (documents, others that may be added, chance) to the documents of the next release."""
+_WORDS = {
+    "however": "but", "showed": "demonstrated", "large": "big", "important": "significant", "because": "since",
+    "about": "approximately", "many": "numerous", "use": "employ", "found": "observed", "first": "initial",
+}  # fmt: skip
+
+
+def _some(documents: Documents, share: float, chance: random.Random) -> list[str]:
+    return chance.sample(sorted(documents), max(1, round(len(documents) * share)))
+
+
+def _edited(text: str, chance: random.Random) -> str:
+    """A sentence put elsewhere, a word replaced, a typing error, a date at the end."""
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    kind = chance.randrange(4)
+    if kind == 0 and len(sentences) > 2:
+        place = chance.randrange(len(sentences) - 1)
+        sentences[place], sentences[place + 1] = sentences[place + 1], sentences[place]
+        return " ".join(sentences)
+    if kind == 1:
+        return re.sub(r"\b(" + "|".join(_WORDS) + r")\b", lambda found: _WORDS[found.group(1)], text)
+    if kind == 2:
+        words = text.split(" ")
+        place = chance.randrange(len(words))
+        words[place] = words[place][:-1] if len(words[place]) > 4 else words[place] + ","
+        return " ".join(words)
+    return f"{text} Reviewed in {chance.choice(['May', 'June', 'July'])} {2020 + chance.randrange(7)}."
+
+
+def edits(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """1 to 5% of the documents edited a little."""
+    some = _some(documents, chance.uniform(0.01, 0.05), chance)
+    return documents | {name: {**documents[name], "text": _edited(documents[name]["text"], chance)} for name in some}
+
+
+def additions(documents: Documents, others: Documents, chance: random.Random) -> Documents:
+    """1 to 10% new documents."""
+    free = sorted(set(others) - set(documents))
+    count = min(len(free), round(len(documents) * chance.uniform(0.01, 0.1)))
+    return documents | {name: others[name] for name in chance.sample(free, count)}
+
+
+def reformatted(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """Every document wrapped at another width: the words stay."""
+    width = chance.choice([60, 72, 88, 100])
+    return {name: {**one, "text": textwrap.fill(one["text"], width)} for name, one in documents.items()}
+
+
+def paragraphs(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """A fifth of the documents cut into paragraphs anew."""
+    changed = dict(documents)
+    for name in _some(documents, 0.2, chance):
+        sentences = re.split(r"(?<=[.!?])\s+", documents[name]["text"])
+        size = chance.randint(2, 4)
+        parts = [" ".join(sentences[at : at + size]) for at in range(0, len(sentences), size)]
+        changed[name] = {**documents[name], "text": "\n\n".join(parts)}
+    return changed
+
+
+def normalised(documents: Documents, _: Documents, __: random.Random) -> Documents:
+    """Unicode in its composed form, curly quotes made straight: everywhere."""
+    table = str.maketrans({"“": '"', "”": '"', "’": "'", "‘": "'", "–": "-", "\u00a0": " "})
+    return {
+        name: {key: unicodedata.normalize("NFC", value).translate(table) for key, value in one.items()}
+        for name, one in documents.items()
+    }
+
+
+def deletions(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """Up to 1% of the documents retired."""
+    gone = set(_some(documents, chance.uniform(0.002, 0.01), chance))
+    return {name: one for name, one in documents.items() if name not in gone}
+
+
+def renames(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """2 to 10% of the documents under another id, with the same text."""
+    moved = set(_some(documents, chance.uniform(0.02, 0.1), chance))
+    return {(f"moved-{name}" if name in moved else name): one for name, one in documents.items()}
+
+
+def titles(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """A tenth of the documents with another title."""
+    some = _some(documents, 0.1, chance)
+    return documents | {
+        name: {**documents[name], "title": (documents[name]["title"] or "Notes") + " (revised)"} for name in some
+    }
+
+
+def nothing(documents: Documents, _: Documents, __: random.Random) -> Documents:
+    """The same again."""
+    return dict(documents)
+
+
+def mixed(documents: Documents, others: Documents, chance: random.Random) -> Documents:
+    """An ordinary week: edits, additions and a deletion."""
+    return deletions(additions(edits(documents, others, chance), others, chance), others, chance)
+
+
+KINDS: tuple[Change, ...] = (
+    edits, additions, mixed, edits, additions, paragraphs, mixed, deletions, titles, edits, mixed, renames, reformatted, edits,
+    additions, nothing, mixed, normalised, edits, additions,
+)  # fmt: skip
+"""One round; edits and additions are the most frequent."""
