@@ -11,6 +11,7 @@ from vector_pipeline.cli import (
     planning,
     pushing,
     reading,
+    reporting,
     retention,
     standing,
     starting,
@@ -31,6 +32,7 @@ __all__ = [
     "planning",
     "pushing",
     "reading",
+    "reporting",
     "retention",
     "standing",
     "starting",
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "promote", "rollback", "status", "query",
+    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "rollback", "status", "query",
     "documents", "history", "drift", "repair", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(

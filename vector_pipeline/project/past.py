@@ -4,6 +4,7 @@ from datetime import datetime
 
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.past import Changes, Event, Span, overlapping, pointing, spans, timeline
 from vector_pipeline.release.registry import AliasMove, Deployment, Version
@@ -17,10 +18,21 @@ from vector_pipeline.release.restoring import (
     index_state,
     restore,
 )
+from vector_pipeline.release.snapshot import tables_of
 
 
 class Past(Gating):
     """Reading what was. None of it writes."""
+
+    def diff(self, dataset: str, old: int, new: int, *, examples: int = 10) -> VersionDiff:
+        """Difference between two versions, without reading a vector."""
+        a, b = self.version(dataset, old), self.version(dataset, new)
+        return diff_versions(
+            self.lake(read_only=True),
+            Side(tables_of(a), a.lake_snapshot),
+            Side(tables_of(b), b.lake_snapshot),
+            examples,
+        )
 
     def history(self, dataset: str, *, limit: int = 50) -> list[AliasMove]:
         """Alias moves in this environment, newest first."""

@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
 from vector_pipeline.project.live import Living
-from vector_pipeline.project.past import Past
+from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
 from vector_pipeline.release.registry import Alias, Verdict, Version, Withdrawal
-from vector_pipeline.release.snapshot import tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +54,13 @@ class Status:
     """Every target, the first one first, those in service before those that are not; none for a dataset that has one place."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Past):
+class Project(Living, Retaining, Tracing, Adopting, Reporting):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
         """Every version, oldest first; none when nothing was built yet."""
         self.dataset(dataset)
         return self.registry(read_only=True).versions(dataset)
-
-    def diff(self, dataset: str, old: int, new: int, *, examples: int = 10) -> VersionDiff:
-        """Difference between two versions, without reading a vector."""
-        a, b = self.version(dataset, old), self.version(dataset, new)
-        return diff_versions(
-            self.lake(read_only=True),
-            Side(tables_of(a), a.lake_snapshot),
-            Side(tables_of(b), b.lake_snapshot),
-            examples,
-        )
 
     def status(self, dataset: str) -> Status:
         """Where the dataset stands."""

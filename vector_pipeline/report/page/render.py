@@ -1,0 +1,146 @@
+"""From facts to a page. Templates escape everything that is not marked as a drawing of ours."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from vector_pipeline.release.costs import duration, figures, said
+from vector_pipeline.report.changes import cost_line, retried_line, stage_name
+from vector_pipeline.report.history import audit_words, what_changed
+from vector_pipeline.report.page.answers import answers_of
+from vector_pipeline.report.page.canaries import canaries_of, shares_of
+from vector_pipeline.report.page.charts import Chart, Undrawable, chart_of, charts_of
+from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
+from vector_pipeline.report.page.scales import figure, percent
+from vector_pipeline.report.page.svg import colour_of, draw
+from vector_pipeline.report.units import human_bytes, moment, plural
+from vector_pipeline.verify.canaries import NAME as CANARIES
+
+_PACKAGE = "vector_pipeline.report.page"
+_SHOWN_ELSEWHERE = frozenset({"charts", "answers", "canaries", "tags", "against", "judged"})
+"""Keys of a gate's detail that have a place of their own."""
+_MOST_JSON = 20_000
+
+
+def render(facts: Facts) -> str:
+    """The whole page."""
+    style = _style()
+    policy = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    canary = next((gate for gate in facts.gates if gate.name == CANARIES), None)
+    view = {
+        "facts": facts,
+        "style": Markup(style),
+        "style_hash": Markup(policy),
+        "canary": canary,
+        "canary_shares": shares_of(canary.detail) if canary is not None else None,
+        "canaries": canaries_of(canary.detail) if canary is not None else [],
+        "answers": [(gate, answers) for gate in facts.gates if (answers := answers_of(gate.detail))],
+        "charts": [(gate, charts) for gate in _failed_first(facts.gates) if (charts := charts_of(gate.detail))],
+        "map": None if isinstance(facts.map, Missing) else chart_of(facts.map),
+    }
+    return _environment().get_template("report.html").render(view)
+
+
+def _failed_first(gates: Iterable[GateSaid]) -> list[GateSaid]:
+    return sorted(gates, key=lambda gate: not gate.blocks)
+
+
+@cache
+def _style() -> str:
+    return files(_PACKAGE).joinpath("templates/page.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "bytes": human_bytes, "duration": duration, "figure": figure, "moment": moment, "percent": percent,
+        "draw": _draw, "cell": _cell, "pretty": _pretty, "slug": _slug,
+    }  # fmt: skip
+    made.globals |= {
+        "audit_words": audit_words, "colour_of": colour_of, "columns_of": _columns, "cost_line": cost_line,
+        "figures": figures, "is_missing": lambda value: isinstance(value, Missing), "money": said,
+        "numbers_of": _numbers, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
+        "stage_name": stage_name, "verdict_of": _verdict, "what_changed": what_changed,
+    }  # fmt: skip
+    return made
+
+
+def _draw(chart: Chart | Undrawable) -> Markup:
+    return Markup("") if isinstance(chart, Undrawable) else draw(chart)
+
+
+def _verdict(facts: Facts) -> tuple[str, str]:
+    """The headline's words: what would happen, and why."""
+    blocking = [gate.name for gate in facts.blocking]
+    said_so = {
+        "serving": ("In production", "Readers get this version now."),
+        "ready": ("Would be promoted", "Every gate lets it through."),
+        "warned": ("Would be promoted", "Nothing stops it; read the warnings first."),
+        "blocked": ("Would not be promoted", f"{plural(len(blocking), 'gate')} stop{'s' if len(blocking) == 1 else ''} it."),
+        "unproven": (
+            "Not proven",
+            f"{plural(len(blocking), 'gate')} did not run, could not, or looked at something else than what is there now."
+            if blocking
+            else "No gate has run.",
+        ),
+        "not pushed": ("Not pushed", "It is on no target yet: nothing was checked."),
+    }  # fmt: skip
+    return said_so[facts.outlook.value]
+
+
+def _numbers(gate: GateSaid) -> list[tuple[str, str]]:
+    """Top-level numbers of a gate's detail."""
+    return [
+        (name.replace("_", " "), figure(value))
+        for name, value in gate.detail.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def _rest(gate: GateSaid) -> Mapping[str, Any]:
+    """What of a detail is shown nowhere else."""
+    return {
+        name: value
+        for name, value in gate.detail.items()
+        if name not in _SHOWN_ELSEWHERE and (isinstance(value, bool) or not isinstance(value, int | float))
+        and value not in (None, "", [], {})
+    }  # fmt: skip
+
+
+def _pretty(value: Any) -> str:
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    return text if len(text) <= _MOST_JSON else f"{text[:_MOST_JSON]}\n… {len(text) - _MOST_JSON:,} more characters"
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys of all rows, in the order in which they appear."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value: Any) -> str:
+    """One value of a table for people."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return figure(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(one) for one in value) or "–"
+    return str(value)
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())

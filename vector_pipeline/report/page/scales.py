@@ -1,0 +1,77 @@
+"""Numbers on axes and in cells: ticks at round values, figures that a person reads."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_STEPS = (1, 2, 2.5, 5, 10)
+_SMALL = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From values to pixels, linearly."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        span = self.high - self.low
+        share = 0.5 if span == 0 else (value - self.low) / span
+        return round(self.start + share * (self.end - self.start), 2)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round values within [low, high], about so many."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1, about)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(step * power for step in _STEPS if step * power >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
+
+
+def figure(value: float | None) -> str:
+    """``1,204``, ``0.731``, ``2.1e-05``; a dash for none."""
+    if value is None:
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) < _SMALL:
+        return f"{value:.2g}"
+    return f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """``97.5%``; whole ones without a point."""
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+
+
+def middle(edges: Sequence[float], counts: Sequence[float]) -> float | None:
+    """Median of what a histogram counted, to within a bin; None for nothing."""
+    total = sum(counts)
+    seen = 0.0
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        if count and seen + count >= total / 2:
+            return low + (high - low) * (total / 2 - seen) / count
+        seen += count
+    return None
+
+
+def width_of(text: str, size: float = 11.0) -> float:
+    """About how many pixels a text takes: enough to place a legend."""
+    return sum(0.95 if ord(letter) > 0x2E7F else 0.56 for letter in text) * size
+
+
+def shortened(text: str, most: float, size: float = 11.0) -> str:
+    """A text that takes at most so many pixels; of a path the end says more."""
+    if width_of(text, size) <= most:
+        return text
+    keep = max(1, int(most / (0.58 * size)) - 1)
+    return "…" + text[-keep:] if "/" in text else text[:keep] + "…"
