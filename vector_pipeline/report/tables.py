@@ -145,6 +145,8 @@ def failing_examples(results: Sequence[CheckResult], limit: int = 5) -> list[str
 
 
 def _example(example: Mapping[str, Any]) -> str:
+    if "query" in example and example.get("why"):
+        return f'"{example["query"]}" {example["why"]}'
     if "query" in example:
         got = ", ".join(str(one["document_id"]) for one in example.get("got", [])[:3]) or "nothing"
         wanted = ", ".join(map(str, example.get("missing") or example.get("forbidden") or example.get("expect", [])))

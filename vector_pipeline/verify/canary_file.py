@@ -1,119 +1,118 @@
 """Read canaries: fixed queries with the documents that they must retrieve.
 
-A YAML file holds a list under ``canaries:``; a ``.jsonl`` file holds one canary a line. Every mistake is one line that
-begins with file and line number.
+A YAML file holds a list under ``canaries:``, and may demand rates of tags under ``pass_rates:``; a ``.jsonl`` file holds one canary
+a line, and may hold a line ``{"pass_rates": {…}}``. Every mistake is one line that begins with file and line number.
 """
 
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
-from vector_pipeline.config.fields import Model
 from vector_pipeline.errors import ConfigError
-from vector_pipeline.hashing import canonical_json, content_hash
-from vector_pipeline.targets.base import Filter
+from vector_pipeline.verify.canary_entry import Canary, CanaryEntry, known_keys
+
+__all__ = ["Canary", "CanaryFile", "load_canaries", "read_canaries"]
 
 _FIX = "Write: canaries: [{query: how do I …, expect: [a-document.md]}]"
+_RATES = "pass_rates"
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
-    """One fixed query. ``expect`` and ``forbid`` hold document ids, or patterns with ``*``, ``?`` and ``[…]``."""
+class CanaryFile:
+    """What a file of canaries says."""
 
-    id: str
-    query: str
-    expect: tuple[str, ...]
-    match: Literal["any", "all"] = "any"
-    k: int = 5
-    """Documents (not chunks) that are looked at."""
-    forbid: tuple[str, ...] = ()
-    filter: Filter | None = None
-    tags: tuple[str, ...] = ()
+    canaries: tuple[Canary, ...] = ()
+    pass_rates: Mapping[str, float] = field(default_factory=dict)
+    """Tag to the share of its canaries that must pass."""
+    lines: tuple[int, ...] = ()
+    """Where each canary begins."""
 
 
-class _CanaryModel(Model):
-    query: str
-    expect: list[str] = Field(default_factory=list)
-    match: Literal["any", "all"] = "any"
-    k: int = Field(default=5, ge=1, le=1000)
-    forbid: list[str] = Field(default_factory=list)
-    filter: dict[str, Any] | None = None
-    tags: list[str] = Field(default_factory=list)
-    id: str | None = Field(default=None, min_length=1)
-
-    @field_validator("expect", "forbid", "tags", mode="before")
-    @classmethod
-    def _one(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
-
-    @field_validator("query")
-    @classmethod
-    def _asks(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("a query must not be blank")
-        return value
-
-    @field_validator("filter")
-    @classmethod
-    def _json(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        try:
-            canonical_json(value)
-        except (TypeError, ValueError):
-            raise ValueError("a filter holds strings, numbers, booleans and lists: put dates in quotes") from None
-        return value
-
-    @model_validator(mode="after")
-    def _judges(self) -> "_CanaryModel":
-        if not self.expect and not self.forbid:
-            raise ValueError("a canary needs `expect:` (or at least `forbid:`)")
-        return self
-
-    def canary(self) -> Canary:
-        digest = content_hash(canonical_json(self.model_dump(mode="json")))[:6]
-        slug = re.sub(r"[^a-z0-9]+", "-", self.query.lower()).strip("-")[:40].strip("-")
-        name = self.id or (f"{slug}-{digest}" if slug else digest)
-        lists = (tuple(self.expect), self.match, self.k, tuple(self.forbid), self.filter, tuple(self.tags))
-        return Canary(name, self.query, *lists)
+@dataclass(frozen=True, slots=True)
+class _Item:
+    line: int
+    value: Any
+    node: yaml.Node | None = None
+    rates: bool = False
+    """These are rates, not a canary."""
 
 
 def load_canaries(path: Path) -> tuple[Canary, ...]:
     """Canaries of a ``.yaml`` or ``.jsonl`` file, in its order. ``ConfigError`` names file and line."""
+    return read_canaries(path).canaries
+
+
+def read_canaries(path: Path) -> CanaryFile:
+    """A whole ``.yaml`` or ``.jsonl`` file. ``ConfigError`` names file and line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: canaries cannot be read: {reason}", fix="Check `gates: canaries:`") from None
+    return parse_canaries(path, text)
+
+
+def parse_canaries(path: Path, text: str) -> CanaryFile:
+    """The same of a text that ``path`` holds, or is to hold."""
     items = _json_lines(path, text) if path.suffix in (".jsonl", ".ndjson") else _yaml_items(path, text)
     lines: dict[str, int] = {}
-    canaries = []
-    for line, value, node in items:
-        canary = _canary(path, line, value, node)
+    canaries: list[Canary] = []
+    rates: dict[str, tuple[int, float]] = {}
+    for item in items:
+        if item.rates:
+            rates |= _rates(path, item)
+            continue
+        canary = _canary(path, item.line, item.value, item.node)
         if canary.id in lines:
-            raise ConfigError(f"{path}:{line}: canary {canary.id} stands on line {lines[canary.id]} too")
-        lines[canary.id] = line
+            raise ConfigError(f"{path}:{item.line}: canary {canary.id} stands on line {lines[canary.id]} too")
+        lines[canary.id] = item.line
         canaries.append(canary)
     if not canaries:
         raise ConfigError(f"{path}:1: the file holds no canary", fix=_FIX)
-    return tuple(canaries)
+    tags = {tag for canary in canaries for tag in canary.tags}
+    for tag, (line, _) in rates.items():
+        if tag not in tags:
+            raise ConfigError(
+                f"{path}:{line}: {_RATES}: no canary has the tag {tag}", fix="Check its spelling, or tag some"
+            )
+    return CanaryFile(tuple(canaries), {tag: rate for tag, (_, rate) in rates.items()}, tuple(lines.values()))
 
 
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any, None]]:
+def _rates(path: Path, item: _Item) -> dict[str, tuple[int, float]]:
+    """Each rate with its line."""
+    if not isinstance(item.value, dict):
+        raise ConfigError(
+            f"{path}:{item.line}: {_RATES} must be a mapping of tags", fix=f"Write: {_RATES}: {{a-tag: 0.95}}"
+        )
+    found = {}
+    for tag, rate in item.value.items():
+        line = _key_line(item.node, str(tag), item.line)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+            raise ConfigError(f"{path}:{line}: {_RATES}: {tag} must be a number from 0 to 1", fix="Write 0.95 for 95%")
+        found[str(tag)] = (line, float(rate))
+    return found
+
+
+def _json_lines(path: Path, text: str) -> Iterator[_Item]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line), None
+            value = json.loads(line)
         except ValueError as error:
             raise ConfigError(f"{path}:{number}: not JSON: {error}", fix="Put one object on each line") from None
+        if isinstance(value, dict) and list(value) == [_RATES]:
+            yield _Item(number, value[_RATES], rates=True)
+        else:
+            yield _Item(number, value)
 
 
-def _yaml_items(path: Path, text: str) -> Iterator[tuple[int, Any, yaml.Node]]:
+def _yaml_items(path: Path, text: str) -> Iterator[_Item]:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -129,32 +128,38 @@ def _yaml_items(path: Path, text: str) -> Iterator[tuple[int, Any, yaml.Node]]:
         raise ConfigError(f"{path}:1: the file must hold a mapping", fix=_FIX)
     for key, value in tree.value:
         line = key.start_mark.line + 1
+        if key.value == _RATES:
+            yield _Item(line, data[_RATES], value, rates=True)
+            continue
         if key.value != "canaries":
-            raise ConfigError(f"{path}:{line}: unknown key {key.value}; known here: canaries")
+            raise ConfigError(f"{path}:{line}: unknown key {key.value}; known here: canaries, {_RATES}")
         if not isinstance(value, yaml.SequenceNode):
             raise ConfigError(f"{path}:{line}: canaries must be a list", fix=_FIX)
         for node, item in zip(value.value, data["canaries"], strict=True):
-            yield node.start_mark.line + 1, item, node
+            yield _Item(node.start_mark.line + 1, item, node)
 
 
 def _canary(path: Path, line: int, value: Any, node: yaml.Node | None) -> Canary:
     if not isinstance(value, dict):
         raise ConfigError(f"{path}:{line}: a canary must be a mapping", fix=_FIX)
     try:
-        return _CanaryModel.model_validate(value).canary()
+        return CanaryEntry.model_validate(value).canary()
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
     key = str(problem["loc"][0]) if problem["loc"] else ""
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = f"unknown key; known here: {', '.join(_CanaryModel.model_fields)}"
+        # Below `expect:` the key is that of the expectation.
+        key = key if len(problem["loc"]) == 1 else f"{key}: {problem['loc'][-1]}"
+        message = f"unknown key; known here: {known_keys(problem['loc'])}"
     elif problem["type"] == "missing":
         message = "missing key: add it"
-    raise ConfigError(f"{path}:{_key_line(node, key, line)}: {key + ': ' if key else ''}{message}")
+    at = _key_line(node, key.split(":")[0], line)
+    raise ConfigError(f"{path}:{at}: {key + ': ' if key else ''}{message}")
 
 
 def _key_line(node: yaml.Node | None, key: str, line: int) -> int:
-    """Line of a canary's key, or of the canary where the key is missing."""
+    """Line of a mapping's key, or of the mapping where the key is missing."""
     if isinstance(node, yaml.MappingNode):
         return next((name.start_mark.line + 1 for name, _ in node.value if name.value == key), line)
     return line
