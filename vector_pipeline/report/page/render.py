@@ -11,15 +11,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vector_pipeline.release.costs import duration, figures, said
+from vector_pipeline.release.costs import duration, figures
 from vector_pipeline.report.changes import cost_line, retried_line, stage_name
-from vector_pipeline.report.history import audit_words, what_changed
+from vector_pipeline.report.history import what_changed
 from vector_pipeline.report.page.answers import answers_of
-from vector_pipeline.report.page.canaries import canaries_of, shares_of
+from vector_pipeline.report.page.canaries import canaries_of, drawings_of, shares_of
 from vector_pipeline.report.page.charts import Chart, Undrawable, chart_of, charts_of
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
 from vector_pipeline.report.page.scales import figure, percent
-from vector_pipeline.report.page.svg import colour_of, draw
+from vector_pipeline.report.page.svg import counted, draw, legend_of
+from vector_pipeline.report.page.words import legible
 from vector_pipeline.report.units import human_bytes, moment, plural
 from vector_pipeline.verify.canaries import NAME as CANARIES
 
@@ -41,15 +42,18 @@ def render(facts: Facts) -> str:
         "canary": canary,
         "canary_shares": shares_of(canary.detail) if canary is not None else None,
         "canaries": canaries_of(canary.detail) if canary is not None else [],
+        "canary_charts": drawings_of(canary.detail) if canary is not None else [],
         "answers": [(gate, answers) for gate in facts.gates if (answers := answers_of(gate.detail))],
-        "charts": [(gate, charts) for gate in _failed_first(facts.gates) if (charts := charts_of(gate.detail))],
+        "charts": [(gate, charts_of(gate.detail)) for gate in _measured(facts.gates)],
         "map": None if isinstance(facts.map, Missing) else chart_of(facts.map),
     }
     return _environment().get_template("report.html").render(view)
 
 
-def _failed_first(gates: Iterable[GateSaid]) -> list[GateSaid]:
-    return sorted(gates, key=lambda gate: not gate.blocks)
+def _measured(gates: Iterable[GateSaid]) -> list[GateSaid]:
+    """Gates whose charts stand together, those that failed first. Canaries have a part of their own."""
+    left = [gate for gate in gates if gate.name != CANARIES and charts_of(gate.detail)]
+    return sorted(left, key=lambda gate: not gate.blocks)
 
 
 @cache
@@ -60,16 +64,21 @@ def _style() -> str:
 @cache
 def _environment() -> Environment:
     made = Environment(
-        loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=legible,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters |= {
         "bytes": human_bytes, "duration": duration, "figure": figure, "moment": moment, "percent": percent,
         "draw": _draw, "cell": _cell, "pretty": _pretty, "slug": _slug,
     }  # fmt: skip
     made.globals |= {
-        "audit_words": audit_words, "colour_of": colour_of, "columns_of": _columns, "cost_line": cost_line,
-        "figures": figures, "is_missing": lambda value: isinstance(value, Missing), "money": said,
-        "numbers_of": _numbers, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
+        "columns_of": _columns, "cost_line": cost_line, "counted": counted, "figures": figures,
+        "is_missing": lambda value: isinstance(value, Missing), "legend_of": legend_of, "numbers_of": _numbers,
+        "numeric": _numeric, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
         "stage_name": stage_name, "verdict_of": _verdict, "what_changed": what_changed,
     }  # fmt: skip
     return made
@@ -125,6 +134,15 @@ def _pretty(value: Any) -> str:
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys of all rows, in the order in which they appear."""
     return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _numeric(rows: Sequence[Sequence[Any]]) -> list[bool]:
+    """Whether each column holds numbers alone."""
+    numbers = [
+        [isinstance(one, int | float) and not isinstance(one, bool) for one in row if one is not None]
+        for row in zip(*rows, strict=True)
+    ]
+    return [bool(one) and all(one) for one in numbers]
 
 
 def _cell(value: Any) -> str:

@@ -5,16 +5,21 @@ a mouse rests on it, without a script. A library (Vega through vl-convert) drew 
 Sizes are in a box of 360 units: a phone's width. A wide screen puts several beside each other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals, Rows, Scatter
 from vector_pipeline.report.page.scales import Scale, figure, middle, percent, shortened, ticks, width_of
+from vector_pipeline.report.page.words import escaped
 
 WIDTH = 360
 _LEFT, _RIGHT, _PLOT = 40, 8, 150
 _LEGEND, _LINE = 18, 14
+Drawn = tuple[float, str]
+"""Height of a drawing, and what it shows in words. Its parts were added to the list."""
 KNOWN = {
     "production": "production", "candidate": "candidate", "added": "added", "new": "added", "removed": "removed",
     "lost": "removed", "changed": "changed", "moved": "changed", "unchanged": "unchanged", "same": "unchanged",
@@ -25,18 +30,31 @@ _BENEATH = ("unchanged", "production")
 """Groups that are drawn first: the rest lies over them."""
 
 
-def draw(chart: Chart) -> Markup:
-    """A chart as one ``<svg>``; a table is none."""
-    if isinstance(chart, Histogram):
-        return _histogram(chart)
-    if isinstance(chart, Bars):
-        return _bars(chart)
-    if isinstance(chart, Scatter):
-        return _scatter(chart)
-    if isinstance(chart, Intervals):
-        return _intervals(chart)
-    assert isinstance(chart, Rows)
-    return Markup("")
+def draw(chart: Chart, *, legend: bool = False) -> Markup:
+    """A chart as one ``<svg>``; a table is none. ``legend``: in it too, for where the page's own words are not beside it."""
+    if isinstance(chart, Rows):
+        return Markup("")
+    names = list(legend_of(chart))
+    parts, top = _legend(names) if legend and names else ([], 4.0)
+    height, alt = _DRAWN[type(chart)](chart, top, parts)
+    head = f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escaped(alt)}"'
+    return Markup(f'{head} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>')
+
+
+def legend_of(chart: Chart) -> dict[str, str]:
+    """Series or groups, each with its colour's class, in the order in which they are drawn; none where there is but one."""
+    if isinstance(chart, Histogram | Bars):
+        names = list(chart.series)
+    elif isinstance(chart, Scatter):
+        names = sorted(counted(chart), key=lambda name: (KNOWN.get(name.lower()) not in _BENEATH, name))
+    else:
+        return {}
+    return {} if len(names) == 1 and names[0].lower() not in KNOWN else colour_of(names)
+
+
+def counted(chart: Scatter) -> Counter[str]:
+    """Points of each group."""
+    return Counter(group for *_, group in chart.points)
 
 
 def colour_of(names: Sequence[str]) -> dict[str, str]:
@@ -45,21 +63,15 @@ def colour_of(names: Sequence[str]) -> dict[str, str]:
     return {name: KNOWN.get(name.lower()) or next(left) for name in names}
 
 
-def _svg(height: float, alt: str, parts: Iterable[str]) -> Markup:
-    head = f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(alt)}"'
-    return Markup(f'{head} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>')
-
-
 def _text(x: float, y: float, text: str, *, anchor: str = "start", cls: str = "") -> str:
     named = f' class="{cls}"' if cls else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escaped(text)}</text>'
 
 
 def _legend(names: Sequence[str]) -> tuple[list[str], float]:
-    """The legend's parts, and how high it is. One name of no colour of its own needs none."""
-    if len(names) == 1 and names[0].lower() not in KNOWN:
-        return [], 4
-    parts, x, y = [], 2.0, 12.0
+    """The legend's parts, and how high it is."""
+    parts: list[str] = []
+    x, y = 2.0, 12.0
     for name, colour in colour_of(names).items():
         shown = shortened(name, 150)
         if x + width_of(shown) + 16 > WIDTH and x > 2:
@@ -88,11 +100,10 @@ def _axis_x(scale: Scale, y: float, low: float, high: float) -> list[str]:
     return parts
 
 
-def _histogram(chart: Histogram) -> Markup:
+def _histogram(chart: Histogram, top: float, parts: list[str]) -> Drawn:
     """Shares of each series, so that two of different size compare by shape."""
     names = list(chart.series)
     colours = colour_of(names)
-    parts, top = _legend(names)
     shares = {name: [count / (sum(counts) or 1) for count in counts] for name, counts in chart.series.items()}
     most = max((share for one in shares.values() for share in one), default=0) or 1
     x = Scale(chart.edges[0], chart.edges[-1], _LEFT, WIDTH - _RIGHT)
@@ -110,22 +121,21 @@ def _histogram(chart: Histogram) -> Markup:
         width = max(0.5, x(high) - x(low))
         parts.append(
             f'<rect class="hit" x="{x(low)}" y="{top}" width="{width:.2f}" height="{_PLOT}">'
-            f"<title>{escape(f'{figure(low)} to {figure(high)}: {counted}')}</title></rect>"
+            f"<title>{escaped(f'{figure(low)} to {figure(high)}: {counted}')}</title></rect>"
         )
     parts += _axis_x(x, top + _PLOT, chart.edges[0], chart.edges[-1])
     said = [f"{name}: {figure(sum(chart.series[name]))} values, middle {_middle(chart, name)}" for name in names]
-    return _svg(top + _PLOT + 22, f"Histogram. {chart.title}. {'; '.join(said)}", parts)
+    return top + _PLOT + 22, f"Histogram. {chart.title}. {'; '.join(said)}"
 
 
 def _middle(chart: Histogram, name: str) -> str:
     return figure(middle(chart.edges, chart.series[name]))
 
 
-def _bars(chart: Bars) -> Markup:
+def _bars(chart: Bars, top: float, parts: list[str]) -> Drawn:
     """Lying bars, each label above its own: names of documents are long."""
     names = list(chart.series)
-    colours = colour_of(names)
-    parts, y = _legend(names)
+    colours, y = colour_of(names), top
     values = [value for one in chart.series.values() for value in one if value is not None]
     low, high = min([0.0, *values]), max([0.0, *values])
     x = Scale(low, high if high > low else low + 1, 2, WIDTH - 62)
@@ -134,32 +144,32 @@ def _bars(chart: Bars) -> Markup:
         y += _LINE
         for name in names:
             value = chart.series[name][number]
-            end = x(value or 0)
+            if value is None:
+                parts.append(_text(4, y + 9, "none", cls="tick"))
+                y += 12
+                continue
+            end = x(value)
             left, width = min(x(0), end), max(abs(end - x(0)), 0.5)
             said = f"{label}, {name}: {figure(value)}"
             parts.append(
                 f'<rect class="f-{colours[name]}" x="{left:.1f}" y="{y}" width="{width:.1f}" height="10" rx="1.5">'
-                f"<title>{escape(said)}</title></rect>"
+                f"<title>{escaped(said)}</title></rect>"
             )
             parts.append(_text(left + width + 4, y + 9, figure(value), cls="tick"))
             y += 12
         y += 6
     told = "; ".join(f"{label}: {_told(chart, number)}" for number, label in enumerate(chart.labels[:12]))
-    return _svg(y, f"Bars. {chart.title}. {told}", parts)
+    return y, f"Bars. {chart.title}. {told}"
 
 
 def _told(chart: Bars, number: int) -> str:
     return ", ".join(f"{name} {figure(values[number])}" for name, values in chart.series.items())
 
 
-def _scatter(chart: Scatter) -> Markup:
+def _scatter(chart: Scatter, top: float, parts: list[str]) -> Drawn:
     """Both axes are of one measure where the points are a map: neither is stretched more than the other."""
-    counted: dict[str, int] = {}
-    for *_, group in chart.points:
-        counted[group] = counted.get(group, 0) + 1
-    names = sorted(counted, key=lambda name: (KNOWN.get(name.lower()) not in _BENEATH, name))
-    colours = colour_of(names)
-    parts, top = _legend(names)
+    many, colours = counted(chart), colour_of(list(legend_of(chart)) or [chart.points[0][3]])
+    small, large = (2.2, 3.2) if len(chart.points) <= 300 else (1.6, 2.3)
     side = WIDTH - 4.0
     xs, ys = [one[0] for one in chart.points], [one[1] for one in chart.points]
     span = max(max(xs) - min(xs), max(ys) - min(ys)) or 1.0
@@ -167,16 +177,16 @@ def _scatter(chart: Scatter) -> Markup:
     x = _centred(min(xs), max(xs), span, 10, WIDTH - 10)
     y = Scale(min(ys), max(ys) if max(ys) > min(ys) else min(ys) + 1, top + height - 8, top + 8)
     parts.append(f'<rect class="frame" x="2" y="{top:.1f}" width="{side}" height="{height:.1f}" rx="6"/>')
-    for name in names:
+    for name, colour in colours.items():
         marks = [
-            f'<circle cx="{x(px)}" cy="{y(py)}" r="{2.2 if colours[name] in _BENEATH else 3.2}">'
-            f"<title>{escape(f'{label} ({group})' if group else label)}</title></circle>"
+            f'<circle cx="{x(px)}" cy="{y(py)}" r="{small if colour in _BENEATH else large}">'
+            f"<title>{escaped(f'{label} ({group})' if group else label)}</title></circle>"
             for px, py, label, group in chart.points
             if group == name
         ]
-        parts.append(f'<g class="dots f-{colours[name]}">{"".join(marks)}</g>')
-    said = ", ".join(f"{name} {counted[name]:,}" for name in names)
-    return _svg(top + height + 4, f"Map of points. {chart.title}. {said}", parts)
+        parts.append(f'<g class="dots f-{colour}">{"".join(marks)}</g>')
+    said = ", ".join(f"{name} {many[name]:,}" for name in colours)
+    return top + height + 4, f"Map of points. {chart.title}. {said}"
 
 
 def _centred(low: float, high: float, span: float, start: float, end: float) -> Scale:
@@ -184,28 +194,36 @@ def _centred(low: float, high: float, span: float, start: float, end: float) -> 
     return Scale(middle_of - span / 2, middle_of + span / 2, start, end)
 
 
-def _intervals(chart: Intervals) -> Markup:
-    """A dot for what was seen, a line for how far the truth may be."""
+def _intervals(chart: Intervals, top: float, parts: list[str]) -> Drawn:
+    """A dot for what was seen, a line for how far the truth may be, a stroke for what is demanded."""
     x = Scale(0, 1, 6, WIDTH - 6)
-    parts, y = [], 4.0
+    y, demand = top, chart.required
     for label, share, low, high, counted in chart.rows:
         parts.append(_text(2, y + 10, shortened(label, 230)))
         parts.append(_text(WIDTH - 2, y + 10, f"{counted} · {percent(share)}", anchor="end", cls="tick"))
         y += 22
         parts.append(f'<line class="grid" x1="{x(0)}" x2="{x(1)}" y1="{y}" y2="{y}"/>')
-        colour = "s-candidate" if chart.required is None or share >= chart.required else "s-removed"
+        colour = "s-candidate" if demand is None or share >= demand else "s-removed"
         said = f"{label}: {counted} ({percent(share)}), 95% interval {percent(low)} to {percent(high)}"
         parts.append(
-            f'<g class="whisker {colour}"><title>{escape(said)}</title><line x1="{x(low)}" x2="{x(high)}" y1="{y}" y2="{y}"/>'
-            f'<circle cx="{x(share)}" cy="{y}" r="4.5"/></g>'
+            f'<g class="whisker {colour}"><title>{escaped(said)}</title>'
+            f'<line x1="{x(low)}" x2="{x(high)}" y1="{y}" y2="{y}"/><circle cx="{x(share)}" cy="{y}" r="4.5"/></g>'
         )
-        y += 14
-    if chart.required is not None:
-        at = x(chart.required)
-        parts.append(f'<line class="demand" x1="{at}" x2="{at}" y1="4" y2="{y}"/>')
-        parts.append(
-            _text(min(at, WIDTH - 40), y + 12, f"required {percent(chart.required)}", anchor="middle", cls="tick")
-        )
+        if demand is not None:
+            parts.append(f'<line class="demand" x1="{x(demand)}" x2="{x(demand)}" y1="{y - 6}" y2="{y + 6}"/>')
         y += 16
+    if demand is not None:
+        parts.append(
+            _text(min(x(demand), WIDTH - 42), y + 4, f"required {percent(demand)}", anchor="middle", cls="tick")
+        )
+        y += 10
     told = "; ".join(f"{label} {percent(share)}" for label, share, *_ in chart.rows[:20])
-    return _svg(y, f"Shares with 95% intervals. {chart.title}. {told}", parts)
+    return y, f"Shares with 95% intervals. {chart.title}. {told}"
+
+
+_DRAWN: dict[type, Callable[[Any, float, list[str]], Drawn]] = {
+    Histogram: _histogram,
+    Bars: _bars,
+    Scatter: _scatter,
+    Intervals: _intervals,
+}

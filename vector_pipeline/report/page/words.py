@@ -1,0 +1,19 @@
+"""Texts from outside as a page may show them: no mark turns the reading order of what follows, and control characters are seen."""
+
+from typing import Any
+
+from markupsafe import Markup, escape
+
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n\r"), *range(0x7F, 0xA0), *range(0xD800, 0xE000))
+_SHOWN = dict.fromkeys((*_TURNING, *_CONTROLS), "�")
+
+
+def legible(value: Any) -> Any:
+    """A text with such marks made visible; anything else, and what is a drawing of ours already, as it is."""
+    return value.translate(_SHOWN) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def escaped(text: str) -> Markup:
+    """A text inside a drawing."""
+    return escape(legible(text))
