@@ -4,6 +4,8 @@ Laws
 ----
 1. What is checked is what an application would read: the alias is resolved anew, and canaries go through its reader.
 2. Results count as verdicts of the deployment's gates: one that fails live is not promoted again before it was verified again.
+   What is turned off is not looked at; what only warns undoes nothing, nor does what a person let the version past, where it fails
+   as it did then.
 3. Every place is looked at; when one fails, all go back.
    It goes back only from the move that was checked: whoever moved production meanwhile is left alone.
 4. A rollback is not checked: it goes to what production served before, and there is nowhere better to go.
@@ -19,9 +21,12 @@ from vector_pipeline.release.registry import Alias, Deployment
 from vector_pipeline.serving.reader import Index
 from vector_pipeline.targets.base import Filter, Match
 from vector_pipeline.verify.canaries import NAME as CANARIES
-from vector_pipeline.verify.canaries import load_canaries, run_canaries
+from vector_pipeline.verify.canaries import run_canaries
+from vector_pipeline.verify.canary_file import CanaryFile, read_canaries
+from vector_pipeline.verify.catalogue import key_of
 from vector_pipeline.verify.coverage import NAME as COVERAGE
 from vector_pipeline.verify.outcome import CheckResult, Status, guarded
+from vector_pipeline.verify.policy import under
 
 _REASON_CHARS = 400
 
@@ -54,21 +59,41 @@ class Living(Releasing):
             )
         results: list[CheckResult] = []
         for alias, (mark, coverage, canaries) in zip(places, looked, strict=True):
-            for result in (coverage, canaries):
-                if result is not None:
-                    digest = alias.deployment.digest or ""
-                    self._record(alias.deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
-            proved = "proved for the state that the index is in now"
-            known = CheckResult(COVERAGE, Status.PASSED, proved, {"mark": mark})
+            looks = [one for one in (coverage, canaries) if one is not None]
+            told = self._as_let_past(alias.deployment, looks)
+            for result in looks:
+                digest = alias.deployment.digest or ""
+                self._record(alias.deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
+            if coverage is None and COVERAGE in self.index_gates_of(dataset, alias.deployment.target):
+                proved = "proved for the state that the index is in now"
+                told.insert(0, CheckResult(COVERAGE, Status.PASSED, proved, {"mark": mark}))
             where = "" if alias.name == PRODUCTION else f" ({alias.deployment.target})"
-            results += [replace(one, name=f"{one.name}{where}") for one in (coverage or known, canaries)]
+            results += [replace(one, name=f"{one.name}{where}") for one in told]
         return results
 
-    def _look_at(self, alias: Alias) -> tuple[str | None, CheckResult | None, CheckResult]:
-        """One place: its mark before the look, coverage (None: it is proved already) and canaries."""
+    def _look_at(self, alias: Alias) -> tuple[str | None, CheckResult | None, CheckResult | None]:
+        """One place: its mark before the look, coverage (None: it is proved already) and canaries; None too where they are off."""
         deployment, mark = alias.deployment, self._mark_before(alias.deployment)
-        coverage = None if self._proved(deployment, mark) else self._covers(deployment)
-        return mark, coverage, guarded(CANARIES, lambda: self._live_canaries(alias))
+        gates = self.gates(alias.dataset)
+        modes = gates.mode(key_of(COVERAGE)), gates.mode(key_of(CANARIES))
+        known = modes[0] == "off" or self._proved(deployment, mark)
+        coverage = None if known else under(modes[0], self._covers(deployment))
+        off = modes[1] == "off"
+        canaries = None if off else under(modes[1], guarded(CANARIES, lambda: self._live_canaries(alias)))
+        return mark, coverage, canaries
+
+    def _as_let_past(self, deployment: Deployment, results: Sequence[CheckResult]) -> list[CheckResult]:
+        """Law 2. Canaries of which less than half pass that passed then do not fail as they did: readers get something else."""
+        before = {
+            one.check: one.detail.get("detail", {}).get("passed")
+            for one in self.registry(read_only=True).verdicts(deployment.id)
+        }
+        told = []
+        for one, accepted in zip(results, self.accepted(deployment, results), strict=True):
+            then, now = before.get(one.name), one.detail.get("passed")
+            worse = isinstance(then, int) and isinstance(now, int) and now * 2 < then
+            told.append(one if worse else accepted)
+        return told
 
     def settle(self, moved: Alias, *, by: str, run_id: str | None = None) -> LiveChecked:
         """Check what a promotion has just made live, and move production back when that fails and the policy says so."""
@@ -123,7 +148,7 @@ class Living(Releasing):
         dataset, deployment = alias.dataset, alias.deployment
         gates = self.gates(dataset)
         path = gates.canaries
-        canaries = load_canaries(self.base / path) if path is not None else ()
+        file = read_canaries(self.base / path) if path is not None else CanaryFile()
         # The reader shares this project's parts: it is not closed here.
         place = None if alias.name == PRODUCTION else deployment.target
         index = Index(self, dataset, PRODUCTION, max_staleness_s=0, target=place)
@@ -139,7 +164,8 @@ class Living(Releasing):
                 for hits in found
             ]
 
-        return run_canaries(canaries, search, gates.canary_pass_rate)
+        of, rates = file.canaries, file.pass_rates
+        return run_canaries(of, search, gates.canary_pass_rate, pass_rates=rates, version=deployment.version)
 
 
 def _error(what: str, said: str, fix: str) -> CorruptError:

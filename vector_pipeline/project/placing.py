@@ -22,6 +22,7 @@ from vector_pipeline.release.registry import (
     Deployment,
     Move,
     MoveKind,
+    NewOverride,
     Withdrawal,
     mirror_name,
     plain_name,
@@ -36,6 +37,8 @@ class Why:
     reason: str = ""
     run_id: str | None = None
     kind: MoveKind = "promote"
+    overrides: tuple[NewOverride, ...] = ()
+    """Gates that what moves is let past."""
 
 
 class Placing(Building):
@@ -160,7 +163,7 @@ class Placing(Building):
     ) -> list[Alias]:  # fmt: skip
         after = self.registry().move_aliases(
             dataset, self.environment, moves, by=why.by, reason=why.reason, run_id=why.run_id, kind=why.kind,
-            withdraw=withdraw, remove=remove,
+            withdraw=withdraw, remove=remove, overrides=why.overrides,
         )  # fmt: skip
         self.followed(before, after)
         return after

@@ -191,13 +191,7 @@ class Planning(Promoting):
         writes = any(stage.kind is not StageKind.MOVE_ALIAS for stage in plan.stages)
         if writes or known is None or known.status != DeploymentStatus.PUSHED or known.digest is None:
             return self.gates_of(plan.dataset, plan.target)
-        try:
-            self.require_current_gates(known)
-        except RefusedError:
-            return self.gates_of(plan.dataset, plan.target)
-        missing = registry.verified(known.id, known.digest, self.version_gates(plan.dataset))
-        of_index = self.index_gates_of(plan.dataset, plan.target)
-        return (*missing, *registry.verified(known.id, known.digest, of_index, mark=self.mark_of(known) or ""))
+        return tuple(one.name for one in self.said_now(known, mark=self.mark_of(known) or "") if one.blocks)
 
     def _live_stages(self, version: Version, plan: Plan) -> tuple[Stage, ...]:
         """What writing a version over what readers read takes."""

@@ -1,18 +1,22 @@
 """The whole project, and questions about it: versions, diff, status, documents."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from vector_pipeline.config.gates import Mode
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
 from vector_pipeline.project.live import Living
+from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
-from vector_pipeline.release.registry import Alias, Verdict, Version, Withdrawal
+from vector_pipeline.release.registry import Alias, Override, Verdict, Version, Withdrawal
+from vector_pipeline.verify.outcome import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class PlaceStatus:
     """None where it does not answer, too."""
     withdrawal: Withdrawal | None = None
     """Why it is out of service."""
+    said: tuple[CheckResult, ...] = ()
+    """What its gates say of what its staging points to, as it counts now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,15 @@ class Status:
     """Version that production served before, when its last move was a rollback, asked for or by itself."""
     places: tuple[PlaceStatus, ...] = ()
     """Every target, the first one first, those in service before those that are not; none for a dataset that has one place."""
+    said: tuple[CheckResult, ...] = ()
+    """What every gate that is demanded says of what staging points to, as it counts now."""
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    """How strict each gate is here."""
+    overridden: tuple[Override, ...] = ()
+    """Gates that a person let past what production serves."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting):
+class Project(Living, Retaining, Tracing, Adopting, Reporting, Questioning):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
@@ -70,18 +82,31 @@ class Project(Living, Retaining, Tracing, Adopting, Reporting):
         # One of several that is away must not keep the others from being told of.
         mark_of = self._mark_before if self.apart(dataset) else self.mark_of
         last = next(iter(registry.alias_moves(dataset, self.environment, PRODUCTION, limit=1)), None)
+        production = registry.alias(dataset, self.environment, PRODUCTION)
+        mark = mark_of(staging.deployment) if staging is not None else None
+        seen = mark if self.apart(dataset) else mark or ""
         return Status(
             dataset,
             self.environment,
             registry.latest_version(dataset, space.name, space.fingerprint),
             staging,
-            registry.alias(dataset, self.environment, PRODUCTION),
+            production,
             tuple(registry.verdicts(staging.deployment.id)) if staging is not None else (),
             self.gates_of(dataset, staging.deployment.target) if staging is not None else (),
-            mark_of(staging.deployment) if staging is not None else None,
+            mark,
             last.from_version if last is not None and last.kind in BACK else None,
             tuple(self._place_status(dataset)),
+            tuple(self.said_now(staging.deployment, mark=seen)) if staging is not None else (),
+            self.modes(dataset),
+            tuple(self._let_past(dataset)),
         )
+
+    def _let_past(self, dataset: str) -> list[Override]:
+        """Of what production serves now, at every place: each gate once."""
+        found: dict[str, Override] = {}
+        for one in self.standing(dataset, PRODUCTION):
+            found = {**self.overridden(one.deployment), **found}
+        return sorted(found.values(), key=lambda one: one.id)
 
     def _place_status(self, dataset: str) -> list[PlaceStatus]:
         if not self.apart(dataset):
@@ -98,10 +123,23 @@ class Project(Living, Retaining, Tracing, Adopting, Reporting):
             withdrawal = gone if gone is not None and not gone.removed else None
             found.append(
                 PlaceStatus(
-                    name, name in configured, staged, at_target(production, name), tuple(verdicts), mark, withdrawal
+                    name,
+                    name in configured,
+                    staged,
+                    at_target(production, name),
+                    tuple(verdicts),
+                    mark,
+                    withdrawal,
+                    self._said_at(staged, mark),
                 )
             )
         return found
+
+    def _said_at(self, staged: Alias | None, mark: str | None) -> tuple[CheckResult, ...]:
+        """A place whose target is not configured any more has no gates."""
+        if staged is None or staged.deployment.target not in self.configured(staged.dataset):
+            return ()
+        return tuple(self.said_now(staged.deployment, mark=mark))
 
     def quarantined(self, dataset: str) -> list[dict[str, str]]:
         """Items of the source that could not become documents, with the reason."""

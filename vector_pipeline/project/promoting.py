@@ -5,10 +5,12 @@ Laws
 1. Policy comes first: who may promote here, and whether a reason must be given.
 2. In place, only what passed on ``…--next`` is written over ``…--live``; the gates look at ``…--live`` before the alias says so,
    and when they fail, what readers had is written back. Interrupted, the same command goes on.
-3. What a failed check undoes, it undoes only while production still points at what failed.
+3. A gate that a person lets a version past is passed on the way to readers too, and on the way back to it. Never past what is not
+   whole, or not there.
+4. What a failed check undoes, it undoes only while production still points at what failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.project.placing import Why
@@ -44,26 +46,33 @@ class Promoting(Together):
         run_id: str | None = None,
         automatic: bool = False,
         without: Sequence[str] = (),
+        overrides: Sequence[str] = (),
     ) -> tuple[Alias, bool]:
         """Move ``production`` to a verified version (default: what staging holds); returns the alias and whether it moved.
 
         ``automatic``: nobody asked for it but the chain; refused unless the policy of this environment says so. ``without``: places
-        that are taken out of service with it. Of several places the first one's alias is returned: all move, or none.
+        that are taken out of service with it. ``overrides``: gates that the version is let past, with a reason, recorded with the
+        move; ``InputError`` for one that does not stop it. Of several places the first one's alias is returned: all move, or none.
         """
         self._require_policy(dataset, reason, automatic=automatic)
+        past = self._to_override(dataset, overrides, reason, automatic=automatic)
         why = Why(by, reason, run_id)
         if without or self.apart(dataset):
-            return self._promote_places(dataset, version, why, without)
+            return self._promote_places(dataset, version, why, without, past)
         staged = self._staged(dataset).deployment if version is None else None
         deployment = staged or self.deployment_of(self.version(dataset, version))
-        self.require_current_gates(deployment)
-        if deployment.strategy is Strategy.IN_PLACE:
-            deployment = self._written_live(deployment, run_id)
         before = self.standing(dataset, PRODUCTION)
+        let = self.blocked(deployment, past) if past else []
+        if deployment.id not in {one.deployment.id for one in before}:
+            self.require_blocked(past, let, deployment.version)
+        self.require_current_gates(deployment, but=past)
+        if deployment.strategy is Strategy.IN_PLACE:
+            deployment = self._written_live(deployment, run_id, past)
+            let = self.blocked(deployment, past) if past else []
         alias, moved = promote(
             self.registry(), deployment, required=self.version_gates(dataset),
             observed=self.index_gates_of(dataset, deployment.target), mark=self.mark_of(deployment), by=by, reason=reason,
-            run_id=run_id,
+            run_id=run_id, overrides=let,
         )  # fmt: skip
         self.followed(before, [alias])
         return alias, moved
@@ -89,7 +98,7 @@ class Promoting(Together):
     def roll_back_failed(
         self, failed: Alias, *, by: str, reason: str, run_id: str | None = None
     ) -> tuple[Alias, bool] | None:
-        """Undo the move that put production where a check failed now (law 3). None when there is nothing to go back to."""
+        """Undo the move that put production where a check failed now (law 4). None when there is nothing to go back to."""
         why = Why(by, reason, run_id, "self-check")
         if self.apart(failed.dataset):
             goals = before_last_move(self.registry(), failed, self.places(failed.dataset), run_id)
@@ -112,6 +121,13 @@ class Promoting(Together):
                 fix='Say it: --reason "why"',
             )
 
+    def _to_override(self, dataset: str, overrides: Sequence[str], reason: str, *, automatic: bool) -> tuple[str, ...]:
+        if overrides and automatic:
+            raise RefusedError(
+                "only a person lets a version past a gate", fix=f"Promote it: vector-pipeline promote {dataset}"
+            )
+        return self.gates_to_override(dataset, overrides, reason)
+
     def _back(self, now: Alias, goal: Deployment, why: Why) -> tuple[Alias, bool]:
         wrote = False
         # Written, but the alias was not moved: whether it was checked, only looking tells.
@@ -119,7 +135,7 @@ class Promoting(Together):
         if goal.strategy is Strategy.IN_PLACE and (goal.status != DeploymentStatus.PUSHED or unsaid):
             self._live(self.version(goal.dataset, goal.version), goal.target, why.run_id)
             wrote = True
-            failed = self._look_again(goal, goal, why.run_id)
+            failed = self._look_again(goal, goal, why.run_id, self.overridden(goal))
             if failed and goal.id != now.deployment.id:
                 self._put_back(now, goal, failed, why.run_id)
         alias, moved = move_back(
@@ -128,15 +144,15 @@ class Promoting(Together):
         self.followed([now], [alias])
         return alias, moved or wrote
 
-    def _written_live(self, staged: Deployment, run_id: str | None) -> Deployment:
-        """Law 2: the deployment that readers read, whole and checked."""
+    def _written_live(self, staged: Deployment, run_id: str | None, past: Collection[str]) -> Deployment:
+        """Law 2: the deployment that readers read, whole and checked, but for what it is let ``past``."""
         registry = self.registry()
         once, of_index = self.version_gates(staged.dataset), self.index_gates_of(staged.dataset, staged.target)
-        require_verified(registry, staged, once, of_index, self.mark_of(staged))
+        require_verified(registry, staged, once, of_index, self.mark_of(staged), past=past)
         now = registry.alias(staged.dataset, self.environment, PRODUCTION)
         version, share = self.version(staged.dataset, staged.version), self._allowed(staged)
         live = self._live(version, staged.target, run_id, max_removed_share=share).deployment
-        failed = self._look_again(live, staged, run_id)
+        failed = self._look_again(live, staged, run_id, past)
         if failed:
             self._put_back(now, live, failed, run_id)
         return live
@@ -167,8 +183,10 @@ class Promoting(Together):
         asked = self.settings.targets[target].parallel_writes
         return asked or self.target_named(target, read_only=True).capabilities.parallel_writes
 
-    def _look_again(self, live: Deployment, staged: Deployment, run_id: str | None) -> list[CheckResult]:
-        """The gates of the index on what readers read; those of the data hold for the version, wherever it is."""
+    def _look_again(
+        self, live: Deployment, staged: Deployment, run_id: str | None, past: Collection[str]
+    ) -> list[CheckResult]:
+        """What fails of the gates of the index on what readers read; those of the data hold for the version, wherever it is."""
         registry = self.registry()
         once, of_index = self.version_gates(live.dataset), self.index_gates_of(live.dataset, live.target)
         live = registry.deployment(live.id)
@@ -186,7 +204,7 @@ class Promoting(Together):
         if live.digest and not registry.verified(live.id, live.digest, of_index, mark=self.mark_of(live)):
             return []
         _, results = self.verify(live.dataset, only=of_index, deployment=live, run_id=run_id)
-        return [result for result in results if result.blocks]
+        return [result for result in results if result.blocks and result.name not in past]
 
     def _put_back(self, now: Alias | None, live: Deployment, failed: Sequence[CheckResult], run_id: str | None) -> None:
         """Law 2: what production names is written back, and the failure raised."""

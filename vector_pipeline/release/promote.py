@@ -3,7 +3,8 @@
 Laws
 ----
 1. An alias moves only to a deployment that was pushed whole and whose required checks passed for exactly its digest, those of the
-   index for exactly the state (mark) that it is in now. A check that is missing or unknown counts as not passed.
+   index for exactly the state (mark) that it is in now. A check that is missing or unknown counts as not passed. A person may let
+   it past a check, with a reason: never past what it is (not whole, not there).
 2. The move names what it expects; whoever was faster wins, and the loser is told where the alias points now.
 3. Rolling back is the same move, to a deployment that the alias pointed to before; its checks are those it had then. Never to a
    version that has expired.
@@ -13,13 +14,21 @@ Laws
    back. The same command is all that takes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.release.plan import Strategy
-from vector_pipeline.release.registry import Alias, AliasMove, Deployment, DeploymentStatus, MoveKind, Registry
+from vector_pipeline.release.registry import (
+    Alias,
+    AliasMove,
+    Deployment,
+    DeploymentStatus,
+    MoveKind,
+    NewOverride,
+    Registry,
+)
 
 PRODUCTION = "production"
 STAGING = "staging"
@@ -43,18 +52,22 @@ def promote(
     reason: str = "",
     run_id: str | None = None,
     alias: str = PRODUCTION,
+    overrides: Sequence[NewOverride] = (),
 ) -> tuple[Alias, bool]:
     """Move ``production`` to a verified deployment; returns the alias, and whether it moved.
 
     ``required``: checks that must have passed; ``observed``: those that must have for the target's present ``mark`` too.
+    ``overrides``: those that it is let past, recorded with the move.
     """
-    require_verified(registry, deployment, required, observed, mark)
+    past = [one.check for one in overrides]
+    require_verified(registry, deployment, required, observed, mark, past=past)
     now = registry.alias(deployment.dataset, deployment.environment, alias)
     if now is not None and now.deployment.id == deployment.id:
         return now, False
     moved = registry.move_alias(
         deployment.dataset, deployment.environment, alias, to=deployment.id,
         expected=now.deployment.id if now is not None else None, by=by, reason=reason, run_id=run_id, kind="promote",
+        overrides=overrides,
     )  # fmt: skip
     return moved, True
 
@@ -65,17 +78,28 @@ def require_verified(
     required: Iterable[str],
     observed: Iterable[str] = (),
     mark: str | None = None,
+    *,
+    past: Collection[str] = (),
 ) -> None:
-    """Law 1, or ``RefusedError`` that names the checks that are missing. ``mark`` None: there is no index."""
+    """Law 1, or ``RefusedError`` that names the checks that are missing. ``mark`` None: there is no index. ``past``: checks that
+    it is let past.
+    """
     name = f"version {deployment.version} of {deployment.dataset}"
     if deployment.status != DeploymentStatus.PUSHED or deployment.digest is None:
         raise RefusedError(
             f"{name} is not pushed whole to {deployment.target} (state: {deployment.status})",
             fix=f"Push it again: vector-pipeline push {deployment.dataset}",
         )
-    observed = list(observed)
+    wanted = [one for one in required if one not in past]
+    looks = list(observed)
+    if looks and mark is None and past:
+        raise RefusedError(
+            f"{name} is not in {deployment.namespace} of {deployment.target}: there is nothing to serve",
+            fix=f"Push it again: vector-pipeline push {deployment.dataset}",
+        )
+    observed = [one for one in looks if one not in past]
     command = f"vector-pipeline verify {deployment.dataset} --version {deployment.version}"
-    missing = registry.verified(deployment.id, deployment.digest, [*required, *observed])
+    missing = registry.verified(deployment.id, deployment.digest, [*wanted, *observed])
     if missing:
         raise RefusedError(f"{name} has not passed: {', '.join(missing)}", fix=f"Look at the gates: {command}")
     stale = registry.verified(deployment.id, deployment.digest, observed, mark=mark) if mark is not None else observed
@@ -111,7 +135,7 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
     if to == now.deployment.version:
         return now, now.deployment
     moves = registry.alias_moves(dataset, environment, PRODUCTION, limit=ALL_MOVES)
-    below = [identifier for identifier in reversed(_trail(moves)) if identifier != now.deployment.id]
+    below = [identifier for identifier in reversed(trail(moves)) if identifier != now.deployment.id]
     begun = _begun_in_place(registry, now, below) if to is None else None
     if begun is not None:
         return now, begun
@@ -201,7 +225,7 @@ def _returns(deployment: Deployment) -> bool:
     return deployment.status == DeploymentStatus.PUSHED
 
 
-def _trail(moves: Sequence[AliasMove]) -> list[int]:
+def trail(moves: Sequence[AliasMove]) -> list[int]:
     """Law 4: the deployments that the alias stands on, the present one last. ``moves``: newest first."""
     trail: list[int] = []
     for move in reversed(moves):

@@ -3,7 +3,9 @@
 Laws
 ----
 1. ``block``: a failure, and a gate that could not run, stop the release. ``warn``: both become a warning that says so.
-2. What was judged is kept: ``detail["judged"]`` of a softened result.
+2. A gate that a person let a version past warns afterwards, where it says the same again: one that failed then and cannot look now
+   stops. One that could not look then was let past whatever it finds.
+3. What was judged is kept: ``detail["judged"]`` of a softened result.
 """
 
 from dataclasses import replace
@@ -18,5 +20,21 @@ def under(mode: Mode, result: CheckResult) -> CheckResult:
     """A gate's result as the policy takes it."""
     if mode == "block" or not result.blocks:
         return result
-    summary = f"{result.summary} (warns only: modes.{result.name.replace(' ', '_')})"
-    return replace(result, status=Status.WARNED, summary=summary, detail={**result.detail, JUDGED: result.status.value})
+    return _softened(result, f"warns only: modes.{result.name.replace(' ', '_')}")
+
+
+def let_past(result: CheckResult, then: str, *, by: str, reason: str) -> CheckResult:
+    """Law 2. ``then``: what the gate said when it was overridden; ``by`` and ``reason`` whose decision it was."""
+    if not result.blocks or (then == Status.FAILED and result.status is Status.UNKNOWN):
+        return result
+    return _softened(result, f"let past by {by}: {reason}")
+
+
+def softened(result: CheckResult) -> bool:
+    """Whether a result is a warning by policy alone."""
+    return result.status is Status.WARNED and JUDGED in result.detail
+
+
+def _softened(result: CheckResult, why: str) -> CheckResult:
+    detail = {**result.detail, JUDGED: result.status.value}
+    return replace(result, status=Status.WARNED, summary=f"{result.summary} ({why})", detail=detail)

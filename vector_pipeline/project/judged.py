@@ -1,0 +1,219 @@
+"""What the recorded verdicts on a deployment are worth now, and which gates a person let it past.
+
+Laws
+----
+1. A verdict counts for the version's digest, under the settings that it was made under; of a comparison while production serves
+   what it was compared with; of an index for the state that it was in. One that does not count is as good as none.
+2. A gate that a deployment was let past stays what it said. What is checked by itself afterwards, and the way back, know of it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.project.demanding import Demanding
+from vector_pipeline.release.promote import ALL_MOVES, PRODUCTION, trail
+from vector_pipeline.release.registry import (
+    Deployment,
+    DeploymentStatus,
+    NewOverride,
+    Override,
+    Verdict,
+    VerdictStatus,
+    Version,
+)
+from vector_pipeline.verify.context import Side
+from vector_pipeline.verify.outcome import CheckResult, Status
+from vector_pipeline.verify.policy import let_past
+
+SETTINGS = "settings"
+"""Key of a verdict's detail that names the settings it was made under."""
+AGAINST = "against"
+"""Key of a result's detail that says what the candidate was compared with; of comparisons only."""
+_GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What verdicts must have been made for."""
+
+    digest: str | None
+    settings: str
+    against: Mapping[str, Any]
+    mark: str | None
+    of_index: Collection[str]
+
+
+class Judged(Demanding):
+    """Verdicts, as they count now. Nothing here writes."""
+
+    def said_now(self, deployment: Deployment, *, mark: str | None = None) -> list[CheckResult]:
+        """Every gate that is demanded of a deployment, in order: its verdict, or ``unknown`` and why there is none that counts.
+
+        ``mark``: state of the index now, ``""`` where there is no index; None: it was not looked at, and whatever was said counts.
+        """
+        registry, target = self.registry(read_only=True), deployment.target
+        verdicts = {one.check: one for one in registry.verdicts(deployment.id)}
+        now = _Now(
+            deployment.digest, self.gate_settings(deployment.dataset), self._against_now(deployment), mark,
+            self.index_gates_of(deployment.dataset, target),
+        )  # fmt: skip
+        return [_said(name, verdicts.get(name), now) for name in self.gates_of(deployment.dataset, target)]
+
+    def require_current_gates(
+        self, deployment: Deployment, *, but: Collection[str] = (), compared: bool = True
+    ) -> None:
+        """``RefusedError`` when a verdict on a deployment was made under other settings than today's, or (``compared``) against
+        something else than production serves now. ``but``: gates that it is let past.
+        """
+        settings = self.gate_settings(deployment.dataset)
+        required = set(self.gates_of(deployment.dataset, deployment.target)) - set(but)
+        verdicts = [one for one in self.registry(read_only=True).verdicts(deployment.id) if one.check in required]
+        again = f"Verify it again: vector-pipeline verify {deployment.dataset} --version {deployment.version}"
+        name = f"version {deployment.version} of {deployment.dataset}"
+        if any(one.detail.get(SETTINGS) != settings for one in verdicts):
+            raise RefusedError(f"the gates' settings have changed since {name} was checked", fix=again)
+        against = self._against_now(deployment)
+        for one in verdicts:
+            seen = one.detail.get("detail", {}).get(AGAINST)
+            if compared and seen is not None and seen != against:
+                raise RefusedError(f"{name} was compared with {_served(seen)}; now it is {_served(against)}", fix=again)
+
+    def blocked(self, deployment: Deployment, gates: Collection[str]) -> list[NewOverride]:
+        """Those of ``gates`` that stop a deployment now, with what they say."""
+        mark, of_index = self.mark_of(deployment), self.index_gates_of(deployment.dataset, deployment.target)
+        return [
+            NewOverride(
+                deployment.id, one.name, VerdictStatus(one.status.value), one.summary, deployment.digest or "",
+                mark if one.name in of_index else None,
+            )
+            for one in self.said_now(deployment, mark=mark or "")
+            if one.name in gates and one.blocks
+        ]  # fmt: skip
+
+    def require_blocked(self, named: Sequence[str], found: Sequence[NewOverride], version: int) -> None:
+        """``InputError`` for a gate that is to be let past and stops nothing."""
+        needless = [name for name in named if name not in {one.check for one in found}]
+        if needless:
+            words = " ".join(f"--override {name.replace(' ', '_')}" for name in needless)
+            raise InputError(
+                f"version {version} is not stopped by {', '.join(needless)}: there is nothing to let it past",
+                fix=f"Leave out {words}",
+            )
+
+    def overridden(self, deployment: Deployment) -> dict[str, Override]:
+        """Gates that a deployment was let past with the content that it has, and how it was last (law 2)."""
+        registry = self.registry(read_only=True)
+        digest = registry.version(deployment.dataset, deployment.version).digest
+        found = registry.overrides(deployment.dataset, deployment.environment, deployment_id=deployment.id)
+        return {one.check: one for one in found if one.digest == digest}
+
+    def accepted(self, deployment: Deployment, results: Sequence[CheckResult]) -> list[CheckResult]:
+        """Results on a deployment, those that a person let it past as warnings."""
+        known = self.overridden(deployment)
+        return [
+            let_past(one, known[one.name].status.value, by=known[one.name].by, reason=known[one.name].reason)
+            if one.name in known
+            else one
+            for one in results
+        ]
+
+    def _compared_with(self, version: Version, deployment: Deployment | None) -> Side | None:
+        """What readers get now, or got before the candidate was served; None where there is nothing else, or it has expired."""
+        registry = self.registry(read_only=True)
+        now = registry.alias(version.dataset, self.environment, PRODUCTION)
+        if now is None:
+            return None
+        seen = [now.deployment.id]
+        if now.deployment.version == version.number:
+            # What it replaced, not what was rolled back from since.
+            seen = trail(registry.alias_moves(version.dataset, self.environment, PRODUCTION, limit=ALL_MOVES))[::-1]
+        for identifier in seen:
+            held = registry.deployment(identifier)
+            other = registry.version(version.dataset, held.version)
+            if other.number == version.number or other.expired_at is not None:
+                continue
+            there = held if held.status not in _GONE else None
+            # Of several places: where the candidate is, so that one target's index is compared with itself.
+            where = held.target if deployment is None else deployment.target
+            for one in registry.deployments(version.dataset, self.environment):
+                if (one.version, one.target, one.status) == (other.number, where, DeploymentStatus.PUSHED):
+                    there = one
+            return Side(other, there)
+        return None
+
+    def _against_now(self, deployment: Deployment) -> Mapping[str, Any]:
+        version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
+        found = self._compared_with(version, None)
+        return {} if found is None else {"version": found.version.number, "digest": found.version.digest}
+
+    def deployment_of(self, version: Version, target: str | None = None) -> Deployment:
+        """Where a version stands in a target (default: the first place in service): what staging or production points at, or where
+        it was pushed last.
+
+        ``NotFoundError`` when it was not pushed, or is there no more.
+        """
+        registry = self.registry(read_only=True)
+        target = target or self.places(version.dataset)[0]
+        for alias in reversed(registry.aliases(version.dataset, self.environment)):  # staging before production
+            held = alias.deployment
+            if (held.version, held.target) == (version.number, target) and held.status not in _GONE:
+                return held
+        found = [
+            one
+            for one in registry.deployments(version.dataset, self.environment)
+            if (one.version, one.target) == (version.number, target) and one.status not in _GONE
+        ]
+        if not found:
+            raise NotFoundError(
+                f"version {version.number} of {version.dataset} was never pushed to {target}, or is there no more",
+                fix=f"Push it: vector-pipeline push {version.dataset} --version {version.number}"
+                + (f" --target {target}" if len(self.configured(version.dataset)) > 1 else ""),
+            )
+        return max(found, key=lambda one: (one.status == DeploymentStatus.PUSHED, one.updated_at))
+
+    def mark_of(self, deployment: Deployment) -> str | None:
+        """The state that a deployment's namespace is in now; None when it or its target is not there."""
+        try:
+            state = self.target_named(deployment.target, read_only=True).describe(deployment.namespace)
+        except (NotFoundError, RefusedError):
+            return None
+        return state.mark if state is not None else None
+
+    def _mark_before(self, deployment: Deployment) -> str | None:
+        """Read before a check looks: a write in between makes the verdict worthless, not wrong. None counts for no state."""
+        try:
+            return self.mark_of(deployment)
+        except VectorPipelineError:
+            return None  # The check itself meets the same and says it.
+
+
+def _said(name: str, verdict: Verdict | None, now: _Now) -> CheckResult:
+    """Law 1."""
+    if verdict is None:
+        return CheckResult(name, summary="has not run")
+    why = _worthless(verdict, now)
+    if why:
+        return CheckResult(name, summary=f"{why}: verify again")
+    if "status" not in verdict.detail:
+        return CheckResult(name, Status(verdict.status.value), "")
+    return CheckResult.from_json({"detail": {}, "examples": [], "summary": "", **verdict.detail, "name": name})
+
+
+def _worthless(verdict: Verdict, now: _Now) -> str:
+    """Why a verdict does not count now; empty where it does."""
+    if verdict.digest != now.digest:
+        return "judged other content"
+    if verdict.check in now.of_index and now.mark is not None and verdict.mark != now.mark:
+        return "judged before the index changed"
+    if verdict.detail.get(SETTINGS) != now.settings:
+        return "judged under other settings"
+    seen = verdict.detail.get("detail", {}).get(AGAINST)
+    if seen is not None and seen != now.against:
+        return f"compared with {_served(seen)}; now it is {_served(now.against)}"
+    return ""
+
+
+def _served(seen: Mapping[str, Any]) -> str:
+    return f"version {seen['version']}, which production served" if seen else "nothing: production served nothing"
