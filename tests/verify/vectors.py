@@ -15,7 +15,8 @@ from vector_pipeline.errors import NotFoundError
 from vector_pipeline.hashing import canonical_json, content_hash, metadata_hash, record_id, shard_of
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables
-from vector_pipeline.release.registry import Version
+from vector_pipeline.release.registry import Deployment, DeploymentStatus, Version
+from vector_pipeline.targets.base import LIVE, NamespaceSpec, Target, record_schema
 from vector_pipeline.verify.context import GateContext, Opened, Side
 
 SHARDS = 4
@@ -95,8 +96,37 @@ class VectorLake:
         chunk_schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
         return pa.Table.from_pylist(chunks, chunk_schema), pa.Table.from_pylist(stored, schema)
 
-    def context(self, candidate: Side, production: Side | None = None, gates: GateConfig | None = None) -> GateContext:
-        """What gates see. There is no target and no embedder."""
+    def push(self, side: Side, target: Target) -> Side:
+        """A version on an empty target, as a push would write it."""
+        version, tables = side.version, side.tables
+        namespace = f"given-v{version.number}"
+        spec = NamespaceSpec(namespace, self.dimension, self.metric, version.fingerprint)
+        target.ensure_namespace(spec)
+        rows = self.lake.table(
+            f"""SELECT c.record_id AS id, e.vector, c.document_id, c.content_hash, c.metadata_hash,
+                   '{version.fingerprint}' AS space, {version.number}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in,
+                   c.text, c.metadata
+                FROM {side.chunks} c JOIN {tables.embeddings} e USING (shard, content_hash)"""
+        )
+        step = target.capabilities.max_batch_records
+        for begin in range(0, rows.num_rows, step):
+            receipt = target.upsert(namespace, rows.slice(begin, step).cast(record_schema(self.dimension)))
+            target.wait_until_fresh(namespace, receipt)
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        deployment = Deployment(
+            version.number, "given", "dev", target.name, namespace, version.number, "a", version.fingerprint,
+            DeploymentStatus.PUSHED, version.digest, version.records, now, now, None,
+        )  # fmt: skip
+        return Side(version, deployment)
+
+    def context(
+        self,
+        candidate: Side,
+        production: Side | None = None,
+        gates: GateConfig | None = None,
+        target: Target | None = None,
+    ) -> GateContext:
+        """What gates see. There is no embedder."""
 
         def nothing(*_: object) -> Any:
             raise NotFoundError("there is none here")
@@ -108,6 +138,6 @@ class VectorLake:
                 "target": "local",
             }
         )
-        opened = Opened(lambda: self.lake, nothing, nothing, nothing, nothing)
+        opened = Opened(lambda: self.lake, nothing, nothing if target is None else lambda _: target, nothing, nothing)
         gates = gates or GateConfig()
         return GateContext(settings, gates, Path(), candidate, production, opened, datetime(2026, 1, 2, tzinfo=UTC))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import canaries, coverage, expectations
+from vector_pipeline.verify import canaries, coverage, expectations, recall
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
 
@@ -58,6 +58,10 @@ GATES: tuple[Gate, ...] = (
     Gate(
         coverage.NAME, Scope.INDEX, "The target holds exactly the version's records: ids, spaces, marks and metadata.",
         coverage.judge,
+    ),
+    Gate(
+        recall.NAME, Scope.INDEX, "The target finds what exact search over the lake finds, and holds the lake's vectors.",
+        recall.judge,
     ),
     Gate(
         canaries.NAME, Scope.INDEX, "Fixed questions find the documents that answer them, on the target itself.",

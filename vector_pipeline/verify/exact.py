@@ -83,6 +83,8 @@ def exact_tops(
         key = (side.tables.embeddings, version.metric, version.dimension)
         passes.setdefault(key, []).extend((number, view) for view in _views(side, len(asked), filters))
     for (table, metric, _), views in passes.items():
+        if not views:
+            continue
         blocks = [(queries[number], view) for number, view in views]
         for (number, view), found in zip(views, _search(context, table, metric, blocks, k), strict=True):
             for row, hits in zip(view.numbers, found, strict=True):
