@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from vector_pipeline.build.attesting import Attesting, Attestor
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.batches import Progress, embed_pending
 from vector_pipeline.errors import RefusedError
@@ -38,8 +39,13 @@ def embed_chunks(
     shards: Sequence[int] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     commit_rows: int = COMMIT_ROWS,
+    attesting: Attesting | None = Attesting(),
 ) -> EmbedCounts:
-    """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending."""
+    """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending.
+
+    ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``); None: not at all.
+    ``RefusedError`` where it is not the model that it was.
+    """
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
     tables.ensure(lake)
@@ -47,6 +53,9 @@ def embed_chunks(
     total_texts = sum(shard.embed for shard in pending)
     embedded = 0
     started = time.monotonic()
+    attestor = Attestor(lake, tables, embedder, attesting) if attesting is not None and total_texts else None
+    if attestor is not None:
+        attestor.begin(total_texts)
     for shard in pending:
         if not shard.embed:
             continue
@@ -54,8 +63,9 @@ def embed_chunks(
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
         for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report):
             message = f"embed {vectors.num_rows} texts of {tables.dataset.dataset}"
-            store.store_vectors(lake, tables, shard.shard, vectors, message)
             embedded += vectors.num_rows
+            also = attestor.attest(last=embedded == total_texts) if attestor is not None else None
+            store.store_vectors(lake, tables, shard.shard, vectors, message, also)
     seconds = time.monotonic() - started if embedded else 0.0
     copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}")
     total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])

@@ -4,7 +4,7 @@ Pending content of a shard is text that no shard has a vector for; content that 
 embedded. Each commit is complete in itself, so a killed run keeps what it committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -57,8 +57,15 @@ def pending_texts(lake: Lake, tables: SpaceTables, shard: int) -> pa.Table:
     )
 
 
-def store_vectors(lake: Lake, tables: SpaceTables, shard: int, vectors: pa.Table, message: str) -> None:
-    """Commit a table [content_hash, vector] for a shard."""
+def store_vectors(
+    lake: Lake,
+    tables: SpaceTables,
+    shard: int,
+    vectors: pa.Table,
+    message: str,
+    also: Callable[[], None] | None = None,
+) -> None:
+    """Commit a table [content_hash, vector] for a shard, and what ``also`` writes: all of it or nothing. ``also`` is repeatable."""
 
     def work() -> None:
         with lake.registered("new_vectors", vectors):
@@ -67,6 +74,8 @@ def store_vectors(lake: Lake, tables: SpaceTables, shard: int, vectors: pa.Table
                 f"""INSERT INTO {tables.embeddings} SELECT {int(shard)}, content_hash, vector FROM new_vectors
                     ANTI JOIN (SELECT content_hash FROM {tables.embeddings} WHERE shard = {int(shard)}) USING (content_hash)"""
             )
+        if also is not None:
+            also()
 
     lake.transaction(work, message)
 

@@ -30,6 +30,14 @@ _CHUNKS = """
     context VARCHAR, text VARCHAR, content_hash VARCHAR, metadata VARCHAR, metadata_hash VARCHAR, record_id VARCHAR
 """
 _EMBEDDINGS = "shard INTEGER, content_hash VARCHAR, vector FLOAT[]"
+# Beside an embedding table, by ``lake.golden``.
+_GOLDEN = """
+    kind VARCHAR, name VARCHAR, origin VARCHAR, text VARCHAR, vector FLOAT[], declared VARCHAR, made_at TIMESTAMP
+"""
+_ATTESTATIONS = """
+    attested_at TIMESTAMP, looked_at VARCHAR, probes INTEGER, passed BOOLEAN, worst DOUBLE, at_text VARCHAR
+"""
+_QUARANTINE = "shard INTEGER, content_hash VARCHAR, written_in BIGINT, reason VARCHAR, quarantined_at TIMESTAMP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +119,12 @@ def _create(lake: Lake, tables: DatasetTables, missing: dict[str, str]) -> None:
 
 
 def create(lake: Lake, tables: DatasetTables, table: str, kind: str) -> None:
-    """Create one table of a kind (``documents``, ``source_items``, ``source_state``, ``chunks``, ``embeddings``)."""
+    """Create one table of a kind (``documents``, ``source_items``, ``source_state``, ``chunks``, ``embeddings``,
+    ``golden``, ``attestations``, ``quarantine``).
+    """
     columns = {
         "documents": _DOCUMENTS, "source_items": _ITEMS, "source_state": _SOURCES, "chunks": _CHUNKS,
-        "embeddings": _EMBEDDINGS,
+        "embeddings": _EMBEDDINGS, "golden": _GOLDEN, "attestations": _ATTESTATIONS, "quarantine": _QUARANTINE,
     }  # fmt: skip
     _create_table(lake, tables, table, columns[kind])
 

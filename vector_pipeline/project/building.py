@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
+from vector_pipeline.build.attesting import Attesting, declared
 from vector_pipeline.build.pending import pending_shards
+from vector_pipeline.config.models import gates_of
 from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
@@ -85,8 +87,17 @@ class Building(Parts):
         with self._writing(dataset, tables.embedding_table):
             return embed_chunks(
                 self.lake(), tables, self.space(dataset, space), self.embedder(dataset, space), shards=shards,
-                on_progress=report,
+                on_progress=report, attesting=self.attesting(dataset, space),
             )  # fmt: skip
+
+    def attesting(self, dataset: str, space: str | None = None) -> Attesting | None:
+        """How what is embedded is attested; None where the gate is turned off."""
+        gates = gates_of(self.dataset(dataset), self.settings)
+        if gates.mode("attestation") == "off":
+            return None
+        name = space or self.dataset(dataset).serving_space
+        said = declared(self.dataset(dataset).spaces[name].embedder)
+        return Attesting(gates.attestation, self.base, said, self.space(dataset, space).model)
 
     @contextmanager
     def _writing(self, dataset: str, table: str) -> Iterator[Held]:

@@ -1,0 +1,130 @@
+"""Is a stored vector what the model makes of its text? Distances, and what is more than rounding explains.
+
+Laws
+----
+1. A vector differs when the angle or the length moved by more than rounding explains. One tolerance says both: a cosine distance of d
+   is an angle of sqrt(2 d), and rounding moves a length by no more than an angle.
+2. What cannot be compared differs: a number that is not finite, another dimension, zeros on one side alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vector_pipeline.embedding.base import Embedder
+from vector_pipeline.lake.stored import Stored
+
+FARTHEST = 2.0
+"""Cosine distance of what points the other way; also of what cannot be compared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Two vectors a row, compared."""
+
+    distance: npt.NDArray[np.float64]
+    """Cosine distance, 0 to 2."""
+    length: npt.NDArray[np.float64]
+    """Relative change of length."""
+    differs: npt.NDArray[np.bool_]
+
+    @property
+    def worst(self) -> int:
+        """Row that differs most."""
+        return int(np.argmax(np.where(self.differs, FARTHEST + self.length, 0.0) + self.distance))
+
+
+def compare(stored: npt.NDArray[np.float32], made: npt.NDArray[np.float32], max_distance: float) -> Compared:
+    """float32[n, dim] each; where the dimensions differ, all rows do."""
+    rows = len(stored)
+    if stored.shape != made.shape:
+        return Compared(np.full(rows, FARTHEST), np.full(rows, np.inf), np.ones(rows, dtype=bool))
+    old, new = stored.astype(np.float64), made.astype(np.float64)
+    before, after = np.linalg.norm(old, axis=1), np.linalg.norm(new, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        distance = 1.0 - np.einsum("ij,ij->i", old, new) / (before * after)
+        length = np.abs(after / before - 1.0)
+    nothing = (before == 0) & (after == 0)
+    distance = np.where(nothing, 0.0, np.where(np.isfinite(distance), distance, FARTHEST)).clip(0.0, FARTHEST)
+    length = np.where(nothing, 0.0, np.where(np.isnan(length), np.inf, length))
+    return Compared(distance, length, (distance > max_distance) | (length > math.sqrt(2 * max_distance)))
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A stored vector that the model does not make again."""
+
+    shard: int
+    content_hash: str
+    document: str
+    distance: float
+    length: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What a sample of stored texts said."""
+
+    compared: int
+    wrong: tuple[Wrong, ...]
+    missing: int
+    """Texts without a vector."""
+    distances: npt.NDArray[np.float64]
+    total: int
+
+    @property
+    def worst(self) -> float:
+        return float(self.distances.max()) if len(self.distances) else 0.0
+
+    @property
+    def at_most_wrong(self) -> float:
+        """With 95% certainty no larger share of all vectors is wrong, when none of the sample is: the rule of three, exact."""
+        if self.wrong or not self.compared:
+            return 1.0
+        return 0.0 if self.compared >= self.total else 1.0 - 0.05 ** (1.0 / self.compared)
+
+
+def look_again(embedder: Embedder, stored: Stored, max_distance: float) -> Looked:
+    """Embed the drawn texts again, and compare."""
+    rows = stored.rows
+    there = rows.filter(rows["vector"].is_valid())
+    texts = there["text"].to_pylist()
+    if not texts:
+        return Looked(0, (), rows.num_rows, np.zeros(0), stored.total)
+    made = embed_texts(embedder, texts)
+    old, fits = matrix(there["vector"], made.shape[1])
+    found = compare(old, made, max_distance)
+    distance = np.where(fits, found.distance, FARTHEST)
+    differs = found.differs | ~fits
+    wrong = tuple(
+        Wrong(
+            there["shard"][row].as_py(), there["content_hash"][row].as_py(), there["document_id"][row].as_py(),
+            float(distance[row]), float(found.length[row]),
+        )
+        for row in np.flatnonzero(differs).tolist()
+    )  # fmt: skip
+    return Looked(len(texts), wrong, rows.num_rows - len(texts), distance, stored.total)
+
+
+def embed_texts(embedder: Embedder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """float32[n, dim] as documents; texts that are alike are embedded once."""
+    ones = list(dict.fromkeys(texts))
+    place = {text: row for row, text in enumerate(ones)}
+    return embedder.embed_documents(ones)[[place[text] for text in texts]]
+
+
+def matrix(column: pa.ChunkedArray, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """float32[n, width] of a column of lists, and which rows are of that width; others are zeros."""
+    lists = column.combine_chunks()
+    if isinstance(lists, pa.ChunkedArray):
+        lists = lists.chunk(0)
+    sizes = np.diff(lists.offsets.to_numpy())
+    fits = sizes == width
+    out = np.zeros((len(lists), width), dtype=np.float32)
+    kept = lists.filter(pa.array(fits)).flatten().to_numpy(zero_copy_only=False)
+    out[fits] = kept.astype(np.float32).reshape(-1, width)
+    return out, fits

@@ -1,0 +1,73 @@
+"""Texts with the vectors that are stored for them, drawn by hash from every shard: what an attestation embeds again."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import SpaceTables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Rows [shard, content_hash, document_id, text, vector], ordered by shard and hash. A vector that is missing is null."""
+
+    rows: pa.Table
+    total: int
+    """Distinct (shard, content) that there are."""
+    new: int
+    """Of them, contents that the other side has not."""
+    new_drawn: int
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+
+def draw_stored(
+    lake: Lake, tables: SpaceTables, chunks: str, limit: int, *, salt: str, without: str | None = None
+) -> Stored:
+    """At most ``limit`` contents of a relation of chunks: the same for the same relation and ``salt``.
+
+    Shards have the same number, as far as they have as many. ``without``: a relation of chunks; half of the sample is of contents that
+    it has not, where there are as many.
+    """
+    new = "true" if without is None else f"content_hash NOT IN (SELECT content_hash FROM {without})"
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE stored_ranked AS
+            SELECT shard, content_hash, {new} AS new, md5(content_hash || ?) AS place,
+                   row_number() OVER (PARTITION BY new, shard ORDER BY place, content_hash) AS turn
+            FROM (SELECT DISTINCT shard, content_hash FROM {chunks})""",
+        [salt],
+    )
+    total, fresh = (int(one) for one in lake.row("SELECT count(*), count(*) FILTER (new) FROM stored_ranked"))
+    wanted = min(fresh, max((limit + 1) // 2, limit - (total - fresh)))
+    chosen = [
+        (int(shard), str(content))
+        for flag, count in ((True, wanted), (False, min(total - fresh, limit - wanted)))
+        for shard, content in lake.rows(
+            "SELECT shard, content_hash FROM stored_ranked WHERE new = ? ORDER BY turn, place LIMIT ?", [flag, count]
+        )
+    ]
+    lake.run("DROP TABLE stored_ranked")
+    return Stored(read_stored(lake, tables, chunks, chosen), total, fresh, wanted)
+
+
+def read_stored(lake: Lake, tables: SpaceTables, chunks: str, chosen: list[tuple[int, str]]) -> pa.Table:
+    """Texts and vectors of (shard, content hash)."""
+    wanted = pa.table(
+        {
+            "shard": pa.array([shard for shard, _ in chosen], pa.int32()),
+            "content_hash": pa.array([content for _, content in chosen], pa.string()),
+        }
+    )
+    # A list in the statement is pushed down to the files: of the vectors little else is read.
+    few = ", ".join(f"'{content}'" for content in sorted({content for _, content in chosen})) or "NULL"
+    with lake.registered("stored_wanted", wanted):
+        return lake.table(
+            f"""WITH c AS (SELECT shard, content_hash, min(document_id) AS document_id, any_value(context || text) AS text
+                           FROM {chunks} WHERE content_hash IN ({few}) GROUP BY shard, content_hash),
+                     e AS (SELECT shard, content_hash, vector FROM {tables.embeddings} WHERE content_hash IN ({few}))
+                SELECT w.shard, w.content_hash, c.document_id, c.text, e.vector
+                FROM stored_wanted w JOIN c USING (shard, content_hash) LEFT JOIN e USING (shard, content_hash)
+                ORDER BY w.shard, w.content_hash"""
+        )
