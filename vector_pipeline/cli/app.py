@@ -17,7 +17,14 @@ _ARGUMENTS = {
 """Help of arguments, by name. click 8.5 overwrites what typer 0.25 sets on an argument, so it is put back."""
 _QUOTED = " Put the question in quotes."
 _NUMBERED = " Versions are 2 or v2."
-_WORDS = {"diff": _NUMBERED, "pin": _NUMBERED, "unpin": _NUMBERED, "query": _QUOTED, "blame": _QUOTED}
+_WORDS = {
+    "diff": _NUMBERED,
+    "pin": _NUMBERED,
+    "unpin": _NUMBERED,
+    "query": _QUOTED,
+    "blame": _QUOTED,
+    "compare": _QUOTED,
+}
 """What a verb says of its words beyond that."""
 
 

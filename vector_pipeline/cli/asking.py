@@ -58,6 +58,7 @@ def query(
         raise NotFoundError(f"no alias {alias!r}", fix="It is production or staging")
     path = session.config_path()
     with open_index(name, project=path, environment=session.environment, alias=alias, target=target) as index:
+        index.reach()  # Loading a model takes seconds: that there is nothing to ask is said before.
         hits = index.query(text, top_k=top_k, filter=wanted)
     if json_:
         emit([hit_json(hit) for hit in hits])

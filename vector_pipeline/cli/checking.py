@@ -1,6 +1,6 @@
 """``check``: would a build work? One line for each thing that it needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,10 +131,39 @@ def _canaries(project: "Project", name: str) -> str:
     path = project.gates(name).canaries
     if path is None:
         return "none configured: retrieval will not be checked before a version is promoted; set `gates: canaries:`"
-    from vector_pipeline.verify.canary_file import load_canaries
+    from vector_pipeline.verify.canary_file import read_canaries
 
-    count = len(load_canaries(project.base / path))
-    return f"{count:,} in {path}"
+    file = read_canaries(project.base / path)
+    wanted = {one: line for line, canary in zip(file.lines, file.canaries, strict=True) for one in canary.expect}
+    gone = sorted(_absent(project, name, wanted), key=wanted.__getitem__)
+    if gone:
+        more = f", and {len(gone) - 1:,} more like it" if len(gone) > 1 else ""
+        raise NotFoundError(
+            f"{path}:{wanted[gone[0]]}: a canary expects {gone[0]}, which the source does not have{more}",
+            fix=f"See all of it after a build: vector-pipeline canary check {name}",
+        )
+    return f"{len(file.canaries):,} in {path}"
+
+
+def _absent(project: "Project", name: str, wanted: Iterable[str]) -> set[str]:
+    """Names that no document will have after the next build. Of records, only those of the newest version are known."""
+    from vector_pipeline.config import FileSourceConfig
+
+    config = project.dataset(name).source
+    if isinstance(config, FileSourceConfig):
+        from vector_pipeline.corpus import FileSource
+        from vector_pipeline.verify.canary_names import names
+
+        listed = {item.id for item in FileSource(config, project.base).list()}
+        return {one for one in wanted if one not in listed and not any(names(one, document) for document in listed)}
+    try:
+        version = project.version(name)
+    except NotFoundError:
+        return set()
+    from vector_pipeline.verify.canary_names import absent
+    from vector_pipeline.verify.context import Side
+
+    return absent(project.lake(read_only=True), Side(version).chunks, list(wanted))
 
 
 def _target(project: "Project", name: str) -> str:

@@ -5,6 +5,7 @@ from vector_pipeline.cli import (
     adopting,
     asking,
     checking,
+    comparing,
     dev,
     drifting,
     past,
@@ -26,6 +27,7 @@ __all__ = [
     "app",
     "asking",
     "checking",
+    "comparing",
     "dev",
     "drifting",
     "past",
@@ -42,7 +44,7 @@ __all__ = [
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "rollback", "status", "query",
-    "documents", "history", "drift", "repair", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
+    "compare", "documents", "history", "drift", "repair", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

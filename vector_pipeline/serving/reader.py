@@ -134,6 +134,11 @@ class Index:
         """Ask the registry now where the alias points; returns the version."""
         return self._follower.refresh().version.number
 
+    def reach(self) -> None:
+        """Ask whether the target answers, and load no model for it. ``UnavailableError`` where it does not."""
+        deployment = self._follower.current().alias.deployment
+        self._parts.target_named(deployment.target, read_only=True).describe(deployment.namespace)
+
     def close(self) -> None:
         """Release connections. The index must not be used afterwards."""
         self._parts.close()
