@@ -1,7 +1,11 @@
-"""Gates as asset checks. All of them block: what did not pass, or could not run, stops everything downstream in the run."""
+"""Gates as asset checks, one for each gate of the catalogue: new ones appear here by themselves.
 
-from collections.abc import Collection, Iterator, Sequence
+What did not pass, or could not run, stops everything downstream in the run, where policy has the gate block.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import dagster as dg
 
@@ -17,9 +21,11 @@ from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.catalogue import key_of
 from vector_pipeline.verify.expectations import Kind
 from vector_pipeline.verify.outcome import CheckResult, Status, overall
+from vector_pipeline.verify.policy import softened
 
 EXPECTATIONS_OF_VERSION, MIRRORS = "expectations_of_version", "mirrors"
 """Checks that stand for several gates; ``MIRRORS`` only where a dataset has several targets. Every other gate is its own check."""
+_BULKY = frozenset({"charts", "answers"})
 _TOGETHER = {
     EXPECTATIONS_OF_VERSION: ("documents expectations", "chunks expectations", "embeddings expectations"),
     MIRRORS: (MIRROR_DRIFT, MIRRORS_AGREE),
@@ -48,13 +54,18 @@ class VerifySettings(dg.Config):
     """Version to verify; default: what staging holds."""
 
 
-def data_check(dataset: str, key: dg.AssetKey, kind: Kind, space: str | None) -> dg.AssetChecksDefinition:
-    """Expectations over the lake's present state: early, before anything downstream is paid for."""
+def data_check(
+    dataset: str, key: dg.AssetKey, kind: Kind, space: str | None, demanded: GateConfig
+) -> dg.AssetChecksDefinition | None:
+    """Expectations over the lake's present state: early, before anything downstream is paid for. None where they are turned off."""
+    mode = demanded.mode(key_of(f"{kind} expectations"))
+    if mode == "off":
+        return None
 
     @dg.asset_check(
         asset=key,
         name=f"{kind}_expectations",
-        blocking=True,
+        blocking=mode == "block",
         description=f"What must hold of every row of {kind}, checked by Great Expectations over the whole dataset.",
     )
     def body(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
@@ -64,25 +75,28 @@ def data_check(dataset: str, key: dg.AssetKey, kind: Kind, space: str | None) ->
             known = passed_before(context.instance, dg.AssetCheckKey(key, f"{kind}_expectations"), state)
             if known is not None:
                 return known
-            return as_check(core.check_data(dataset, kind, space=space), state=state)
+            result = core.check_data(dataset, kind, space=space)
+            return as_check(result, state=state, fails=softened(result))
 
     return body
 
 
-def data_checks(dataset: str, spaces: Sequence[str]) -> list[dg.AssetChecksDefinition]:
+def data_checks(dataset: str, spaces: Sequence[str], demanded: GateConfig) -> list[dg.AssetChecksDefinition]:
     """Every data check of a dataset."""
-    found = [data_check(dataset, documents_key(dataset), "documents", None)]
+    found = [data_check(dataset, documents_key(dataset), "documents", None, demanded)]
     for space in spaces:
-        found.append(data_check(dataset, space_key(dataset, space, CHUNKS), "chunks", space))
-        found.append(data_check(dataset, space_key(dataset, space, EMBEDDINGS), "embeddings", space))
-    return found
+        found.append(data_check(dataset, space_key(dataset, space, CHUNKS), "chunks", space, demanded))
+        found.append(data_check(dataset, space_key(dataset, space, EMBEDDINGS), "embeddings", space, demanded))
+    return [one for one in found if one is not None]
 
 
 def staging_checks(
     dataset: str, space: str, demanded: GateConfig, *, mirrored: bool = False
-) -> dg.AssetChecksDefinition:
-    """The gates before promotion, on what every target really holds. Their verdicts go to the registry."""
+) -> dg.AssetChecksDefinition | None:
+    """The gates before promotion, on what every target really holds. Their verdicts go to the registry. None where all are off."""
     gates = gates_of_checks(demanded, mirrored=mirrored)
+    if not gates:
+        return None
     key = space_key(dataset, space, STAGING_INDEX)
     says = {gate.key: gate.says for gate in catalogue.GATES} | _SAYS
 
@@ -107,10 +121,15 @@ def staging_checks(
             wanted = [gate for name in chosen for gate in gates[name]]
             found = core.verify_places(dataset, version=version, run_id=context.run.run_id, only=wanted)
             once = core.version_gates(dataset)
+            written = show.report(core, dataset, version)
+        context.op_execution_context.log_event(dg.AssetObservation(key, metadata={"version": version, **written}))
         results = _of_places([(deployment.target, ones) for deployment, ones in found], once)
         for name in chosen:
             ones = [one for gate, one in results if gate in gates[name]]
-            yield as_check(_worst(name, ones), name=name, asset_key=key, version=version)
+            yield as_check(
+                _worst(name, ones), name=name, asset_key=key, version=version, report=written.get("report"),
+                fails=any(map(softened, ones)) and not blocks(gates[name]),
+            )  # fmt: skip
 
     return body
 
@@ -131,14 +150,15 @@ def _of_places(
 
 
 def _worst(name: str, results: Sequence[CheckResult]) -> CheckResult:
-    """Several results as one: the worst status, every summary."""
+    """Several results as one: the worst status, every summary. Of one gate at several places the numbers are the first one's."""
     if len(results) == 1:
         return results[0]
+    same = len({one.name.partition(" (")[0] for one in results}) == 1
     return CheckResult(
         name,
         overall(results),
         "; ".join(result.summary for result in results),
-        {result.name: result.detail for result in results},
+        {**(_numbers(results[0].detail) if same else {}), **{result.name: result.detail for result in results}},
         tuple(example for result in results for example in result.examples),
     )
 
@@ -150,13 +170,17 @@ def as_check(
     asset_key: dg.AssetKey | None = None,
     version: int | None = None,
     state: str | None = None,
+    report: dg.PathMetadataValue | str | None = None,
+    fails: bool = False,
 ) -> dg.AssetCheckResult:
-    """A gate's result in Dagster's words: a warning passes, and what could not run fails."""
+    """A gate's result in Dagster's words: a warning passes, and what could not run fails. ``fails``: a warning does too, with
+    severity WARN, which stops nothing: policy alone made it one.
+    """
     examples = [dict(example) for example in result.examples]
     # Top-level numbers stand by themselves, so that the UI plots them over time.
-    numbers = {name: value for name, value in result.detail.items() if isinstance(value, int | float)}
+    numbers = _numbers(result.detail)
     return dg.AssetCheckResult(
-        passed=not result.blocks,
+        passed=not result.blocks and not fails,
         severity=dg.AssetCheckSeverity.WARN if result.status is Status.WARNED else dg.AssetCheckSeverity.ERROR,
         check_name=name,
         asset_key=asset_key,
@@ -167,7 +191,19 @@ def as_check(
             "summary": result.summary,
             **({"version": version} if version is not None else {}),
             **({STATE: state} if state is not None else {}),
+            **({"report": report} if report is not None else {}),
             **({"examples": show.table(examples)} if examples else {}),
-            "detail": dg.MetadataValue.json(dict(result.detail)),
+            **show.charts(result.detail),
+            "detail": dg.MetadataValue.json(_without_bulk(result.detail)),
         },
     )
+
+
+def _numbers(detail: Mapping[str, Any]) -> dict[str, int | float]:
+    return {name: value for name, value in detail.items() if isinstance(value, int | float)}
+
+
+def _without_bulk(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report shows is not kept a second time in Dagster's events; of several results (in one detail), of each."""
+    kept = {name: value for name, value in detail.items() if name not in _BULKY}
+    return {name: _without_bulk(value) if isinstance(value, Mapping) else value for name, value in kept.items()}

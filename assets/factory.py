@@ -35,11 +35,12 @@ def build_vector_dataset(
 def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: set[str]) -> dg.Definitions:
     spaces = list(config.spaces)
     assets: list[Any] = [raw_documents(name, config)]
-    checks: list[Any] = data_checks(name, spaces)
+    checks: list[Any] = data_checks(name, spaces, config.gates)
     for space in spaces:
         assets += [step(name, config, space) for step in (chunks, embeddings, snapshot)]
         assets.append(staging_index(name, config, space, kinds))
-        checks.append(staging_checks(name, space, config.gates, mirrored=bool(config.mirrors)))
+        gates = staging_checks(name, space, config.gates, mirrored=bool(config.mirrors))
+        checks += [gates] if gates is not None else []
     assets.append(production_index(name, config, kinds))
     checks.append(drift_check(name))
     sensor = changes_sensor(name, config)

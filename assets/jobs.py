@@ -32,7 +32,7 @@ SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
 """Verbs whose runs cover a range of shards."""
 _PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "target", "by")
 """Settings of a push."""
-_PROMOTE = ("verb", "version", "to", "without", "by", "reason")
+_PROMOTE = ("verb", "version", "to", "without", "override", "by", "reason")
 """Settings of a move of production."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",

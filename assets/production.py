@@ -30,6 +30,8 @@ class PromoteSettings(dg.Config):
     """Version to roll back to; default: the one that was live before."""
     without: list[str] = Field(default_factory=list)
     """Of several targets those that are taken out of service with the move."""
+    override: list[str] = Field(default_factory=list)
+    """Gates that a person lets the version past, with a reason. Kept in the history."""
     by: str = ""
     """Who moves it; default: the run's ``user`` tag, or the account that runs Dagster."""
     reason: str = ""
@@ -69,7 +71,7 @@ def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg
                 return _materialized(context, core, alias, config.verb, moved)
             alias, moved = core.promote(
                 dataset, by=by, version=config.version, reason=config.reason, run_id=run_id,
-                automatic=nobody_asked(context, dataset), without=config.without,
+                automatic=nobody_asked(context, dataset), without=config.without, overrides=config.override,
             )  # fmt: skip
             checked = core.settle(alias, by=by, run_id=run_id) if moved else LiveChecked(())
             if checked.error is not None:
@@ -126,6 +128,15 @@ def _places(core: Project, dataset: str) -> show.Metadata:
     return {"places": show.table(rows), **({"out_of_service": "; ".join(out)} if out else {})}
 
 
+def _let_past(core: Project, alias: Alias) -> show.Metadata:
+    """Gates that a person let past what production serves."""
+    rows = [
+        {"gate": one.check, "said": one.status.value, "summary": one.summary, "by": one.by, "reason": one.reason}
+        for one in core.let_past_in_production(alias.dataset)
+    ]
+    return {"overridden": show.table(rows)} if rows else {}
+
+
 def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadata:
     dataset, deployment = alias.dataset, alias.deployment
     said = {"promote": "promoted", "rollback": "rolled back to"}[verb]
@@ -155,6 +166,7 @@ def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadat
         "target": deployment.target,
         "namespace": deployment.namespace,
         **_places(core, dataset),
+        **_let_past(core, alias),
         "history": show.table(history),
         "next": show.command(f'vector-pipeline query {dataset} "…"'),
     }

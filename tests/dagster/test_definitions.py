@@ -16,6 +16,7 @@ from assets.running import close_dead_runs
 from resources.home import ensure_home
 from tests.conftest import write_project
 from vector_pipeline.errors import ConfigError
+from vector_pipeline.verify.catalogue import GATES
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,15 +28,34 @@ def test_the_graph_of_a_dataset(config: Path) -> None:
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}
     branch = {f"handbook/tiny/{name}" for name in ("chunks", "embeddings", "snapshot", "staging_index")}
     assert names == {"handbook/raw_documents", "handbook/production_index", *branch}
+    data = {"documents_expectations", "chunks_expectations", "embeddings_expectations"}
     assert {key.name for key in graph.asset_check_keys} == {
-        "documents_expectations", "chunks_expectations", "embeddings_expectations",
-        "expectations_of_version", "coverage", "canary_retrieval", "drift",
+        *(gate.key for gate in GATES), *data, "expectations_of_version", "drift",
     }  # fmt: skip
+    of_staging = {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] == "staging_index"}
+    assert of_staging == {gate.key for gate in GATES} - data | {"expectations_of_version"}
     assert {key.name for key in graph.asset_check_keys if not graph.get(key).blocking} == {"drift"}
     jobs = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     assert jobs == {f"handbook__{verb}" for verb in (*ASSET_VERBS, *MAINTENANCE_VERBS)}
     production = dg.AssetKey(["handbook", "production_index"])
     assert graph.get(production).parent_keys == {dg.AssetKey(["handbook", "tiny", "staging_index"])}
+
+
+def test_what_only_warns_does_not_block_and_what_is_off_is_not_there(tmp_path: Path) -> None:
+    modes = "modes: {coverage: warn, canary_retrieval: off, chunks_expectations: off, documents_expectations: warn}"
+    graph = project_definitions(write_project(tmp_path, 1, gates=modes)).resolve_asset_graph()
+    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
+    assert not {"canary_retrieval", "chunks_expectations"} & set(blocking)
+    assert (blocking["coverage"], blocking["documents_expectations"]) == (False, False)
+    # Of what stands for several gates, one that blocks is enough.
+    assert (blocking["expectations_of_version"], blocking["embeddings_expectations"]) == (True, True)
+
+
+def test_a_dataset_of_which_all_gates_are_off_has_no_checks(tmp_path: Path) -> None:
+    modes = ", ".join(f"{gate.key}: off" for gate in GATES)
+    definitions = project_definitions(write_project(tmp_path, 1, gates=f"modes: {{{modes}}}"))
+    dg.Definitions.validate_loadable(definitions)
+    assert {key.name for key in definitions.resolve_asset_graph().asset_check_keys} == {"drift"}
 
 
 def test_a_model_that_is_missing_does_not_stop_the_graph_from_loading(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from vector_pipeline.cli.shapes import diff_json, version_json
+from vector_pipeline.cli.shapes import diff_json, override_json, version_json
 from vector_pipeline.release.past import Event, Span, records_of
 from vector_pipeline.release.registry import Audit, Push
 from vector_pipeline.release.registry.erasures import Erasure
@@ -33,6 +33,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "audit": audit_json(event.audit),
         "push": _push(event.push),
         "erasure": _erasure(event.erasure),
+        "overrides": [override_json(one) for one in event.overrides],
     }
 
 
@@ -114,6 +115,7 @@ def _placed(placed: Placed) -> dict[str, Any]:
             }
             for verdict in placed.verdicts
         ],
+        "overrides": [override_json(one) for one in placed.overrides],
         "audit": audit_json(placed.audit),
         "index": {
             "state": index.touch.value,

@@ -177,9 +177,9 @@ def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[s
         # Interrupted.
         session.stopped += _going_on(session, name)
         raise
-    gates = gates_in(session, name, outcome.run_id, number)
+    gates, modes = gates_in(session, name, outcome.run_id, number), session.project().modes(name)
     try:
-        stop(outcome, gates, f"v{number}", lambda: standing_of(session, name, number, pushed=True))
+        stop(outcome, gates, f"v{number}", lambda: standing_of(session, name, number, pushed=True), modes=modes)
     except typer.Exit as end:
         if end.exit_code == _INTERRUPTED:
             complain(f"Error: the push of v{number} {_how_far(session, name)}")
@@ -189,7 +189,7 @@ def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[s
     retried = _retried(session, name, outcome.run_id)
     if retried:
         say(retried)
-    show_gates(gates)
+    show_gates(gates, modes)
     if advice:
         session.next(*advice)
     return staged

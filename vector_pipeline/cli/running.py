@@ -1,6 +1,6 @@
 """Writing verbs run as Dagster jobs, in this process: the same runs, events and checks as the UI shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -12,6 +12,7 @@ from vector_pipeline.cli.progress import watching
 from vector_pipeline.cli.session import Session
 
 if TYPE_CHECKING:
+    from vector_pipeline.config.gates import Mode
     from vector_pipeline.definitions import RunOutcome
     from vector_pipeline.verify.outcome import CheckResult
 
@@ -41,7 +42,12 @@ def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | Non
 
 
 def stop(
-    outcome: "RunOutcome", gates: "list[CheckResult]", what: str, left: Callable[[], str] = lambda: _UNCHANGED
+    outcome: "RunOutcome",
+    gates: "list[CheckResult]",
+    what: str,
+    left: Callable[[], str] = lambda: _UNCHANGED,
+    *,
+    modes: "Mapping[str, Mode] | None" = None,
 ) -> None:
     """End the command with exit code 1 if the run failed: gates and their faults first, then one line for each error.
 
@@ -51,7 +57,7 @@ def stop(
         return
     blocking = [gate.name for gate in gates if gate.blocks]
     if blocking:
-        show_gates(gates)
+        show_gates(gates, modes)
         complain(f"Error: {what} did not pass: {', '.join(blocking)}. {left()}")
         raise typer.Exit(1)
     lines = [str(error) for error in outcome.errors] or outcome.messages
@@ -91,13 +97,15 @@ def checks_of(outcome: "RunOutcome") -> "list[CheckResult]":
     return found
 
 
-def show_gates(gates: "list[CheckResult]") -> None:
-    """Gates by name, status and summary, and up to five faults."""
-    from vector_pipeline.report.tables import failing_examples, gates_table
+def show_gates(gates: "list[CheckResult]", modes: "Mapping[str, Mode] | None" = None) -> None:
+    """Gates by name, status and summary, how strict they are where they do not block, and up to five faults."""
+    from vector_pipeline.report.tables import failing_examples, gates_table, off_line
 
     if not gates:
         return
-    show(gates_table(gates))
+    show(gates_table(gates, modes or {}))
+    if off := off_line(modes or {}):
+        say(off)
     faults = failing_examples(gates)
     if faults:
         say()

@@ -1,11 +1,12 @@
 """What ``--json`` prints: keys here are a promise. They are only ever added."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vector_pipeline.config.gates import Mode
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.release.plan import Plan
-from vector_pipeline.release.registry import Alias, Version
+from vector_pipeline.release.registry import Alias, Override, Version
 from vector_pipeline.verify.outcome import CheckResult
 
 
@@ -78,9 +79,25 @@ def alias_json(alias: Alias | None) -> dict[str, Any] | None:
     }
 
 
-def gates_json(results: Sequence[CheckResult]) -> list[dict[str, Any]]:
-    """Gates with their whole detail."""
-    return [result.to_json() for result in results]
+def gates_json(results: Sequence[CheckResult], modes: Mapping[str, Mode]) -> list[dict[str, Any]]:
+    """Gates with their whole detail, and how strict they are."""
+    return [{**result.to_json(), "mode": modes.get(result.name, "block")} for result in results]
+
+
+def override_json(one: Override) -> dict[str, Any]:
+    """A gate that a person let a version past."""
+    return {
+        "gate": one.check,
+        "status": one.status.value,
+        "summary": one.summary,
+        "deployment": one.deployment_id,
+        "digest": one.digest,
+        "mark": one.mark,
+        "at": one.at.isoformat(),
+        "by": one.by,
+        "reason": one.reason,
+        "run_id": one.run_id,
+    }
 
 
 def hit_json(hit: Any) -> dict[str, Any]:

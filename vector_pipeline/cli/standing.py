@@ -7,7 +7,7 @@ import typer
 from vector_pipeline.cli.app import Command, Dataset, Json, app, session_of
 from vector_pipeline.cli.output import emit, say, show
 from vector_pipeline.errors import NotFoundError, VectorPipelineError
-from vector_pipeline.report.units import moment, plural
+from vector_pipeline.report.units import first_of, moment, plural
 
 if TYPE_CHECKING:
     from vector_pipeline.project import Project
@@ -90,26 +90,15 @@ def _note(found: "Status", number: int) -> str:
         return f"not served from yet: push --version {found.production.deployment.version} --target {one.target}"
     failed = _failed(one)
     if number and failed and one.staging is not None:
-        return f"v{one.staging.deployment.version} has not passed there: {', '.join(failed)}"
+        return f"v{one.staging.deployment.version} has not passed there: {first_of(failed)}"
     if not number and found.production is not None and found.production.deployment.target != one.target:
         return f"first from the next promotion on; until then {found.production.deployment.target}"
     return ""
 
 
 def gates_of(found: "Status") -> "list[CheckResult]":
-    """The latest verdicts on what staging holds, as the gates said them; one for other content counts as unknown."""
-    from vector_pipeline.verify.outcome import CheckResult
-
-    results = []
-    for verdict in found.gates:
-        stale = found.staging is not None and verdict.digest != found.staging.deployment.digest
-        summary = "judged other content: verify again"
-        if not stale and verdict.mark is not None and verdict.mark != found.mark:
-            stale, summary = True, "judged before the index changed: verify again"
-        results.append(CheckResult(verdict.check, summary=summary) if stale else CheckResult.from_json(verdict.detail))
-    judged = {result.name for result in results}
-    missing = [name for name in found.required if name not in judged] if found.staging is not None else []
-    return sorted([*results, *(CheckResult(name, summary="has not run") for name in missing)], key=lambda one: one.name)
+    """What the gates say of what staging holds; one whose verdict does not count any more is unknown."""
+    return list(found.said)
 
 
 def _print_status(
@@ -132,7 +121,11 @@ def _print_status(
     )
     if places and index is None and found.staging is not None:
         held = "does not answer: see below"
-    show(status_lines(found.newest, found.staging, found.production, gates_of(found), held))
+    show(
+        status_lines(
+            found.newest, found.staging, found.production, gates_of(found), held, found.modes, found.overridden
+        )
+    )
     if places:
         say("Targets:")
         show(places_table([{**one, "index": _held(one["index"])} for one in places]))
@@ -140,14 +133,7 @@ def _print_status(
 
 def _failed(one: "PlaceStatus") -> list[str]:
     """Gates of a place that let nothing through, or said so of another state of it."""
-    held = one.staging.deployment.digest if one.staging is not None else None
-    return [
-        verdict.check
-        for verdict in one.gates
-        if verdict.status not in ("passed", "warned")
-        or verdict.digest != held
-        or (verdict.mark is not None and one.mark is not None and verdict.mark != one.mark)
-    ]
+    return [result.name for result in one.said if result.blocks]
 
 
 def _held(index: dict[str, Any] | None) -> str:
@@ -190,18 +176,20 @@ def _places_advice(found: "Status") -> tuple[str, ...]:
 def _status_json(
     name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    from vector_pipeline.cli.shapes import alias_json, gates_json, version_json
+    from vector_pipeline.cli.shapes import alias_json, gates_json, override_json, version_json
 
     if found is None:
         keys = ("environment", "newest", "staging", "production", "index")
-        return {"dataset": name, **dict.fromkeys(keys), "gates": [], "places": []}
+        return {"dataset": name, **dict.fromkeys(keys), "gates": [], "gates_off": [], "overrides": [], "places": []}
     return {
         "dataset": name,
         "environment": found.environment,
         "newest": version_json(found.newest) if found.newest else None,
         "staging": alias_json(found.staging),
         "production": alias_json(found.production),
-        "gates": gates_json(gates_of(found)),
+        "gates": gates_json(gates_of(found), found.modes),
+        "gates_off": [gate for gate, mode in found.modes.items() if mode == "off"],
+        "overrides": [override_json(one) for one in found.overridden],
         "index": index,
         "places": [
             {**one, "staging": alias_json(one["staging"]), "production": alias_json(one["production"])}

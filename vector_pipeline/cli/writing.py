@@ -120,9 +120,10 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
         project.deployment_of(project.version(name, version))
     outcome = run(session, name, "verify", {"version": version})
     gates = gates_in(session, name, outcome.run_id, version)
-    stop(outcome, gates, f"v{version}", lambda: standing_of(session, name, version))
+    modes = project.modes(name)
+    stop(outcome, gates, f"v{version}", lambda: standing_of(session, name, version), modes=modes)
     say(f"Gates of v{version}:")
-    show_gates(gates)
+    show_gates(gates, modes)
     session.next("promote", *session.named(name), *([f"--version {version}"] if asked else []))
 
 
@@ -142,10 +143,19 @@ def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[Ch
     return found
 
 
+OverrideOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", metavar="GATE", show_default=False,
+        help="Let the version past a gate that stops it; wants a reason, and is kept in the history. May be given several times.",
+    ),
+]  # fmt: skip
+
+
 @app.command(cls=Command)
 def promote(
     ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, without: WithoutOption = None,
-    reason: Reason = "",
+    override: OverrideOption = None, reason: Reason = "",
 ) -> None:  # fmt: skip
     """Move production to a verified version (default: the one on staging). Only in place is the index written."""
     session = session_of(ctx)
@@ -157,13 +167,25 @@ def promote(
             project.deployment_of(project.version(name, version))
     elif not project.standing(name, "staging"):
         raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
+    past = list(project.gates_to_override(name, override or [], reason))
     before = project.standing(name, "production")
-    config: dict[str, Any] = {"verb": "promote", "by": who(), "reason": reason, "without": without or None}
+    config: dict[str, Any] = {
+        "verb": "promote", "by": who(), "reason": reason, "without": without or None, "override": past or None,
+    }  # fmt: skip
     if version is not None:
         config["version"] = version
     stop(run(session, name, "promote", config), [], "")
     moved_line(session, name, before)
+    _past_lines(session, name)
     session.next("query", *session.named(name), '"your question"')
+
+
+def _past_lines(session: Session, name: str) -> None:
+    """Which gates production was let past."""
+    from vector_pipeline.report.tables import override_words
+
+    for one in session.project().status(name).overridden:
+        say(f"It was let past {override_words(one)}")
 
 
 @app.command(cls=Command)

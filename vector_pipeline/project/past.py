@@ -105,6 +105,7 @@ class Past(Gating):
             tuple(registry.verdicts(deployment.id)),
             next(iter(audits), None),
             self.index_state(deployment),
+            tuple(registry.overrides(deployment.dataset, self.environment, deployment_id=deployment.id)),
         )
 
     def _model_here(self, version: Version) -> str | None:

@@ -98,11 +98,11 @@ class Project(Living, Retaining, Tracing, Adopting, Reporting, Questioning):
             tuple(self._place_status(dataset)),
             tuple(self.said_now(staging.deployment, mark=seen)) if staging is not None else (),
             self.modes(dataset),
-            tuple(self._let_past(dataset)),
+            tuple(self.let_past_in_production(dataset)),
         )
 
-    def _let_past(self, dataset: str) -> list[Override]:
-        """Of what production serves now, at every place: each gate once."""
+    def let_past_in_production(self, dataset: str) -> list[Override]:
+        """Gates that a person let past what production serves now, at every place: each gate once."""
         found: dict[str, Override] = {}
         for one in self.standing(dataset, PRODUCTION):
             found = {**self.overridden(one.deployment), **found}

@@ -15,7 +15,17 @@ from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.release.promote import PRODUCTION
-from vector_pipeline.release.registry import Alias, AliasMove, Audit, Deployment, Push, PushStatus, Registry, Version
+from vector_pipeline.release.registry import (
+    Alias,
+    AliasMove,
+    Audit,
+    Deployment,
+    Override,
+    Push,
+    PushStatus,
+    Registry,
+    Version,
+)
 from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.snapshot import tables_of
 
@@ -47,6 +57,8 @@ class Event:
     audit: Audit | None = None
     push: Push | None = None
     """The journalled work, for what moved no alias."""
+    overrides: tuple[Override, ...] = ()
+    """Gates that a promotion went past."""
     erasure: Erasure | None = None
     """For ``erase``: it is told once, whatever it wrote where."""
 
@@ -112,7 +124,10 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
     """The newest ``limit`` events, newest first."""
     deployments = {one.id: one for one in registry.deployments(dataset, environment)}
     moves = registry.alias_moves(dataset, environment, limit=limit)
-    events = [_move(move) for move in moves]
+    past: dict[int, list[Override]] = {}
+    for one in registry.overrides(dataset, environment):
+        past.setdefault(one.move_id, []).append(one)
+    events = [_move(move, past.get(move.id, ())) for move in moves]
     events += [
         Event(one.at, "erase", None, None, None, one.by, one.reason, erasure=one)
         for one in registry.erasures(dataset)[:limit]
@@ -131,10 +146,12 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
     ]
 
 
-def _move(move: AliasMove) -> Event:
+def _move(move: AliasMove, overrides: Sequence[Override]) -> Event:
     # A name that was given up points at nothing.
     to = move.to_version if move.kind != "retire" else None
-    return Event(move.at, move.kind, move.name, move.from_version, to, move.by, move.reason, move.run_id)
+    return Event(
+        move.at, move.kind, move.name, move.from_version, to, move.by, move.reason, move.run_id, overrides=tuple(overrides)
+    )  # fmt: skip
 
 
 def _audit(audit: Audit, deployments: Mapping[int, Deployment]) -> Event:

@@ -20,7 +20,7 @@ from vector_pipeline.release.hands import explained
 from vector_pipeline.release.past import ALL, Span
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import PRODUCTION
-from vector_pipeline.release.registry import Audit, Deployment, DeploymentStatus, Registry, Verdict, Version
+from vector_pipeline.release.registry import Audit, Deployment, DeploymentStatus, Override, Registry, Verdict, Version
 from vector_pipeline.release.snapshot import require_kept
 from vector_pipeline.targets.base import Target
 
@@ -91,6 +91,8 @@ class Placed:
     audit: Audit | None
     """The last one of it."""
     index: IndexState
+    overrides: tuple[Override, ...] = ()
+    """Gates that it was let past, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from vector_pipeline.release.past import Event, Span, records_of
 from vector_pipeline.release.registry import Erasure, PushStatus
 from vector_pipeline.release.restoring import How, IndexState, Placed, Restore, Served, Touch, VersionPast
 from vector_pipeline.report.changes import diff_lines
-from vector_pipeline.report.tables import table
+from vector_pipeline.report.tables import override_words, table
 from vector_pipeline.report.units import moment, plural
 
 Command = Callable[[tuple[str, ...]], str]
@@ -49,6 +49,8 @@ def _how(event: Event) -> str:
         return f"audit {event.audit.level}"
     if event.push is not None and event.push.status is not PushStatus.DONE:
         return f"{event.kind} {'not ended' if event.push.status is PushStatus.OPEN else event.push.status}"
+    if event.overrides:
+        return f"{event.kind} past {', '.join(one.check for one in event.overrides)}"
     return f"{event.kind} not ended" if event.erasure is not None and event.erasure.open else event.kind
 
 
@@ -123,6 +125,8 @@ def version_lines(past: VersionPast, environment: str, command: Command) -> Grou
     for number, placed in enumerate(past.placed):
         line("deployed" if number == 0 else "", _deployed(placed))
         line("", _gates(placed))
+        for one in placed.overrides:
+            line("", Text(f"let past {override_words(one)}", style="yellow"))
         line("", index_words(placed.index))
         line("", _audited(placed))
     if not past.placed:

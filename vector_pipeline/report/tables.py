@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vector_pipeline.release.registry import Alias, Version
+from vector_pipeline.config.gates import Mode
+from vector_pipeline.release.registry import Alias, Override, Version
 from vector_pipeline.report.units import moment, plural
 from vector_pipeline.verify.outcome import CheckResult, Status
 
@@ -85,13 +86,16 @@ def quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
 
 
 def status_lines(
-    newest: Version | None, staging: Alias | None, production: Alias | None, gates: Sequence[CheckResult], index: str
-) -> Group:
-    """Where a dataset stands: newest version, aliases, and the gates of what staging holds."""
+    newest: Version | None, staging: Alias | None, production: Alias | None, gates: Sequence[CheckResult], index: str,
+    modes: Mapping[str, Mode] | None = None, overridden: Sequence[Override] = (),
+) -> Group:  # fmt: skip
+    """Where a dataset stands: newest version, aliases, which gates production was let past, and the gates of what staging holds."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_row(Text("newest"), Text(_newest(newest)))
     made.add_row(Text("staging"), Text(_points(staging)))
     made.add_row(Text("production"), Text(_points(production)))
+    for number, one in enumerate(overridden):
+        made.add_row(Text("" if number else "let past"), Text(override_words(one), style="yellow"))
     made.add_row(Text("index"), Text(index))
     parts: list[RenderableType] = [made]
     if staging is not None:
@@ -99,7 +103,9 @@ def status_lines(
             f"\nGates of v{staging.deployment.version}:" if gates else "\nGates: none has run on staging's version"
         )
         parts.append(Text(heading))
-        parts.append(gates_table(gates))
+        parts.append(gates_table(gates, modes or {}))
+        if off := off_line(modes or {}):
+            parts.append(Text(off))
     return Group(*parts)
 
 
@@ -118,14 +124,33 @@ def _points(alias: Alias | None) -> str:
     return f"v{alias.deployment.version}: since {moment(alias.moved_at)} UTC, moved by {alias.moved_by}"
 
 
-def gates_table(results: Sequence[CheckResult]) -> Table:
-    """Gates by name, status and summary."""
+def override_words(one: Override) -> str:
+    """``coverage (failed: 2 records are missing) by ann, 2026-11-20 14:30 UTC: reason``."""
+    return f"{one.check} ({one.status}: {one.summary}) by {one.by}, {moment(one.at)} UTC: {one.reason}"
+
+
+def gates_table(results: Sequence[CheckResult], modes: Mapping[str, Mode] | None = None) -> Table:
+    """Gates by name, status and summary; and how strict each is, where one does not block."""
+    # Of several places a gate's name has the target behind it.
+    strict = {one.name: (modes or {}).get(one.name.partition(" (")[0], "block") for one in results}
+    shown = any(mode != "block" for mode in strict.values())
     made = table(
-        ("", "gate", "status", "summary"),
-        ((_sign(result.status), result.name, result.status.value, result.summary) for result in results),
-    )
+        ("", "gate", *(["mode"] if shown else []), "status", "summary"),
+        (
+            (
+                _sign(one.status), one.name, *([strict[one.name]] if shown else []), one.status.value, one.summary,
+            )
+            for one in results
+        ),
+    )  # fmt: skip
     made.show_header = bool(results)
     return made
+
+
+def off_line(modes: Mapping[str, Mode]) -> str:
+    """Gates that are turned off; empty where none is."""
+    off = [name for name, mode in modes.items() if mode == "off"]
+    return f"off here: {', '.join(off)}" if off else ""
 
 
 def _sign(status: Status) -> Text:

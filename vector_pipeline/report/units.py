@@ -1,5 +1,6 @@
 """Numbers as people read them: bytes, counts, moments."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -23,3 +24,9 @@ def plural(count: int, noun: str) -> str:
 def moment(at: datetime | None) -> str:
     """``2026-11-21 11:35``, always UTC; ``-`` for none."""
     return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """``a, b, c and 4 more``."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
