@@ -7,9 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Cost, Plan
+from vector_pipeline.report.page.summary import pictures, summary
 from vector_pipeline.report.samples import ShardFacts
 
 Metadata = dict[str, Any]
@@ -129,6 +131,28 @@ def _cost(cost: Cost) -> Mapping[str, Any]:
         "seconds": f"{cost.seconds:.1f}",
         "money": "" if cost.money is None else f"{cost.money:.6g} {cost.currency or ''}".rstrip(),
     }
+
+
+def report(core: Project, dataset: str, version: int) -> Metadata:
+    """Write the report of a version that the gates have just judged; where it lies, and the whole in short with pictures.
+
+    What keeps it from being written never fails a run: the verdicts stand in the registry.
+    """
+    try:
+        facts, file = core.write_report(dataset, version)
+    except VectorPipelineError as error:
+        return {"report": f"not written: {error}"}
+    return {
+        "report": dg.MetadataValue.path(str(file)),
+        "outlook": facts.outlook.value,
+        "summary": dg.MetadataValue.md(summary(facts)),
+    }
+
+
+def charts(detail: Mapping[str, Any]) -> Metadata:
+    """Pictures of what a gate measured; nothing where it left none."""
+    found = pictures(detail)
+    return {"charts": dg.MetadataValue.md(found)} if found else {}
 
 
 def report_shards(

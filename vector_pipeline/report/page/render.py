@@ -79,7 +79,7 @@ def _environment() -> Environment:
         "columns_of": _columns, "cost_line": cost_line, "counted": counted, "figures": figures,
         "is_missing": lambda value: isinstance(value, Missing), "legend_of": legend_of, "numbers_of": _numbers,
         "numeric": _numeric, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
-        "stage_name": stage_name, "verdict_of": _verdict, "what_changed": what_changed,
+        "stage_name": stage_name, "verdict_of": verdict_of, "what_changed": what_changed,
     }  # fmt: skip
     return made
 
@@ -88,7 +88,7 @@ def _draw(chart: Chart | Undrawable) -> Markup:
     return Markup("") if isinstance(chart, Undrawable) else draw(chart)
 
 
-def _verdict(facts: Facts) -> tuple[str, str]:
+def verdict_of(facts: Facts) -> tuple[str, str]:
     """The headline's words: what would happen, and why."""
     blocking = [gate.name for gate in facts.blocking]
     said_so = {
