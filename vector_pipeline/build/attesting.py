@@ -2,10 +2,10 @@
 
 Laws
 ----
-1. Golden texts are embedded once, before the first vector of a table is written, and kept: trust on first use. A table that has vectors
-   already is believed only when a sample of them is what the model makes today.
-2. Embed, attest, commit: a batch is committed after golden texts were embedded again and did not move. Before the last commit of a run,
-   and before a long run begins, all of them; before every other commit a few, others each time, and a long one among them.
+1. Golden texts are embedded once, before the first vector of a table is written, and kept: trust on first use. A table that has
+   vectors already is believed only when a sample of them is what the model makes today.
+2. Embed, attest, commit: a batch is committed after golden texts were embedded again and did not move. Before the last commit of
+   a run, and before a long run begins, all of them; before every other commit a few, others each time, and a long one among them.
 3. A model that moved writes nothing: the failure is recorded, and nothing else.
 4. ``device`` and ``batch_size`` are no declaration of another model: all else that a person configures is (``declared``).
 """
@@ -43,13 +43,17 @@ _DECLARES_NOTHING = {"device", "batch_size"}
 class Attesting:
     """How a table is attested."""
 
-    settings: AttestationConfig = AttestationConfig()
+    settings: AttestationConfig
     base: Path = Path()
     """Folder that the file of ``settings.golden`` is relative to."""
     declared: str = ""
     """The embedder's configuration (``declared``)."""
     model: str = "the model"
     """For people."""
+
+
+DEFAULT = Attesting(AttestationConfig())
+"""As an empty configuration says."""
 
 
 def declared(config: EmbedderConfig) -> str:
@@ -137,8 +141,8 @@ class Attestor:
         raise RefusedError(
             f"{self._how.model} is not the model that made the vectors of {dataset}: {told(golden, found)}{since}; "
             "nothing was written",
-            fix="Put the model back as it was; or declare the new one (another embedder.model, or revision). Look at what it wrote: "
-            f"vector-pipeline attest {dataset}",
+            fix="Put the model back as it was; or declare the new one (another embedder.model, or revision). Look at what it "
+            f"wrote: vector-pipeline attest {dataset}",
         )
 
     def _own(self) -> list[tuple[str, str]]:

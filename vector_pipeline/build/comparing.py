@@ -2,8 +2,8 @@
 
 Laws
 ----
-1. A vector differs when the angle or the length moved by more than rounding explains. One tolerance says both: a cosine distance of d
-   is an angle of sqrt(2 d), and rounding moves a length by no more than an angle.
+1. A vector differs when the angle or the length moved by more than rounding explains. One tolerance says both: a cosine distance
+   of d is an angle of sqrt(2 d), and rounding moves a length by no more than an angle.
 2. What cannot be compared differs: a number that is not finite, another dimension, zeros on one side alone.
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vector_pipeline.build.attesting import Attesting, Attestor
+from vector_pipeline.build.attesting import DEFAULT, Attesting, Attestor
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.batches import Progress, embed_pending
 from vector_pipeline.errors import RefusedError
@@ -39,7 +39,7 @@ def embed_chunks(
     shards: Sequence[int] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     commit_rows: int = COMMIT_ROWS,
-    attesting: Attesting | None = Attesting(),
+    attesting: Attesting | None = DEFAULT,
 ) -> EmbedCounts:
     """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending.
 

@@ -2,8 +2,8 @@
 
 Laws
 ----
-1. Together they feel whatever may change under a model's name: weights, tokenizer, case, scripts, stop words, prompts, pooling, and how
-   much of a long text is read. So there are texts of just above a half and of just above the whole of what the model reads.
+1. Together they feel whatever may change under a model's name: weights, tokenizer, case, scripts, stop words, prompts, pooling, and
+   how much of a long text is read. So there are texts of just above a half and of just above the whole of what the model reads.
 2. They are the same for ever: a table keeps the texts that it began with, and what is added here is added there once.
 3. No two of them are alike: every sentence of a long one is its own, so that what is cut off is missed.
 """
@@ -112,7 +112,7 @@ def own(file: Path) -> list[tuple[str, str]]:
 
 
 def long_text(words: int) -> str:
-    """Sentences that are all different, of exactly so many words. The first word is the number of them: no two texts begin alike."""
+    """Sentences that are all different, of exactly so many words. The first is their number: no two texts begin alike."""
     found = [str(words)]
     number = 0
     while len(found) < words:

@@ -4,7 +4,8 @@ Laws
 ----
 1. Each embedding table has three small ones beside it, named by the same fingerprint: ``golden_<fp>``, ``attestations_<fp>`` and
    ``quarantine_<fp>``. They are made with the first vector that is attested.
-2. A golden row is written once and never again while the fingerprint is the same. Rows of texts that the user's file holds no more go.
+2. A golden row is written once and never again while the fingerprint is the same. Rows of texts that the user's file holds no more
+   go.
 3. Which rows of an embedding table were written after the last whole attestation that passed is asked of DuckLake: every row
    knows the commit that wrote it (``snapshot_id``), through merges and expiry. An attestation is recorded in the commit of the
    vectors that it attests.
@@ -154,12 +155,7 @@ def recording(lake: Lake, names: GoldenTables, tables: SpaceTables, attested: At
 
     def work() -> None:
         if int(lake.row(f"SELECT count(*) FROM {names.attestations}")[0]) >= 2 * KEPT_RECORDS:
-            # The last whole one that passed stays, or nothing would be proved any more.
-            lake.run(
-                f"""DELETE FROM {names.attestations} WHERE attested_at < (SELECT min(attested_at) FROM
-                        (SELECT attested_at FROM {names.attestations} ORDER BY attested_at DESC LIMIT {KEPT_RECORDS}))
-                    AND attested_at IS DISTINCT FROM (SELECT max(attested_at) FROM {names.attestations} WHERE passed AND looked_at = '{WHOLE}')"""
-            )
+            _forget_old(lake, names)
         lake.run(
             f"INSERT INTO {names.attestations} VALUES (?, ?, ?, ?, ?, ?)",
             [_now(), attested.looked_at, attested.probes, attested.passed, attested.worst, attested.at_text],
@@ -176,6 +172,18 @@ def recording(lake: Lake, names: GoldenTables, tables: SpaceTables, attested: At
 def record(lake: Lake, names: GoldenTables, tables: SpaceTables, attested: Attested) -> None:
     """Record an attestation in a commit of its own."""
     lake.transaction(recording(lake, names, tables, attested), f"attestation of {names.dataset.dataset}")
+
+
+def _forget_old(lake: Lake, names: GoldenTables) -> None:
+    """The last whole one that passed stays, or nothing would be proved any more."""
+    table = names.attestations
+    lake.run(
+        f"""DELETE FROM {table}
+            WHERE attested_at < (SELECT min(attested_at) FROM
+                                 (SELECT attested_at FROM {table} ORDER BY attested_at DESC LIMIT {KEPT_RECORDS}))
+              AND attested_at IS DISTINCT FROM
+                  (SELECT max(attested_at) FROM {table} WHERE passed AND looked_at = '{WHOLE}')"""
+    )
 
 
 def _now() -> datetime:

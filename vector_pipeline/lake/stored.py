@@ -28,8 +28,8 @@ def draw_stored(
 ) -> Stored:
     """At most ``limit`` contents of a relation of chunks: the same for the same relation and ``salt``.
 
-    Shards have the same number, as far as they have as many. ``without``: a relation of chunks; half of the sample is of contents that
-    it has not, where there are as many.
+    Shards have the same number, as far as they have as many. ``without``: a relation of chunks; half of the sample is of contents
+    that it has not, where there are as many.
     """
     new = "true" if without is None else f"content_hash NOT IN (SELECT content_hash FROM {without})"
     lake.run(

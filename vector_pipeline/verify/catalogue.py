@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import canaries, coverage, expectations, recall
+from vector_pipeline.verify import attest, canaries, coverage, expectations, recall
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
 
@@ -55,6 +55,7 @@ GATES: tuple[Gate, ...] = (
         "embeddings expectations", Scope.VERSION, "Every vector is as the dataset's suite demands.",
         expectations.judge_embeddings,
     ),
+    Gate(attest.NAME, Scope.VERSION, "Every vector is what the space's model makes of its text today.", attest.judge),
     Gate(
         coverage.NAME, Scope.INDEX, "The target holds exactly the version's records: ids, spaces, marks and metadata.",
         coverage.judge,
