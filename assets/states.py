@@ -12,11 +12,14 @@ from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.project import Project
 from vector_pipeline.report.samples import chunk_shards, document_shards, vector_shards
-from vector_pipeline.verify import facts, suites
+from vector_pipeline.verify import expectations, facts
 from vector_pipeline.verify.expectations import Kind
+from vector_pipeline.verify.expectations.reading import default_text, suite_path
 
 STATE = "state"
 """Metadata key of what a check looked at."""
+_RULES = sorted([Path(facts.__file__), *Path(expectations.__file__).parent.glob("*.py")])
+"""The code that says what facts and expectations mean."""
 
 
 def state_of(core: Project, dataset: str, kind: Kind, space: str | None) -> str:
@@ -36,9 +39,16 @@ def state_of(core: Project, dataset: str, kind: Kind, space: str | None) -> str:
             "gates": core.gates(dataset).model_dump(mode="json"),
             "shards": settings.shards,
             "space": None if space is None else core.space(dataset, space).fingerprint,
-            "rules": [bytes_hash(Path(module.__file__ or "").read_bytes()) for module in (facts, suites)],
+            "suite": _suite(core, dataset, kind),
+            "rules": [bytes_hash(path.read_bytes()) for path in _RULES],
         }
     )
+
+
+def _suite(core: Project, dataset: str, kind: Kind) -> str:
+    """Digest of the suite as it stands in its file."""
+    path = suite_path(kind, core.gates(dataset), core.base)
+    return bytes_hash(path.read_bytes() if path is not None and path.is_file() else default_text(kind).encode())
 
 
 def passed_before(instance: dg.DagsterInstance, key: dg.AssetCheckKey, state: str) -> dg.AssetCheckResult | None:
