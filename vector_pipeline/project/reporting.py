@@ -15,21 +15,21 @@ from typing import Any, TypeVar
 from vector_pipeline.errors import NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project.agreeing import Agreeing
-from vector_pipeline.project.gating import AGAINST, MIRROR_DRIFT, SETTINGS
+from vector_pipeline.project.demanding import MIRROR_DRIFT
 from vector_pipeline.project.past import Past
 from vector_pipeline.project.planning import Planning
 from vector_pipeline.release.journalling import retried_by
 from vector_pipeline.release.plan import FORMAT, Plan
 from vector_pipeline.release.promote import PRODUCTION
-from vector_pipeline.release.registry import Deployment, PushStatus, Verdict, Version
+from vector_pipeline.release.registry import Deployment, Override, PushStatus, Verdict, VerdictStatus, Version
+from vector_pipeline.report.page import REPORTS
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing, Outlook, Pushed, outlook_of
+from vector_pipeline.report.units import moment
 from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
-from vector_pipeline.verify.catalogue import Scope, key_of
+from vector_pipeline.verify.catalogue import key_of
 from vector_pipeline.verify.outcome import CheckResult, Status
 
-FOLDER = Path(".vector_pipeline/reports")
-"""Below the configuration's folder: one folder a dataset, which an erasure deletes whole."""
 _EVENTS = 200
 _SAYS = {
     MIRROR_DRIFT: "The target holds the version as the lake has it.",
@@ -75,7 +75,7 @@ class Reporting(Past, Planning, Agreeing):
 
     def report_file(self, dataset: str, version: int) -> Path:
         """Where the report of a version lies."""
-        return self.base / FOLDER / dataset / self.environment / f"v{version}.html"
+        return self.base / REPORTS / dataset / self.environment / f"v{version}.html"
 
     def write_report(
         self, dataset: str, version: int | None = None, *, out: Path | None = None, now: datetime | None = None
@@ -104,32 +104,17 @@ class Reporting(Past, Planning, Agreeing):
 
     def _gates_said(self, version: Version, held: Deployment, number: int, places: int) -> list[GateSaid]:
         """Gates of a place in the catalogue's order; those that look at the version are told with the first place alone."""
-        once = self.version_gates(version.dataset)
-        names = (
-            self.gates_of(version.dataset, held.target)
-            if not number
-            else self.index_gates_of(version.dataset, held.target)
-        )
-        verdicts = {one.check: one for one in self.registry(read_only=True).verdicts(held.id)}
-        settings, mark = self.gate_settings(version.dataset), self._mark_before(held)
-        against, modes = self._against_now(held), self.gates(version.dataset)
-        said = []
-        for name in names:
-            gate, verdict = catalogue.BY_NAME.get(name), verdicts.get(name)
-            scope = gate.scope if gate is not None else Scope.INDEX
-            result = (
-                CheckResult(name, summary="has not run") if verdict is None else CheckResult.from_json(verdict.detail)
+        once, registry = self.version_gates(version.dataset), self.registry(read_only=True)
+        mark, modes, past = self._mark_before(held), self.modes(version.dataset), self.overridden(held)
+        verdicts = {one.check: one for one in registry.verdicts(held.id)}
+        return [
+            _said(
+                result, verdicts.get(result.name), modes.get(result.name, "block"), past.get(result.name),
+                place=held.target if places > 1 and result.name not in once else "",
             )
-            why = _outdated(verdict, held, settings, mark, against) if verdict is not None else ""
-            said.append(
-                GateSaid(
-                    name, Status.UNKNOWN if why else result.status, result.summary,
-                    says=gate.says if gate is not None else _SAYS.get(name, ""), mode=modes.mode(key_of(name)), scope=scope,
-                    place=held.target if places > 1 and name not in once else "", detail=result.detail,
-                    examples=result.examples, at=verdict.created_at if verdict is not None else None, outdated=why,
-                )
-            )  # fmt: skip
-        return said
+            for result in self.said_now(held, mark=mark or "")
+            if not number or result.name not in once
+        ]  # fmt: skip
 
     def _how_pushed(self, version: Version, held: Deployment | None) -> Pushed:
         """The newest push that wrote the version there; where there is none, what a push would do now."""
@@ -184,24 +169,39 @@ class Reporting(Past, Planning, Agreeing):
             found.append(line("Go back to what was served before", "rollback", f"--to {served.number}"))
         if blocking:
             found.append(line("Run the gates again", "verify", number))
+        failed = [key_of(gate.name) for gate in blocking if gate.status is Status.FAILED]
+        if failed and outlook is Outlook.BLOCKED:
+            past = " ".join(f"--override {one}" for one in failed)
+            found.append(
+                line("Let it past all the same: the history keeps why", "promote", f'{number} {past} --reason "why"')
+            )
         if served is not None:
+            found.append(
+                line(
+                    "Answers of both, side by side",
+                    "compare",
+                    '"your question"',
+                    f"--versions {served.number} {version.number}",
+                )
+            )
             found.append(line("Which documents changed", "diff", str(served.number), str(version.number)))
         found.append(line("Its whole story", "history", number))
         return tuple(found)
 
 
-def _outdated(verdict: Verdict, held: Deployment, settings: str, mark: str | None, against: Mapping[str, Any]) -> str:
-    """Law 2: why a verdict does not count now; empty where it does."""
-    if verdict.digest != held.digest:
-        return "judged other content: verify again"
-    if verdict.mark is not None and verdict.mark != mark:
-        return "judged before the index changed: verify again"
-    if verdict.detail.get(SETTINGS) != settings:
-        return "judged under other settings: verify again"
-    seen = verdict.detail.get("detail", {}).get(AGAINST)
-    if seen is not None and seen != against:
-        return "compared with what production does not serve any more: verify again"
-    return ""
+def _said(result: CheckResult, verdict: Verdict | None, mode: str, past: Override | None, *, place: str) -> GateSaid:
+    """Law 2. Of a verdict that does not count any more what it said is kept, beside why."""
+    gate = catalogue.BY_NAME.get(result.name)
+    outdated = verdict is not None and verdict.status != VerdictStatus.UNKNOWN and result.status is Status.UNKNOWN
+    shown = result
+    if verdict is not None and outdated and "status" in verdict.detail:
+        shown = CheckResult.from_json({"detail": {}, "examples": [], "summary": "", **verdict.detail})
+    return GateSaid(
+        result.name, result.status, shown.summary, says=gate.says if gate is not None else _SAYS.get(result.name, ""),
+        mode=mode, place=place, detail=shown.detail, examples=shown.examples,
+        at=verdict.created_at if verdict is not None else None, outdated=result.summary if outdated else "",
+        override=f"{past.by}, {moment(past.at)} UTC: {past.reason}" if past is not None else "",
+    )  # fmt: skip
 
 
 def _or_missing(work: Callable[[], T]) -> T | Missing:

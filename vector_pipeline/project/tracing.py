@@ -5,6 +5,7 @@ from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.errors import ConfigError, VectorPipelineError
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.registry import DeploymentStatus, Version
+from vector_pipeline.report.page import REPORTS
 from vector_pipeline.targets.factory import open_target
 from vector_pipeline.trace.blame import Blame, blame
 from vector_pipeline.trace.erase import erase, would_erase
@@ -81,6 +82,7 @@ class Tracing(Gating):
         return Setting(
             lake, registry, dataset, tuple(reaches), tuple(not_reached),
             tuple(name for one in tables for name in (one.chunk_table, one.embedding_table)), tuple(files),
+            self.base / REPORTS / dataset,
         )  # fmt: skip
 
     def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:

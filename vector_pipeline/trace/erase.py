@@ -57,6 +57,7 @@ def erase(
         gates = tuple(verify())
         work.step("verified")
         setting.registry.scrub(setting.dataset, found.subject.document, found.subject.key)
+        places.delete_reports(setting.reports)
         work.step("scrubbed")
         setting.registry.compact()
         after = work.count_again()

@@ -24,6 +24,8 @@ class Setting:
     """Lake tables that builds may be about to make: their leases are held too."""
     files: tuple[Path, ...] = ()
     """Database files of ours to look into for its text."""
+    reports: Path | None = None
+    """Folder of the dataset's reports, which show ids and texts of documents: an erasure deletes them all."""
     wait_s: float = 60.0
 
 
@@ -76,7 +78,7 @@ def find(setting: Setting, document: str | None) -> Found:
     phrases = remains.phrases_of(lake, dataset, subject.key, [None, *states])
     counts |= places.in_registry(registry, subject) | places.in_files(setting.files, phrases)
     imports, not_reached = places.in_imports(setting.reaches, dataset)
-    counts |= imports
+    counts |= imports | places.in_reports(setting.reports)
     if opened is not None:
         counts |= {(where, what): count for where, what, count in opened.report.get("before", ())}
     return Found(subject, counts, tuple(phrases), tuple(erasing.own_contents(lake)), opened, tuple(not_reached))

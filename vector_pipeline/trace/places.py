@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vector_pipeline.errors import VectorPipelineError
+from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.hashing import document_key
 from vector_pipeline.lake import erasing, remains
 from vector_pipeline.lake.beside import list_beside, reading
@@ -180,3 +180,24 @@ def _holds(file: Path, phrase: bytes, block: int = 1 << 22) -> bool:
                 return True
             tail = data[-len(phrase) :]
     return False
+
+
+def in_reports(folder: Path | None) -> Counts:
+    """Pages about the dataset, any of which may show the document; no line where there is none."""
+    pages = _pages(folder)
+    return {("reports", "pages, any of which may show it"): len(pages)} if pages else {}
+
+
+def delete_reports(folder: Path | None) -> None:
+    """Delete them: ``report`` and the next ``verify`` write them again, without the document."""
+    for page in _pages(folder):
+        try:
+            page.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnavailableError(
+                f"the report {page} cannot be deleted: {error.strerror}", fix="Run it again"
+            ) from None
+
+
+def _pages(folder: Path | None) -> list[Path]:
+    return [] if folder is None else sorted(one for one in folder.rglob("*") if one.is_file())

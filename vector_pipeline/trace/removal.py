@@ -262,7 +262,7 @@ class Removal:
         counts = places.in_lake(self._lake, subject, versions)
         counts |= places.in_targets(self._lake, self._registry, setting.reaches, subject)
         imports, self.not_reached = places.in_imports(setting.reaches, self._dataset)
-        counts |= imports | places.in_marks(self._lake, self._registry, subject)
+        counts |= imports | places.in_marks(self._lake, self._registry, subject) | places.in_reports(setting.reports)
         for table, count in erasing.count_contents(self._lake, self._dataset, list(self._found.contents)).items():
             counts[f"lake, {table}", "vectors of its text alone"] = count
         return (

@@ -40,7 +40,6 @@ class GateSaid:
     says: str = ""
     """What holds when it passes."""
     mode: str = "block"
-    scope: str = ""
     place: str = ""
     """Of several targets the one that it looked at; empty where that is no question."""
     detail: Mapping[str, Any] = field(default_factory=dict)

@@ -76,7 +76,7 @@ def _environment() -> Environment:
         "draw": _draw, "cell": _cell, "pretty": _pretty, "slug": _slug,
     }  # fmt: skip
     made.globals |= {
-        "columns_of": _columns, "cost_line": cost_line, "counted": counted, "figures": figures,
+        "against_of": _against, "columns_of": _columns, "cost_line": cost_line, "counted": counted, "figures": figures,
         "is_missing": lambda value: isinstance(value, Missing), "legend_of": legend_of, "numbers_of": _numbers,
         "numeric": _numeric, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
         "stage_name": stage_name, "verdict_of": verdict_of, "what_changed": what_changed,
@@ -114,6 +114,12 @@ def _numbers(gate: GateSaid) -> list[tuple[str, str]]:
         for name, value in gate.detail.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
+
+
+def _against(gate: GateSaid) -> str:
+    """What the candidate was compared with, as a gate says it."""
+    seen = gate.detail.get("against")
+    return f"v{seen['version']}" if isinstance(seen, Mapping) and seen.get("version") else ""
 
 
 def _rest(gate: GateSaid) -> Mapping[str, Any]:

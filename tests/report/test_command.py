@@ -1,0 +1,174 @@
+"""``report`` on a real project: from the registry's verdicts, the plan and the lake to a file; and its end with an erasure."""
+
+import os
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.cli.conftest import RunCommand, fresh, released, unbuilt, vp
+from tests.conftest import page
+from vector_pipeline.cli.app import app
+from vector_pipeline.project import Project
+from vector_pipeline.report.page.facts import Missing, Outlook
+
+__all__ = ["fresh", "released", "unbuilt", "vp"]
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def text_of(file: Path, part: str) -> str:
+    found = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser").find(id=part)
+    assert found is not None
+    return " ".join(found.get_text(" ").split())
+
+
+def test_the_report_of_what_staging_holds(released: Path, vp: RunCommand) -> None:
+    ran = vp("report", "--project", released)
+    assert ran.code == 0
+    file = released.parent / ".vector_pipeline/reports/handbook/dev/v2.html"
+    assert str(file) in ran.out
+    assert "1 added 1 changed 1 removed" in text_of(file, "changes")
+    assert "has not run" not in text_of(file, "gates")
+    assert "Pushed" in text_of(file, "push")
+    assert "1/1" in text_of(file, "canaries")
+    assert "second" in text_of(file, "history")
+    assert "push (staging) v1 v2" in text_of(file, "history")
+
+
+def test_a_version_may_be_named_with_or_without_its_dataset(released: Path, vp: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "deep/report.html"
+    for words in (("1",), ("v1",), ("handbook", "1")):
+        ran = vp("report", *words, "--project", released, "--out", file, "--json")
+        assert (ran.code, ran.json["version"], ran.json["outlook"]) == (0, 1, "serving")
+        assert ran.json["file"] == str(file)
+    assert "In production" in file.read_text(encoding="utf-8")
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (("9",), "no version v9", 1),
+        (("nothing",), "nothing", 1),
+        (("handbook", "x"), "no version", 2),
+        (("a", "b", "c"), "expected [DATASET] [N]", 2),
+    ],
+)
+def test_errors_are_one_line(released: Path, vp: RunCommand, words: tuple[str, ...], said: str, code: int) -> None:
+    ran = vp("report", *words, "--project", released)
+    assert ran.code == code
+    assert said in ran.err
+    if code == 1:
+        assert ran.err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_one_line(released: Path, vp: RunCommand, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ran = vp("report", "--project", released, "--out", tmp_path / "file/report.html")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "--out FILE" in ran.err
+
+
+def test_open_shows_it_or_says_that_nothing_could(
+    released: Path, vp: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A browser as webbrowser knows them: a command line.
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {seen}\n', encoding="utf-8")
+    browser.chmod(0o755)
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    assert vp("report", "--project", released, "--open").code == 0
+    assert seen.read_text(encoding="utf-8").strip().endswith("/v2.html")
+    monkeypatch.setattr(webbrowser, "_tryorder", [])
+    ran = vp("report", "--project", released, "--open")
+    assert ran.code == 0
+    assert "open" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_a_version_that_was_not_pushed_has_the_plan_of_its_push(fresh: Path, vp: RunCommand) -> None:
+    ran = vp("report", "--project", fresh, "--json")
+    assert ran.json["outlook"] == "not pushed"
+    assert ran.json["commands"][1] == "vector-pipeline push --version 1"
+    text = text_of(Path(ran.json["file"]), "push")
+    assert "Not pushed: this is what a push would do now" in text
+
+
+def test_no_version_at_all(unbuilt: Path, vp: RunCommand) -> None:
+    ran = vp("report", "--project", unbuilt)
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+
+
+def test_reading_alone_gives_the_same_bytes_again(released: Path, tmp_path: Path) -> None:
+    pages = []
+    for number in range(2):
+        with Project.load(released) as project:
+            _, file = project.write_report("handbook", 2, out=tmp_path / f"{number}.html", now=NOW)
+            pages.append(file.read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_verdicts_that_do_not_count_any_more_are_said_to(released: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy"
+    os.system(f"cp -r {released.parent} {copied}")
+    with Project.load(copied / "vector_pipeline.yaml") as project:
+        assert project.report_facts("handbook", 2).outlook in (Outlook.READY, Outlook.WARNED)
+    config = copied / "vector_pipeline.yaml"
+    config.write_text(config.read_text().replace("canaries.yaml", "canaries.yaml, canary_pass_rate: 0.5"))
+    with Project.load(config) as project:
+        found = project.report_facts("handbook", 2)
+        assert found.outlook is Outlook.UNPROVEN
+        assert {one.outdated for one in found.gates} == {"judged under other settings: verify again"}
+        assert all(one.summary != one.outdated for one in found.gates)
+
+
+def test_a_target_that_is_gone_costs_its_own_parts_only(released: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy"
+    os.system(f"cp -r {released.parent} {copied}")
+    config = copied / "vector_pipeline.yaml"
+    with Project.load(config) as project:
+        project.registry().expire_version("handbook", 1)
+        found = project.report_facts("handbook", 2)
+        assert isinstance(found.changes, Missing)
+        project.write_report("handbook", 2)
+
+
+def test_an_erasure_deletes_the_reports(tmp_path: Path, released: Path) -> None:
+    copied = tmp_path / "copy"
+    os.system(f"cp -r {released.parent} {copied}")
+    with Project.load(copied / "vector_pipeline.yaml") as project:
+        _, file = project.write_report("handbook", 2)
+        assert "page9.md" in file.read_text(encoding="utf-8")
+        would = project.erase("handbook", document="page9.md", dry_run=True)
+        assert [one.before for one in would.places if one.where == "reports"] == [1]
+        assert file.exists()
+        done = project.erase("handbook", document="page9.md", reason="asked for")
+        assert [(one.before, one.remaining) for one in done.places if one.where == "reports"] == [(1, 0)]
+        assert done.gone
+        assert not file.exists()
+        _, again = project.write_report("handbook", 2)
+        assert "page9.md" not in again.read_text(encoding="utf-8")
+
+
+def test_the_command_is_listed_after_verify() -> None:
+    names = [one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands]
+    assert names.index("report") == names.index("verify") + 1
+
+
+def test_titles_that_are_markup_are_inert(tmp_path: Path) -> None:
+    from tests.conftest import write_project
+
+    bad = "<script>document.title='pwned'</script>"
+    config = write_project(tmp_path, {"a.md": page(1), "b.md": f"# {bad}\n\n{bad} and more words.\n"})
+    with Project.load(config) as project:
+        project.build("handbook", message=bad)
+        project.push("handbook", by=bad)
+        _, file = project.write_report("handbook")
+    html = file.read_text(encoding="utf-8")
+    assert BeautifulSoup(html, "html.parser").find_all("script") == []
+    assert "&lt;script&gt;document.title" in html
