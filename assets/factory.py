@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster_shared.utils.warnings import BetaWarning
 
+from assets.attesting import attest_schedule, attestation_check
 from assets.auditing import audit_schedule, drift_check
 from assets.automation import changes_sensor, daily_schedule
 from assets.checks import data_checks, staging_checks
@@ -42,14 +43,14 @@ def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: se
         gates = staging_checks(name, space, config.gates, mirrored=bool(config.mirrors))
         checks += [gates] if gates is not None else []
     assets.append(production_index(name, config, kinds))
-    checks.append(drift_check(name))
+    checks += [drift_check(name), attestation_check(name)]
     sensor = changes_sensor(name, config)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=[*dataset_jobs(name, config), *maintenance_jobs(name)],
         sensors=[sensor] if sensor is not None else [],
-        schedules=[daily_schedule(name, config), audit_schedule(name, config)],
+        schedules=[daily_schedule(name, config), audit_schedule(name, config), attest_schedule(name, config)],
         resources={"project": project},
         executor=dg.in_process_executor,
     )

@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.names import (
     ASSET_VERBS,
+    ATTESTATION,
     CHUNKS,
     DATASET_TAG,
     DRIFT,
@@ -15,6 +16,7 @@ from assets.names import (
     STAGING_INDEX,
     AssetVerb,
     Verb,
+    attest_op,
     audit_op,
     documents_key,
     job_name,
@@ -34,12 +36,15 @@ _PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy
 """Settings of a push."""
 _PROMOTE = ("verb", "version", "to", "without", "override", "by", "reason")
 """Settings of a move of production."""
+ATTEST = ("quarantine", "whole", "everything", "sample", "seed")
+"""Settings of an attestation, beside the space."""
 _SAYS = {
     "build": "Source to version, for every space, with the data expectations.",
     "push": "The newest version to the target's staging, then its gates.",
     "verify": "The gates of what staging holds, again.",
     "promote": "Move production to what staging holds, or back: `verb: rollback`.",
     "audit": "What production serves, compared with what it should hold. Nothing is moved or written.",
+    "attest": "Golden texts and a sample of what production serves, embedded again. `quarantine: true` moves what is wrong.",
     "release": "The whole chain to staging and its gates; production too where promotion is automatic.",
 }
 
@@ -63,6 +68,8 @@ def _selection(dataset: str, config: DatasetConfig, verb: AssetVerb) -> dg.Asset
     production = dg.AssetSelection.assets(production_key(dataset)).without_checks()
     if verb == "audit":
         return dg.AssetSelection.checks(dg.AssetCheckKey(production_key(dataset), DRIFT))
+    if verb == "attest":
+        return dg.AssetSelection.checks(dg.AssetCheckKey(production_key(dataset), ATTESTATION))
     if verb == "verify":
         return dg.AssetSelection.checks_for_assets(space_key(dataset, config.serving_space, STAGING_INDEX))
     if verb == "push":
@@ -106,6 +113,7 @@ def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str
         # What was pushed is verified, also where staging does not follow yet.
         "push": {**{name: [push] for name in _PUSH}, "version": [push, staging_checks_op(dataset, serving)]},
         "audit": {name: [audit_op(dataset)] for name in ("level", "by")},
+        "attest": {name: [attest_op(dataset)] for name in ("space", *ATTEST)},
         "verify": {"version": [staging_checks_op(dataset, serving)]},
         "promote": {name: [op_of(production_key(dataset))] for name in _PROMOTE},
         "release": {

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import dagster as dg
 from typing_extensions import TypeIs
 
-AssetVerb = Literal["build", "push", "verify", "promote", "release", "audit"]
+AssetVerb = Literal["build", "push", "verify", "promote", "release", "audit", "attest"]
 """Verbs that materialise or check assets."""
 MaintenanceVerb = Literal["repair", "expire", "collect", "erase", "adopt"]
 """Verbs that tend an index and materialise nothing."""
@@ -23,6 +23,9 @@ RAW_DOCUMENTS, CHUNKS, EMBEDDINGS, SNAPSHOT = "raw_documents", "chunks", "embedd
 STAGING_INDEX, PRODUCTION_INDEX = "staging_index", "production_index"
 DRIFT = "drift"
 """Name of the check of ``production_index`` that audits what it serves."""
+
+ATTESTATION = "attestation"
+"""Name of the check of ``production_index`` that embeds some of what it serves again."""
 
 RESULT = "result"
 """Metadata key of what a verb returned, as JSON: a command prints from it."""
@@ -63,6 +66,11 @@ def op_of(key: dg.AssetKey) -> str:
 def audit_op(dataset: str) -> str:
     """Name of the op that audits what production serves."""
     return f"{op_of(production_key(dataset))}_{DRIFT}"
+
+
+def attest_op(dataset: str) -> str:
+    """Name of the op that attests what production serves."""
+    return f"{op_of(production_key(dataset))}_{ATTESTATION}"
 
 
 def maintenance_op(dataset: str, verb: MaintenanceVerb) -> str:

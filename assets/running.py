@@ -51,7 +51,7 @@ class RunOutcome:
     """One line for each step that failed: errors of ours, blocked checks, and anything else."""
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metadata as plain values. Assets by their key (``handbook/minilm/snapshot``; of a sharded asset its run's totals), checks by
-    ``<asset>:<check>`` with ``passed``. Of a maintenance verb and of ``audit``: what it returned, by the verb."""
+    ``<asset>:<check>`` with ``passed``. Of a maintenance verb, ``audit`` and ``attest``: what it returned, by the verb."""
     interrupted_in: str | None = None
     """Step that Ctrl-C stopped (``staging_index``; empty before the first); None: nobody interrupted, or the run was done."""
 
@@ -74,7 +74,8 @@ def run_job(
 
     ``config`` is flat. build: ``message``; push: ``version``, ``allow_removed_share``, ``over_budget``, ``plan_json``,
     ``strategy``, ``on_drift``, ``by``; verify: ``version``; promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release:
-    what build and push take, but no version; audit: ``level``, ``by``; a maintenance verb: keyword arguments of the project's
+    what build and push take, but no version; audit: ``level``, ``by``; attest: ``space``, ``quarantine``,
+    ``whole``, ``everything``, ``sample``, ``seed``; a maintenance verb: keyword arguments of the project's
     method of that name.
     Raises ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad file, ``InputError`` for an unknown setting;
     whatever happens inside the run is in the outcome.

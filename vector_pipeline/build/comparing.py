@@ -8,7 +8,7 @@ Laws
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vector_pipeline.embedding.base import Embedder
-from vector_pipeline.lake.stored import Stored
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.stored import Stored, read_stored
+from vector_pipeline.lake.tables import SpaceTables
 
 FARTHEST = 2.0
 """Cosine distance of what points the other way; also of what cannot be compared."""
+
+_BLOCK = 2048
+"""Texts that are in memory with their vectors, where all are looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +113,32 @@ def look_again(embedder: Embedder, stored: Stored, max_distance: float) -> Looke
         for row in np.flatnonzero(differs).tolist()
     )  # fmt: skip
     return Looked(len(texts), wrong, rows.num_rows - len(texts), distance, stored.total)
+
+
+def look_at_all(
+    lake: Lake,
+    tables: SpaceTables,
+    chunks: str,
+    embedder: Embedder,
+    max_distance: float,
+    on_done: Callable[[int, int], None] | None = None,
+) -> Looked:
+    """Every content of a relation of chunks, in blocks. Of the distances those of the wrong ones are kept, and the worst."""
+    lake.run(f"CREATE OR REPLACE TEMP TABLE all_stored AS SELECT DISTINCT shard, content_hash FROM {chunks}")
+    rows = [(int(shard), str(content)) for shard, content in lake.rows("FROM all_stored ORDER BY ALL")]
+    lake.run("DROP TABLE all_stored")
+    wrong: list[Wrong] = []
+    compared = missing = 0
+    worst = [0.0]
+    for begin in range(0, len(rows), _BLOCK):
+        block = rows[begin : begin + _BLOCK]
+        found = look_again(embedder, Stored(read_stored(lake, tables, chunks, block), len(rows), 0, 0), max_distance)
+        wrong += found.wrong
+        compared, missing = compared + found.compared, missing + found.missing
+        worst.append(found.worst)
+        if on_done is not None:
+            on_done(begin + len(block), len(rows))
+    return Looked(compared, tuple(wrong), missing, np.array([max(worst)]), len(rows))
 
 
 def embed_texts(embedder: Embedder, texts: Sequence[str]) -> npt.NDArray[np.float32]:

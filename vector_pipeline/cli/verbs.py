@@ -4,6 +4,8 @@
 from vector_pipeline.cli import (
     adopting,
     asking,
+    attesting,
+    canaries,
     checking,
     comparing,
     dev,
@@ -26,6 +28,8 @@ __all__ = [
     "adopting",
     "app",
     "asking",
+    "attesting",
+    "canaries",
     "checking",
     "comparing",
     "dev",
@@ -44,7 +48,7 @@ __all__ = [
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "rollback", "status", "query",
-    "compare", "documents", "history", "drift", "repair", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
+    "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

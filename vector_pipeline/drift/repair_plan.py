@@ -21,7 +21,7 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
 from vector_pipeline.release.costs import cost_of, measured, record_bytes, sending, upserting, with_endings
-from vector_pipeline.release.fitting import refuse_unfit, refuse_zeros
+from vector_pipeline.release.fitting import refuse_lacking, refuse_unfit, refuse_zeros
 from vector_pipeline.release.hands import untouched
 from vector_pipeline.release.plan import WRITING, Cost, Stage, StageKind
 from vector_pipeline.release.registry import Deployment, Registry, Version
@@ -239,6 +239,7 @@ def _stages(lake: Lake, target: Target, line: RepairLine, state: NamespaceState 
     upserts, texts, derives, described = 0, 0, 0, 0
     for version in line.versions:
         refuse_unfit(lake, version, target, _WRITTEN.format(version.number))
+        refuse_lacking(lake, version, _WRITTEN.format(version.number))
         refuse_zeros(lake, version, target, _WRITTEN.format(version.number))
         some = lake.row(
             f"""SELECT count(*) FILTER (source_id IS NULL),

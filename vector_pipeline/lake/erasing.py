@@ -7,7 +7,7 @@ Laws
 2. Until what the dropped tables left is deleted (``remains``) the old states read back: a process killed at any point loses
    nothing.
 3. Of vectors those stay whose text a chunk of another document needs in a kept state. Vectors name no document: the rest may be
-   the erased one's.
+   the erased one's. So it is with quarantine. Of golden texts the user's own go: the next build takes them from their file again.
 4. Other datasets of the lake are not touched, nor are the numbers of their states.
 """
 
@@ -28,10 +28,20 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "chunks": ("record_id", "document_digest", "ordinal", "metadata_hash"),
 }
 """Columns that tell two rows of a table apart: every other one follows from them."""
+_BY_CONTENT = ("embeddings", "quarantine")
+_STAYS = {
+    "embeddings": "SEMI JOIN erase_needed USING (content_hash)",
+    "quarantine": "SEMI JOIN erase_needed USING (content_hash)",
+    "golden": "WHERE origin = 'packaged'",
+    "attestations": "",
+}
+"""Kinds of tables that have no history: the present is all there is of them; and what stays of it (law 3)."""
 
 
 def kind_of(table: str) -> str:
-    """``documents``, ``source_items``, ``source_state``, ``chunks`` or ``embeddings``."""
+    """``documents``, ``source_items``, ``source_state``, ``chunks``, ``embeddings``, ``golden``, ``attestations`` or
+    ``quarantine``.
+    """
     return table if table in _KEYS else table.partition("_")[0]
 
 
@@ -50,6 +60,11 @@ def tables_of_dataset(lake: Lake, dataset: str) -> list[str]:
         [CATALOG, dataset],
     )
     return [str(row[0]) for row in rows]
+
+
+def tables_of_documents(lake: Lake, dataset: str) -> list[str]:
+    """Of them those whose rows are of documents, or of their source."""
+    return [name for name in tables_of_dataset(lake, dataset) if kind_of(name) not in _STAYS]
 
 
 def count_rows(lake: Lake, tables: DatasetTables, table: str, key: str, snapshot: int | None) -> int:
@@ -73,7 +88,7 @@ def holds(lake: Lake, tables: DatasetTables, table: str, snapshot: int | None) -
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of one embeddings table."""
+    """Vectors of one embeddings table, or hashes of one quarantine."""
 
     table: str
     own: int
@@ -99,7 +114,7 @@ def count_vectors(lake: Lake, dataset: str, key: str, snapshots: Iterable[int | 
     lake.run("DELETE FROM erase_own WHERE content_hash IN (SELECT content_hash FROM erase_needed)")
     found = []
     for name in names:
-        if kind_of(name) == "embeddings":
+        if kind_of(name) in _BY_CONTENT:
             own, needed = lake.row(
                 f"""SELECT count(*) FILTER (content_hash IN (SELECT content_hash FROM erase_own)),
                            count(*) FILTER (content_hash IN (SELECT content_hash FROM erase_needed))
@@ -124,7 +139,7 @@ def count_contents(lake: Lake, dataset: str, contents: list[str]) -> dict[str, i
             )[0]
         )
         for name in tables_of_dataset(lake, dataset)
-        if kind_of(name) == "embeddings"
+        if kind_of(name) in _BY_CONTENT
     }
 
 
@@ -146,32 +161,33 @@ def made_since(lake: Lake, dataset: str, snapshot: int) -> bool:
 
 
 def make_anew(lake: Lake, dataset: str, present: int) -> None:
-    """Law 1, one commit: every table dropped and made anew, empty but for the vectors that are needed (``erase_needed``)."""
+    """Law 1, one commit: every table dropped and made anew, empty but for what stays (law 3, ``erase_needed``)."""
     tables, names = DatasetTables(dataset), tables_of_dataset(lake, dataset)
-    vectors = [name for name in names if kind_of(name) == "embeddings"]
-    for number, name in enumerate(vectors):
+    kept = [name for name in names if kind_of(name) in _STAYS]
+    for number, name in enumerate(kept):
         # Read before the drop: within the commit that drops it, a table cannot be read as it was.
         lake.run(
-            f"""CREATE OR REPLACE TEMP TABLE erase_vectors_{number} AS SELECT *
-                FROM {at(tables.named(name), present)} SEMI JOIN erase_needed USING (content_hash)"""
+            f"""CREATE OR REPLACE TEMP TABLE erase_kept_{number} AS SELECT *
+                FROM {at(tables.named(name), present)} {_STAYS[kind_of(name)]}"""
         )
 
     def work() -> None:
         for name in names:
             lake.run(f"DROP TABLE {tables.named(name)}")
             create(lake, tables, name, kind_of(name))
-        for number, name in enumerate(vectors):
-            lake.run(f"INSERT INTO {tables.named(name)} SELECT * FROM erase_vectors_{number} ORDER BY shard")
+        for number, name in enumerate(kept):
+            order = " ORDER BY shard" if kind_of(name) in _BY_CONTENT else ""
+            lake.run(f"INSERT INTO {tables.named(name)} SELECT * FROM erase_kept_{number}{order}")
 
     lake.transaction(work, f"make the tables of {dataset} anew")
-    for number in range(len(vectors)):
-        lake.run(f"DROP TABLE erase_vectors_{number}")
+    for number in range(len(kept)):
+        lake.run(f"DROP TABLE erase_kept_{number}")
 
 
 def bring_to(lake: Lake, dataset: str, snapshot: int, key: str) -> int:
     """Commit the state that the old tables had at a lake snapshot, without the document; returns the new snapshot's number."""
     tables = DatasetTables(dataset)
-    names = [name for name in tables_of_dataset(lake, dataset) if kind_of(name) != "embeddings"]
+    names = tables_of_documents(lake, dataset)
     there = {name for name in names if holds(lake, tables, name, snapshot)}
     if "documents" not in there:
         raise CorruptError(f"{lake.where} does not hold state {snapshot} of {dataset} any more", fix="Restore the lake")

@@ -36,10 +36,15 @@ class Doubted:
 
 
 def last_proof(lake: Lake, names: GoldenTables) -> int | None:
-    """The lake snapshot of the last whole attestation that passed; None where there was none."""
+    """The lake snapshot of the last whole attestation that passed, or of the making of the golden texts: what was there then was
+    believed. None where there was neither.
+    """
     if not names.exist(lake):
         return None
-    found = lake.row(f"SELECT max(snapshot_id) FROM {names.attestations} WHERE passed AND looked_at = '{WHOLE}'")[0]
+    found = lake.row(
+        f"""SELECT greatest((SELECT max(snapshot_id) FROM {names.attestations} WHERE passed AND looked_at = '{WHOLE}'),
+                            (SELECT min(snapshot_id) FROM {names.golden}))"""
+    )[0]
     return None if found is None else int(found)
 
 
@@ -101,8 +106,8 @@ def records_doubted(lake: Lake, tables: SpaceTables, snapshot: int) -> int:
     return int(found[0])
 
 
-def move_doubted(lake: Lake, tables: SpaceTables, names: GoldenTables, reason: str) -> int:
-    """Law 4; returns how many rows were moved."""
+def move_doubted(lake: Lake, tables: SpaceTables, names: GoldenTables, reason: str, *, golden: bool = False) -> int:
+    """Law 4; returns how many rows were moved. ``golden``: the golden texts go too, and are made anew with the next vector."""
     names.ensure(lake)
 
     def work() -> int:
@@ -118,6 +123,8 @@ def move_doubted(lake: Lake, tables: SpaceTables, names: GoldenTables, reason: s
         lake.run(
             f"DELETE FROM {tables.embeddings} WHERE (shard, content_hash) IN (SELECT (shard, content_hash) FROM doubted)"
         )
+        if golden:
+            lake.run(f"DELETE FROM {names.golden}")
         return moved
 
     return lake.transaction(work, f"quarantine vectors of {tables.dataset.dataset}: {reason}")

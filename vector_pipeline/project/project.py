@@ -8,6 +8,7 @@ from vector_pipeline.config.gates import Mode
 from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
+from vector_pipeline.project.attesting import Attests
 from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
@@ -66,7 +67,7 @@ class Status:
     """Gates that a person let past what production serves."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting, Questioning):
+class Project(Living, Retaining, Tracing, Adopting, Reporting, Questioning, Attests):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:

@@ -78,7 +78,10 @@ class Tracing(Gating):
         reaches, not_reached = self._reaches(dataset, dry_run=dry_run)
         tables = [self.tables(dataset, space) for space in self.dataset(dataset).spaces]
         lake = self.lake(read_only=dry_run)
-        files = [file for file in (lake.catalog_file, registry.file) if file is not None]
+        golden = self.gates(dataset).attestation.golden
+        # A golden text may quote the document: its file is the user's, and only looked into.
+        own = self.base / golden if golden is not None else None
+        files = [file for file in (lake.catalog_file, registry.file, own) if file is not None]
         return Setting(
             lake, registry, dataset, tuple(reaches), tuple(not_reached),
             tuple(name for one in tables for name in (one.chunk_table, one.embedding_table)), tuple(files),

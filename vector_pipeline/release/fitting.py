@@ -1,4 +1,5 @@
-"""Whether a target takes what would be written: ids, metadata and records by their bytes, vectors of zeros. Before anything is.
+"""Whether a target takes what would be written: ids, metadata and records by their bytes, vectors of zeros; and whether the lake
+has every vector. Before anything is.
 
 Laws
 ----
@@ -76,4 +77,25 @@ def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> 
         raise RefusedError(
             f"{document} has a record ({name}) whose vector is all zeros, which target {target.name} does not take{others}",
             fix="Look at its text and at the model: a vector of zeros is near nothing",
+        )
+
+
+def refuse_lacking(lake: Lake, version: Version, written: str) -> None:
+    """``RefusedError`` where a vector that would be written is not in the lake: it is in quarantine. ``written``: as above."""
+    shards = [row[0] for row in lake.rows(f"SELECT DISTINCT shard FROM ({written}) WHERE whole")]
+    if not shards:
+        return
+    tables = tables_of(version)
+    count, document = lake.row(
+        f"""SELECT count(*), min(c.document_id) FROM (SELECT record_id FROM ({written}) WHERE whole) w
+            JOIN (SELECT record_id, document_id, shard, content_hash FROM {at(tables.chunks, version.lake_snapshot)}
+                  WHERE {within(shards)}) c USING (record_id)
+            ANTI JOIN (SELECT shard, content_hash FROM {tables.embeddings} WHERE {within(shards)}) e
+              ON e.shard = c.shard AND e.content_hash = c.content_hash"""
+    )
+    if count:
+        raise RefusedError(
+            f"version {version.number} of {version.dataset} lacks {count:,} vectors in the lake, such as one of {document}: "
+            "they are in quarantine, or were lost",
+            fix=f"Make them anew: vector-pipeline build {version.dataset}; what is in no document any more cannot be",
         )

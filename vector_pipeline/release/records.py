@@ -100,7 +100,8 @@ def changes(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities
 def _lacking(version: Version, count: int) -> RefusedError:
     return RefusedError(
         f"version {version.number} of {version.dataset} lacks {count} records or vectors in the lake",
-        fix="Was it expired? See: vector-pipeline versions",
+        fix=f"Was it expired? See: vector-pipeline versions. What is in quarantine is made anew by: vector-pipeline build "
+        f"{version.dataset}",
     )
 
 

@@ -62,7 +62,7 @@ def in_lake(lake: Lake, subject: Subject, versions: Sequence[Version]) -> Counts
     """Rows of the present state and of every kept version, and in the data files whatever state they belong to."""
     tables, key = DatasetTables(subject.dataset), subject.key
     counts: Counts = {}
-    names = [name for name in erasing.tables_of_dataset(lake, subject.dataset) if erasing.kind_of(name) != "embeddings"]
+    names = erasing.tables_of_documents(lake, subject.dataset)
     for name in names:
         if erasing.kind_of(name) != "source_state":
             counts["lake, present state", f"rows of {name}"] = erasing.count_rows(lake, tables, name, key, None)
