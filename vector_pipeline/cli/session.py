@@ -78,6 +78,7 @@ class Session:
         from vector_pipeline.cli.verbs import app
 
         verbs = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+        verbs |= {group.name for group in app.registered_groups}
         given = [("--project", self.project_path), ("--env", self.environment)]
 
         def with_options(found: re.Match[str]) -> str:

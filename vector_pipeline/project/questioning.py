@@ -12,11 +12,12 @@ from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.promote import PRODUCTION, STAGING
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.verify.canary_search import Question
-from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.context import Side
 
 if TYPE_CHECKING:
     from vector_pipeline.verify.canary_check import Looked
     from vector_pipeline.verify.sidebyside import SideBySide
+    from vector_pipeline.verify.suggest import Suggested
 
 LAKE = ""
 """Name of what is asked in the lake, where nothing is deployed."""
@@ -48,16 +49,29 @@ class Questioning(Gating):
         context = self.gate_context(sides[1].version, sides[1].deployment)
         return side_by_side(context, (names[0], sides[0]), (names[1], sides[1]), questions)
 
-    def asked(self, dataset: str) -> tuple[GateContext, Side, str]:
-        """What questions about a dataset are asked of: production, staging, or the newest version in the lake; and its name."""
-        for name in (PRODUCTION, STAGING):
-            try:
-                side = self._aliased(dataset, name)
-            except NotFoundError:
-                continue
-            return self.gate_context(side.version, side.deployment), side, name
-        version = self.version(dataset)
-        return self.gate_context(version, None), Side(version), LAKE
+    def suggest_canaries(self, dataset: str, *, log: Path | None = None, count: int = 20) -> "Suggested":
+        """Canaries for a person to accept, from a log of queries and from the documents.
+
+        Asked is what production serves, or staging, or else the newest version, in the lake.
+        """
+        from vector_pipeline.verify.canary_file import load_canaries
+        from vector_pipeline.verify.suggest import suggest
+        from vector_pipeline.verify.suggest_log import read_log
+
+        logged = read_log(log) if log is not None else ()
+        path = self.canaries_path(dataset)
+        known = load_canaries(path) if path.exists() else ()
+        served = [(name, side) for name in (PRODUCTION, STAGING) if (side := self._held(dataset, name)) is not None]
+        sides = served or [(LAKE, Side(self.version(dataset)))]
+        other = sides[1][1] if len(sides) > 1 and sides[1][1].version.number != sides[0][1].version.number else None
+        context = self.gate_context(sides[0][1].version, sides[0][1].deployment)
+        return suggest(context, sides[0], count=count, log=logged, known=known, other=other)
+
+    def canaries_path(self, dataset: str) -> Path:
+        """The dataset's file of canaries, or where it would be."""
+        path = self.gates(dataset).canaries
+        several = len(self.config.datasets) > 1
+        return self.base / (path or (f"canaries-{dataset}.yaml" if several else "canaries.yaml"))
 
     def check_canaries(self, dataset: str) -> "Looked":
         """The file of canaries, held against the newest version. ``ConfigError`` for a mistake in the file."""
@@ -76,6 +90,12 @@ class Questioning(Gating):
                 fix=f"Let some be proposed: vector-pipeline canary suggest {dataset}",
             )
         return self.base / path
+
+    def _held(self, dataset: str, name: str) -> Side | None:
+        try:
+            return self._aliased(dataset, name)
+        except NotFoundError:
+            return None
 
     def _aliased(self, dataset: str, name: str) -> Side:
         self.dataset(dataset)

@@ -15,25 +15,29 @@ import numpy as np
 import pyarrow as pa
 
 from vector_pipeline.targets.base import LIVE, Filter, Match, Vector
-from vector_pipeline.verify.canary_search import Search
 from vector_pipeline.verify.context import GateContext, Side
 
 Texts = dict[str, tuple[str, dict[str, object]]]
 """Text and metadata of records, by record id."""
 
 
-def asker(context: GateContext, side: Side) -> Search:
-    """Search of a side. Refuses a space that is another one on this machine now."""
-    known: dict[str, Vector] = {}
-    find = _live(context, side) if side.deployment is not None else _exact(context, side)
+class Asker:
+    """Search of a side (``canary_search.Search``). Refuses a space that is another one on this machine now."""
 
-    def search(queries: Sequence[str], top_k: int, filter: Filter | None, /) -> list[list[Match]]:
-        new = [query for query in dict.fromkeys(queries) if query not in known]
+    def __init__(self, context: GateContext, side: Side) -> None:
+        self._embedder = context.embedder(side)
+        self._find = _live(context, side) if side.deployment is not None else _exact(context, side)
+        self._known: dict[str, Vector] = {}
+
+    def vectors(self, queries: Sequence[str]) -> Vector:
+        """float32[n, dim] of some queries."""
+        new = [query for query in dict.fromkeys(queries) if query not in self._known]
         if new:
-            known.update(zip(new, context.embedder(side).embed_queries(new), strict=True))
-        return find(np.ascontiguousarray(np.stack([known[query] for query in queries])), top_k, filter)
+            self._known.update(zip(new, self._embedder.embed_queries(new), strict=True))
+        return np.ascontiguousarray(np.stack([self._known[query] for query in queries]))
 
-    return search
+    def __call__(self, queries: Sequence[str], top_k: int, filter: Filter | None, /) -> list[list[Match]]:
+        return self._find(self.vectors(queries), top_k, filter)
 
 
 Find = Callable[[Vector, int, Filter | None], list[list[Match]]]

@@ -89,7 +89,12 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
                 yield Remark("error", line, canary.id, f"both expects and forbids {one}")
         for one in canary.forbid:
             if one in gone:
-                yield Remark("warning", line, canary.id, f"forbids {one}: version {version} has no such document, so it cannot come")
+                yield Remark(
+                    "warning",
+                    line,
+                    canary.id,
+                    f"forbids {one}: version {version} has no such document, so it cannot come",
+                )
 
 
 def _near(context: GateContext, names: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from vector_pipeline.targets.base import Filter, Match
-from vector_pipeline.verify.asking import asker, with_texts
+from vector_pipeline.verify.asking import Asker, with_texts
 from vector_pipeline.verify.canary_search import Question, first_documents
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.rankings import overlap
@@ -149,7 +149,7 @@ def _asked(name: str, side: Side) -> Asked:
 
 
 def _answers(context: GateContext, side: Side, questions: Sequence[Question]) -> list[tuple[Found, ...]]:
-    answers = with_texts(context, side, first_documents(questions, asker(context, side)))
+    answers = with_texts(context, side, first_documents(questions, Asker(context, side)))
     return [tuple(found_of(rank, match) for rank, match in enumerate(one, start=1)) for one in answers]
 
 
