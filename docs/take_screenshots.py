@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -15,12 +15,19 @@ sys.path.insert(0, str(ROOT))
 from examples.python_reference.edit_documents import break_documents  # noqa: E402
 from examples.python_reference.write_documents import write_documents  # noqa: E402
 from tests.ui import dagster_ui as dagster  # noqa: E402
+from vector_pipeline.project import Project  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 IMAGES = ROOT / "docs" / "images"
 DATASET = "python_reference"
+REPORTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
+    ("report_light", 1600, 2000, "light"),
+    ("report_dark", 1600, 1400, "dark"),
+    ("report_phone", 360, 900, "light"),
+)
+"""Name, size and theme of the report's pictures."""
 STAGING = f"{DATASET}/minilm/staging_index"
 
 
@@ -38,6 +45,7 @@ def main() -> None:
         write_documents(project / "documents")
         with dagster.served(project / "vector_pipeline.yaml") as ui, dagster.browser() as page:
             take(page, ui, project)
+            take_report(page, project)
 
 
 def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
@@ -71,6 +79,23 @@ def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
     page.get_by_text("canary_retrieval").first.click()
     page.get_by_text("Latest execution").first.wait_for()
     shoot(page, "checks_failed")
+    page.get_by_text("charts", exact=True).first.scroll_into_view_if_needed()
+    shoot(page, "checks_report")
+
+
+def take_report(page: "Page", project: Path) -> None:
+    """The report of the broken release: the version that a gate stopped."""
+    with Project.load(project / "vector_pipeline.yaml") as opened:
+        _, file = opened.write_report(DATASET)
+    for name, width, height, theme in REPORTS:
+        context = page.context.browser.new_context(  # type: ignore[union-attr]
+            viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=2 if width < 600 else 1
+        )
+        own = context.new_page()
+        own.goto(file.as_uri())
+        own.screenshot(path=IMAGES / f"{name}.png")
+        sys.stdout.write(f"docs/images/{name}.png\n")
+        context.close()
 
 
 def shoot(page: "Page", name: str) -> None:
