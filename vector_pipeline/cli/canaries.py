@@ -1,5 +1,6 @@
 """``canary``: fixed questions that an index must answer. ``suggest`` proposes, ``accept`` takes, ``check`` looks them over."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,8 @@ from vector_pipeline.cli.session import Session
 from vector_pipeline.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from vector_pipeline.verify.suggest import Suggested
     from vector_pipeline.verify.suggest_file import Added, Block
+    from vector_pipeline.verify.suggestion import Suggested
 
 canary = typer.Typer(
     no_args_is_help=True,
@@ -57,8 +58,8 @@ def suggest(
     file = out or own.with_name(f"{own.stem}.suggested.yaml")
     if file.exists() and not accept_:
         raise RefusedError(
-            f"{file} exists already, and may hold what a person wrote",
-            fix=f"Take it (vector-pipeline canary accept {name} {file}), remove it, or choose another: --out FILE",
+            f"{_here(file)} exists already, and may hold what a person wrote",
+            fix=f"Take it (vector-pipeline canary accept {name} {_here(file)}), remove it, or choose another: --out FILE",
         )
     found = project.suggest_canaries(name, log=log, count=count)
     blocks = [block_of(one) for one in found.suggestions]
@@ -80,15 +81,15 @@ def suggest(
         _taken(session, name, taken)
         if left:
             _write(session, name, file, found, left)
-            say(f"{len(left)} not decided: in {file}")
+            say(f"{len(left)} not decided: in {_here(file)}")
     else:
         _write(session, name, file, found, blocks)
         if json_:
             emit({"dataset": name, **_json(found), "file": str(file), "added": 0})
             return
         show(suggestions_table(found))
-        say(f"Written to {file}: look whether each expected document is the right one.")
-        session.next("canary accept", *session.named(name), str(file))
+        say(f"Written to {_here(file)}: look whether each expected document is the right one.")
+        session.next("canary accept", *session.named(name), _here(file))
 
 
 @canary.command(cls=Command)
@@ -131,6 +132,14 @@ def check(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> N
         raise typer.Exit(1)
 
 
+def _here(path: Path) -> str:
+    """As it is written from where the command runs."""
+    try:
+        return shlex.quote(str(path.resolve().relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(path))
+
+
 def _json(found: "Suggested") -> dict[str, object]:
     return {"asked": found.asked.to_json(), "suggestions": [one.to_json() for one in found.suggestions]}
 
@@ -155,7 +164,7 @@ def _taken(session: Session, name: str, blocks: "list[Block]") -> None:
 
 def _said(session: Session, name: str, added: "Added") -> None:
     twice = f" ({added.known} were there already)" if added.known else ""
-    say(f"{added.added} added to {added.path}{twice}")
+    say(f"{added.added} added to {_here(added.path)}{twice}")
     if session.project().gates(name).canaries is None:
         say(
             f"No gate reads it yet: under `datasets: {name}:` write `gates: {{canaries: {added.path.name}}}`",
@@ -170,5 +179,5 @@ def _write(session: Session, name: str, file: Path, found: "Suggested", blocks: 
 
     if not file.parent.is_dir():
         raise NotFoundError(f"{file.parent} is no folder", fix="Make it, or choose another: --out FILE")
-    accept_ = session.command("canary accept", *session.named(name), str(file))
+    accept_ = session.command("canary accept", *session.named(name), _here(file))
     write(file, suggestions_text(name, found, blocks, accept_))

@@ -8,8 +8,8 @@ import click
 from vector_pipeline.cli.output import console, say
 
 if TYPE_CHECKING:
-    from vector_pipeline.verify.suggest import Suggested, Suggestion
     from vector_pipeline.verify.suggest_file import Block
+    from vector_pipeline.verify.suggestion import Suggested, Suggestion
 
 _KEYS = "y: take it  n: drop it  e: ask it otherwise  s: decide later  q: stop here"
 

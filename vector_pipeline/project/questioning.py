@@ -17,7 +17,7 @@ from vector_pipeline.verify.context import Side
 if TYPE_CHECKING:
     from vector_pipeline.verify.canary_check import Looked
     from vector_pipeline.verify.sidebyside import SideBySide
-    from vector_pipeline.verify.suggest import Suggested
+    from vector_pipeline.verify.suggestion import Suggested
 
 LAKE = ""
 """Name of what is asked in the lake, where nothing is deployed."""
@@ -63,9 +63,13 @@ class Questioning(Gating):
         known = load_canaries(path) if path.exists() else ()
         served = [(name, side) for name in (PRODUCTION, STAGING) if (side := self._held(dataset, name)) is not None]
         sides = served or [(LAKE, Side(self.version(dataset)))]
-        other = sides[1][1] if len(sides) > 1 and sides[1][1].version.number != sides[0][1].version.number else None
+        first, other = sides[0][1].version, sides[-1][1]
+        # Another version whose questions are embedded alike.
+        apart = (
+            other.version.number != first.number and other.version.embedder_fingerprint == first.embedder_fingerprint
+        )
         context = self.gate_context(sides[0][1].version, sides[0][1].deployment)
-        return suggest(context, sides[0], count=count, log=logged, known=known, other=other)
+        return suggest(context, sides[0], count=count, log=logged, known=known, other=other if apart else None)
 
     def canaries_path(self, dataset: str) -> Path:
         """The dataset's file of canaries, or where it would be."""

@@ -8,7 +8,7 @@ from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import plural
 from vector_pipeline.verify.canary_check import Looked
 from vector_pipeline.verify.sidebyside import Found
-from vector_pipeline.verify.suggest import Suggested, Suggestion
+from vector_pipeline.verify.suggestion import Suggested, Suggestion
 
 _SNIPPET = 240
 _FIRST = 3
@@ -62,7 +62,7 @@ def looked_lines(found: Looked, shown: str) -> Group:
         sign, style = signs[one.level]
         line = Text(f"{sign} ", style=style)
         line.append(
-            f"{shown}:{one.line}: {one.canary} " if one.line else f"{shown}: ", style="not red not yellow default"
+            f'{shown}:{one.line}: "{one.query}" ' if one.line else f"{shown}: ", style="not red not yellow default"
         )
         line.append(one.says, style="default")
         parts.append(line)

@@ -39,10 +39,11 @@ class Remark:
     """Where the canary begins in its file."""
     canary: str
     """Its id; empty for the whole file."""
+    query: str
     says: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"level": self.level, "line": self.line, "canary": self.canary, "says": self.says}
+        return {"level": self.level, "line": self.line, "canary": self.canary, "query": self.query, "says": self.says}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
             if one in gone:
                 says = f"expects {one}, which version {version} does not have{near.get(one, '')}"
                 spare = canary.match == "any" and any(other not in gone for other in canary.expect)
-                yield Remark("warning" if spare else "error", line, canary.id, says)
+                yield Remark("warning" if spare else "error", line, canary.id, canary.query, says)
             if one in canary.forbid:
-                yield Remark("error", line, canary.id, f"both expects and forbids {one}")
+                yield Remark("error", line, canary.id, canary.query, f"both expects and forbids {one}")
         for one in canary.forbid:
             if one in gone:
                 yield Remark(
@@ -123,7 +124,7 @@ def _of_filters(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
         says, left = _filter_trouble(context, restriction, known)
         for number in numbers:
             line, canary = file.lines[number], file.canaries[number]
-            yield from (Remark("error", line, canary.id, one) for one in says)
+            yield from (Remark("error", line, canary.id, canary.query, one) for one in says)
             if not says:
                 yield from _shut_out(canary, line, left)
 
@@ -149,7 +150,7 @@ def _filter_trouble(context: GateContext, restriction: Filter, known: Sequence[s
 def _shut_out(canary: Canary, line: int, left: set[str]) -> Iterator[Remark]:
     for one in canary.expect:
         if not left & {one} and not any(sign in one for sign in "*?["):
-            yield Remark("error", line, canary.id, f"expects {one}, which its own filter shuts out")
+            yield Remark("error", line, canary.id, canary.query, f"expects {one}, which its own filter shuts out")
 
 
 def _metadata_keys(context: GateContext) -> list[str]:
@@ -180,7 +181,7 @@ def _twice(file: CanaryFile) -> Iterator[Remark]:
     for line, canary in zip(file.lines, file.canaries, strict=True):
         name = canonical_json([normal(canary.query), canary.filter])
         if name in seen:
-            yield Remark("warning", line, canary.id, f"asks the same as the canary on line {seen[name]}")
+            yield Remark("warning", line, canary.id, canary.query, f"asks the same as the canary on line {seen[name]}")
         else:
             seen[name] = line
 
@@ -190,4 +191,4 @@ def _few(file: CanaryFile) -> Iterator[Remark]:
     if count < ENOUGH:
         low = wilson(count, count).low
         says = f"{count} canaries prove little: all passed, the true rate may still be {low:.0%}; {ENOUGH} or more are better"
-        yield Remark("warning", 0, "", says)
+        yield Remark("warning", 0, "", "", says)

@@ -22,8 +22,8 @@ from vector_pipeline.errors import ConfigError, InputError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.verify.canary_entry import CanaryEntry
 from vector_pipeline.verify.canary_file import Canary, parse_canaries
-from vector_pipeline.verify.suggest import Suggested, Suggestion
 from vector_pipeline.verify.suggest_log import normal
+from vector_pipeline.verify.suggestion import Suggested, Suggestion
 
 _K = 3
 """How far down the document of a suggestion may slip."""
