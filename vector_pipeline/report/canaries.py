@@ -29,7 +29,7 @@ def asked_line(found: Suggested) -> str:
     asked = found.asked
     where = f"in {asked.name}" if asked.name else "in the lake"
     made = plural(len(found.suggestions), "canary").replace("canarys", "canaries")
-    return f"{made} suggested, of {plural(found.looked_at, 'candidate')} tried on version {asked.version} {where}."
+    return f"{made} suggested, from version {asked.version} {where}."
 
 
 def suggestion_lines(number: int, total: int, one: Suggestion) -> Group:

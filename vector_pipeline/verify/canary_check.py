@@ -90,12 +90,8 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
                 yield Remark("error", line, canary.id, canary.query, f"both expects and forbids {one}")
         for one in canary.forbid:
             if one in gone:
-                yield Remark(
-                    "warning",
-                    line,
-                    canary.id,
-                    f"forbids {one}: version {version} has no such document, so it cannot come",
-                )
+                says = f"forbids {one}: version {version} has no such document, so it cannot come"
+                yield Remark("warning", line, canary.id, canary.query, says)
 
 
 def _near(context: GateContext, names: Sequence[str]) -> dict[str, str]:

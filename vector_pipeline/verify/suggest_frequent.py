@@ -21,6 +21,8 @@ _SAME = 0.93
 _LOGGED, _TRIED = 2_000, 5
 """Different questions that are looked at; and those that are tried for each canary that is wanted."""
 _PER_DOCUMENT, _VARIANTS = 2, 3
+_FAINT = 0.5
+"""Of the middle score of all questions: what finds nothing nearer is off the subject."""
 
 
 def from_log(asker: Asker, other: Asker | None, log: Sequence[Logged], count: int) -> Iterator[Suggestion | None]:
@@ -29,8 +31,9 @@ def from_log(asker: Asker, other: Asker | None, log: Sequence[Logged], count: in
     used: dict[str, int] = {}
     questions = [Question(group[0].query, SHOWN, group[0].filter) for group in groups]
     answers = first_documents(questions, asker)
+    least = _least([hits[0].score for hits in answers if hits])
     for group, question, hits in zip(groups, questions, answers, strict=True):
-        stable = clear(hits) and _agreed(asker, other, question, group, hits[0].document_id)
+        stable = clear(hits) and hits[0].score >= least and _agreed(asker, other, question, group, hits[0].document_id)
         if not stable or used.get(hits[0].document_id, 0) >= _PER_DOCUMENT:
             yield None
             continue
@@ -40,6 +43,12 @@ def from_log(asker: Asker, other: Asker | None, log: Sequence[Logged], count: in
         spellings = f", in {len(group)} wordings" if len(group) > 1 else ""
         why = f"asked {times:,} time{'' if times == 1 else 's'} in the log{spellings}"
         yield Suggestion(question.query, document, question.filter, "log", why, bare(hits))
+
+
+def _least(scores: Sequence[float]) -> float:
+    """Below it a question is about nothing that the documents say: far from what others find. Distances tell no such thing."""
+    middle = float(np.median(scores)) if scores else 0.0
+    return middle * _FAINT if middle > 0 else -np.inf
 
 
 def _agreed(asker: Asker, other: Asker | None, question: Question, group: Sequence[Logged], document: str) -> bool:
