@@ -52,6 +52,7 @@ def test_half_of_the_sample_is_new(make_project: MakeProject) -> None:
         add(project, f"new{number}.md", page(70 + number))
     released(project)
     result = judged(project)
+    assert result.status is Status.PASSED, result.summary
     assert (result.detail["sampled"], result.detail["sampled_new"]) == (20, 10)
 
 

@@ -122,7 +122,7 @@ def test_an_old_lake_is_believed_where_a_sample_of_it_agrees(make_project: MakeP
 def test_own_texts_come_and_go_with_their_file(make_project: MakeProject, become: Become) -> None:
     project = make_project(gates="attestation: {golden: golden.txt}")
     file = project.base / "golden.txt"
-    with pytest.raises(ConfigError, match="golden.txt cannot be read"):
+    with pytest.raises(ConfigError, match=r"golden\.txt cannot be read"):
         project.build("handbook")
     file.write_text("our own words\n\nanother line\n", encoding="utf-8")
     project.build("handbook")

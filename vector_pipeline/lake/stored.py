@@ -34,9 +34,9 @@ def draw_stored(
     new = "true" if without is None else f"content_hash NOT IN (SELECT content_hash FROM {without})"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stored_ranked AS
-            SELECT shard, content_hash, {new} AS new, md5(content_hash || ?) AS place,
-                   row_number() OVER (PARTITION BY new, shard ORDER BY place, content_hash) AS turn
-            FROM (SELECT DISTINCT shard, content_hash FROM {chunks})""",
+            WITH placed AS (SELECT *, {new} AS new, md5(content_hash || ?) AS place
+                            FROM (SELECT DISTINCT shard, content_hash FROM {chunks}))
+            SELECT *, row_number() OVER (PARTITION BY new, shard ORDER BY place, content_hash) AS turn FROM placed""",
         [salt],
     )
     total, fresh = (int(one) for one in lake.row("SELECT count(*), count(*) FILTER (new) FROM stored_ranked"))
