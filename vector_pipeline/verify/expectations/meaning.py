@@ -62,10 +62,6 @@ def _number(value: bool | int | float) -> str:
     )
 
 
-def _literal(value: Any) -> str:
-    return quoted(value) if isinstance(value, str) else _number(value)
-
-
 def meaning(one: Expectation, types: Mapping[str, str]) -> Meaning | None:
     """The plain meaning of an expectation over a table ``facts`` with columns of these DuckDB types; law 1."""
     make = _MEANINGS.get(one.type)
@@ -177,25 +173,21 @@ def _member(column: str, values: list[Any], kind: str) -> str | None:
 def _between(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Rows | None:
     column, kind = kwargs["column"], kind_of(types[kwargs["column"]])
     bounds = [one for one in (kwargs.get("min_value"), kwargs.get("max_value")) if one is not None]
-    numbers, texts = all(map(_is_number, bounds)), all(isinstance(one, str) for one in bounds)
-    if not bounds or not (numbers or texts):
+    if not bounds or not all(map(_is_number, bounds)):
         return None
     plain = name(column)
-    if (kind in ("int", "float") and numbers) or (kind == "text" and texts):
+    if kind in ("int", "float"):
         return _rows(column, types, _bounded(value(column, types), kwargs))
-    if kind == "json" and numbers:
+    if kind == "json":
         is_number = f"json_type({plain}) IN {_JSON_NUMBERS}"
         return _rows(column, types, f"{is_number} AND {_bounded(f'TRY_CAST({plain} AS DOUBLE)', kwargs)}")
-    if kind == "json" and texts:
-        said = f"json_extract_string({plain}, '$')"
-        return _rows(column, types, f"json_type({plain}) = 'VARCHAR' AND {_bounded(said, kwargs)}")
     return None
 
 
 def _bounded(expression: str, kwargs: Mapping[str, Any]) -> str:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    parts = [] if low is None else [f"{expression} {'>' if kwargs.get('strict_min') else '>='} {_literal(low)}"]
-    parts += [] if high is None else [f"{expression} {'<' if kwargs.get('strict_max') else '<='} {_literal(high)}"]
+    parts = [] if low is None else [f"{expression} {'>' if kwargs.get('strict_min') else '>='} {_number(low)}"]
+    parts += [] if high is None else [f"{expression} {'<' if kwargs.get('strict_max') else '<='} {_number(high)}"]
     return " AND ".join(parts)
 
 
@@ -237,23 +229,24 @@ def _of_type(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Rows | None
     return _rows(column, types, f"json_type({name(column)}) IN ({allowed})")
 
 
-def _aggregate(function: str) -> Callable[[Mapping[str, Any], Mapping[str, str]], Number | None]:
+def _aggregate(
+    function: str, *, of_none: str = "NULL"
+) -> Callable[[Mapping[str, Any], Mapping[str, str]], Number | None]:
+    """``of_none``: what pandas makes of a column that holds nothing."""
+
     def make(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Number | None:
         column = kwargs["column"]
-        return (
-            Number(f"{function}({value(column, types)})", column)
-            if kind_of(types[column]) in ("int", "float")
-            else None
-        )
+        if kind_of(types[column]) not in ("int", "float"):
+            return None
+        return Number(f"coalesce({function}({value(column, types)}), {of_none})", column)
 
     return make
 
 
 def _distinct(kwargs: Mapping[str, Any], types: Mapping[str, str], *, share: bool) -> Number:
-    found = f"count(DISTINCT {value(kwargs['column'], types)})"
-    return Number(
-        f"{found} / nullif(count({value(kwargs['column'], types)}), 0)" if share else found, kwargs["column"], "false"
-    )
+    held = value(kwargs["column"], types)
+    found = f"count(DISTINCT {held})"
+    return Number(f"coalesce({found} / nullif(count({held}), 0), 0)" if share else found, kwargs["column"], "false")
 
 
 def _present(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Number:
@@ -285,7 +278,7 @@ _MEANINGS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str]], Meaning
     "expect_column_median_to_be_between": _aggregate("median"),
     "expect_column_min_to_be_between": _aggregate("min"),
     "expect_column_max_to_be_between": _aggregate("max"),
-    "expect_column_sum_to_be_between": _aggregate("sum"),
+    "expect_column_sum_to_be_between": _aggregate("sum", of_none="0"),
     "expect_column_stdev_to_be_between": _aggregate("stddev_samp"),
     "expect_column_unique_value_count_to_be_between": lambda kwargs, types: _distinct(kwargs, types, share=False),
     "expect_column_proportion_of_unique_values_to_be_between": lambda kwargs, types: _distinct(
@@ -309,7 +302,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "expect_column_values_to_be_in_type_list": (*_MAP, "type_list"),
         "expect_table_row_count_to_be_between": _RANGE,
         "expect_table_row_count_to_equal": ("value",),
-    }.get(one, _MAP if "_values_to_" in one else ("column", *_RANGE))
+    }.get(one, _MAP if one.startswith("expect_column_values_") else ("column", *_RANGE))
     for one in _MEANINGS
 }
 """What each type that has a meaning takes."""

@@ -129,7 +129,9 @@ def check(kind: Kind, one: Expectation) -> None:
             raise InputError(f"unknown {PARAMETER} {parameter}{_near(parameter, PARAMETERS)}")
     for column in one.columns:
         _column(kind, one, column)
-    if one.type in ARGUMENTS and set(one.kwargs) <= {*ARGUMENTS[one.type]}:
+    bounds = (one.kwargs.get("min_value"), one.kwargs.get("max_value"))
+    numbers = all(bound is None or isinstance(bound, int | float | Mapping) for bound in bounds)
+    if one.type in ARGUMENTS and set(one.kwargs) <= {*ARGUMENTS[one.type]} and numbers:
         _arguments(one)
         return
     from vector_pipeline.verify.expectations import engine
