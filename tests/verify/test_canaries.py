@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from vector_pipeline.errors import ConfigError, UnavailableError
 from vector_pipeline.targets.base import LIVE, Filter, Match
 from vector_pipeline.verify.canaries import Canary, load_canaries, run_canaries
+from vector_pipeline.verify.canary_file import read_canaries
 from vector_pipeline.verify.outcome import Status
 
 Write = Callable[[str, str], Path]
@@ -92,7 +93,28 @@ def test_yaml_and_jsonl_read_alike(write: Write) -> None:
         ),
         ("c.yaml", "canaries:\n - query: q\n   expect: [a]\n   k: 0\n", ":4: k: "),
         ("c.yaml", "canaries:\n - query: q\n   expect: [a]\n   match: some\n", ":4: match: "),
-        ("c.yaml", "canaries:\n - query: q\n   expect: [1]\n", ":3: expect: "),
+        ("c.yaml", "canaries:\n - query: q\n   expect: [1]\n", ":3: expect: write a document's id"),
+        ("c.yaml", "canaries:\n - query: q\n   expect: [{document: a, within: 0}]\n", ":3: expect: "),
+        (
+            "c.yaml",
+            "canaries:\n - query: q\n   expect: [{document: a, rank: 1}]\n",
+            ":3: expect: rank: unknown key; known here: document, within",
+        ),
+        (
+            "c.yaml",
+            "pass_rates: {a: 0.9}\ncanaries:\n - {query: q, expect: [a]}\n",
+            ":1: pass_rates: no canary has the tag a",
+        ),
+        (
+            "c.yaml",
+            "canaries:\n - {query: q, expect: [a], tags: a}\npass_rates:\n  a: 90%\n",
+            ":4: pass_rates: a must be a number from 0 to 1",
+        ),
+        (
+            "c.yaml",
+            "canaries:\n - {query: q, expect: [a]}\npass_rates: 0.9\n",
+            ":3: pass_rates must be a mapping of tags",
+        ),
         ("c.yaml", "canaries:\n - query: ' '\n   expect: [a]\n", ":2: query: a query must not be blank"),
         ("c.yaml", "canaries:\n - query: q\n   expect: [a]\n   filter: {d: 2024-01-01}\n", ":4: filter: "),
         ("c.yaml", "canaries:\n - {query: q, expect: [a]}\n - {query: q, expect: [a]}\n", ":3: canary q-"),
@@ -147,6 +169,86 @@ def test_match_forbid_and_patterns() -> None:
     assert not one(Canary("x", "q", ("c.md",), forbid=("guide/?.md",)), ranking)
     assert one(Canary("x", "q", (), forbid=("d.md",)), ranking)
     assert one(Canary("x", "q", ("guide/a.md",), forbid=("c.md",), k=2), ranking)
+
+
+def test_an_expectation_may_have_a_rank_of_its_own(write: Write) -> None:
+    (canary,) = load_canaries(
+        write(
+            "c.yaml", "canaries:\n - {query: q, expect: [a.md, {document: b.md, within: 8}], match: all, k: 2, id: x}\n"
+        )
+    )
+    assert (canary.expect, canary.within, canary.depth) == (("a.md", "b.md"), (None, 8), 8)
+    rest = [f"{n}.md" for n in range(6)]
+    assert one(canary, ["a.md", *rest, "b.md"])
+    assert not one(canary, [rest[0], rest[1], "a.md", "b.md"]), "a.md must be among the first k"
+    late = run_canaries([canary], Index({"q": ["b.md", "0.md", "a.md"]}), 1.0)
+    assert late.examples[0]["why"] == "must find a.md among the first 2 (it came as number 3); found b.md, 0.md, a.md"
+    assert late.examples[0]["ranks"] == [3, 1]
+    far = Canary("x", "q", ("b.md",), k=1, within=(3,), forbid=("c.md",))
+    assert one(far, ["a.md", "c.md", "b.md"]), "what is forbidden is so among the first k"
+
+
+def test_names_of_canaries_stay_what_they_were(write: Write) -> None:
+    (old,) = load_canaries(write("c.yaml", 'canaries:\n - {query: "How do I make coffee?", expect: [coffee.md]}\n'))
+    assert old.id == "how-do-i-make-coffee-2d2f55"
+    (noted,) = load_canaries(
+        write(
+            "d.yaml", 'canaries:\n - {query: "How do I make coffee?", expect: [coffee.md], critical: true, notes: n}\n'
+        )
+    )
+    assert noted.id == old.id
+    assert (noted.critical, noted.notes) == (True, "n")
+
+
+def test_a_critical_one_must_pass_whatever_the_rate(write: Write) -> None:
+    canaries = [Canary(f"c{n}", f"q{n}", ("d",), critical=n == 7) for n in range(10)]
+    ranking = {f"q{n}": ["d"] if n not in (3, 7) else ["e"] for n in range(10)}
+    result = run_canaries(canaries, Index(ranking), 0.5)
+    assert result.status is Status.FAILED
+    assert result.summary.endswith("required 50%; critical ones fail: c7")
+    assert [example["id"] for example in result.examples] == ["c7", "c3"], "critical ones first"
+    assert result.detail["critical_failing"] == 1
+
+
+def test_a_tag_may_have_a_rate_of_its_own(write: Write) -> None:
+    text = "pass_rates: {legal: 0.9}\ncanaries:\n" + "".join(
+        f" - {{query: q{n}, expect: [d], tags: {'legal' if n < 4 else 'other'}}}\n" for n in range(20)
+    )
+    file = read_canaries(write("c.yaml", text))
+    assert file.pass_rates == {"legal": 0.9}
+    assert file.lines[:2] == (3, 4)
+    lines = '{"pass_rates": {"legal": 0.9}}\n{"query": "q0", "expect": ["d"], "tags": ["legal"]}\n'
+    assert read_canaries(write("c.jsonl", lines)).pass_rates == {"legal": 0.9}
+    ranking = {f"q{n}": ["d"] if n else ["e"] for n in range(20)}
+    result = run_canaries(file.canaries, Index(ranking), 0.9, pass_rates=file.pass_rates)
+    assert result.status is Status.FAILED
+    assert "3/4 of tag legal, required 90%" in result.summary
+    assert result.detail["tags"]["legal"]["required"] == 0.9
+    other = run_canaries(
+        file.canaries, Index({name: ["d"] for name in ranking} | {"q9": ["e"]}), 0.9, pass_rates=file.pass_rates
+    )
+    assert other.status is Status.PASSED
+
+
+def test_a_document_that_is_not_there_is_told_as_such() -> None:
+    canaries = [
+        Canary("a", "q", ("gone.md",)),
+        Canary("b", "r", ("here.md",)),
+        Canary("c", "s", ("gone.md", "here.md")),
+    ]
+    asked: list[Sequence[str]] = []
+
+    def absent(patterns: Sequence[str]) -> set[str]:
+        asked.append(patterns)
+        return {"gone.md"}
+
+    result = run_canaries(canaries, Index({"q": ["x"], "r": ["x"], "s": ["here.md"]}), 0.1, version=7, absent=absent)
+    assert [example["why"] for example in result.examples] == [
+        "expects gone.md, which version 7 does not have; found x",
+        "must find here.md; found x",
+    ]
+    assert result.examples[0]["absent"] == ["gone.md"]
+    assert asked == [["gone.md", "here.md"]], "only what is missing is asked for"
 
 
 def test_queries_of_one_k_and_filter_are_searched_together() -> None:

@@ -29,6 +29,11 @@ _HEADINGS, _SENTENCES = 2, 2
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n{2,}|\n(?=\s*(?:[-*+|>#]|\d+[.)])\s)")
 _WORD = re.compile(r"\w+")
 _MARKUP = re.compile(r"[`*_|<>{}\[\]]|https?://")
+_LEANS = re.compile(
+    r"(?i:moreover|however|therefore|furthermore|thus|additionally|also|hence|finally|in addition|in contrast|these|this|those|"
+    r"that|it|they|we|he|she|here|such|both)\b|[a-z]|[A-Z]{4,}\b"
+)
+"""Begins a sentence that says little without the one before it, or is a heading of a form."""
 _LEAD = re.compile(r"^\s*(?:#{1,6}|[-*+>]|\d+[.)])\s+")
 
 
@@ -146,8 +151,14 @@ def _sentences(document: _Document) -> Iterator[str]:
     """Whole sentences of a length that people ask with, without markup."""
     for raw in _SENTENCE.split(document.text):
         one = " ".join(_LEAD.sub("", raw).split())
-        if 5 <= len(one.split()) <= 25 and len(_words(one)) >= 3 and one[-1:] in ".!?" and not _MARKUP.search(one):
+        if 5 <= len(one.split()) <= 25 and len(_words(one)) >= 3 and one[-1:] in ".!?" and _alone(one):
             yield one
+
+
+def _alone(sentence: str) -> bool:
+    """Whether it can be asked without what stands around it."""
+    whole = sentence.count("(") == sentence.count(")") and not _MARKUP.search(sentence)
+    return whole and (sentence.endswith("?") or not _LEANS.match(sentence))
 
 
 def _asked_headings(document: _Document) -> list[str]:
