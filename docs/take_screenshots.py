@@ -79,7 +79,10 @@ def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
     page.get_by_text("canary_retrieval").first.click()
     page.get_by_text("Latest execution").first.wait_for()
     shoot(page, "checks_failed")
-    page.get_by_text("charts", exact=True).first.scroll_into_view_if_needed()
+    page.get_by_text("[Show Markdown]").first.click()
+    shoot(page, "checks_charts")
+    dagster.open_asset(page, ui, STAGING, "events")
+    page.get_by_text("[Show Markdown]").first.click()
     shoot(page, "checks_report")
 
 

@@ -73,5 +73,10 @@ def shortened(text: str, most: float, size: float = 11.0) -> str:
     """A text that takes at most so many pixels; of a path the end says more."""
     if width_of(text, size) <= most:
         return text
-    keep = max(1, int(most / (0.58 * size)) - 1)
-    return "…" + text[-keep:] if "/" in text else text[:keep] + "…"
+    at_end = "/" in text
+    room, kept = most - width_of("…", size), ""
+    for letter in reversed(text) if at_end else text:
+        if width_of(kept + letter, size) > room:
+            break
+        kept += letter
+    return f"…{kept[::-1]}" if at_end else f"{kept}…"

@@ -47,7 +47,7 @@ def pictures(detail: Mapping[str, Any]) -> str:
 
 def picture(chart: Chart) -> str:
     """One chart as a Markdown image."""
-    svg = str(draw(_smaller(chart), legend=True))
+    svg = str(draw(_smaller(chart), alone=True))
     height = svg.split('viewBox="0 0 360 ', 1)[1].split('"', 1)[0]
     style = files("vector_pipeline.report.page").joinpath("templates/picture.css").read_text(encoding="utf-8")
     inside = f'<style>{style}</style><rect class="paper" x="-12" y="-12" width="384" height="{int(height) + 24}"/>'

@@ -30,12 +30,12 @@ _BENEATH = ("unchanged", "production")
 """Groups that are drawn first: the rest lies over them."""
 
 
-def draw(chart: Chart, *, legend: bool = False) -> Markup:
-    """A chart as one ``<svg>``; a table is none. ``legend``: in it too, for where the page's own words are not beside it."""
+def draw(chart: Chart, *, alone: bool = False) -> Markup:
+    """A chart as one ``<svg>``; a table is none. ``alone``: with its title and legend, for where no page is around it."""
     if isinstance(chart, Rows):
         return Markup("")
     names = list(legend_of(chart))
-    parts, top = _legend(names) if legend and names else ([], 4.0)
+    parts, top = _head(chart.title, names) if alone else ([], 4.0)
     height, alt = _DRAWN[type(chart)](chart, top, parts)
     head = f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escaped(alt)}"'
     return Markup(f'{head} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>')
@@ -68,10 +68,12 @@ def _text(x: float, y: float, text: str, *, anchor: str = "start", cls: str = ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escaped(text)}</text>'
 
 
-def _legend(names: Sequence[str]) -> tuple[list[str], float]:
-    """The legend's parts, and how high it is."""
-    parts: list[str] = []
-    x, y = 2.0, 12.0
+def _head(title: str, names: Sequence[str]) -> tuple[list[str], float]:
+    """Title and legend, and how high they are."""
+    parts = [_text(2, 12, shortened(title, WIDTH - 20), cls="title")]
+    if not names:
+        return parts, 24.0
+    x, y = 2.0, 32.0
     for name, colour in colour_of(names).items():
         shown = shortened(name, 150)
         if x + width_of(shown) + 16 > WIDTH and x > 2:
