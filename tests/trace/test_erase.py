@@ -151,7 +151,7 @@ def test_one_document_goes_and_nothing_else_changes(project: Project) -> None:
     production = project.registry().alias("handbook", project.environment, "production")
     assert production is not None
     assert production.deployment.version == 2
-    assert [one.status for one in report.gates if one.version == 2] == ["passed"] * 5
+    assert {one.status for one in report.gates if one.version == 2} == {"passed"}
     # A build does not bring it back, though the source has it still.
     assert project.build("handbook").made is False
     assert project.quarantined("handbook") == [

@@ -116,7 +116,9 @@ class Attests(Gating):
             if not (quarantine and found.doubted is not None and found.doubted.rows):
                 return found
             names, lake = GoldenTables.of(tables), self.lake()
-            moved = doubts.move_doubted(lake, tables, names, found.summary[:300], golden=everything)
+            # No document is named in what is kept: an erasure could not take it out again.
+            reason = "asked for" if everything else "another model" if found.golden_moved else "not what the model makes"
+            moved = doubts.move_doubted(lake, tables, names, reason, golden=everything)
             left = doubts.quarantined(lake, tables, names)
         values = {name: getattr(found, name) for name in found.__slots__}
         return Attestation(**{**values, "moved": moved, "in_quarantine": left})
