@@ -97,10 +97,11 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
 def _near(context: GateContext, names: Sequence[str]) -> dict[str, str]:
     """For a name that is no document's: those that are spelled like it."""
     rows = context.lake.rows(
-        f"""SELECT n, list(document_id ORDER BY distance, document_id)[:{_NEAR}] FROM (
-                SELECT n, document_id, levenshtein(lower(n), lower(document_id)) AS distance
+        f"""SELECT n, list(document_id ORDER BY document_id)[:{_NEAR}] FROM (
+                SELECT n, document_id, levenshtein(lower(n), lower(document_id)) AS distance,
+                       min(distance) OVER (PARTITION BY n) AS least_
                 FROM (SELECT DISTINCT document_id FROM {context.candidate.chunks}), unnest($1::VARCHAR[]) AS names(n))
-            WHERE distance <= greatest(2, length(n) // 4) GROUP BY n""",
+            WHERE distance <= greatest(2, length(n) // 4) AND distance = least_ GROUP BY n""",
         [list(names)[:100]],
     )
     return {name: f": is {' or '.join(like)} meant?" for name, like in rows}
