@@ -64,7 +64,13 @@ class TextDamageConfig(Model):
     max_duplicates: Share = 0.02
     """Chunks whose text stands in another document too."""
     max_shrunk: Share = 0.02
-    """Documents that lost more than half of their text."""
+    """Documents that lost half of their text or more, or hold what another document held."""
+    max_replaced: Share = 0.05
+    """Documents under an old id with an altogether other text."""
+    max_stripped: Share = 0.05
+    """Chunks that lost their small words, their capitals, their punctuation or their blanks, each counted alone."""
+    max_shorter: Share = 0.2
+    """How much of its text the middle one of the changed documents may have lost, where a tenth of all documents changed."""
 
 
 class EmbeddingShiftConfig(Model):
@@ -140,7 +146,9 @@ class FreshnessConfig(Model):
     """How old what is released may be."""
 
     max_age_h: float | None = Field(default=None, gt=0)
-    """Hours since the source was read for the version."""
+    """Hours since the version was made, unless it holds what its source lists now. Without it no age is too great."""
+    max_quiet_h: float | None = Field(default=None, gt=0)
+    """Hours since a document last came or changed: for a source that brings something every day, and may have stopped."""
 
 
 class GateConfig(Model):

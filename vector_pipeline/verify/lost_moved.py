@@ -1,0 +1,86 @@
+"""Which documents are gone, content and all: not those that were moved, renamed, split or merged.
+
+Laws
+----
+1. A document is gone when no document of the candidate has its id. It is *lost* when its text does not live on either: as a whole
+   under another id, or at least half of it in passages of documents that are new or changed.
+2. A passage is what stands between two marks of punctuation or in a paragraph, without blanks, case and marks: wrapping and
+   markup do not tell two apart, and one edited word changes one passage.
+3. A passage that many gone documents share (a footer) says little of any of them: it counts by its share, and only as often as
+   it is found again.
+"""
+
+from vector_pipeline.lake.connection import Lake
+
+LOST = "lost_documents"
+"""Temporary table: shard, document_id, content_hash, title, metadata, kept (0 to 1: how much of it lives on)."""
+_KEPT = 0.5
+_SHORTEST = 12
+"""Characters of a passage that tells one document from another."""
+_ENDS = r"[.!?;,:()。！？；，、：]+(?:\s+|$)|\n\s*\n|\n\s*[-*+#>|]"
+
+
+def plain(text: str) -> str:
+    """SQL: a text as its letters and digits, one blank between words."""
+    return rf"trim(regexp_replace(lower(nfc_normalize({text})), '[^\p{{L}}\p{{N}}]+', ' ', 'g'))"
+
+
+def passages(text: str, shortest: int = _SHORTEST) -> str:
+    """SQL: the list of a text's passages (law 2), each as in ``plain``; the whole text where none is long enough."""
+    parts = f"list_transform(string_split_regex({text}, '{_ENDS}'), lambda part: {plain('part')})"
+    long = f"list_filter({parts}, lambda part: length(part) >= {int(shortest)})"
+    return f"(CASE WHEN len({long}) > 0 THEN {long} ELSE [{plain(text)}] END)"
+
+
+def find_lost(lake: Lake, old: str, new: str) -> int:
+    """Fill ``LOST`` from two relations of documents; returns how many documents are gone, lost or moved."""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE gone_documents AS
+            SELECT o.shard, o.document_id, o.content_hash, o.title, o.metadata,
+                   trim(o.text) <> '' AND o.content_hash IN (SELECT content_hash FROM {new}) AS moved
+            FROM {old} o ANTI JOIN {new} n USING (document_id)"""
+    )
+    gone, unknown = lake.row("SELECT count(*), count(*) FILTER (NOT moved) FROM gone_documents")
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE kept_documents AS
+           SELECT document_id, 1.0::DOUBLE AS kept FROM gone_documents WHERE false"""
+    )
+    if unknown:
+        gone_texts = f"{old} o SEMI JOIN (SELECT document_id FROM gone_documents WHERE NOT moved) g USING (document_id)"
+        found_again(lake, "kept_documents", gone_texts, old, new)
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE {LOST} AS
+            SELECT g.shard, g.document_id, g.content_hash, g.title, g.metadata, coalesce(k.kept, 0) AS kept
+            FROM gone_documents g LEFT JOIN kept_documents k USING (document_id)
+            WHERE NOT g.moved AND coalesce(k.kept, 0) < {_KEPT}"""
+    )
+    return int(gone)
+
+
+def found_again(lake: Lake, name: str, missing: str, old: str, new: str) -> None:
+    """Temporary table ``name``: document_id, kept: the share of its passages that documents new or changed in ``new`` have.
+
+    ``missing``: relation (with the alias ``o``) of the documents of ``old`` that are looked for.
+    """
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE missing_passages AS
+            SELECT DISTINCT document_id, md5_number_lower(passage) AS passage, length(passage) AS chars
+            FROM (SELECT o.document_id, unnest({passages("o.text")}) AS passage FROM {missing})
+            WHERE passage <> ''"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE found_passages AS
+            SELECT passage, count(DISTINCT document_id) AS found
+            FROM (SELECT document_id, md5_number_lower(unnest({passages("text")})) AS passage
+                  FROM {new} n ANTI JOIN (SELECT document_id, content_hash FROM {old}) same USING (document_id, content_hash))
+            SEMI JOIN missing_passages USING (passage) GROUP BY passage"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE {name} AS
+            WITH shared AS (SELECT passage, count(*) AS documents FROM missing_passages GROUP BY passage)
+            SELECT m.document_id,
+                   sum(m.chars / s.documents * least(1, coalesce(f.found, 0) / s.documents))
+                   / sum(m.chars / s.documents) AS kept
+            FROM missing_passages m JOIN shared s USING (passage) LEFT JOIN found_passages f USING (passage)
+            GROUP BY m.document_id"""
+    )
