@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,10 +14,27 @@ from hypothesis import strategies as st
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.verify.expectations import counting, engine
 from vector_pipeline.verify.expectations.finding import Finding
+from vector_pipeline.verify.expectations.regex import as_re2
 from vector_pipeline.verify.expectations.suite import Expectation, Suite
 
-WORDS = ("", "a", "ab", "Ab", "naïve", "漢字", "a b\nc", "10", "x" * 12)
-PATTERNS = ("^a", "b$", "[A-Z]", r"\d+", r"^\w+$", "a|漢", r"\s", "(?i)AB", "^$", ".")
+WORDS = ("", "ab\n", "٣ x", "a", "ab", "Ab", "naïve", "漢字", "a b\nc", "10", "x" * 12)
+PATTERNS = (
+    "^a",
+    "b$",
+    "[A-Z]",
+    r"\d+",
+    r"^\w+$",
+    "a|漢",
+    r"\s",
+    "(?i)AB",
+    "^$",
+    ".",
+    r"^\W",
+    r"[^\w\s]",
+    r"[\d-]",
+    r"\S$",
+    "a.b",
+)
 NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from([-1.5, 0.5, 2.25]))
 JSON = st.one_of(st.none(), st.sampled_from([*WORDS[1:6]]), st.integers(-3, 3), st.sampled_from([0.5, -1.5]))
 ROWS = st.lists(
@@ -152,3 +170,36 @@ def test_duckdb_counts_what_great_expectations_counts(
             assert mine.result["observed_value"] == pytest.approx(other.result["observed_value"]), said
         if not mine.success and other.rows:
             assert [row["document_id"] for row in mine.rows] == [row["document_id"] for row in other.rows], said
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\w+",
+        r"^\d$",
+        r"[\w-]+\s?$",
+        "(?i)x",
+        "(?:a|b)$",
+        r"\.",
+        "[$]",
+        r"a\$",
+        "[]a]",
+        "[^]a]",
+        "",
+        "é",
+        r"\S\W\D",
+        "[a-c]{2}",
+    ],
+)
+def test_patterns_find_the_same_in_both_engines(lake: Lake, pattern: str) -> None:
+    shared = as_re2(pattern)
+    assert shared is not None
+    for text in ("", "a", "ab", "a\n", "X", "x y", "漢字", "٣", "-", "$", "a$", "]", ".", "é\u00a0z", "1\n\n", "ab\nb"):
+        assert lake.row("SELECT regexp_matches(?, ?)", [text, shared])[0] == bool(re.search(pattern, text)), text
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\bword\b", "(?=a)", "(?<!a)b", r"(a)\1", "a++", "(?P<n>a)", "[[:alpha:]]", r"[\W]", r"\Z", "(?s)a"]
+)
+def test_what_only_python_knows_is_left_to_it(pattern: str) -> None:
+    assert as_re2(pattern) is None

@@ -16,6 +16,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.verify import facts
 from vector_pipeline.verify.expectations.finding import Finding, map_result
 from vector_pipeline.verify.expectations.meaning import Meaning, Number, Rows, meaning, name, within
+from vector_pipeline.verify.expectations.regex import as_re2
 from vector_pipeline.verify.expectations.suite import Expectation, Suite
 from vector_pipeline.verify.outcome import EXAMPLES
 
@@ -67,7 +68,7 @@ def _plain(lake: Lake, one: Expectation, types: Mapping[str, str]) -> Meaning | 
     found = meaning(one, types)
     if found is not None and isinstance(one.kwargs.get("regex"), str):
         try:
-            lake.row("SELECT regexp_matches('', ?)", [one.kwargs["regex"]])
+            lake.row("SELECT regexp_matches('', ?)", [as_re2(one.kwargs["regex"])])
         except UnavailableError:
             return None
     return found

@@ -61,7 +61,7 @@ def run(kind: Kind, facts: pa.Table, expectations: Sequence[Expectation]) -> lis
     with quiet():
         import great_expectations as gx
 
-        context = gx.get_context(mode="ephemeral", project_config=_settings())
+        context = gx.get_context(mode="ephemeral", project_config=settings())
         asset = context.data_sources.add_pandas("facts").add_dataframe_asset(kind)
         batch = asset.add_batch_definition_whole_dataframe("all").get_batch(
             batch_parameters={"dataframe": _frame(facts)}
@@ -89,7 +89,8 @@ def _number(result: Any) -> int:
     return int(result.expectation_config.meta[_RULE])
 
 
-def _settings() -> Any:
+def settings(sites: Mapping[str, Any] | None = None) -> Any:
+    """Configuration of a context that keeps everything in memory; ``sites``: of Data Docs."""
     from great_expectations.data_context.types.base import (
         DataContextConfig,
         InMemoryStoreBackendDefaults,
@@ -100,6 +101,7 @@ def _settings() -> Any:
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
         progress_bars=ProgressBarsConfig(globally=False),
         analytics_enabled=False,
+        data_docs_sites=dict(sites or {}),
     )
 
 

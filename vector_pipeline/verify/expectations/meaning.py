@@ -8,11 +8,11 @@ Laws
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vector_pipeline.verify.expectations.regex import as_re2
 from vector_pipeline.verify.expectations.suite import Expectation
 from vector_pipeline.verify.patterns import quoted
 
@@ -210,15 +210,11 @@ def _lengths(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Rows | None
 
 def _pattern(kwargs: Mapping[str, Any], types: Mapping[str, str], *, wanted: bool) -> Rows | None:
     text, regex = _text(kwargs["column"], types), kwargs.get("regex")
-    if text is None or not isinstance(regex, str) or not _is_shared(regex):
+    shared = as_re2(regex) if isinstance(regex, str) else None
+    if text is None or shared is None:
         return None
-    found = f"regexp_matches({text}, {quoted(regex)})"
+    found = f"regexp_matches({text}, {quoted(shared)})"
     return _rows(kwargs["column"], types, found if wanted else f"NOT {found}")
-
-
-def _is_shared(regex: str) -> bool:
-    """Whether DuckDB (RE2) and python read a pattern alike: no look-around, references or possessives."""
-    return re.search(r"\(\?(?!:|i\)|i:)|\\[1-9ABGZgkpPQEC]|[*+?}]\+", regex) is None
 
 
 def _of_type(kwargs: Mapping[str, Any], types: Mapping[str, str]) -> Rows | None:
