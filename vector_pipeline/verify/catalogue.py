@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import attest, canaries, coverage, expectations, recall
+from vector_pipeline.verify import answers, attest, canaries, coverage, damage, expectations, freshness, lost, recall
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
 
@@ -56,6 +56,13 @@ GATES: tuple[Gate, ...] = (
         expectations.judge_embeddings,
     ),
     Gate(attest.NAME, Scope.VERSION, "Every vector is what the space's model makes of its text today.", attest.judge),
+    Gate(freshness.NAME, Scope.VERSION, "The version is as new as its source, in every shard.", freshness.judge),
+    Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge),
+    Gate(damage.NAME, Scope.CHANGE, "Texts are no worse than those that production serves.", damage.judge),
+    Gate(
+        answers.NAME, Scope.CHANGE, "The same questions find the same documents as in production, beyond what changed.",
+        answers.judge,
+    ),
     Gate(
         coverage.NAME, Scope.INDEX, "The target holds exactly the version's records: ids, spaces, marks and metadata.",
         coverage.judge,
