@@ -90,9 +90,11 @@ class Demanding(Placing):
 
 
 def _bytes_of(path: Path) -> str:
-    """Digest of a file, or of the files in a folder."""
+    """Digest of a file, or of the files in a folder; wherever they lie: who verifies may be another machine than who promotes."""
     try:
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return fingerprint({str(one): bytes_hash(one.read_bytes()) for one in found if one.is_file()})
+        return fingerprint(
+            {one.relative_to(path).as_posix(): bytes_hash(one.read_bytes()) for one in found if one.is_file()}
+        )
     except OSError:
         return "unreadable"
