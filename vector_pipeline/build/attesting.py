@@ -172,9 +172,15 @@ def embed_golden(embedder: Embedder, golden: Golden) -> "np.ndarray[tuple[int, i
     """float32[n, dim] of golden texts as they are now, each as its kind."""
     made = np.zeros((len(golden), embedder.dimension), dtype=np.float32)
     for kind, embed in (("document", embedder.embed_documents), ("query", embedder.embed_queries)):
-        rows = [row for row, one in enumerate(golden.kinds) if one == kind]
-        if rows:
-            made[rows] = embed([golden.texts[row] for row in rows])
+        for long in (False, True):
+            # Apart: in a batch with long texts, short ones cost what the long ones do.
+            rows = [
+                row
+                for row, text in enumerate(golden.texts)
+                if golden.kinds[row] == kind and (len(text) >= _LONG_CHARS) is long
+            ]
+            if rows:
+                made[rows] = embed([golden.texts[row] for row in rows])
     return made
 
 
