@@ -136,7 +136,12 @@ class Reporting(Past, Planning, Agreeing):
         return self.diff(version.dataset, served.number, version.number, examples=50)
 
     def _map(self, version: Version, held: Deployment | None) -> Mapping[str, Any]:
-        return _project_map()(self.gate_context(version, held))
+        from vector_pipeline.verify.projection import project_map
+
+        made = project_map(self.gate_context(version, held))
+        if not made["points"]:
+            raise NotFoundError("there are too few vectors for a map")
+        return made
 
     def _events(self, version: Version) -> list[Any]:
         events = self.timeline(version.dataset, limit=_EVENTS)
@@ -214,14 +219,3 @@ def _or_missing(work: Callable[[], T]) -> T | Missing:
 
 def _told(found: list[Any] | Missing) -> tuple[Any, ...]:
     return () if isinstance(found, Missing) else tuple(found)
-
-
-def _project_map() -> Callable[[Any], Mapping[str, Any]]:
-    """The map's maker."""
-    from importlib import import_module
-
-    try:
-        made: Callable[[Any], Mapping[str, Any]] = import_module("vector_pipeline.verify.projection").project_map
-    except ImportError:
-        raise NotFoundError("this release draws no map") from None
-    return made
