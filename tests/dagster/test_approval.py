@@ -9,6 +9,7 @@ from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 from assets.loading import project_definitions
 from resources.project import open_project
 from tests.dagster.conftest import make_config
+from tests.support.gates import verify_index
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import RefusedError
 
@@ -27,7 +28,7 @@ def staged(tmp_path: Path) -> Path:
     project = open_project(config, "live")
     project.build("handbook")
     project.push("handbook")
-    project.verify("handbook")
+    verify_index(project)
     return config
 
 

@@ -34,7 +34,8 @@ def test_the_graph_of_a_dataset(config: Path) -> None:
     }  # fmt: skip
     of_staging = {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] == "staging_index"}
     assert of_staging == {gate.key for gate in GATES} - data | {"expectations_of_version"}
-    assert {key.name for key in graph.asset_check_keys if not graph.get(key).blocking} == {"drift"}
+    beside = {(key.asset_key.path[-1], key.name) for key in graph.asset_check_keys if not graph.get(key).blocking}
+    assert beside == {("production_index", "drift"), ("production_index", "attestation")}
     jobs = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     assert jobs == {f"handbook__{verb}" for verb in (*ASSET_VERBS, *MAINTENANCE_VERBS)}
     production = dg.AssetKey(["handbook", "production_index"])
@@ -55,7 +56,10 @@ def test_a_dataset_of_which_all_gates_are_off_has_no_checks(tmp_path: Path) -> N
     modes = ", ".join(f"{gate.key}: off" for gate in GATES)
     definitions = project_definitions(write_project(tmp_path, 1, gates=f"modes: {{{modes}}}"))
     dg.Definitions.validate_loadable(definitions)
-    assert {key.name for key in definitions.resolve_asset_graph().asset_check_keys} == {"drift"}
+    left = {(key.asset_key.path[-1], key.name) for key in definitions.resolve_asset_graph().asset_check_keys}
+    assert left == {("production_index", "drift"), ("production_index", "attestation")}, (
+        "no gates: asked for by hand, or scheduled"
+    )
 
 
 def test_a_model_that_is_missing_does_not_stop_the_graph_from_loading(tmp_path: Path) -> None:

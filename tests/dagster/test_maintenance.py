@@ -12,6 +12,7 @@ from assets.names import MAINTENANCE_VERBS
 from resources.project import open_project
 from tests.dagster.conftest import make_config, opened
 from tests.drift.conftest import Hand
+from tests.support.gates import verify_index
 from vector_pipeline.definitions import RunOutcome, run_job
 from vector_pipeline.errors import InputError
 
@@ -26,7 +27,7 @@ class Ready:
         project = open_project(config)
         project.build("handbook")
         project.push("handbook")
-        project.verify("handbook")
+        verify_index(project)
 
     def run(self, verb: str, /, **settings: object) -> RunOutcome:
         return run_job(self.config, "handbook", verb, config=settings, instance=self.instance)  # type: ignore[arg-type]

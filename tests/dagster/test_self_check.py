@@ -8,6 +8,7 @@ import pytest
 
 from resources.project import open_project
 from tests.dagster.conftest import edit, make_config
+from tests.support.gates import verify_index
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import ConflictError, CorruptError, RefusedError
 from vector_pipeline.project import Project
@@ -28,7 +29,8 @@ def ready(project: Project) -> int:
     """The newest version on staging, verified."""
     version = project.build("handbook").version.number
     project.push("handbook")
-    assert not any(result.blocks for result in project.verify("handbook")[1])
+    verify_index(project)
+    assert not any(result.blocks for result in project.status("handbook").said)
     return version
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import page, write_project
+from tests.support.gates import verify_index
 from vector_pipeline.drift import audit
 from vector_pipeline.drift.report import DriftReport
 from vector_pipeline.project import Project
@@ -85,7 +86,7 @@ def edit(project: Project, name: str, text: str | None) -> None:
 def release(project: Project) -> int:
     project.build("handbook")
     project.push("handbook")
-    project.verify("handbook")
+    verify_index(project)
     return project.promote("handbook", by="test")[0].deployment.version
 
 

@@ -13,6 +13,7 @@ from tests.conftest import page, write_project
 from tests.engine.world import fence_of
 from tests.process import steps
 from tests.process.test_kill import forkserver  # noqa: F401  (a fixture)
+from tests.support.gates import verify_index
 from tests.survived import survived
 from vector_pipeline.project import Project
 
@@ -37,13 +38,13 @@ def prepare(folder: Path, operation: str) -> Path:
     with Project.load(config) as project:
         project.build("handbook")
         project.push("handbook")
-        project.verify("handbook")
+        verify_index(project)
         project.promote("handbook", by="test")
         edit(folder)
         project.build("handbook")
         if operation in ("promote", "roll back", "repair", "collect"):
             project.push("handbook")
-            project.verify("handbook")
+            verify_index(project)
         if operation in ("roll back", "collect"):
             project.promote("handbook", by="test")
         if operation == "repair":
@@ -53,7 +54,7 @@ def prepare(folder: Path, operation: str) -> Path:
             (folder / "documents" / "new.md").write_text(page(8888), encoding="utf-8")
             project.build("handbook")
             project.push("handbook")
-            project.verify("handbook")
+            verify_index(project)
             project.promote("handbook", by="test")
             project.expire("handbook", dry_run=False)
     return config

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_project
+from tests.support.gates import verify_index
 from vector_pipeline import open_index
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.project import Project
@@ -50,7 +51,7 @@ def release(project: Project, number: int, strategy: str) -> int:
     edit(project.base, number)
     project.build("handbook")
     project.push("handbook", strategy=strategy)
-    project.verify("handbook")
+    verify_index(project)
     return project.promote("handbook", by="writer")[0].deployment.version
 
 

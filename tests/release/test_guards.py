@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tests.release.test_release import edit, mark, release
+from tests.support.gates import verify_index
 from vector_pipeline import open_index
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, RefusedError
 from vector_pipeline.lake.retention import expire_snapshots
@@ -77,7 +78,7 @@ def test_an_index_that_another_lake_made_is_not_taken_for_this_one(project: Proj
     made = project.build("handbook")
     assert (made.made, made.version.number) == (True, 3)
     assert project.push("handbook").applied.upserted == 0
-    project.verify("handbook")
+    verify_index(project)
     assert project.promote("handbook", by="test")[0].deployment.version == 3
     assert project.build("handbook").made is False
 
@@ -176,7 +177,8 @@ def test_verdicts_are_worth_nothing_once_the_index_has_changed(project: Project)
     namespace = target.namespaces()[0]
     victim = next(iter(target.scan(namespace)))["id"].slice(0, 1)
     target.delete(namespace, victim, fence=10**6)
-    stale = "was checked before the index changed: coverage, canary retrieval. Verify it again: vector-pipeline verify handbook"
+    gates = ", ".join(project.index_gates_of("handbook", "local"))
+    stale = f"was checked before the index changed: {gates}. Verify it again: vector-pipeline verify handbook"
     with pytest.raises(RefusedError, match=stale):
         project.promote("handbook", by="test")
     status = project.status("handbook")
@@ -196,7 +198,7 @@ def test_a_later_push_asks_for_another_look_and_rolling_back_does_not(project: P
     assert project.rollback("handbook", by="test")[0].deployment.version == 1
     with pytest.raises(RefusedError, match="verify handbook --version 2"):
         project.promote("handbook", by="test", version=2)
-    project.verify("handbook", version=2)
+    verify_index(project, version=2)
     assert project.promote("handbook", by="test", version=2)[1]
 
 

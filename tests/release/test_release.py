@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import MakeProject, page
+from tests.support.gates import verify_index
 from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project import Project
 from vector_pipeline.release.journalling import writer
@@ -14,7 +15,7 @@ def release(project: Project) -> int:
     """Build, push, verify and promote; returns the version."""
     project.build("handbook")
     project.push("handbook")
-    project.verify("handbook")
+    verify_index(project)
     alias, _ = project.promote("handbook", by="test")
     return alias.deployment.version
 

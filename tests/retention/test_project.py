@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import RunCommand, vp
 from tests.conftest import MakeProject, page
+from tests.support.gates import verify_index
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.tables import at
 from vector_pipeline.project import Project
@@ -34,7 +35,7 @@ def release(project: Project, number: int, *, promoted: bool = False) -> None:
     project.build("handbook")
     project.push("handbook")
     if promoted:
-        project.verify("handbook")
+        verify_index(project)
         project.promote("handbook", by="test")
 
 

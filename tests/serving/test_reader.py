@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeProject, page
+from tests.support.gates import verify_index
 from vector_pipeline import open_index
 from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project import Project
@@ -20,7 +21,7 @@ from vector_pipeline.serving import following
 def release(project: Project) -> None:
     project.build("handbook")
     project.push("handbook")
-    project.verify("handbook")
+    verify_index(project)
     project.promote("handbook", by="test")
 
 
@@ -49,7 +50,7 @@ def test_a_cutover_and_a_rollback_are_followed_without_restart(project: Project)
         project.push("handbook")
         assert index.query("item900x1", top_k=1)[0].version == 1
         assert "item900x1" not in index.query("item900x1", top_k=1)[0].text
-        project.verify("handbook")
+        verify_index(project)
         project.promote("handbook", by="test")
         hit = index.query("about page 900", top_k=1)[0]
         assert (hit.version, hit.document) == (2, "page1.md")

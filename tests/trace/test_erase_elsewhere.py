@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import page, write_project
+from tests.support.gates import verify_index
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project import Project, retaining
@@ -29,7 +30,7 @@ def write(project: Project, name: str, content: str) -> None:
 def release(project: Project, *, promote: bool = False) -> None:
     project.build(H)
     project.push(H, by="test")
-    project.verify(H)
+    verify_index(project, H)
     if promote:
         project.promote(H, by="test")
 
