@@ -78,7 +78,7 @@ def _environment() -> Environment:
     made.globals |= {
         "against_of": _against, "columns_of": _columns, "cost_line": cost_line, "counted": counted, "figures": figures,
         "is_missing": lambda value: isinstance(value, Missing), "legend_of": legend_of, "numbers_of": _numbers,
-        "numeric": _numeric, "plural": plural, "rest_of": _rest, "retried_line": retried_line,
+        "numeric": _numeric, "plural": plural, "reasons_of": _reasons, "rest_of": _rest, "retried_line": retried_line,
         "stage_name": stage_name, "verdict_of": verdict_of, "what_changed": what_changed,
     }  # fmt: skip
     return made
@@ -105,6 +105,14 @@ def verdict_of(facts: Facts) -> tuple[str, str]:
         "not pushed": ("Not pushed", "It is on no target yet: nothing was checked."),
     }  # fmt: skip
     return said_so[facts.outlook.value]
+
+
+def _reasons(facts: Facts) -> list[tuple[list[GateSaid], str]]:
+    """What stops it, then what warns: gates that say the same are told together."""
+    found: dict[tuple[bool, str], list[GateSaid]] = {}
+    for gate in (*facts.blocking, *facts.warning):
+        found.setdefault((gate.blocks, gate.outdated or gate.summary), []).append(gate)
+    return [(gates, why) for (_, why), gates in found.items()]
 
 
 def _numbers(gate: GateSaid) -> list[tuple[str, str]]:
