@@ -69,6 +69,8 @@ def judge(context: GateContext) -> CheckResult:
     old, new = context.production, context.candidate
     if old is None:
         return CheckResult(NAME, Status.PASSED, "nothing is served yet: nothing to compare with")
+    if old.version.digest == new.version.digest:
+        return CheckResult(NAME, Status.PASSED, "the texts are those that production serves")
     lake, limits = context.lake, context.gates.text_damage
     chunks = alike(old, new)
     drawn = read_texts(lake, units(old, chunks=chunks), units(new, chunks=chunks))

@@ -17,7 +17,7 @@ READ = 50_000
 """Changed documents whose texts are compared."""
 _SHRUNK = 0.52
 """A text that was cut in the middle, at the end of a word."""
-_LIVES_ON = 0.75
+_LIVES_ON = 0.65
 _REPLACED = 0.2
 _SHORT = 60
 """Letters below which a text is too short to have lost its greater part."""
@@ -51,9 +51,8 @@ def compare_documents(lake: Lake, old: Side, new: Side) -> Changed:
     )
     share = min(1.0, READ / max(1, int(changed)))
     _read(lake, old, new, share)
-    read, shorter = lake.row(
-        "SELECT count(*), coalesce(1 - median(least(1, now / greatest(1, before))), 0) FROM damage_changed"
-    )
+    left = f"CASE WHEN kept >= {_LIVES_ON} THEN 1 ELSE least(1, now / greatest(1, before)) END"
+    read, shorter = lake.row(f"SELECT count(*), coalesce(1 - median({left}), 0) FROM damage_changed")
     counts, examples = {}, {}
     for name, condition in _CONDITIONS.items():
         rows = lake.rows(f"SELECT document_id, before, now FROM damage_changed WHERE {condition} ORDER BY 1 LIMIT 5")
@@ -85,24 +84,26 @@ def _read(lake: Lake, old: Side, new: Side, share: float) -> None:
                    hash_now IN (SELECT content_hash FROM {old.documents}) AS exchanged
             FROM pairs"""
     )
-    suspects = "(SELECT document_id FROM damage_compared WHERE now < 0.9 * before OR words < 0.5) s"
+    suspects = "(SELECT document_id FROM damage_compared WHERE now < 0.9 * before OR words < 0.5)"
+    if not int(lake.row(f"SELECT count(*) FROM {suspects}")[0]):
+        lake.run("CREATE OR REPLACE TEMP TABLE damage_changed AS SELECT *, 1.0::DOUBLE AS kept FROM damage_compared")
+        return
     found_again(
-        lake, "damage_kept", f"{old.documents} o SEMI JOIN {suspects} USING (document_id)", old.documents, new.documents
+        lake, "damage_kept", f"{old.documents} o SEMI JOIN {suspects} s USING (document_id)", old.documents, new.documents
     )
     lake.run(
         """CREATE OR REPLACE TEMP TABLE damage_changed AS
-           SELECT c.* EXCLUDE (now), coalesce(k.kept, 1.0) AS kept,
-                  CASE WHEN coalesce(k.kept, 0) >= 0.9 THEN greatest(now, before) ELSE now END AS now
+           SELECT c.*, coalesce(k.kept, 1.0) AS kept
            FROM damage_compared c LEFT JOIN damage_kept k USING (document_id)"""
     )
 
 
 def _accents(text: str) -> str:
-    return rf"length(regexp_replace({text}, '[^\p{{L}}]+|[a-zA-Z]+', '', 'g'))"
+    return rf"length(regexp_replace(nfc_normalize({text}), '[^\p{{L}}]+|[a-zA-Z]+', '', 'g'))"
 
 
 def _words_left(before: str, now: str) -> str:
-    """Share of the distinct words of one text that another one has; pieces of three letters where there are no words."""
+    """Share of the distinct words of one text that another one has."""
     a, b = (f"list_distinct(string_split({text}, ' '))" for text in (before, now))
     return f"(len(list_intersect({a}, {b})) / greatest(1, len({a})))"
 
