@@ -30,18 +30,17 @@ ERASED = "erased"
 OPEN, DONE = "open", "done"
 _FREE_TEXT = {"message", "reason", "summary"}
 _IDS = frozenset({
-    "examples", "first", "values", "observed", "expect", "missing", "absent", "forbidden", "got", "filter", "id", "answers", "charts",
+    "examples", "first", "values", "observed", "expect", "missing", "absent", "forbidden", "got", "filter", "id", "answers",
+    "charts",
 })  # fmt: skip
 """Fields that hold ids, themselves or in what is below them."""
 _WORDS = frozenset(
     {"message", "reason", "summary", "why", "notes", "faults", "not_judged", "query", "expectation", "skipped", "error"}
 )
 """Fields that hold words for people."""
-_CODES = frozenset(
-    {
-        "status", "before", "match", "fault", "type", "column", "kind", "name", "space", "tags", "metadata_hash", "content_hash",
-    }
-)
+_CODES = frozenset({
+    "status", "before", "match", "fault", "type", "column", "kind", "name", "space", "tags", "metadata_hash", "content_hash",
+})  # fmt: skip
 """Fields of fixed meaning that stand below one of ``_IDS``."""
 _ORDINARY = re.compile(r"\w+|[\d.,:%+-]+")
 """An id that may be any word or number of a sentence."""
