@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import answers, attest, canaries, coverage, damage, expectations, freshness, lost, recall
+from vector_pipeline.verify import answers, attest, canaries, coverage, damage, expectations, freshness, lost, recall, retrieval
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
 
@@ -59,6 +59,9 @@ GATES: tuple[Gate, ...] = (
     Gate(freshness.NAME, Scope.VERSION, "The version is as new as its source, in every shard.", freshness.judge),
     Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge),
     Gate(damage.NAME, Scope.CHANGE, "Texts are no worse than those that production serves.", damage.judge),
+    Gate(
+        retrieval.NAME, Scope.CHANGE, "Where relevance is judged, answers are as good as production's.", retrieval.judge,
+    ),
     Gate(
         answers.NAME, Scope.CHANGE, "The same questions find the same documents as in production, beyond what changed.",
         answers.judge,

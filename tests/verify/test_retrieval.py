@@ -1,0 +1,152 @@
+"""Judged questions, asked of the candidate and of production."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import MakeProject, page
+from vector_pipeline.errors import ConfigError
+from vector_pipeline.project import Project
+from vector_pipeline.verify import retrieval
+from vector_pipeline.verify.context import GateContext
+from vector_pipeline.verify.judgements import load_judgements
+from vector_pipeline.verify.outcome import Status
+from vector_pipeline.verify.rankings import sign_test
+from vector_pipeline.verify.retrieval_telling import difference
+
+PAGES = 30
+GATES = "max_removed_share: 1, retrieval: {queries: questions.jsonl, judgements: judged.tsv, max_drop: 0.05}"
+
+
+def write_judgements(folder: Path, pages: int = PAGES) -> None:
+    """A question for each page that only it answers."""
+    lines = [f'{{"id": "q{n}", "text": "item{n}x1 item{n}x3 item{n}x5"}}\n' for n in range(pages)]
+    (folder / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
+    rows = "".join(f"q{n}\tpage{n}.md\t1\n" for n in range(pages))
+    (folder / "judged.tsv").write_text("query\tdocument\trelevance\n" + rows, encoding="utf-8")
+
+
+def pushed(project: Project, *, served: bool = False) -> GateContext:
+    """The present state, on its target."""
+    project.build("handbook")
+    project.push("handbook")
+    version = project.version("handbook")
+    if served:
+        project.verify("handbook")
+        project.promote("handbook", by="me")
+    return project.gate_context(version, project.deployment_of(version))
+
+
+@pytest.fixture
+def judged(make_project: MakeProject) -> Project:
+    project = make_project(PAGES, gates=GATES)
+    write_judgements(project.base)
+    return project
+
+
+def test_nothing_is_measured_without_judgements(make_project: MakeProject) -> None:
+    result = retrieval.judge(pushed(make_project()))
+    assert (result.status, result.summary) == (Status.PASSED, "no judgements are configured: retrieval is not measured")
+
+
+def test_half_of_the_settings_is_a_mistake(make_project: MakeProject) -> None:
+    project = make_project(gates="retrieval: {queries: questions.jsonl}")
+    write_judgements(project.base)
+    with pytest.raises(ConfigError, match="belong together"):
+        retrieval.judge(pushed(project))
+
+
+def test_a_first_release_is_measured_by_itself(judged: Project) -> None:
+    result = retrieval.judge(pushed(judged))
+    assert result.status is Status.PASSED, result.summary
+    assert result.detail["nDCG@10"] > 0.6
+    assert set(result.detail) >= {"nDCG@10", "R@10", "RR@10"}
+    assert result.detail["notes"] == ["nothing is served yet: nothing to compare with"]
+    assert result.detail["charts"][0]["columns"] == ["measure", "candidate", "low", "high"]
+
+
+def test_a_harmless_edit_passes_and_lost_answers_do_not(judged: Project) -> None:
+    pushed(judged, served=True)
+    documents = judged.base / "documents"
+    first = documents / "page0.md"
+    first.write_text(page(0) + "\n\nOne more remark.\n", encoding="utf-8")
+    harmless = retrieval.judge(pushed(judged))
+    assert harmless.status is Status.PASSED, harmless.summary
+    assert harmless.detail["difference"] == pytest.approx(0, abs=0.01)
+    for number in range(16):
+        (documents / f"page{number}.md").write_text(page(number + 500), encoding="utf-8")
+    (documents / "page16.md").unlink()
+    worse = retrieval.judge(pushed(judged))
+    assert worse.status is Status.FAILED, worse.summary
+    assert worse.summary.startswith("nDCG@10 fell by 0.")
+    assert worse.detail["difference_high"] < -0.05
+    assert worse.detail["p"] < 0.05
+    assert worse.detail["missing_documents"] == 1
+    assert "1 judged documents are not in version" in worse.detail["notes"][0]
+    lost = worse.detail["answers"]
+    assert 0 < len(lost) <= 20
+    assert "came no more" in lost[0]["why"]
+    assert {example["fault"] for example in worse.examples} == {"judged document is not there", "lost"}
+
+
+def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
+    gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, least: 0.9, measures: [RR@10, AP]}"
+    project = make_project(PAGES, gates=gates)
+    write_judgements(project.base, PAGES + 30)  # Half of what is judged does not exist.
+    result = retrieval.judge(pushed(project))
+    assert result.status is Status.FAILED
+    assert result.summary.startswith("RR@10 is below 0.9")
+    assert "30 judged documents are not there" in result.summary
+
+
+def test_a_measure_that_is_none_is_said(make_project: MakeProject) -> None:
+    gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, measures: [goodness]}"
+    project = make_project(gates=gates)
+    write_judgements(project.base, 12)
+    with pytest.raises(ConfigError, match="goodness is no measure"):
+        retrieval.judge(pushed(project))
+
+
+@pytest.mark.parametrize(
+    ("queries", "judgements", "said"),
+    [
+        ('{"id": "a"}', "a\tb\t1", "questions.jsonl:1: text: missing key"),
+        (
+            '{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}',
+            "a\tb\t1",
+            "questions.jsonl:2: query a stands there twice",
+        ),
+        ('{"id": "a", "text": "x"}', "a\tb", "judged.tsv:1: 2 columns"),
+        ('{"id": "a", "text": "x"}', "a b 1\na b much", "judged.tsv:2: relevance must be a whole number, not 'much'"),
+        ('{"id": "a", "text": "x"}', "c b 1", "judged.tsv: no judgement is about a query"),
+    ],
+)
+def test_mistakes_name_file_and_line(tmp_path: Path, queries: str, judgements: str, said: str) -> None:
+    (tmp_path / "questions.jsonl").write_text(queries, encoding="utf-8")
+    (tmp_path / "judged.tsv").write_text(judgements, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_judgements(tmp_path / "questions.jsonl", tmp_path / "judged.tsv")
+    assert str(caught.value).startswith(f"{tmp_path}/{said}")
+
+
+def test_qrels_of_trec_and_of_three_columns_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "questions.jsonl").write_text('{"id": 1, "text": "x"}\n{"id": 2, "text": "y"}', encoding="utf-8")
+    found = []
+    for text in ("1 0 a 2\n1 0 b 0\n9 0 b 1\n", "query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n9\tb\t1\n"):
+        (tmp_path / "judged").write_text(text, encoding="utf-8")
+        found.append(load_judgements(tmp_path / "questions.jsonl", tmp_path / "judged"))
+    assert found[0] == found[1]
+    assert (found[0].queries, found[0].relevance, found[0].left_out) == ({"1": "x"}, {"1": {"a": 2, "b": 0}}, 1)
+
+
+def test_chance_is_told_from_a_difference() -> None:
+    random = np.random.default_rng(1)
+    noise, before = random.normal(0, 0.1, 200), random.random(200)
+    same, p = difference(before + noise, before)
+    assert same.low < 0 < same.high
+    assert p > 0.01
+    worse, p = difference(before - 0.1 + noise, before)
+    assert worse.high < -0.05
+    assert p < 0.001
+    assert sign_test(np.zeros(5)) == 1
