@@ -13,7 +13,18 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import answers, attest, canaries, coverage, damage, expectations, freshness, lost, recall, retrieval
+from vector_pipeline.verify import (
+    answers,
+    attest,
+    canaries,
+    coverage,
+    damage,
+    expectations,
+    freshness,
+    lost,
+    recall,
+    retrieval,
+)
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
 
