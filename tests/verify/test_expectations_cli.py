@@ -50,6 +50,8 @@ def test_a_mistake_in_a_suite_is_one_line(project: Path, capsys: pytest.CaptureF
     (project / "suites" / "chunks.yaml").write_text("- {type: expect_column_values_to_be_unique, kwargs: {column: no}}")
     code, _, err = call(capsys, "expectations", "show", "--project", str(project))
     assert (code, err.count("\n"), "chunks.yaml:1: " in err) == (1, 1, True)
+    code, out, _ = call(capsys, "check", "--project", str(project))
+    assert (code, "chunks.yaml:1: " in out) == (1, True)
 
 
 @pytest.mark.slow

@@ -68,6 +68,8 @@ def look(session: Session) -> Iterator[Finding]:
                 lambda name=name, space=space: _space(project, name, space),  # type: ignore[misc]
             )
         yield _finding(f"{name}: canaries", lambda name=name: _canaries(project, name))  # type: ignore[misc]
+        if project.gates(name).expectations is not None:
+            yield _finding(f"{name}: expectations", lambda name=name: _expectations(project, name))  # type: ignore[misc]
         for target in project.configured(name):
             mirror = "" if target == project.dataset(name).target else f" {target}"
             yield _finding(f"{name}: target{mirror}", lambda target=target: _target(project, target))  # type: ignore[misc]
@@ -164,6 +166,15 @@ def _absent(project: "Project", name: str, wanted: Iterable[str]) -> set[str]:
     from vector_pipeline.verify.context import Side
 
     return absent(project.lake(read_only=True), Side(version).chunks, list(wanted))
+
+
+def _expectations(project: "Project", name: str) -> str:
+    from vector_pipeline.verify.expectations.reading import suite_of
+    from vector_pipeline.verify.expectations.suite import KINDS
+
+    suites = [suite_of(kind, project.gates(name), project.base) for kind in KINDS]
+    own = [f"{len(suite.expectations)} of {suite.kind}" for suite in suites if suite.path is not None]
+    return f"{', '.join(own) or 'none of its own'} in {project.gates(name).expectations}; the default suite for the rest"
 
 
 def _target(project: "Project", name: str) -> str:
