@@ -9,7 +9,7 @@ from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 from assets.loading import project_definitions
 from resources.project import open_project
 from tests.dagster.conftest import make_config
-from tests.support.gates import verify_index
+from tests.support.gates import FEW, verify_index
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import RefusedError
 
@@ -23,7 +23,7 @@ environments:
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
     """A version verified on staging of ``live``, where a person decides; the dataset itself is promoted automatically."""
-    config = make_config(tmp_path / "project", policy="automatic")
+    config = make_config(tmp_path / "project", policy="automatic", gates=FEW)
     config.write_text(config.read_text() + ENVIRONMENTS)
     project = open_project(config, "live")
     project.build("handbook")

@@ -12,6 +12,7 @@ from assets.names import job_name
 from resources import ProjectResource
 from resources.project import open_project
 from tests.dagster.conftest import edit, make_config, materialised, opened
+from tests.support.gates import FEW
 from vector_pipeline.definitions import RunOutcome, run_job
 from vector_pipeline.errors import InputError, NotFoundError
 from vector_pipeline.hashing import shard_of
@@ -39,7 +40,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     """Shared by the tests of this file, in their order: those that change something come last."""
     folder = tmp_path_factory.mktemp("ready")
     with opened(folder / "dagster") as instance:
-        made = Ready(make_config(folder / "project"), instance)
+        made = Ready(make_config(folder / "project", gates=FEW), instance)
         made.outcomes["build"] = made.run("build", message="first")
         made.outcomes["push"] = made.run("push", by="me")
         made.outcomes["promote"] = made.run("promote", by="me", reason="because")

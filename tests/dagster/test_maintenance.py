@@ -12,7 +12,7 @@ from assets.names import MAINTENANCE_VERBS
 from resources.project import open_project
 from tests.dagster.conftest import make_config, opened
 from tests.drift.conftest import Hand
-from tests.support.gates import verify_index
+from tests.support.gates import FEW, verify_index
 from vector_pipeline.definitions import RunOutcome, run_job
 from vector_pipeline.errors import InputError
 
@@ -38,7 +38,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     """Shared by the tests of this file, in their order."""
     folder = tmp_path_factory.mktemp("ready")
     with opened(folder / "dagster") as instance:
-        yield Ready(make_config(folder / "project"), instance)
+        yield Ready(make_config(folder / "project", gates=FEW), instance)
 
 
 def test_an_audit_of_nothing_passes_and_says_so(ready: Ready) -> None:
@@ -122,7 +122,7 @@ def test_every_verb_has_settings_that_its_job_names(ready: Ready) -> None:
 
 
 def test_the_audit_has_a_schedule_of_its_own(tmp_path: Path) -> None:
-    config = make_config(tmp_path / "project")
+    config = make_config(tmp_path / "project", gates=FEW)
     config.write_text(config.read_text() + "    drift: {audit_schedule: '5 4 * * *'}\n")
     definitions = project_definitions(config)
     schedule = definitions.resolve_schedule_def("handbook__audits")

@@ -8,7 +8,7 @@ import pytest
 
 from resources.project import open_project
 from tests.dagster.conftest import edit, make_config
-from tests.support.gates import verify_index
+from tests.support.gates import FEW, verify_index
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import ConflictError, CorruptError, RefusedError
 from vector_pipeline.project import Project
@@ -20,7 +20,7 @@ PRODUCTION = "handbook/production_index"
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """A project with canaries, whose staging holds version 1, verified."""
-    with Project.load(make_config(tmp_path / "project")) as made:
+    with Project.load(make_config(tmp_path / "project", gates=FEW)) as made:
         ready(made)
         yield made
 
@@ -110,7 +110,7 @@ def served(project: Project) -> int:
 def test_the_asset_fails_with_one_line_and_keeps_what_it_did(
     instance: dg.DagsterInstance, tmp_path: Path, back: bool
 ) -> None:
-    config = make_config(tmp_path / "project")
+    config = make_config(tmp_path / "project", gates=FEW)
     config.write_text(
         config.read_text().replace("policy: manual", f"policy: manual, rollback_on_failure: {str(back).lower()}")
     )

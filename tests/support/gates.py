@@ -5,6 +5,10 @@ from collections.abc import Collection
 from vector_pipeline.project import Project
 from vector_pipeline.project.gating import OF_INDEX, SETTINGS
 from vector_pipeline.release.registry import Deployment, VerdictStatus
+from vector_pipeline.verify.catalogue import GATES
+
+FEW = f"modes: {{{', '.join(f'{gate.key}: off' for gate in GATES if gate.name not in OF_INDEX and 'expect' not in gate.name)}}}"
+"""Of a configuration's ``gates``: expectations, coverage and canaries alone, for runs that are about something else."""
 
 
 def say_passed(project: Project, deployment: Deployment, *, index: bool = False, but: Collection[str] = ()) -> None:
