@@ -15,9 +15,10 @@ from vector_pipeline.errors import UnavailableError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.verify import facts
 from vector_pipeline.verify.expectations.finding import Finding, map_result
-from vector_pipeline.verify.expectations.meaning import Meaning, Number, Rows, meaning, name, within
+from vector_pipeline.verify.expectations.meaning import meaning, within
 from vector_pipeline.verify.expectations.regex import as_re2
 from vector_pipeline.verify.expectations.suite import Expectation, Suite
+from vector_pipeline.verify.expectations.terms import Meaning, Number, Rows, name
 from vector_pipeline.verify.outcome import EXAMPLES
 
 TABLE = "facts"
