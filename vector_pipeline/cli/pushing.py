@@ -12,6 +12,7 @@ import typer
 from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
 from vector_pipeline.cli.output import complain, say
 from vector_pipeline.cli.planning import LoadOption, StrategyOption, TargetOption, read_plans
+from vector_pipeline.cli.reporting import say_report
 from vector_pipeline.cli.running import run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.cli.writing import gates_in, moved_line
@@ -178,6 +179,8 @@ def _pushed(session: Session, name: str, config: dict[str, Any], targets: list[s
         session.stopped += _going_on(session, name)
         raise
     gates, modes = gates_in(session, name, outcome.run_id, number), session.project().modes(name)
+    if gates:
+        say_report(session, name, number)
     try:
         stop(outcome, gates, f"v{number}", lambda: standing_of(session, name, number, pushed=True), modes=modes)
     except typer.Exit as end:

@@ -43,6 +43,14 @@ def report(
         _show(file)
 
 
+def say_report(session: Session, dataset: str, version: int) -> None:
+    """Say where the run of the gates left its report, and how to look at it; nothing where it left none."""
+    project = session.project()
+    if project.report_file(dataset, version).exists():
+        words = ("report", *session.named(dataset), str(version), "--open")
+        say(f"Look at it: {session.command(*words)}", style="dim")
+
+
 def _named(session: Session, words: list[str]) -> tuple[str | None, int | None]:
     """The dataset and the version, each of which may be left out. One word is a dataset if there is one of that name."""
     if len(words) > 2:

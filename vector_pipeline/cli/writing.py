@@ -8,6 +8,7 @@ import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Reason, VersionOption, app, session_of, version_number
 from vector_pipeline.cli.output import say, show
+from vector_pipeline.cli.reporting import say_report
 from vector_pipeline.cli.running import checks_of, run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import NotFoundError
@@ -121,6 +122,7 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
     outcome = run(session, name, "verify", {"version": version})
     gates = gates_in(session, name, outcome.run_id, version)
     modes = project.modes(name)
+    say_report(session, name, version)
     stop(outcome, gates, f"v{version}", lambda: standing_of(session, name, version), modes=modes)
     say(f"Gates of v{version}:")
     show_gates(gates, modes)
