@@ -1,0 +1,235 @@
+"""The gate ``embedding shift``: whether vectors are what production's vectors are, and of one model.
+
+Laws
+----
+1. What was added is compared with production; unchanged contents have the same vectors on both sides and prove nothing.
+2. A new topic is no fault: what fails is what topics do not move (``shift_form``), what no topic explains (``mixed``), vectors that
+   contradict their texts (``shift_texts``), and a centre of the whole that has surely moved farther than is tolerated.
+3. Groups of fewer than ``LEAST`` vectors are not judged. A share fails when its interval's near end is beyond what is tolerated.
+4. Vectors of two embedders are never compared: then each is compared with its own neighbours.
+"""
+
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from vector_pipeline.verify import sampling, shift_form, shift_texts
+from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.intervals import wilson
+from vector_pipeline.verify.mixed import LEAST, directed, relate, shard_blocks, unit
+from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
+from vector_pipeline.verify.sampling import VectorSample
+from vector_pipeline.verify.shift_form import Odd, form_of
+from vector_pipeline.verify.shift_neighbours import preserved
+from vector_pipeline.verify.shift_profile import profile
+
+NAME = "embedding shift"
+TESTS = 10
+"""Tests of the gate: ``alpha`` is divided by it."""
+TOLERATED = 0.1
+"""Share of odd vectors in a group that is."""
+_ALIKE = 0.7
+"""Likeness of two sides of shards under which they are of two kinds."""
+_COLLAPSED = 0.95
+
+
+@dataclass
+class _Found:
+    """What a verdict is made of."""
+
+    alpha: float
+    faults: list[str] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    detail: dict[str, Any] = field(default_factory=dict)
+    charts: list[dict[str, Any]] = field(default_factory=list)
+
+    def odd(self, odd: Odd, group: VectorSample, name: str) -> None:
+        """Judge a share of odd vectors, of the group or of one of its shards."""
+        self.detail[f"odd_{odd.key}"] = float(odd.rows.mean()) if len(group) else 0.0
+        if len(group) < LEAST or not odd.rows.any():
+            return
+        z = NormalDist().inv_cdf(1 - self.alpha / TESTS)
+        shards = [int(shard) for shard in np.unique(group.shards) if _mostly(odd.rows[group.shards == shard], z)]
+        if wilson(int(odd.rows.sum()), len(group), z).low <= TOLERATED and not shards:
+            return
+        documents = list(dict.fromkeys(np.array(group.document_ids)[odd.rows].tolist()))
+        # Shards are named where they explain it: nearly all of it is in them, and they are not all.
+        within = float(np.isin(group.shards[odd.rows], shards).mean())
+        where = f" in shards {_listed(shards)}" if within > 0.9 and len(shards) < len(np.unique(group.shards)) else ""
+        self.faults.append(
+            f"{odd.says}: {int(odd.rows.sum()):,} of {len(group):,} {name} contents{where}, such as of {documents[0]}"
+        )
+        self.examples += [{"fault": odd.key, "document_id": document} for document in documents[:EXAMPLES]]
+
+    def all_of(self, key: str, says: str, group: VectorSample, name: str) -> None:
+        """A fault of a group as a whole."""
+        documents = list(dict.fromkeys(group.document_ids))[:EXAMPLES]
+        self.faults.append(f"{says}: {len(group):,} {name} contents, such as of {documents[0]}")
+        self.examples += [{"fault": key, "document_id": document} for document in documents]
+
+
+def judge(context: GateContext) -> CheckResult:
+    """The gate's verdict."""
+    settings = context.gates.embedding_shift
+    found = _Found(settings.alpha)
+    every = sampling.sample_vectors(context, context.candidate, settings.sample)
+    candidate = directed(every)
+    found.detail |= {"candidate": every.total, "sampled": len(every), "without_direction": len(every) - len(candidate)}
+    found.odd(_undirected(every), every, "")
+    if len(candidate) >= LEAST:
+        _shards(found, candidate)
+        said = _against_production(context, found, candidate)
+    else:
+        said = f"{len(candidate)} vectors are too few to judge"
+    found.detail["charts"] = found.charts
+    if found.faults:
+        return CheckResult(NAME, Status.FAILED, "; ".join(found.faults), found.detail, tuple(found.examples))
+    return CheckResult(NAME, Status.PASSED, said, found.detail)
+
+
+def _against_production(context: GateContext, found: _Found, candidate: VectorSample) -> str:
+    """What can be said with what production serves; the summary of a pass."""
+    production, limit = context.production, context.gates.embedding_shift.sample
+    _numbers(found, candidate)
+    if production is None:
+        _alone(context, found, candidate)
+        return f"nothing is served yet: nothing to compare with; {len(candidate):,} vectors are of one kind"
+    if not sampling.shares_vectors(context):
+        _alone(context, found, candidate)
+        return preserved(context, found.detail)
+    base = directed(sampling.sample_vectors(context, production, limit))
+    added = sampling.added(context, limit)
+    found.detail |= {"production": base.total, "added": added.total}
+    if len(base) < 5 * LEAST:
+        return f"production has {len(base)} vectors: too few to compare with"
+    _whole(context, found, candidate, base)
+    found.odd(_undirected(added), added, "added")
+    added = directed(added)
+    if len(added) < LEAST:
+        return f"{len(added)} added vectors are too few to judge; the rest is production's"
+    _added(context, found, added, base)
+    return (
+        f"{len(added):,} added vectors are as production's: centre of the whole {found.detail['centroid_distance']:.3f} "
+        f"away of {context.gates.embedding_shift.max_shift:g} tolerated"
+    )
+
+
+def _undirected(sample: VectorSample) -> Odd:
+    good = np.logical_and(np.isfinite(sample.vectors).all(axis=1), sample.vectors.any(axis=1))
+    return Odd("directions", "vectors of zeros or of no numbers", ~np.asarray(good, np.bool_))
+
+
+def _shards(found: _Found, candidate: VectorSample) -> None:
+    blocks = shard_blocks(candidate)
+    if blocks is None:
+        return
+    found.detail |= {
+        "shard_likeness": blocks.relation,
+        "shard_p": blocks.p,
+        "worst_shard": min(blocks.apart, default=None),
+    }
+    if blocks.p < found.alpha / TESTS and blocks.relation < _ALIKE:
+        within = candidate.take(np.flatnonzero(np.isin(candidate.shards, blocks.apart)))
+        found.all_of(
+            "shards", f"shards {_listed(list(blocks.apart))} are of another model than the others", within, "sampled"
+        )
+
+
+def _numbers(found: _Found, candidate: VectorSample) -> None:
+    form = form_of(candidate.vectors)
+    found.detail |= {
+        "mean_norm": form.mean_norm, "spread_of_norms": form.spread_of_norms, "mean_cosine": form.mean_cosine,
+        "effective_rank": form.effective_rank, "distinct_values": form.distinct_values,
+    }  # fmt: skip
+
+
+def _alone(context: GateContext, found: _Found, candidate: VectorSample) -> None:
+    """What needs no other version."""
+    found.odd(shift_form.odd_copies(candidate.vectors, None), candidate, "sampled")
+    _collapse(context, found, candidate, "sampled", _COLLAPSED)
+
+
+def _whole(context: GateContext, found: _Found, candidate: VectorSample, base: VectorSample) -> None:
+    settings = context.gates.embedding_shift
+    seen = profile(unit(candidate.vectors), unit(base.vectors), settings.alpha / TESTS)
+    found.detail |= {
+        "centroid_distance": seen.centroid_distance, "centroid_low": seen.centroid_low, "centroid_high": seen.centroid_high,
+        "max_ks": seen.max_ks, "mean_ks": seen.mean_ks, "ks_p": seen.ks_p, "ks_tests": seen.tested, "energy": seen.energy,
+    }  # fmt: skip
+    if seen.centroid_low > settings.max_shift:
+        found.faults.append(
+            f"the centre of all vectors moved by {seen.centroid_distance:.2f} of their spread ({seen.centroid_low:.2f} to "
+            f"{seen.centroid_high:.2f}; {settings.max_shift:g} is tolerated)"
+        )
+    found.charts.append(
+        _histogram("Lengths of vectors", shift_form.norms(base.vectors), shift_form.norms(candidate.vectors))
+    )
+    cosines = [shift_form.cosines(one.vectors)[0] for one in (base, candidate)]
+    found.charts.append(_histogram("Cosine of two contents", *cosines))
+
+
+def _added(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
+    """Law 2."""
+    for odd in (shift_form.odd_lengths, shift_form.odd_axes, shift_form.odd_rounding, shift_form.odd_copies):
+        found.odd(odd(added.vectors, base.vectors), added, "added")
+    usual = float(np.median(shift_form.cosines(base.vectors)[0]))
+    _collapse(context, found, added, "added", 1 - (1 - usual) / 4)
+    _texts(context, found, added, base)
+    relation = relate(added, base)
+    if relation is not None:
+        found.detail |= {
+            "relation": relation.evidence, "relation_own": relation.own, "strangers": relation.strangers,
+            "relation_near": relation.near, "relation_along": relation.along, "relation_profile": relation.profile,
+        }  # fmt: skip
+        if relation.unrelated:
+            found.all_of("unrelated", "vectors unrelated to production's, as of another model", added, "added")
+
+
+def _collapse(context: GateContext, found: _Found, group: VectorSample, name: str, limit: float) -> None:
+    """Nearly equal vectors of texts that are not."""
+    some = group.first(shift_texts.MOST)
+    cosines = float(np.median(shift_form.cosines(some.vectors)[0]))
+    found.detail[f"{name}_cosine"] = cosines
+    if len(some) < LEAST or cosines <= limit:
+        return
+    words = shift_texts.bags(shift_texts.texts_of(context, context.candidate, some))
+    if float(np.median((words * np.roll(words, -1, axis=0)).sum(axis=1))) < 0.5:
+        found.all_of(
+            "collapse", f"vectors nearly equal (cosine {cosines:.2f}) although their texts differ", group, name
+        )
+
+
+def _texts(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
+    """Added vectors that do not go with their texts, where production's do."""
+    size = min(len(added), len(base), shift_texts.MOST)
+    seen = []
+    sides: list[tuple[Side | None, VectorSample]] = [(context.candidate, added), (context.production, base)]
+    for side, sample in sides:
+        assert side is not None
+        some = sample.first(size)
+        seen.append(shift_texts.agreement(shift_texts.bags(shift_texts.texts_of(context, side, some)), some.vectors))
+    found.detail |= {"text_agreement": seen[0], "text_agreement_own": seen[1]}
+    if seen[1] >= 10 and seen[0] < 3:
+        found.all_of("texts", "vectors that do not go with their texts, as if exchanged", added, "added")
+
+
+def _mostly(rows: shift_form.Rows, z: float) -> bool:
+    """Surely more than half."""
+    return len(rows) >= LEAST and wilson(int(rows.sum()), len(rows), z).low > 0.5
+
+
+def _listed(shards: list[int]) -> str:
+    return ", ".join(map(str, shards[:8])) + (f" and {len(shards) - 8} more" if len(shards) > 8 else "")
+
+
+def _histogram(title: str, production: Any, candidate: Any) -> dict[str, Any]:
+    low = float(min(production.min(), candidate.min()))
+    high = float(max(production.max(), candidate.max()))
+    edges = np.linspace(low, high if high - low > 1e-6 else low + 1e-6, 31)
+    series = {"production": production, "candidate": candidate}
+    counts = {
+        name: np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].tolist() for name, values in series.items()
+    }
+    return {"kind": "histogram", "title": title, "edges": edges.tolist(), "series": counts}

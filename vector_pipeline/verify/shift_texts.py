@@ -1,0 +1,67 @@
+"""Do vectors belong to their texts? What words say of two texts, and what their vectors say, must have something in common.
+
+Laws
+----
+1. No model is needed, and no language: words are hashed. It cannot see what moves all vectors alike (weights, prompts, truncation).
+2. At most ``MOST`` texts of a group are read.
+"""
+
+import math
+import re
+import zlib
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.mixed import Floats, unit
+from vector_pipeline.verify.sampling import VectorSample
+
+MOST = 400
+_BUCKETS, _PERMUTATIONS = 4_096, 50
+_WORD = re.compile(r"\w+")
+_LONGEST = 4_000
+
+
+def texts_of(context: GateContext, side: Side, sample: VectorSample) -> list[str]:
+    """The text of each content of a small sample of a version."""
+    wanted = pa.table({"content_hash": list(sample.content_hashes), "place": range(len(sample))})
+    with context.lake.registered("wanted_texts", wanted):
+        rows = context.lake.rows(
+            f"""SELECT any_value(c.text)[:{_LONGEST}] FROM {side.chunks} c JOIN wanted_texts w USING (content_hash)
+                GROUP BY w.place ORDER BY w.place"""
+        )
+    return [str(row[0]) for row in rows]
+
+
+def bags(texts: list[str]) -> Floats:
+    """float32[n, buckets], of unit length: words weighted by their rarity among these texts."""
+    counts = np.zeros((len(texts), _BUCKETS), np.float32)
+    for row, text in enumerate(texts):
+        for word, count in Counter(_WORD.findall(text.lower())).items():
+            counts[row, zlib.crc32(word.encode("utf-8", "replace")) % _BUCKETS] += 1 + math.log(count)
+    rarity = np.log((1 + len(texts)) / (1 + (counts > 0).sum(axis=0)))
+    return unit((counts * rarity).astype(np.float32))
+
+
+def agreement(words: Floats, vectors: Floats) -> float:
+    """How far words and vectors agree about which texts are alike, in standard deviations of exchanged vectors."""
+    count = len(words)
+    upper = np.triu_indices(count, 1)
+    by_words, by_vectors = _ranked((words @ words.T)[upper]), unit(vectors) @ unit(vectors).T
+    rng = np.random.default_rng(0)
+
+    def correlation(order: npt.NDArray[np.intp]) -> float:
+        return float(by_words @ _ranked(by_vectors[np.ix_(order, order)][upper]))
+
+    chance = np.array([correlation(rng.permutation(count)) for _ in range(_PERMUTATIONS)])
+    return (correlation(np.arange(count)) - float(chance.mean())) / max(float(chance.std(ddof=1)), 1e-12)
+
+
+def _ranked(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Cubed, centred and of unit length: pairs that are much alike count most."""
+    values = np.power(values.astype(np.float64), 3)
+    values = values - values.mean()
+    return values / max(float(np.linalg.norm(values)), 1e-12)
