@@ -173,6 +173,18 @@ def test_details_that_no_gate_of_this_release_writes_cost_nothing_but_themselves
     assert "cannot be drawn" in words(soup, "charts")
 
 
+def test_answers_that_are_alike_are_counted_not_listed(facts_of: FactsOf) -> None:
+    alike = {"query": "q", "production": [["a.md", 0.5]], "candidate": [["a.md", 0.4]], "overlap": 1}
+    gate = GateSaid("answers", Status.PASSED, "all come", detail={"answers": [alike]}, at=AT)
+    soup = page(facts_of, gates=(gate,))
+    assert "Both sides answer alike." in words(soup, "answers")
+    assert soup.find(class_="answer") is None
+    many = [{**alike, "query": f"q{n}", "candidate": [["b.md", 0.4]]} for n in range(6)]
+    soup = page(facts_of, gates=(replace(gate, detail={"answers": many}),))
+    assert "2 more questions" in words(soup, "answers")
+    assert len(soup.find_all(class_="answer")) == 6
+
+
 def test_outlooks() -> None:
     passed, warned, failed, unknown = (
         GateSaid("a", status, "") for status in (Status.PASSED, Status.WARNED, Status.FAILED, Status.UNKNOWN)

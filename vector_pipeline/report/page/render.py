@@ -43,7 +43,11 @@ def render(facts: Facts) -> str:
         "canary_shares": shares_of(canary.detail) if canary is not None else None,
         "canaries": canaries_of(canary.detail) if canary is not None else [],
         "canary_charts": drawings_of(canary.detail) if canary is not None else [],
-        "answers": [(gate, answers) for gate in facts.gates if (answers := answers_of(gate.detail))],
+        "answers": [
+            (gate, [one for one in answers if not one.same])
+            for gate in facts.gates
+            if (answers := answers_of(gate.detail))
+        ],
         "charts": [(gate, charts_of(gate.detail)) for gate in _measured(facts.gates)],
         "map": None if isinstance(facts.map, Missing) else chart_of(facts.map),
     }
