@@ -8,6 +8,7 @@ relevance). One chunk a document, cut at the model's limit. One JSON line a coll
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -19,7 +20,8 @@ from ir_measures import R, nDCG
 from vector_pipeline import open_index
 from vector_pipeline.project import Project
 
-CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+CORPORA = Path(os.environ.get("VECTOR_PIPELINE_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
+"""Folder of collections."""
 PROJECT = """
 datasets:
   collection:
