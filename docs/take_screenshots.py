@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 IMAGES = ROOT / "docs" / "images"
 DATASET = "python_reference"
-REPORTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
-    ("report_light", 1600, 2000, "light"),
-    ("report_dark", 1600, 1400, "dark"),
-    ("report_phone", 360, 900, "light"),
+REPORTS: tuple[tuple[str, int, int, Literal["light", "dark"], str], ...] = (
+    ("report_light", 1600, 2000, "light", ""),
+    ("report_dark", 1600, 1500, "dark", "#canaries"),
+    ("report_phone", 360, 980, "light", ""),
+    ("report_phone_charts", 360, 980, "dark", "#charts"),
 )
-"""Name, size and theme of the report's pictures."""
+"""Name, size and theme of the report's pictures, and the part at which they begin."""
 STAGING = f"{DATASET}/minilm/staging_index"
 
 
@@ -90,12 +91,12 @@ def take_report(page: "Page", project: Path) -> None:
     """The report of the broken release: the version that a gate stopped."""
     with Project.load(project / "vector_pipeline.yaml") as opened:
         _, file = opened.write_report(DATASET)
-    for name, width, height, theme in REPORTS:
+    for name, width, height, theme, part in REPORTS:
         context = page.context.browser.new_context(  # type: ignore[union-attr]
             viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=2 if width < 600 else 1
         )
         own = context.new_page()
-        own.goto(file.as_uri())
+        own.goto(file.as_uri() + part)
         own.screenshot(path=IMAGES / f"{name}.png")
         sys.stdout.write(f"docs/images/{name}.png\n")
         context.close()
