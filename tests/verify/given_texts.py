@@ -26,7 +26,7 @@ SETTINGS = {
     "target": "local",
     "spaces": {"tiny": {"embedder": {"kind": "deterministic", "model": "seed"}}},
 }
-SMALL = "the of and to in is that for it with as on are by this from which an at or".split()
+SMALL = "the of and to in is that for it with as on are by this from which an at or".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from vector_pipeline.build.records import record_revision, stage_records
@@ -27,9 +29,10 @@ from vector_pipeline.lake.tables import at
 from vector_pipeline.verify.context import GateContext
 
 SURELY = 1e-4
-"""How often a shard may be called behind that is not, over all shards."""
+"""How often a shard may be said to have been left out that was not, over all shards."""
 _LEAST = 3
 _TIMES = 3.0
+_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +129,44 @@ def against_parent(context: GateContext) -> tuple[Shard, ...]:
 
 
 def behind(shards: Sequence[Shard]) -> list[Shard]:
-    """Shards that differ from the source much more often than those that do not, or than the quarter of them that differs least."""
-    from scipy.special import bdtrc
+    """Shards that differ from the source much more often than the others do, where chance would not part them so.
 
-    if len(shards) < 2:
+    The shards are parted in two where that explains their counts best, and so are ``_DRAWS`` random spreads of as many differences:
+    none of them may be parted as clearly.
+    """
+    counts = np.array([one.differ for one in shards], dtype=np.float64)
+    sizes = np.array([max(1, one.documents) for one in shards], dtype=np.float64)
+    if len(shards) < 2 or counts.sum() < _LEAST:
         return []
-    none = sum(not one.differ for one in shards)
-    least = sorted(shards, key=lambda one: one.differ / max(1, one.documents))[: max(1, len(shards) // 4, none)]
-    usual = (sum(one.differ for one in least) + 1) / (sum(one.documents for one in least) + 2)
-    return [
-        one
-        for one in shards
-        if one.differ >= _LEAST and one.differ > _TIMES * usual * one.documents
-        and bdtrc(one.differ - 1, one.documents, usual) * len(shards) < SURELY
-    ]  # fmt: skip
+    gain, split, order = _parted(counts[None, :], sizes[None, :])
+    upper, lower = order[0, : split[0]], order[0, split[0] :]
+    high, low = counts[upper].sum() / sizes[upper].sum(), counts[lower].sum() / sizes[lower].sum()
+    if counts[upper].sum() < _LEAST or high <= _TIMES * low:
+        return []
+    chance = np.random.default_rng(0)  # The same version gives the same verdict.
+    random = chance.binomial(sizes.astype(np.int64), counts.sum() / sizes.sum(), size=(_DRAWS, len(sizes)))
+    usual, _, _ = _parted(random.astype(np.float64), np.broadcast_to(sizes, random.shape))
+    return sorted((shards[int(place)] for place in upper), key=lambda one: one.shard) if gain[0] > usual.max() else []
+
+
+def _parted(
+    counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """By row of float64[rows, shards]: log-likelihood that two rates gain over one, how many have the higher, and the order."""
+    order = np.argsort(-counts / sizes, axis=1, kind="stable")
+    above, of = (np.cumsum(np.take_along_axis(one, order, axis=1), axis=1) for one in (counts, sizes))
+    whole = _likelihood(above[:, -1:], of[:, -1:])
+    gains = (_likelihood(above, of) + _likelihood(above[:, -1:] - above, of[:, -1:] - of) - whole)[:, :-1]
+    split = gains.argmax(axis=1)
+    return np.take_along_axis(gains, split[:, None], axis=1)[:, 0], split + 1, order
+
+
+def _likelihood(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    from scipy.special import xlogy
+
+    rate = counts / np.maximum(1.0, sizes)
+    found: npt.NDArray[np.float64] = xlogy(counts, rate) + xlogy(sizes - counts, 1 - rate)
+    return found
 
 
 def left_out(shards: Sequence[Shard]) -> list[Shard]:
