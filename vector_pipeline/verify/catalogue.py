@@ -24,6 +24,7 @@ from vector_pipeline.verify import (
     lost,
     recall,
     retrieval,
+    shift,
 )
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult
@@ -70,6 +71,7 @@ GATES: tuple[Gate, ...] = (
     Gate(freshness.NAME, Scope.VERSION, "The version is as new as its source, in every shard.", freshness.judge),
     Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge),
     Gate(damage.NAME, Scope.CHANGE, "Texts are no worse than those that production serves.", damage.judge),
+    Gate(shift.NAME, Scope.CHANGE, "New vectors are of the model that made production's, and belong to their texts.", shift.judge),
     Gate(
         retrieval.NAME, Scope.CHANGE, "Where relevance is judged, answers are as good as production's.", retrieval.judge,
     ),

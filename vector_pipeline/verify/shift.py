@@ -211,7 +211,7 @@ def _texts(context: GateContext, found: _Found, added: VectorSample, base: Vecto
         some = sample.first(size)
         seen.append(shift_texts.agreement(shift_texts.bags(shift_texts.texts_of(context, side, some)), some.vectors))
     found.detail |= {"text_agreement": seen[0], "text_agreement_own": seen[1]}
-    if seen[1] >= 10 and seen[0] < 3:
+    if size >= 2 * LEAST and seen[1] >= shift_texts.TELLING and seen[0] < shift_texts.EXCHANGED:
         found.all_of("texts", "vectors that do not go with their texts, as if exchanged", added, "added")
 
 
