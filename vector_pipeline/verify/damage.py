@@ -26,7 +26,8 @@ LEAST = 5
 """Documents: fewer are no evidence."""
 _SURELY = 3.3
 """Standard errors: a thousandth, one-sided, over a dozen signs."""
-_MOST = 0.5
+_MOST = 0.25
+"""So much of what is new looks wrongly encoded, surely: law 3."""
 _SAYS = {
     "encoding": "texts look wrongly encoded",
     "markup": "texts hold left-over markup",
@@ -93,7 +94,7 @@ def _of_sign(name: str, seen: Counted, limits: TextDamageConfig, *, whole: bool)
     # Both samples hold the same of what did not change: the error is that of what did, and this is more.
     error = 0.0 if whole else _SURELY * math.hypot(_error(before, seen.of_old), _error(now, seen.of_new))
     bad = grown - error > limit
-    if name == "encoding" and wilson(seen.fresh, seen.of_fresh, _SURELY).low > before + _MOST:
+    if name == "encoding" and wilson(seen.fresh, seen.of_fresh, _SURELY).low > before + max(_MOST, limit):
         bad = True
     return Finding(name, before, now, limit, bad and seen.documents >= LEAST)
 
