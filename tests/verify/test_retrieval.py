@@ -90,6 +90,22 @@ def test_a_harmless_edit_passes_and_lost_answers_do_not(judged: Project) -> None
     assert {example["fault"] for example in worse.examples} == {"judged document is not there", "lost"}
 
 
+def test_a_rename_is_no_loss_whichever_name_is_judged(judged: Project) -> None:
+    pushed(judged, served=True)
+    documents = judged.base / "documents"
+    for number in range(10):
+        (documents / f"page{number}.md").rename(documents / f"moved{number}.md")
+    context = pushed(judged)
+    assert retrieval.judge(context).status is Status.PASSED
+    named = (judged.base / "judged.tsv").read_text(encoding="utf-8")
+    for number in range(10):
+        named = named.replace(f"\tpage{number}.md", f"\tmoved{number}.md")
+    (judged.base / "judged.tsv").write_text(named, encoding="utf-8")
+    result = retrieval.judge(pushed(judged))
+    assert result.status is Status.PASSED, result.summary
+    assert "not in version" not in result.summary
+
+
 def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
     gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, least: 0.9, measures: [RR@10, AP]}"
     project = make_project(PAGES, gates=gates)

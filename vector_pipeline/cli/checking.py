@@ -174,7 +174,9 @@ def _expectations(project: "Project", name: str) -> str:
 
     suites = [suite_of(kind, project.gates(name), project.base) for kind in KINDS]
     own = [f"{len(suite.expectations)} of {suite.kind}" for suite in suites if suite.path is not None]
-    return f"{', '.join(own) or 'none of its own'} in {project.gates(name).expectations}; the default suite for the rest"
+    return (
+        f"{', '.join(own) or 'none of its own'} in {project.gates(name).expectations}; the default suite for the rest"
+    )
 
 
 def _target(project: "Project", name: str) -> str:

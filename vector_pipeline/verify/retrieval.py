@@ -7,12 +7,13 @@ Laws
 2. Measures are ir-measures' own, for each query. Of the first one the difference to production decides, with a paired bootstrap
    interval over queries: a version fails when the loss is surely larger than ``max_drop``, or its level surely below ``least``. A
    randomisation test says beside it how often chance makes such a difference.
-3. A judged document that the candidate does not have is told, with its number: it can only be missed.
+3. A judged document that a version does not have is looked for under another id, with the same text, as the other version has it:
+   a rename is no loss, whichever of the two names the judgements know. What is not there at all is told: it can only be missed.
 
 Cost on a service that bills reads: each judged question once for each version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ from vector_pipeline.verify.judgements import Judgements, load_judgements
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.retrieval_telling import NAME, Run, Values, result_of
 from vector_pipeline.verify.searching import search_vectors
+
+__all__ = ["NAME", "judge"]
 
 if TYPE_CHECKING:
     from ir_measures.measures import Measure
@@ -44,9 +47,10 @@ def judge(context: GateContext) -> CheckResult:
         return CheckResult(NAME, Status.PASSED, "no judgements are configured: retrieval is not measured")
     judged = load_judgements(context.base / gates.queries, context.base / gates.judgements)
     measures = _measures(gates.measures)
-    run = _ask(context, context.candidate, judged, _depth(measures))
+    renamed = _renamed(context, context.candidate, context.production, judged)
+    run = _ask(context, context.candidate, judged, _depth(measures), renamed)
     values = _values(measures, judged, run)
-    missing = _missing(context, judged)
+    missing = [name for name in _missing(context, context.candidate, judged) if name not in renamed.values()]
     notes = [f"{judged.left_out} judgements are of queries that are not asked"] if judged.left_out else []
     if missing:
         notes.append(
@@ -77,7 +81,8 @@ def _depth(measures: "Sequence[Measure]") -> int:
     return max(_DEPTH, *(int(measure.params.get("cutoff") or 0) for measure in measures))
 
 
-def _ask(context: GateContext, side: Side, judged: Judgements, depth: int) -> Run:
+def _ask(context: GateContext, side: Side, judged: Judgements, depth: int, renamed: Mapping[str, str]) -> Run:
+    """``renamed``: ids of the side that the judgements know by another name."""
     names = list(judged.queries)
     vectors = context.embedder(side).embed_queries([judged.queries[name] for name in names])
     width = min(depth * _WIDE, context.target(side).capabilities.max_top_k)
@@ -88,7 +93,7 @@ def _ask(context: GateContext, side: Side, judged: Judgements, depth: int) -> Ru
         for name, matches in zip(some, hits, strict=True):
             best: dict[str, float] = {}
             for match in matches:
-                best.setdefault(match.document_id, match.score)
+                best.setdefault(renamed.get(match.document_id, match.document_id), match.score)
             answers[name] = list(best.items())[:depth]
     return Run(answers)
 
@@ -99,7 +104,8 @@ def _production(context: GateContext, judged: Judgements, measures: "Sequence[Me
     if side is None:
         return None, "nothing is served yet: nothing to compare with"
     try:
-        return _ask(context, side, judged, _depth(measures)), ""
+        renamed = _renamed(context, side, context.candidate, judged)
+        return _ask(context, side, judged, _depth(measures), renamed), ""
     except VectorPipelineError as error:
         return None, f"production was not measured: {error.what}"
 
@@ -121,12 +127,31 @@ def _values(measures: "Sequence[Measure]", judged: Judgements, run: Run) -> dict
     return values
 
 
-def _missing(context: GateContext, judged: Judgements) -> list[str]:
-    """Relevant documents that the candidate does not have."""
+def _missing(context: GateContext, side: Side, judged: Judgements) -> list[str]:
+    """Relevant documents that a side does not have."""
     named = sorted({name for grades in judged.relevance.values() for name, grade in grades.items() if grade > 0})
-    with context.lake.registered("judged_documents", pa.table({"document_id": pa.array(named, pa.string())})):
+    with context.lake.registered("judged_documents", _ids(named)):
         rows = context.lake.rows(
-            f"""SELECT document_id FROM judged_documents ANTI JOIN {context.candidate.chunks} c USING (document_id)
+            f"""SELECT document_id FROM judged_documents ANTI JOIN {side.documents} d USING (document_id)
                 ORDER BY document_id"""
         )
     return [str(row[0]) for row in rows]
+
+
+def _renamed(context: GateContext, side: Side, other: Side | None, judged: Judgements) -> dict[str, str]:
+    """Of a side's documents the judged ids under which ``other`` has the same text (law 3)."""
+    missing = _missing(context, side, judged) if other is not None else []
+    if other is None or not missing:
+        return {}
+    with context.lake.registered("judged_documents", _ids(missing)):
+        rows = context.lake.rows(
+            f"""SELECT n.document_id, min(o.document_id)
+                FROM judged_documents JOIN {other.documents} o USING (document_id)
+                JOIN {side.documents} n ON n.content_hash = o.content_hash
+                GROUP BY n.document_id"""
+        )
+    return {str(now): str(judged_as) for now, judged_as in rows}
+
+
+def _ids(names: Sequence[str]) -> pa.Table:
+    return pa.table({"document_id": pa.array(names, pa.string())})
