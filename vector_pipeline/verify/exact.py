@@ -27,9 +27,9 @@ from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.filtering import condition
 from vector_pipeline.verify.nearest import Nearest
 
-BLOCK_BYTES = 64_000_000
+BLOCK_BYTES = 32_000_000
 """Of one block: its vectors and its scores."""
-_JOINED = 131_072
+_JOINED = 32_768
 """Records of the shards that one statement joins to their vectors."""
 
 
