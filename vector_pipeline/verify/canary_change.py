@@ -52,7 +52,7 @@ def compared(production: Sequence[bool], candidate: Sequence[bool]) -> Change:
 
 def at_least(heads: int, tosses: int) -> float:
     """Probability of at least ``heads`` in ``tosses`` of a fair coin; exact."""
-    return sum(comb(tosses, one) for one in range(heads, tosses + 1)) / 2**tosses
+    return float(sum(comb(tosses, one) for one in range(heads, tosses + 1)) / 2**tosses)
 
 
 @dataclass(frozen=True, slots=True)

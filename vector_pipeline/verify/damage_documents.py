@@ -89,7 +89,11 @@ def _read(lake: Lake, old: Side, new: Side, share: float) -> None:
         lake.run("CREATE OR REPLACE TEMP TABLE damage_changed AS SELECT *, 1.0::DOUBLE AS kept FROM damage_compared")
         return
     found_again(
-        lake, "damage_kept", f"{old.documents} o SEMI JOIN {suspects} s USING (document_id)", old.documents, new.documents
+        lake,
+        "damage_kept",
+        f"{old.documents} o SEMI JOIN {suspects} s USING (document_id)",
+        old.documents,
+        new.documents,
     )
     lake.run(
         """CREATE OR REPLACE TEMP TABLE damage_changed AS

@@ -152,21 +152,21 @@ def shard_blocks(sample: VectorSample) -> Blocks | None:
     if good.sum() < 2 or len(kept) < 3 * LEAST:
         return None
     vectors, labels = unit(documents.vectors[kept]), np.unique(labels[kept], return_inverse=True)[1]
-    shards, counts = shards[good], counts[good].astype(np.float64)
+    shards, sizes = shards[good], counts[good].astype(np.float64)
     # The square of the cosine: vectors of two models are as good as perpendicular, whatever they are about.
     like = np.square(vectors @ vectors.T)
     np.fill_diagonal(like, 0)
     rng = np.random.default_rng(0)
     orders = [labels, *(rng.permutation(labels) for _ in range(_PERMUTATIONS))]
-    values, directions, means = _parted(like, orders, counts)
+    values, directions, means = _parted(like, orders, sizes)
     side = directions > 0
     if not side.any() or side.all():
         return Blocks((), 1.0, 1.0, len(kept), len(shards))
-    if counts[side].sum() > counts[~side].sum():
+    if sizes[side].sum() > sizes[~side].sum():
         side = ~side
     return Blocks(
         tuple(int(shard) for shard in shards[side]),
-        _likeness(means, counts, side),
+        _likeness(means, sizes, side),
         _gumbel(values[0], values[1:]),
         len(kept),
         len(shards),

@@ -50,7 +50,8 @@ class Form:
 def norms(vectors: Floats) -> npt.NDArray[np.float64]:
     """float64[n]: Euclidean lengths; infinite or NaN where components are."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
+        lengths: npt.NDArray[np.float64] = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
+        return lengths
 
 
 def distinct(vectors: Floats) -> npt.NDArray[np.float64]:

@@ -92,4 +92,5 @@ def _energy(a: Floats, b: Floats) -> float:
 
 def _distances(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
     squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)[None] - 2 * (a @ b.T)
-    return np.sqrt(np.maximum(squares, 0), dtype=np.float64)
+    found: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares, 0), dtype=np.float64)
+    return found

@@ -66,6 +66,6 @@ def agreement(words: Floats, vectors: Floats) -> float:
 
 def _ranked(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Cubed, centred and of unit length: pairs that are much alike count most."""
-    values = np.power(values.astype(np.float64), 3)
-    values = values - values.mean()
-    return values / max(float(np.linalg.norm(values)), 1e-12)
+    cubes = np.power(values.astype(np.float64), 3)
+    ranked: npt.NDArray[np.float64] = cubes - cubes.mean()
+    return ranked / max(float(np.linalg.norm(ranked)), 1e-12)
