@@ -26,6 +26,8 @@ class PushSettings(dg.Config):
     """Version to push; default: the newest of the space."""
     allow_removed_share: float | None = None
     """In place of ``gates.max_removed_share``, for this push alone."""
+    allow_changed_share: float | None = None
+    """In place of ``gates.max_changed_share``, for this push alone."""
     over_budget: bool = False
     """Lets this push exceed ``gates.max_vectors`` and ``gates.max_cost``."""
     plan_json: str | None = None
@@ -67,6 +69,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
                 run_id=context.run.run_id,
                 by=config.by or launched_by(context),
                 max_removed_share=config.allow_removed_share,
+                max_changed_share=config.allow_changed_share,
                 over_budget=config.over_budget,
                 strategy=_said(config.strategy),
                 load=None if config.load == "configured" else config.load,

@@ -52,6 +52,13 @@ def push(
             help="Allow this push to remove more than gates.max_removed_share.",
         ),
     ] = None,
+    max_changed_share: Annotated[
+        float | None,
+        typer.Option(
+            "--max-changed-share", metavar="0..1", min=0, max=1, show_default=False,
+            help="Allow this push to replace or remove more than gates.max_changed_share.",
+        ),
+    ] = None,
     over_budget: Annotated[
         bool,
         typer.Option("--over-budget", help="Allow this push more than gates.max_vectors and gates.max_cost."),
@@ -77,6 +84,7 @@ def push(
         "by": who(),
         "plan_json": plan.read_text(encoding="utf-8") if plan is not None else None,
         "allow_removed_share": max_removed_share,
+        "allow_changed_share": max_changed_share,
         "over_budget": True if over_budget else None,
         "strategy": strategy,
         "load": load,

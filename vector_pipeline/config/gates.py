@@ -166,6 +166,10 @@ class GateConfig(Model):
     """Share of the first ten documents of a query that every mirror must bring as `target` does; ties count as the same."""
     max_removed_share: Share = 0.5
     """Mass-deletion guard: a push that removes more of what production serves is refused unless allowed by hand."""
+    max_changed_share: Share = 1.0
+    """Mass-change guard: a push after which more of what production serves is gone, replaced by another text or removed, is refused
+    unless allowed by hand (`--max-changed-share`). 1: no push is.
+    """
     max_vectors: int | None = Field(default=None, ge=0)
     """Budget guard: a push that writes more vectors is refused unless allowed by hand (`--over-budget`). Of several targets
     each is judged alone.

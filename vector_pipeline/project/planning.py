@@ -209,11 +209,20 @@ class Planning(Promoting):
         """With what a person should know before it is applied."""
         return replace(plan, notes=(*plan.notes, *self._guards(plan.dataset).notes(plan)))
 
-    def _guards(self, dataset: str, max_removed_share: float | None = None, *, over_budget: bool = False) -> Guards:
+    def _guards(
+        self,
+        dataset: str,
+        max_removed_share: float | None = None,
+        *,
+        max_changed_share: float | None = None,
+        over_budget: bool = False,
+    ) -> Guards:
         """What a push may do: as configured, but for what a person allows."""
         gates = self.gates(dataset)
         share = gates.max_removed_share if max_removed_share is None else max_removed_share
-        return Guards(share) if over_budget else Guards(share, gates.max_vectors, gates.max_cost)
+        changed = gates.max_changed_share if max_changed_share is None else max_changed_share
+        vectors, cost = (None, None) if over_budget else (gates.max_vectors, gates.max_cost)
+        return Guards(share, vectors, cost, changed)
 
 
 def _of_one_place(plan: Plan) -> tuple[str, ...]:

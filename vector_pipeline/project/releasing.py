@@ -43,6 +43,7 @@ class Releasing(Planning):
         run_id: str | None = None,
         by: str = "vector-pipeline",
         max_removed_share: float | None = None,
+        max_changed_share: float | None = None,
         over_budget: bool = False,
         strategy: str | None = None,
         load: Load | None = None,
@@ -53,8 +54,8 @@ class Releasing(Planning):
 
         ``staging`` follows the serving space: a version of another space is written beside it, and pointed at by nobody.
         Saved plans for production are applied up to there; ``verify`` and ``promote`` do the rest. ``max_removed_share``,
-        ``over_budget``: what a person allows beyond the gates. ``target``: that place alone; saved plans of some places are taken
-        so too. What was out of service comes back.
+        ``max_changed_share``, ``over_budget``: what a person allows beyond the gates. ``target``: that place alone; saved plans of
+        some places are taken so too. What was out of service comes back.
         """
         parts = [] if saved is None else [saved] if isinstance(saved, Plan) else list(saved)
         places = self._places_to_push(dataset, parts, target)
@@ -63,7 +64,7 @@ class Releasing(Planning):
         for one in parts:
             self.require_movable(dataset, one.strategy)
         plans: list[Plan | None] = [*parts] or [None] * len(places)
-        guards = self._guards(dataset, max_removed_share, over_budget=over_budget)
+        guards = self._guards(dataset, max_removed_share, max_changed_share=max_changed_share, over_budget=over_budget)
         done: list[Pushed] = []
         for place, part in zip(places, plans, strict=True):
             try:

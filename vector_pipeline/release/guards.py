@@ -1,4 +1,4 @@
-"""Guards of a push: what it may remove, write and cost before somebody has to allow it by hand. No I/O.
+"""Guards of a push: what it may remove, change, write and cost before somebody has to allow it by hand. No I/O.
 
 Laws
 ----
@@ -25,6 +25,8 @@ class Guards:
     max_vectors: int | None = None
     max_cost: float | None = None
     """In the currency of the target's prices."""
+    max_changed_share: float = 1.0
+    """0 to 1."""
 
     def refuse(self, plan: Plan) -> None:
         """Law 1, or ``RefusedError`` in one line."""
@@ -39,6 +41,10 @@ class Guards:
                 removal_refusal(plan, self.max_removed_share),
                 "Check the source; if the removal is meant, push with --max-removed-share 1",
             ),
+            (
+                change_refusal(plan, self.max_changed_share),
+                "Look at the plan; if the change is meant, push with --max-changed-share 1",
+            ),
             (budget_refusal(plan, self), "Look at the plan; if that is meant, push with --over-budget"),
         ):
             if refusal is not None:
@@ -51,7 +57,8 @@ class Guards:
         """
         removal, found = removal_refusal(plan, self.max_removed_share), []
         if begins(plan):
-            found = [f"a push {refusal}" for refusal in (removal, budget_refusal(plan, self)) if refusal is not None]
+            refusals = (removal, change_refusal(plan, self.max_changed_share), budget_refusal(plan, self))
+            found = [f"a push {refusal}" for refusal in refusals if refusal is not None]
             if self.max_cost is not None and plan.cost.money is None:
                 found.append(f"gates.max_cost is not checked: target {plan.target} has no prices")
         elif removal is not None and plan.goal == "production":
@@ -74,6 +81,18 @@ def removal_refusal(plan: Plan, max_removed_share: float) -> str | None:
     return (
         f"would remove {removal.records} of {removal.of} {unit} ({documents}), more than "
         f"gates.max_removed_share allows ({max_removed_share:.0%})"
+    )
+
+
+def change_refusal(plan: Plan, max_changed_share: float) -> str | None:
+    """What the mass-change guard says of a plan: it counts what is replaced by another text as it counts what is removed."""
+    removal = plan.removal
+    if not removal.records or removal.share <= max_changed_share:
+        return None
+    unit = "of what is served" if removal.served else "records"
+    return (
+        f"would replace or remove {removal.records} of {removal.of} {unit}, more than gates.max_changed_share allows "
+        f"({max_changed_share:.0%})"
     )
 
 
