@@ -156,7 +156,7 @@ def test_mirrors_that_answer_otherwise_do_not_pass(world: World) -> None:
     target.upsert(other.namespace, pa.table(rows, schema=target.fetch(other.namespace, []).schema), fence=100)
     (_, right), (_, wrong) = world.project.verify_places("handbook")
     assert not any(one.blocks for one in right)
-    assert [one.name for one in wrong if one.blocks] == ["mirrors agree"]
+    assert [one.name for one in wrong if one.blocks] == ["index recall", "mirrors agree"]
     found = next(one for one in wrong if one.name == "mirrors agree")
     assert found.summary.startswith("other answers ")
     assert found.examples[0]["query"].startswith("a text of page")
