@@ -96,7 +96,7 @@ def _dropped(documents: Documents, chance: random.Random) -> Documents:
 
 
 def _topic_dropped(documents: Documents, _: random.Random) -> Documents:
-    """All documents about one thing, 1.5 to 3.5% of them: of the words that so many have, the one whose documents are most alike."""
+    """All documents about one thing, 1.5 to 3.5% of them: of all words that so many have, that whose documents are most alike."""
     words = {name: set(re.findall(r"[a-z]{6,}", one["text"].lower())) for name, one in documents.items()}
     having: dict[str, list[str]] = {}
     for name, ones in words.items():
