@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vector_pipeline.verify import sampling, shift_form, shift_texts
-from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.intervals import wilson
 from vector_pipeline.verify.mixed import LEAST, directed, relate, shard_blocks, unit
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
@@ -204,15 +204,29 @@ def _collapse(context: GateContext, found: _Found, group: VectorSample, name: st
 def _texts(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
     """Added vectors that do not go with their texts, where production's do."""
     size = min(len(added), len(base), shift_texts.MOST)
-    seen = []
-    sides: list[tuple[Side | None, VectorSample]] = [(context.candidate, added), (context.production, base)]
-    for side, sample in sides:
-        assert side is not None
-        some = sample.first(size)
-        seen.append(shift_texts.agreement(shift_texts.bags(shift_texts.texts_of(context, side, some)), some.vectors))
-    found.detail |= {"text_agreement": seen[0], "text_agreement_own": seen[1]}
-    if size >= 2 * LEAST and seen[1] >= shift_texts.TELLING and seen[0] < shift_texts.EXCHANGED:
+    assert context.production is not None
+    some, known = added.first(size), base.first(shift_texts.MOST)
+    texts = shift_texts.texts_of(context, context.candidate, some) + shift_texts.texts_of(
+        context, context.production, known
+    )
+    words = shift_texts.bags(texts)
+    mine, theirs = words[:size], words[size:]
+    goes, usual = (
+        shift_texts.agreement(which, sample.vectors)
+        for which, sample in ((mine, some), (theirs[:size], known.first(size)))
+    )
+    crowding = shift_texts.crowding(mine, some.vectors, theirs, known.vectors)
+    found.detail |= {
+        "text_agreement": goes, "text_agreement_own": usual, "crowding": crowding.excess, "unlike_texts": crowding.unlike,
+    }  # fmt: skip
+    if size >= 2 * LEAST and usual >= shift_texts.TELLING and goes < shift_texts.EXCHANGED:
         found.all_of("texts", "vectors that do not go with their texts, as if exchanged", added, "added")
+    if crowding.strange:
+        found.all_of(
+            "crowding",
+            f"vectors nearer to each other than texts explain ({crowding.excess:.1f} standard deviations), as of another model",
+            added, "added",
+        )  # fmt: skip
 
 
 def _mostly(rows: shift_form.Rows, z: float) -> bool:

@@ -92,8 +92,9 @@ def odd_axes(group: Floats, base: Floats) -> Odd:
     """Vectors that move along axes along which the base rests."""
     middle, spread = np.median(base, axis=0), base.max(axis=0) - base.min(axis=0)
     typical = float(np.median(spread))
-    still = (spread < 1e-4 * typical) if len(base) >= 10 * LEAST and typical > 0 else np.zeros(base.shape[1], bool)
-    rows = (np.abs(group[:, still] - middle[still]) > 1e-2 * typical).any(axis=1)
+    still = (spread < 1e-6 * typical) if len(base) >= 10 * LEAST and typical > 0 else np.zeros(base.shape[1], bool)
+    moved = np.maximum(1e-4 * typical, 100 * spread[still])
+    rows = (np.abs(group[:, still] - middle[still]) > moved).any(axis=1)
     return Odd("axes", f"vectors that move along {int(still.sum())} axes along which production's rest", rows)
 
 
