@@ -218,3 +218,11 @@ def test_what_ends_with_a_version_that_does_not_exist_is_reopened(line: Hand) ->
     assert {row["id"]: row["removed_in"] for row in line.rows()}[one] == LIVE
     require_mended(line)
     assert project.plan("handbook", strategy="auto").strategy == "versioned"
+
+
+def test_a_spoilt_record_that_ends_with_no_version_is_reopened_too(line: Hand) -> None:
+    one = line.visible(3)[0]["id"]
+    line.put(one, vector=[5.0] * line.project.version("handbook", 3).dimension, removed_in=999)
+    mend(line, level=Level.FULL)
+    assert {row["id"]: row["removed_in"] for row in line.rows()}[one] == LIVE
+    require_mended(line, level=Level.FULL)

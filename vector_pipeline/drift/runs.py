@@ -40,7 +40,7 @@ def match(lake: Lake, *, newest: int, derives: bool, proven: bool) -> None:
     good records that stay; with ``proven`` only from those whose values were compared.
     """
     _keep(lake, newest)
-    _overwrite(lake)
+    _overwrite(lake, newest)
     _name_the_rest(lake)
     _list_work(lake, derives=derives, proven=proven)
 
@@ -110,11 +110,14 @@ def _keep(lake: Lake, newest: int) -> None:
     )
 
 
-def _overwrite(lake: Lake) -> None:
-    """``drift_named(base, first, id, added_in, removed_in)``: runs written over what has to go, with its marks if they fit."""
+def _overwrite(lake: Lake, newest: int) -> None:
+    """``drift_named(base, first, id, added_in, removed_in)``: runs written over what has to go, with its marks if they fit: what ends
+    with a version that does not exist ends as the run does.
+    """
+    fits = f"c.removed_in <= {newest} OR c.removed_in = {LIVE}"
     lake.run(
-        """CREATE OR REPLACE TEMP TABLE drift_named AS
-           SELECT r.base, r.first, c.id, c.added_in, c.removed_in
+        f"""CREATE OR REPLACE TEMP TABLE drift_named AS
+           SELECT r.base, r.first, c.id, c.added_in, CASE WHEN {fits} THEN c.removed_in ELSE r.removed_in END AS removed_in
            FROM (FROM drift_runs ANTI JOIN drift_given USING (base, first)) r
            JOIN (FROM drift_candidates ANTI JOIN drift_given USING (id)) c
              ON c.goes_unless_kept AND c.base = r.base AND c.first = r.first AND c.last = r.last

@@ -117,7 +117,9 @@ class Attests(Gating):
                 return found
             names, lake = GoldenTables.of(tables), self.lake()
             # No document is named in what is kept: an erasure could not take it out again.
-            reason = "asked for" if everything else "another model" if found.golden_moved else "not what the model makes"
+            reason = (
+                "asked for" if everything else "another model" if found.golden_moved else "not what the model makes"
+            )
             moved = doubts.move_doubted(lake, tables, names, reason, golden=everything)
             left = doubts.quarantined(lake, tables, names)
         values = {name: getattr(found, name) for name in found.__slots__}
