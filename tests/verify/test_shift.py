@@ -1,16 +1,20 @@
 """The gate `embedding shift`: each fault of vectors that it must see, and changes of topics that it must let pass."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.verify.given_vectors import Part, Vectors, VectorWorld, directions
+from vector_pipeline.config import EmbedderConfig
+from vector_pipeline.embedding.factory import open_embedder
 from vector_pipeline.release.registry import Version
 from vector_pipeline.verify import shift
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.projection import POINTS, project_map
 
+DOCS = Path(__file__).parents[2] / "docs"
 DIMENSION = 64
 KEPT, NEW = directions(400, DIMENSION, 1), directions(60, DIMENSION, 2)
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(DIMENSION, DIMENSION)))[0].astype(np.float32)
@@ -116,6 +120,13 @@ def test_shards_of_two_models_are_seen_at_a_first_release(world: VectorWorld) ->
     assert any(f"shards {side} are of another model than the others" in result.summary for side in ("1, 3", "0, 2"))
 
 
+def test_shards_of_two_models_are_seen_among_what_was_added(world: VectorWorld, served: Version) -> None:
+    shards, vectors = [n % 4 for n in range(120)], directions(120, DIMENSION, 12)
+    mixed = np.where((np.array(shards) == 3)[:, None], vectors @ TURN, vectors).astype(np.float32)
+    result = judged(world, served, Part("mixed", mixed, shards=shards))
+    assert "shards 3 are of another model than the others: 30 added contents" in result.summary
+
+
 def test_another_space_is_not_compared_but_its_neighbourhoods_are(world: VectorWorld, served: Version) -> None:
     other = world.version(Part("kept", KEPT @ TURN), space="turned")
     result = shift.judge(world.context(other, served))
@@ -156,6 +167,28 @@ def test_vectors_that_were_exchanged_do_not_go_with_their_texts(world: VectorWor
         result = shift.judge(world.context(new, old))
         assert result.status is status, result.summary
     assert "do not go with their texts" in result.summary
+
+
+def test_a_real_model_and_real_texts(world: VectorWorld) -> None:
+    """This project's own pages under a static model: new pages pass; exchanged, turned and rounded vectors do not."""
+    found = [part for path in sorted(DOCS.rglob("*.md")) for part in path.read_text(encoding="utf-8").split("\n\n")]
+    texts = [text for text in dict.fromkeys(found) if len(text) > 200][:460]
+    embedder = open_embedder(EmbedderConfig(kind="static", model="wordllama"), world.folder)
+    vectors = embedder.embed_documents(texts)
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(vectors.shape[1],) * 2))[0].astype(np.float32)
+    kept = len(texts) - 60
+    old = world.version(Part("page", vectors[:kept], texts=texts[:kept]), space="static")
+    says = {}
+    changes = {"right": vectors[kept:], "turned": vectors[kept:] @ turn, "rounded": quantised(vectors[kept:])}
+    changes["exchanged"] = np.random.default_rng(0).permutation(vectors[kept:])
+    for name, rows in changes.items():
+        new = Part(name, rows, texts=[f"{text} ({name})" for text in texts[kept:]])
+        version = world.version(Part("page", vectors[:kept], texts=texts[:kept]), new, space="static")
+        says[name] = shift.judge(world.context(version, old)).summary
+    assert "60 added vectors are as production's" in says["right"]
+    assert "unrelated to production's" in says["turned"]
+    assert "rounded to few values" in says["rounded"]
+    assert "do not go with their texts" in says["exchanged"]
 
 
 def test_the_map_shows_what_moved(world: VectorWorld, served: Version) -> None:

@@ -26,7 +26,7 @@ from vector_pipeline.verify.shift_neighbours import preserved
 from vector_pipeline.verify.shift_profile import profile
 
 NAME = "embedding shift"
-TESTS = 10
+TESTS = 12
 """Tests of the gate: ``alpha`` is divided by it."""
 TOLERATED = 0.1
 """Share of odd vectors in a group that is."""
@@ -79,7 +79,7 @@ def judge(context: GateContext) -> CheckResult:
     found.detail |= {"candidate": every.total, "sampled": len(every), "without_direction": len(every) - len(candidate)}
     found.odd(_undirected(every), every, "")
     if len(candidate) >= LEAST:
-        _shards(found, candidate)
+        _shards(found, candidate, "sampled")
         said = _against_production(context, found, candidate)
     else:
         said = f"{len(candidate)} vectors are too few to judge"
@@ -121,19 +121,21 @@ def _undirected(sample: VectorSample) -> Odd:
     return Odd("directions", "vectors of zeros or of no numbers", ~np.asarray(good, np.bool_))
 
 
-def _shards(found: _Found, candidate: VectorSample) -> None:
-    blocks = shard_blocks(candidate)
+def _shards(found: _Found, group: VectorSample, name: str) -> None:
+    """Shards of two kinds, in the whole or among what was added."""
+    blocks = shard_blocks(group)
     if blocks is None:
         return
+    worst = min(blocks.apart, default=None)
     found.detail |= {
-        "shard_likeness": blocks.relation,
-        "shard_p": blocks.p,
-        "worst_shard": min(blocks.apart, default=None),
+        f"{name}_shard_likeness": blocks.relation,
+        f"{name}_shard_p": blocks.p,
+        f"{name}_worst_shard": worst,
     }
     if blocks.p < found.alpha / TESTS and blocks.relation < _ALIKE:
-        within = candidate.take(np.flatnonzero(np.isin(candidate.shards, blocks.apart)))
+        within = group.take(np.flatnonzero(np.isin(group.shards, blocks.apart)))
         found.all_of(
-            "shards", f"shards {_listed(list(blocks.apart))} are of another model than the others", within, "sampled"
+            "shards", f"shards {_listed(list(blocks.apart))} are of another model than the others", within, name
         )
 
 
@@ -172,6 +174,7 @@ def _whole(context: GateContext, found: _Found, candidate: VectorSample, base: V
 
 def _added(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
     """Law 2."""
+    _shards(found, added, "added")
     for odd in (shift_form.odd_lengths, shift_form.odd_axes, shift_form.odd_rounding, shift_form.odd_copies):
         found.odd(odd(added.vectors, base.vectors), added, "added")
     usual = float(np.median(shift_form.cosines(base.vectors)[0]))
