@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.synthetic import DATASET, fill, open_synthetic
+from benchmarks.synthetic import DATASET, EVERY_GATE, fill, open_synthetic
 from tests.support.gates import say_passed
 from vector_pipeline.verify.outcome import guarded
 
@@ -41,7 +41,7 @@ def main() -> int:
 
 def prepare(folder: Path, records: int, dimension: int) -> None:
     """Both versions, pushed."""
-    with open_synthetic(folder, dimension) as project:
+    with open_synthetic(folder, dimension, gates=EVERY_GATE) as project:
         fill(project, records, revision=1)
         deployment = project.push(DATASET).deployment
         say_passed(project, deployment)
@@ -67,7 +67,7 @@ def say_one(project: Any, deployment: Any, gate: str) -> None:
 def look(folder: Path, dimension: int) -> dict[str, Any]:
     """Every gate of version 2."""
     gates: dict[str, Any] = {}
-    with open_synthetic(folder, dimension) as project:
+    with open_synthetic(folder, dimension, gates=EVERY_GATE) as project:
         before = resource.getrusage(resource.RUSAGE_SELF)
         started = time.perf_counter()
         deployment = project.deployment_of(project.version(DATASET))
