@@ -109,12 +109,9 @@ def count_signs(lake: Lake) -> Mapping[str, Counted]:
 
 def _mark_repeated(lake: Lake) -> None:
     """``damage_passages``: passages of each text, its beginning and its end. ``damage_often``: those of law 3."""
-    windows = f"[left(plain, {_WINDOW}), right(plain, {_WINDOW})]"
-    both = f"CASE WHEN length(plain) > {2 * _WINDOW} THEN {windows} ELSE [] END"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE damage_passages AS
-            SELECT DISTINCT content_hash, md5_number_lower(passage) AS passage FROM (
-                SELECT content_hash, unnest(list_concat({passages("text", _PASSAGE)}, {both})) AS passage FROM damage_texts)
+            SELECT DISTINCT content_hash, md5_number_lower(passage) AS passage FROM {_passages("damage_texts")}
             WHERE length(passage) >= {_PASSAGE}"""
     )
     lake.run(
@@ -131,18 +128,26 @@ def _mark_repeated(lake: Lake) -> None:
     )
 
 
+def _passages(texts: str) -> str:
+    """Relation content_hash and passage: of each text what stands between marks, its beginning and its end."""
+    windows = f"[left(plain, {_WINDOW}), right(plain, {_WINDOW})]"
+    return f"""(
+        FROM {passages(texts, "content_hash", _PASSAGE)} UNION ALL
+        SELECT content_hash, unnest({windows}) FROM {texts} WHERE length(plain) > {2 * _WINDOW})"""
+
+
 def often(lake: Lake, limit: int) -> list[tuple[str, int, int]]:
     """Passages of the candidate that have become frequent: text, documents of production, documents of the candidate."""
-    windows = f"[left(plain, {_WINDOW}), right(plain, {_WINDOW})]"
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE damage_top AS
+            SELECT n.passage, n.content_hash, coalesce(o.documents, 0) AS before, n.documents AS now
+            FROM (FROM damage_often WHERE NOT is_old) n LEFT JOIN (FROM damage_often WHERE is_old) o USING (passage)
+            WHERE n.documents > coalesce(o.documents, 0) ORDER BY now - before DESC, passage LIMIT {int(limit)}"""
+    )
+    carriers = "(FROM damage_texts SEMI JOIN damage_top USING (content_hash))"
     rows = lake.rows(
-        f"""WITH top AS (
-                SELECT n.passage, n.content_hash, coalesce(o.documents, 0) AS before, n.documents AS now
-                FROM (FROM damage_often WHERE NOT is_old) n LEFT JOIN (FROM damage_often WHERE is_old) o USING (passage)
-                ORDER BY now - before DESC, passage LIMIT {int(limit)})
-            SELECT DISTINCT said, before, now FROM (
-                SELECT top.*, unnest(list_concat({passages("text", _PASSAGE)}, {windows})) AS said
-                FROM top JOIN damage_texts USING (content_hash))
-            WHERE md5_number_lower(said) = passage AND now > before ORDER BY now - before DESC, said"""
+        f"""SELECT DISTINCT s.passage AS said, before, now FROM {_passages(carriers)} s JOIN damage_top t
+            ON t.content_hash = s.content_hash AND t.passage = md5_number_lower(s.passage) ORDER BY now - before DESC, said"""
     )
     return [(str(said), int(before), int(now)) for said, before, now in rows]
 

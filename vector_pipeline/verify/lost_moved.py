@@ -17,6 +17,7 @@ LOST = "lost_documents"
 _KEPT = 0.5
 _SHORTEST = 12
 """Characters of a passage that tells one document from another."""
+_MARK = "\x1f"
 _ENDS = r"[.!?;,:()。！？；，、：]+(?:\s+|$)|\n\s*\n|\n\s*[-*+#>|]"
 
 
@@ -25,11 +26,15 @@ def plain(text: str) -> str:
     return rf"trim(regexp_replace(lower(nfc_normalize({text})), '[^\p{{L}}\p{{N}}]+', ' ', 'g'))"
 
 
-def passages(text: str, shortest: int = _SHORTEST) -> str:
-    """SQL: the list of a text's passages (law 2), each as in ``plain``; the whole text where none is long enough."""
-    parts = f"list_transform(string_split_regex({text}, '{_ENDS}'), lambda part: {plain('part')})"
-    long = f"list_filter({parts}, lambda part: length(part) >= {int(shortest)})"
-    return f"(CASE WHEN len({long}) > 0 THEN {long} ELSE [{plain(text)}] END)"
+def passages(relation: str, keys: str, shortest: int = _SHORTEST) -> str:
+    """Relation of ``keys`` and passage: the passages (law 2) of the column ``text``; the whole text where none is long enough."""
+    # Marked, stripped and split as a whole: one expression for each part takes five times as long.
+    marked = rf"regexp_replace(lower(nfc_normalize(text)), '{_ENDS}', '{_MARK}', 'g')"
+    stripped = rf"regexp_replace({marked}, '[^\p{{L}}\p{{N}}{_MARK}]+', ' ', 'g')"
+    parts = f"list_transform(string_split({stripped}, '{_MARK}'), lambda part: trim(part))"
+    return f"""(
+        SELECT {keys}, unnest(CASE WHEN len(long) > 0 THEN long ELSE [{plain("text")}] END) AS passage
+        FROM (SELECT {keys}, text, list_filter({parts}, lambda part: length(part) >= {int(shortest)}) AS long FROM {relation}))"""
 
 
 def find_lost(lake: Lake, old: str, new: str) -> int:
@@ -65,14 +70,15 @@ def found_again(lake: Lake, name: str, missing: str, old: str, new: str) -> None
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE missing_passages AS
             SELECT DISTINCT document_id, md5_number_lower(passage) AS passage, length(passage) AS chars
-            FROM (SELECT o.document_id, unnest({passages("o.text")}) AS passage FROM {missing})
+            FROM {passages(f"(SELECT o.document_id, o.text FROM {missing})", "document_id")}
             WHERE passage <> ''"""
     )
+    same = f"(SELECT document_id, content_hash FROM {old}) same"
+    fresh = f"(SELECT document_id, text FROM {new} n ANTI JOIN {same} USING (document_id, content_hash))"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE found_passages AS
             SELECT passage, count(DISTINCT document_id) AS found
-            FROM (SELECT document_id, md5_number_lower(unnest({passages("text")})) AS passage
-                  FROM {new} n ANTI JOIN (SELECT document_id, content_hash FROM {old}) same USING (document_id, content_hash))
+            FROM (SELECT document_id, md5_number_lower(passage) AS passage FROM {passages(fresh, "document_id")})
             SEMI JOIN missing_passages USING (passage) GROUP BY passage"""
     )
     lake.run(
