@@ -9,71 +9,30 @@ Laws
 4. Vectors of two embedders are never compared: then each is compared with its own neighbours.
 """
 
-from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from vector_pipeline.verify import sampling, shift_form, shift_texts
 from vector_pipeline.verify.context import GateContext
-from vector_pipeline.verify.intervals import wilson
 from vector_pipeline.verify.mixed import LEAST, directed, relate, shard_blocks, unit
-from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
+from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.sampling import VectorSample
 from vector_pipeline.verify.shift_form import Odd, form_of
+from vector_pipeline.verify.shift_found import TESTS, Found, listed
 from vector_pipeline.verify.shift_neighbours import preserved
 from vector_pipeline.verify.shift_profile import profile
 
 NAME = "embedding shift"
-TESTS = 12
-"""Tests of the gate: ``alpha`` is divided by it."""
-TOLERATED = 0.1
-"""Share of odd vectors in a group that is."""
 _ALIKE = 0.7
 """Likeness of two sides of shards under which they are of two kinds."""
 _COLLAPSED = 0.95
 
 
-@dataclass
-class _Found:
-    """What a verdict is made of."""
-
-    alpha: float
-    faults: list[str] = field(default_factory=list)
-    examples: list[dict[str, Any]] = field(default_factory=list)
-    detail: dict[str, Any] = field(default_factory=dict)
-    charts: list[dict[str, Any]] = field(default_factory=list)
-
-    def odd(self, odd: Odd, group: VectorSample, name: str) -> None:
-        """Judge a share of odd vectors, of the group or of one of its shards."""
-        self.detail[f"odd_{odd.key}"] = float(odd.rows.mean()) if len(group) else 0.0
-        if len(group) < LEAST or not odd.rows.any():
-            return
-        z = NormalDist().inv_cdf(1 - self.alpha / TESTS)
-        shards = [int(shard) for shard in np.unique(group.shards) if _mostly(odd.rows[group.shards == shard], z)]
-        if wilson(int(odd.rows.sum()), len(group), z).low <= TOLERATED and not shards:
-            return
-        documents = list(dict.fromkeys(np.array(group.document_ids)[odd.rows].tolist()))
-        # Shards are named where they explain it: nearly all of it is in them, and they are not all.
-        within = float(np.isin(group.shards[odd.rows], shards).mean())
-        where = f" in shards {_listed(shards)}" if within > 0.9 and len(shards) < len(np.unique(group.shards)) else ""
-        self.faults.append(
-            f"{odd.says}: {int(odd.rows.sum()):,} of {len(group):,} {name} contents{where}, such as of {documents[0]}"
-        )
-        self.examples += [{"fault": odd.key, "document_id": document} for document in documents[:EXAMPLES]]
-
-    def all_of(self, key: str, says: str, group: VectorSample, name: str) -> None:
-        """A fault of a group as a whole."""
-        documents = list(dict.fromkeys(group.document_ids))[:EXAMPLES]
-        self.faults.append(f"{says}: {len(group):,} {name} contents, such as of {documents[0]}")
-        self.examples += [{"fault": key, "document_id": document} for document in documents]
-
-
 def judge(context: GateContext) -> CheckResult:
     """The gate's verdict."""
     settings = context.gates.embedding_shift
-    found = _Found(settings.alpha)
+    found = Found(settings.alpha)
     every = sampling.sample_vectors(context, context.candidate, settings.sample)
     candidate = directed(every)
     found.detail |= {"candidate": every.total, "sampled": len(every), "without_direction": len(every) - len(candidate)}
@@ -89,7 +48,7 @@ def judge(context: GateContext) -> CheckResult:
     return CheckResult(NAME, Status.PASSED, said, found.detail)
 
 
-def _against_production(context: GateContext, found: _Found, candidate: VectorSample) -> str:
+def _against_production(context: GateContext, found: Found, candidate: VectorSample) -> str:
     """What can be said with what production serves; the summary of a pass."""
     production, limit = context.production, context.gates.embedding_shift.sample
     _numbers(found, candidate)
@@ -121,7 +80,7 @@ def _undirected(sample: VectorSample) -> Odd:
     return Odd("directions", "vectors of zeros or of no numbers", ~np.asarray(good, np.bool_))
 
 
-def _shards(found: _Found, group: VectorSample, name: str) -> None:
+def _shards(found: Found, group: VectorSample, name: str) -> None:
     """Shards of two kinds, in the whole or among what was added."""
     blocks = shard_blocks(group)
     if blocks is None:
@@ -135,11 +94,11 @@ def _shards(found: _Found, group: VectorSample, name: str) -> None:
     if blocks.p < found.alpha / TESTS and blocks.relation < _ALIKE:
         within = group.take(np.flatnonzero(np.isin(group.shards, blocks.apart)))
         found.all_of(
-            "shards", f"shards {_listed(list(blocks.apart))} are of another model than the others", within, name
+            "shards", f"shards {listed(list(blocks.apart))} are of another model than the others", within, name
         )
 
 
-def _numbers(found: _Found, candidate: VectorSample) -> None:
+def _numbers(found: Found, candidate: VectorSample) -> None:
     form = form_of(candidate.vectors)
     found.detail |= {
         "mean_norm": form.mean_norm, "spread_of_norms": form.spread_of_norms, "mean_cosine": form.mean_cosine,
@@ -147,13 +106,13 @@ def _numbers(found: _Found, candidate: VectorSample) -> None:
     }  # fmt: skip
 
 
-def _alone(context: GateContext, found: _Found, candidate: VectorSample) -> None:
+def _alone(context: GateContext, found: Found, candidate: VectorSample) -> None:
     """What needs no other version."""
     found.odd(shift_form.odd_copies(candidate.vectors, None), candidate, "sampled")
     _collapse(context, found, candidate, "sampled", _COLLAPSED)
 
 
-def _whole(context: GateContext, found: _Found, candidate: VectorSample, base: VectorSample) -> None:
+def _whole(context: GateContext, found: Found, candidate: VectorSample, base: VectorSample) -> None:
     settings = context.gates.embedding_shift
     seen = profile(unit(candidate.vectors), unit(base.vectors), settings.alpha / TESTS)
     found.detail |= {
@@ -172,7 +131,7 @@ def _whole(context: GateContext, found: _Found, candidate: VectorSample, base: V
     found.charts.append(_histogram("Cosine of two contents", *cosines))
 
 
-def _added(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
+def _added(context: GateContext, found: Found, added: VectorSample, base: VectorSample) -> None:
     """Law 2."""
     _shards(found, added, "added")
     for odd in (shift_form.odd_lengths, shift_form.odd_axes, shift_form.odd_rounding, shift_form.odd_copies):
@@ -190,7 +149,7 @@ def _added(context: GateContext, found: _Found, added: VectorSample, base: Vecto
             found.all_of("unrelated", "vectors unrelated to production's, as of another model", added, "added")
 
 
-def _collapse(context: GateContext, found: _Found, group: VectorSample, name: str, limit: float) -> None:
+def _collapse(context: GateContext, found: Found, group: VectorSample, name: str, limit: float) -> None:
     """Nearly equal vectors of texts that are not."""
     some = group.first(shift_texts.MOST)
     cosines = float(np.median(shift_form.cosines(some.vectors)[0]))
@@ -204,7 +163,7 @@ def _collapse(context: GateContext, found: _Found, group: VectorSample, name: st
         )
 
 
-def _texts(context: GateContext, found: _Found, added: VectorSample, base: VectorSample) -> None:
+def _texts(context: GateContext, found: Found, added: VectorSample, base: VectorSample) -> None:
     """Added vectors that do not go with their texts, where production's do."""
     size = min(len(added), len(base), shift_texts.MOST)
     assert context.production is not None
@@ -230,15 +189,6 @@ def _texts(context: GateContext, found: _Found, added: VectorSample, base: Vecto
             f"vectors nearer to each other than texts explain ({crowding.excess:.1f} standard deviations), as of another model",
             added, "added",
         )  # fmt: skip
-
-
-def _mostly(rows: shift_form.Rows, z: float) -> bool:
-    """Surely more than half."""
-    return len(rows) >= LEAST and wilson(int(rows.sum()), len(rows), z).low > 0.5
-
-
-def _listed(shards: list[int]) -> str:
-    return ", ".join(map(str, shards[:8])) + (f" and {len(shards) - 8} more" if len(shards) > 8 else "")
 
 
 def _histogram(title: str, production: Any, candidate: Any) -> dict[str, Any]:
