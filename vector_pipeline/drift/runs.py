@@ -111,8 +111,9 @@ def _keep(lake: Lake, newest: int) -> None:
 
 
 def _overwrite(lake: Lake, newest: int) -> None:
-    """``drift_named(base, first, id, added_in, removed_in)``: runs written over what has to go, with its marks if they fit: what ends
-    with a version that does not exist ends as the run does.
+    """``drift_named(base, first, id, added_in, removed_in)``: runs written over what has to go, with its marks if they fit.
+
+    What ends with a version that does not exist ends as the run does.
     """
     fits = f"c.removed_in <= {newest} OR c.removed_in = {LIVE}"
     lake.run(
