@@ -157,6 +157,13 @@ def test_records_that_changed_since_are_in_step(lines: Project) -> None:
     assert "its source has changed since" in result.summary
 
 
+def test_few_rows_behind_of_many_changes_fail(lines: Project) -> None:
+    rows(lines.base, 25)
+    build(lines, "records", range(1, 4))
+    result = judged(lines, "records")
+    assert (result.status, result.detail["stale_shards"]) == (Status.FAILED, [0])
+
+
 def test_few_rows_behind_warn(lines: Project) -> None:
     rows(lines.base, 8)
     build(lines, "records", range(1, 4))

@@ -19,6 +19,7 @@ from vector_pipeline.verify.freshness_shards import (
     against_source,
     behind,
     left_out,
+    untouched,
 )
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
@@ -33,7 +34,7 @@ def judge(context: GateContext) -> CheckResult:
         stale = left_out(shards)
     else:
         shards = compared.shards
-        stale = behind(shards)
+        stale = behind(shards) or (untouched(shards, against_parent(context)) if compared.parts else [])
     faults = [*_too_old(context, compared), *_stale(stale, compared)]
     age = _hours(context, context.version.created_at)
     detail: dict[str, Any] = {

@@ -30,6 +30,7 @@ from vector_pipeline.verify.context import GateContext
 
 SURELY = 1e-4
 """How often a shard may be said to have been left out that was not, over all shards."""
+_READ_IN_PARTS = 0.01
 _LEAST = 3
 _TIMES = 3.0
 _DRAWS = 2_000
@@ -167,6 +168,21 @@ def _likelihood(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64])
     rate = counts / np.maximum(1.0, sizes)
     found: npt.NDArray[np.float64] = xlogy(counts, rate) + xlogy(sizes - counts, 1 - rate)
     return found
+
+
+def untouched(shards: Sequence[Shard], taken: Sequence[Shard]) -> list[Shard]:
+    """Shards that differ from the source and took hardly any of the changes that the others ``taken``: for what was read in parts.
+
+    What was taken has nothing to do with what changed afterwards: few changes in exactly those shards are chance once in a hundred.
+    """
+    from scipy.special import bdtr
+
+    found = {one.shard: one for one in shards if one.differ}
+    every = sum(one.documents for one in shards)
+    share = sum(one.documents for one in found.values()) / max(1, every)
+    here = sum(one.differ for one in taken if one.shard in found)
+    count = sum(one.differ for one in taken)
+    return list(found.values()) if count and bdtr(here, count, share) < _READ_IN_PARTS else []
 
 
 def left_out(shards: Sequence[Shard]) -> list[Shard]:
