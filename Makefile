@@ -68,6 +68,7 @@ bench-throughput: $(STAMP) ## our push against the Pinecone SDK's own batched up
 	@$(BIN)/python -m benchmarks.throughput $(THROUGHPUT)
 
 bench-gates: $(STAMP) ## seeded failures and harmless releases against the gates (GATES=options)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/gates/requirements.txt
 	@$(BIN)/python -m benchmarks.gates --jobs $(JOBS) --write docs/gates.md $(GATES)
 
 bench-gates-scale: $(STAMP) ## all gates on a million vectors: seconds and memory
