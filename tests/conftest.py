@@ -11,7 +11,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_TELEMETRY_DISABLED"] = "1"
 # The tiny embedder that makes tests fast is refused outside them.
 os.environ["VECTOR_PIPELINE_ALLOW_DETERMINISTIC"] = "1"
-for _name in ("VECTOR_PIPELINE_CONFIG", "VECTOR_PIPELINE_ENV", "DAGSTER_HOME"):
+for _name in ("VECTOR_PIPELINE_CONFIG", "VECTOR_PIPELINE_ENV", "DAGSTER_HOME", "COLUMNS"):
     os.environ.pop(_name, None)
 
 from vector_pipeline.project import Project  # noqa: E402  after the environment, which its libraries read at import

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import RunCommand
 from tests.conftest import page, write_project
 from vector_pipeline.project import Project
-from vector_pipeline.verify.canary_file import load_canaries
+from vector_pipeline.verify.canaries.file import load_canaries
 
 OWN = """# ours
 canaries:

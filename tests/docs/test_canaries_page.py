@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from tests.support.configuration import yaml_blocks
-from vector_pipeline.verify.canary_change import Change
-from vector_pipeline.verify.canary_entry import CanaryEntry
-from vector_pipeline.verify.canary_file import parse_canaries
+from vector_pipeline.verify.canaries.change import Change
+from vector_pipeline.verify.canaries.entry import CanaryEntry
+from vector_pipeline.verify.canaries.file import parse_canaries
 from vector_pipeline.verify.intervals import wilson
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/canaries-and-filters.md"

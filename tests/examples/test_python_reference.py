@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from examples.python_reference import edit_documents as edits
 from examples.python_reference import write_documents as documents
 from vector_pipeline.config import FileSourceConfig, load_config
-from vector_pipeline.verify.canary_file import Canary, load_canaries
+from vector_pipeline.verify.canaries.file import Canary, load_canaries
 
 PROJECT = Path(documents.__file__).parent
 

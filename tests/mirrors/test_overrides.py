@@ -4,8 +4,9 @@ import pytest
 
 from tests.mirrors.conftest import World
 from vector_pipeline.errors import InputError, RefusedError
-from vector_pipeline.project.gating import AGAINST, SETTINGS
+from vector_pipeline.project.gating import SETTINGS
 from vector_pipeline.release.registry import VerdictStatus
+from vector_pipeline.verify.context import AGAINST
 
 WHY = {"by": "ann", "reason": "the mirror is rebuilt tonight"}
 

@@ -8,8 +8,9 @@ from tests.conftest import MakeProject, page
 from tests.support.gates import say_passed
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.project import Project
-from vector_pipeline.project.gating import AGAINST, SETTINGS
+from vector_pipeline.project.gating import SETTINGS
 from vector_pipeline.release.registry import Deployment, VerdictStatus
+from vector_pipeline.verify.context import AGAINST
 
 GATE = "chunks expectations"
 

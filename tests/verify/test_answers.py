@@ -14,7 +14,7 @@ from tests.conftest import MakeProject
 from tests.verify.vectors import Row, VectorLake
 from vector_pipeline.config import GateConfig
 from vector_pipeline.testing.memory_target import MemoryStore, MemoryTarget
-from vector_pipeline.verify import answers
+from vector_pipeline.verify.answers import gate as answers
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.rankings import forgiving_overlap, mean_of, overlap, rank_biased_overlap, rule_of_three
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from vector_pipeline.errors import ConfigError, UnavailableError
 from vector_pipeline.targets.base import LIVE, Filter, Match
-from vector_pipeline.verify.canaries import Canary, load_canaries, run_canaries
-from vector_pipeline.verify.canary_file import read_canaries
+from vector_pipeline.verify.canaries.file import read_canaries
+from vector_pipeline.verify.canaries.gate import Canary, load_canaries, run_canaries
 from vector_pipeline.verify.outcome import Status
 
 Write = Callable[[str, str], Path]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.verify.test_canaries import Index
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.targets.base import Filter, Match
-from vector_pipeline.verify.canaries import Canary, Production, run_canaries
-from vector_pipeline.verify.canary_change import LEAST, at_least, compared
+from vector_pipeline.verify.canaries.change import LEAST, at_least, compared
+from vector_pipeline.verify.canaries.gate import Canary, Production, run_canaries
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 

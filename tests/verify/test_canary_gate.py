@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.conftest import MakeProject
 from tests.support.gates import say_passed
 from vector_pipeline.project import Project
-from vector_pipeline.verify.canaries import NAME
+from vector_pipeline.verify.canaries.gate import NAME
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 CANARIES = "canaries:\n" + "".join(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import MakeProject
-from vector_pipeline.verify.canary_names import absent, expression, names
+from vector_pipeline.verify.canaries.names import absent, expression, names
 from vector_pipeline.verify.context import Side
 
 SIGNS = st.text(st.sampled_from("ab/.-!]^[*?\\\n"), max_size=8)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from vector_pipeline.errors import ConfigError
 from vector_pipeline.targets.base import LIVE, Match
-from vector_pipeline.verify.canary_file import load_canaries, read_canaries
+from vector_pipeline.verify.canaries.file import load_canaries, read_canaries
 from vector_pipeline.verify.sidebyside import Found
-from vector_pipeline.verify.suggest_documents import spread
-from vector_pipeline.verify.suggest_file import Block, add, block_of, blocks_of
-from vector_pipeline.verify.suggest_log import Logged, normal, read_log
-from vector_pipeline.verify.suggestion import Suggestion, clear
+from vector_pipeline.verify.suggest.documents import spread
+from vector_pipeline.verify.suggest.file import Block, add, block_of, blocks_of
+from vector_pipeline.verify.suggest.log import Logged, normal, read_log
+from vector_pipeline.verify.suggest.suggestion import Suggestion, clear
 
 
 def suggestion(query: str, document: str = "a.md") -> Suggestion:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verify.given_texts import SMALL, Doc, Docs, TextWorld, library, sentence, story, word
-from vector_pipeline.verify import damage, damage_texts
-from vector_pipeline.verify.damage_signs import signs
-from vector_pipeline.verify.lost_moved import plain
+from vector_pipeline.verify.damage import gate as damage
+from vector_pipeline.verify.damage import texts as damage_texts
+from vector_pipeline.verify.damage.signs import signs
+from vector_pipeline.verify.lost.moved import plain
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 COUNT = 120
@@ -203,7 +204,7 @@ def test_another_chunker_is_judged_by_documents(world: TextWorld) -> None:
 
 def test_large_versions_are_sampled(world: TextWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(damage_texts, "SAMPLE", 80)
-    monkeypatch.setattr("vector_pipeline.verify.damage_documents.READ", 50)
+    monkeypatch.setattr("vector_pipeline.verify.damage.documents.READ", 50)
     result = judged(world, OLD, each(lambda text: misread(MENU + text)))
     assert {"encoding", "markup"} <= bad(result)
     assert result.detail["texts"] < COUNT

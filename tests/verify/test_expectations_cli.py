@@ -34,8 +34,11 @@ def test_init_writes_what_holds_anyway_and_never_over_it(project: Path, capsys: 
     code, out, _ = call(capsys, "expectations", "init", "--project", str(project))
     assert (code, out.count("left as it is")) == (0, 3)
     assert "min_value: 5" in edited.read_text()
-    code, out, _ = call(capsys, "expectations", "show", "--project", str(project))
-    assert "table row count" in out or "row count to be between, min_value 5" in out
+    shown = json.loads(call(capsys, "expectations", "show", "--json", "--project", str(project))[1])["chunks"]
+    assert [(one["type"], one["kwargs"]) for one in shown["expectations"]] == [
+        ("expect_table_row_count_to_be_between", {"min_value": 5})
+    ]
+    assert call(capsys, "expectations", "show", "--project", str(project))[0] == 0
 
 
 def test_init_says_what_to_configure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ import yaml
 
 from tests.conftest import MakeProject, page
 from vector_pipeline.project import Project
-from vector_pipeline.verify import freshness
 from vector_pipeline.verify.context import GateContext
-from vector_pipeline.verify.freshness_shards import Shard, behind, left_out
+from vector_pipeline.verify.freshness import gate as freshness
+from vector_pipeline.verify.freshness.shards import Shard, behind, left_out
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 PAGES = {f"page{n}.md": page(n, 1) for n in range(80)}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.verify.given_texts import Doc, Docs, TextWorld, library, sentence, story
 from vector_pipeline.hashing import shard_of
-from vector_pipeline.verify import lost
-from vector_pipeline.verify.lost_moved import LOST, find_lost
-from vector_pipeline.verify.lost_topics import Group, Tolerance
+from vector_pipeline.verify.lost import gate as lost
+from vector_pipeline.verify.lost.moved import LOST, find_lost
+from vector_pipeline.verify.lost.topics import Group, Tolerance
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 OLD = library(400)
@@ -190,7 +190,7 @@ def test_additions_never_fail(world: TextWorld) -> None:
 
 
 def test_large_versions_are_sampled(world: TextWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vector_pipeline.verify import lost_topics
+    from vector_pipeline.verify.lost import topics as lost_topics
 
     monkeypatch.setattr(lost_topics.draw, "__defaults__", (150,))
     topic = {f"a{n}": story(9000 + n, "zirconium") for n in range(40)}

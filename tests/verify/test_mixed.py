@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verify.given_vectors import Vectors, directions
-from vector_pipeline.verify.mixed import directed, relate, shard_blocks, unit
 from vector_pipeline.verify.sampling import VectorSample
-from vector_pipeline.verify.shift_form import distinct, form_of, odd_axes, odd_copies, odd_lengths, odd_rounding
-from vector_pipeline.verify.shift_profile import profile
+from vector_pipeline.verify.shift.form import distinct, form_of, odd_axes, odd_copies, odd_lengths, odd_rounding
+from vector_pipeline.verify.shift.mixed import directed, relate, shard_blocks, unit
+from vector_pipeline.verify.shift.profile import profile
 
 
 def sample(vectors: Vectors, shards: np.ndarray | None = None) -> VectorSample:

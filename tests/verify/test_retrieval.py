@@ -8,12 +8,12 @@ import pytest
 from tests.conftest import MakeProject, page
 from vector_pipeline.errors import ConfigError
 from vector_pipeline.project import Project
-from vector_pipeline.verify import retrieval
 from vector_pipeline.verify.context import GateContext
-from vector_pipeline.verify.judgements import load_judgements
 from vector_pipeline.verify.outcome import Status
 from vector_pipeline.verify.rankings import sign_test
-from vector_pipeline.verify.retrieval_telling import difference
+from vector_pipeline.verify.retrieval import gate as retrieval
+from vector_pipeline.verify.retrieval.judgements import load_judgements
+from vector_pipeline.verify.retrieval.telling import difference
 
 PAGES = 30
 GATES = "max_removed_share: 1, retrieval: {queries: questions.jsonl, judgements: judged.tsv, max_drop: 0.05}"

@@ -10,9 +10,9 @@ from tests.verify.given_vectors import Part, Vectors, VectorWorld, directions
 from vector_pipeline.config import EmbedderConfig
 from vector_pipeline.embedding.factory import open_embedder
 from vector_pipeline.release.registry import Version
-from vector_pipeline.verify import shift
 from vector_pipeline.verify.outcome import CheckResult, Status
-from vector_pipeline.verify.projection import POINTS, project_map
+from vector_pipeline.verify.shift import gate as shift
+from vector_pipeline.verify.shift.projection import POINTS, project_map
 
 DOCS = Path(__file__).parents[2] / "docs"
 DIMENSION = 64

@@ -14,8 +14,8 @@ from vector_pipeline.cli.session import Session
 from vector_pipeline.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from vector_pipeline.verify.suggest_file import Added, Block
-    from vector_pipeline.verify.suggestion import Suggested
+    from vector_pipeline.verify.suggest.file import Added, Block
+    from vector_pipeline.verify.suggest.suggestion import Suggested
 
 canary = typer.Typer(
     no_args_is_help=True,
@@ -49,7 +49,7 @@ def suggest(
 ) -> None:  # fmt: skip
     """Propose canaries from the documents, and from a log of real questions. At a terminal each is shown: take it or leave it."""
     from vector_pipeline.report.canaries import asked_line, suggestions_table
-    from vector_pipeline.verify.suggest_file import add, block_of
+    from vector_pipeline.verify.suggest.file import add, block_of
 
     session = session_of(ctx)
     name = session.dataset(dataset)
@@ -99,7 +99,7 @@ def accept(
     json_: Json = False,
 ) -> None:
     """Add the canaries of a file, such as suggestions that were looked at, to the dataset's own. Nothing is added twice."""
-    from vector_pipeline.verify.suggest_file import add, blocks_of
+    from vector_pipeline.verify.suggest.file import add, blocks_of
 
     session = session_of(ctx)
     dataset, (word,) = split_dataset(words, 1, "FILE")
@@ -154,7 +154,7 @@ def _nothing(found: "Suggested", *, json_: bool) -> None:
 
 
 def _taken(session: Session, name: str, blocks: "list[Block]") -> None:
-    from vector_pipeline.verify.suggest_file import add
+    from vector_pipeline.verify.suggest.file import add
 
     if blocks:
         _said(session, name, add(session.project().canaries_path(name), blocks))
@@ -175,7 +175,7 @@ def _said(session: Session, name: str, added: "Added") -> None:
 
 
 def _write(session: Session, name: str, file: Path, found: "Suggested", blocks: "list[Block]") -> None:
-    from vector_pipeline.verify.suggest_file import suggestions_text, write
+    from vector_pipeline.verify.suggest.file import suggestions_text, write
 
     if not file.parent.is_dir():
         raise NotFoundError(f"{file.parent} is no folder", fix="Make it, or choose another: --out FILE")

@@ -133,7 +133,7 @@ def _canaries(project: "Project", name: str) -> str:
     path = project.gates(name).canaries
     if path is None:
         return "none configured: retrieval will not be checked before a version is promoted; set `gates: canaries:`"
-    from vector_pipeline.verify.canary_file import read_canaries
+    from vector_pipeline.verify.canaries.file import read_canaries
 
     file = read_canaries(project.base / path)
     wanted = {one: line for line, canary in zip(file.lines, file.canaries, strict=True) for one in canary.expect}
@@ -154,7 +154,7 @@ def _absent(project: "Project", name: str, wanted: Iterable[str]) -> set[str]:
     config = project.dataset(name).source
     if isinstance(config, FileSourceConfig):
         from vector_pipeline.corpus import FileSource
-        from vector_pipeline.verify.canary_names import names
+        from vector_pipeline.verify.canaries.names import names
 
         listed = {item.id for item in FileSource(config, project.base).list()}
         return {one for one in wanted if one not in listed and not any(names(one, document) for document in listed)}
@@ -162,7 +162,7 @@ def _absent(project: "Project", name: str, wanted: Iterable[str]) -> set[str]:
         version = project.version(name)
     except NotFoundError:
         return set()
-    from vector_pipeline.verify.canary_names import absent
+    from vector_pipeline.verify.canaries.names import absent
     from vector_pipeline.verify.context import Side
 
     return absent(project.lake(read_only=True), Side(version).chunks, list(wanted))

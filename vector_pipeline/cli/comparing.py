@@ -37,8 +37,8 @@ def compare(
 ) -> None:  # fmt: skip
     """Show what two versions answer to a question, side by side: what moved, what is new and what is gone."""
     from vector_pipeline.report.sidebyside import answer_lines, summary_lines
-    from vector_pipeline.verify.canary_search import Question
-    from vector_pipeline.verify.suggest_log import read_log
+    from vector_pipeline.verify.canaries.search import Question
+    from vector_pipeline.verify.suggest.log import read_log
 
     session, given = session_of(ctx), words or []
     pair = (version_number(versions[0]), version_number(versions[1])) if versions is not None else None

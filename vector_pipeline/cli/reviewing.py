@@ -8,15 +8,15 @@ import click
 from vector_pipeline.cli.output import console, say
 
 if TYPE_CHECKING:
-    from vector_pipeline.verify.suggest_file import Block
-    from vector_pipeline.verify.suggestion import Suggested, Suggestion
+    from vector_pipeline.verify.suggest.file import Block
+    from vector_pipeline.verify.suggest.suggestion import Suggested, Suggestion
 
 _KEYS = "y: take it  n: drop it  e: ask it otherwise  s: decide later  q: stop here"
 
 
 def review(found: "Suggested") -> "tuple[list[Block], list[Block]]":
     """What was taken, and what was not decided on. Whoever stops, or closes the input, keeps what was taken."""
-    from vector_pipeline.verify.suggest_file import block_of
+    from vector_pipeline.verify.suggest.file import block_of
 
     taken: list[Block] = []
     left: list[Block] = []
@@ -51,7 +51,7 @@ def _decide(found: "Suggested", number: int, total: int, one: "Suggestion") -> "
 
 def _edited(found: "Suggested", one: "Suggestion") -> "Suggestion":
     """Asked in other words; what it expects stays, and is told where it comes now."""
-    from vector_pipeline.verify.canary_names import names
+    from vector_pipeline.verify.canaries.names import names
 
     query = " ".join(_ask(f"The question instead of: {one.query}\n> ").split())
     if not query:

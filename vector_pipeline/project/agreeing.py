@@ -19,7 +19,7 @@ from vector_pipeline.release.registry import Deployment, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.agreement import Probes, Side, compare, sampled
-from vector_pipeline.verify.canaries import load_canaries
+from vector_pipeline.verify.canaries.file import canaries_of
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
@@ -90,8 +90,7 @@ class Agreeing(Gating):
         version = context.version
         first = self.deployment_of(version, self.places(version.dataset)[0])
         mark = self.mark_of(first)
-        path = context.gates.canaries
-        canaries = load_canaries(self.base / path) if path is not None else ()
+        canaries = canaries_of(context.gates, self.base).canaries
         if canaries:
             vectors = context.embedder(context.candidate).embed_queries([one.query for one in canaries])
             probes = Probes(

@@ -13,18 +13,18 @@ from typing import Any
 
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project.demanding import MIRROR_DRIFT
-from vector_pipeline.project.judged import AGAINST, SETTINGS, Judged
+from vector_pipeline.project.judged import SETTINGS, Judged
 from vector_pipeline.release.registry import Deployment, VerdictStatus, Version
 from vector_pipeline.verify import catalogue
-from vector_pipeline.verify.canaries import NAME as CANARIES
+from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 from vector_pipeline.verify.catalogue import Scope, key_of
-from vector_pipeline.verify.context import GateContext, Opened, Side
+from vector_pipeline.verify.context import AGAINST, GateContext, Opened, Side
 from vector_pipeline.verify.coverage import NAME as COVERAGE
 from vector_pipeline.verify.expectations import Kind, expect
 from vector_pipeline.verify.outcome import CheckResult, could_not_run, guarded
 from vector_pipeline.verify.policy import under
 
-__all__ = ["AGAINST", "MIRROR_DRIFT", "OF_INDEX", "SETTINGS", "Gating", "Kind"]
+__all__ = ["MIRROR_DRIFT", "OF_INDEX", "SETTINGS", "Gating", "Kind"]
 
 OF_INDEX = (COVERAGE, CANARIES)
 """Gates of an index that need nothing but it: production checks itself with them after a move."""

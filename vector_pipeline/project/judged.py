@@ -23,14 +23,12 @@ from vector_pipeline.release.registry import (
     VerdictStatus,
     Version,
 )
-from vector_pipeline.verify.context import Side
+from vector_pipeline.verify.context import AGAINST, Side
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.policy import let_past
 
 SETTINGS = "settings"
 """Key of a verdict's detail that names the settings it was made under."""
-AGAINST = "against"
-"""Key of a result's detail that says what the candidate was compared with; of comparisons only."""
 _GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
 
 

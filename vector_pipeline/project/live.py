@@ -20,9 +20,9 @@ from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, Deployment
 from vector_pipeline.serving.reader import Index
 from vector_pipeline.targets.base import Filter, Match
-from vector_pipeline.verify.canaries import NAME as CANARIES
-from vector_pipeline.verify.canaries import run_canaries
-from vector_pipeline.verify.canary_file import CanaryFile, read_canaries
+from vector_pipeline.verify.canaries.file import canaries_of
+from vector_pipeline.verify.canaries.gate import NAME as CANARIES
+from vector_pipeline.verify.canaries.gate import run_canaries
 from vector_pipeline.verify.catalogue import key_of
 from vector_pipeline.verify.coverage import NAME as COVERAGE
 from vector_pipeline.verify.outcome import CheckResult, Status, guarded
@@ -147,8 +147,7 @@ class Living(Releasing):
     def _live_canaries(self, alias: Alias) -> CheckResult:
         dataset, deployment = alias.dataset, alias.deployment
         gates = self.gates(dataset)
-        path = gates.canaries
-        file = read_canaries(self.base / path) if path is not None else CanaryFile()
+        file = canaries_of(gates, self.base)
         # The reader shares this project's parts: it is not closed here.
         place = None if alias.name == PRODUCTION else deployment.target
         index = Index(self, dataset, PRODUCTION, max_staleness_s=0, target=place)

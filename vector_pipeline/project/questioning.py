@@ -11,13 +11,13 @@ from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.promote import PRODUCTION, STAGING
 from vector_pipeline.release.registry import DeploymentStatus, Version
-from vector_pipeline.verify.canary_search import Question
+from vector_pipeline.verify.canaries.search import Question
 from vector_pipeline.verify.context import Side
 
 if TYPE_CHECKING:
-    from vector_pipeline.verify.canary_check import Looked
+    from vector_pipeline.verify.canaries.check import Looked
     from vector_pipeline.verify.sidebyside import SideBySide
-    from vector_pipeline.verify.suggestion import Suggested
+    from vector_pipeline.verify.suggest.suggestion import Suggested
 
 LAKE = ""
 """Name of what is asked in the lake, where nothing is deployed."""
@@ -54,9 +54,9 @@ class Questioning(Gating):
 
         Asked is what production serves, or staging, or else the newest version, in the lake.
         """
-        from vector_pipeline.verify.canary_file import load_canaries
-        from vector_pipeline.verify.suggest import suggest
-        from vector_pipeline.verify.suggest_log import read_log
+        from vector_pipeline.verify.canaries.file import load_canaries
+        from vector_pipeline.verify.suggest.log import read_log
+        from vector_pipeline.verify.suggest.suggest import suggest
 
         logged = read_log(log) if log is not None else ()
         path = self.canaries_path(dataset)
@@ -79,7 +79,7 @@ class Questioning(Gating):
 
     def check_canaries(self, dataset: str) -> "Looked":
         """The file of canaries, held against the newest version. ``ConfigError`` for a mistake in the file."""
-        from vector_pipeline.verify.canary_check import look_over
+        from vector_pipeline.verify.canaries.check import look_over
 
         path = self.canary_file(dataset)
         version = self.version(dataset)

@@ -136,7 +136,7 @@ class Reporting(Past, Planning, Agreeing):
         return self.diff(version.dataset, served.number, version.number, examples=50)
 
     def _map(self, version: Version, held: Deployment | None) -> Mapping[str, Any]:
-        from vector_pipeline.verify.projection import project_map
+        from vector_pipeline.verify.shift.projection import project_map
 
         made = project_map(self.gate_context(version, held))
         if not made["points"]:

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import plural
-from vector_pipeline.verify.canary_check import Looked
+from vector_pipeline.verify.canaries.check import Looked
 from vector_pipeline.verify.sidebyside import Found
-from vector_pipeline.verify.suggestion import Suggested, Suggestion
+from vector_pipeline.verify.suggest.suggestion import Suggested, Suggestion
 
 _SNIPPET = 240
 _FIRST = 3

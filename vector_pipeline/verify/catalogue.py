@@ -13,21 +13,16 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import (
-    answers,
-    attest,
-    canaries,
-    coverage,
-    damage,
-    expectations,
-    freshness,
-    lost,
-    recall,
-    retrieval,
-    shift,
-)
+from vector_pipeline.verify import attest, coverage, expectations, recall
+from vector_pipeline.verify.answers import gate as answers
+from vector_pipeline.verify.canaries import gate as canaries
 from vector_pipeline.verify.context import GateContext
+from vector_pipeline.verify.damage import gate as damage
+from vector_pipeline.verify.freshness import gate as freshness
+from vector_pipeline.verify.lost import gate as lost
 from vector_pipeline.verify.outcome import CheckResult
+from vector_pipeline.verify.retrieval import gate as retrieval
+from vector_pipeline.verify.shift import gate as shift
 
 
 class Scope(StrEnum):

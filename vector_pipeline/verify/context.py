@@ -23,6 +23,8 @@ from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Target
 
 T = TypeVar("T")
+AGAINST = "against"
+"""Key of a verdict's detail that says what the candidate was compared with; on comparisons only."""
 
 
 @dataclass(frozen=True, slots=True)

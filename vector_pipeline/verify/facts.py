@@ -11,8 +11,9 @@ Laws
 
 from collections.abc import Iterable, Mapping
 
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.verify.letters import SCRIPTS, counted, foreign
-from vector_pipeline.verify.patterns import ENCODING, normalised, quoted
+from vector_pipeline.verify.patterns import ENCODING, normalised
 
 METADATA = "metadata."
 """Columns that begin so are keys of a row's metadata, as JSON."""

@@ -5,11 +5,7 @@ Patterns are costly, so that each is tried only where a cheap look allows it: mo
 
 from collections.abc import Mapping
 
-
-def quoted(text: str) -> str:
-    """A SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
+from vector_pipeline.corpus.record_sql import quoted
 
 WIDE = "strlen(text) <> length(text)"
 """A text with characters beyond ASCII."""

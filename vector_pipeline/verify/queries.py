@@ -10,7 +10,6 @@ Laws
    space than its own.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from vector_pipeline.errors import ConfigError, InputError, VectorPipelineError
 from vector_pipeline.hashing import canonical_json, content_hash
 from vector_pipeline.targets.base import Filter, Vector
 from vector_pipeline.targets.filters import parse_filter
-from vector_pipeline.verify.canary_file import load_canaries
+from vector_pipeline.verify.canaries.entry import not_blank
+from vector_pipeline.verify.canaries.file import canaries_of, json_values
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.sampling import sample_vectors, shares_vectors, unchanged
 
@@ -73,12 +73,7 @@ class _Line(BaseModel):
     query: str = Field(min_length=1)
     filter: dict[str, Any] | None = None
 
-    @field_validator("query")
-    @classmethod
-    def _asks(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("a query must not be blank")
-        return value
+    _asks = field_validator("query")(not_blank)
 
     @field_validator("filter")
     @classmethod
@@ -112,13 +107,7 @@ def json_lines(path: Path, key: str) -> Iterator[tuple[int, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: it cannot be read: {reason}", fix=f"Check `{key}`") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ConfigError(f"{path}:{number}: not JSON: {error}", fix="Put one object on each line") from None
+    for number, value in json_values(path, text):
         if not isinstance(value, dict):
             raise ConfigError(f"{path}:{number}: not an object", fix="Put one object on each line")
         yield number, value
@@ -163,9 +152,8 @@ def _questions(context: GateContext, wanted: int) -> list[tuple[Question, str]]:
     groups: list[tuple[str, Sequence[Question]]] = []
     if gates.answers.queries is not None:
         groups.append((QUERIES, load_queries(context.base / gates.answers.queries)))
-    if gates.canaries is not None:
-        canaries = load_canaries(context.base / gates.canaries)
-        groups.append((CANARIES, [Question(one.query, one.filter or None) for one in canaries]))
+    canaries = canaries_of(gates, context.base).canaries
+    groups.append((CANARIES, [Question(one.query, one.filter or None) for one in canaries]))
     chosen: dict[str, tuple[Question, str]] = {}
     for source, questions in groups:
         by_hash = sorted((content_hash(_name(question)), question) for question in _common(questions))

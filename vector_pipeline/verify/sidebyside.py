@@ -14,7 +14,7 @@ from typing import Any
 
 from vector_pipeline.targets.base import Filter, Match
 from vector_pipeline.verify.asking import Asker, with_texts
-from vector_pipeline.verify.canary_search import Question, first_documents
+from vector_pipeline.verify.canaries.search import Question, first_documents
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.rankings import overlap
 

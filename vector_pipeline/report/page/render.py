@@ -22,10 +22,11 @@ from vector_pipeline.report.page.scales import figure, percent
 from vector_pipeline.report.page.svg import counted, draw, legend_of
 from vector_pipeline.report.page.words import legible
 from vector_pipeline.report.units import human_bytes, moment, plural
-from vector_pipeline.verify.canaries import NAME as CANARIES
+from vector_pipeline.verify.canaries.gate import NAME as CANARIES
+from vector_pipeline.verify.context import AGAINST
 
 _PACKAGE = "vector_pipeline.report.page"
-_SHOWN_ELSEWHERE = frozenset({"charts", "answers", "canaries", "tags", "against", "judged"})
+_SHOWN_ELSEWHERE = frozenset({"charts", "answers", "canaries", "tags", AGAINST, "judged"})
 """Keys of a gate's detail that have a place of their own."""
 _MOST_JSON = 20_000
 
@@ -130,7 +131,7 @@ def _numbers(gate: GateSaid) -> list[tuple[str, str]]:
 
 def _against(gate: GateSaid) -> str:
     """What the candidate was compared with, as a gate says it."""
-    seen = gate.detail.get("against")
+    seen = gate.detail.get(AGAINST)
     return f"v{seen['version']}" if isinstance(seen, Mapping) and seen.get("version") else ""
 
 

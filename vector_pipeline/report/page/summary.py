@@ -14,7 +14,7 @@ from vector_pipeline.report.page.facts import Facts
 from vector_pipeline.report.page.render import verdict_of
 from vector_pipeline.report.page.svg import draw
 from vector_pipeline.report.page.words import legible
-from vector_pipeline.verify.canaries import NAME as CANARIES
+from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 
 _SIGNS = {"passed": "✓", "warned": "!", "failed": "✗", "unknown": "?"}
 _MOST_PICTURES = 4

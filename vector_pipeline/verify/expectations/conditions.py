@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.verify.expectations.regex import as_re2
 from vector_pipeline.verify.expectations.terms import Rows, is_number, kind_of, name, number, value
-from vector_pipeline.verify.patterns import quoted
 
 _JSON_NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
 _JSON_TYPES = {

@@ -1,0 +1,116 @@
+"""Answers: does the candidate answer as production does, beyond what its changes explain? Needs no labels.
+
+Laws
+----
+1. Both versions are asked the same (``queries``): exactly in the lake, and on their targets as readers ask them.
+2. It fails when what is wrong is surely wrong: the near end of the interval lies beyond the limit. One of these suffices.
+   *overlap*: documents of both versions that came, come no more. *changed documents*: they do not come where their former texts
+   came first: their vectors are not of their texts. *emptied*: queries have no answer any more. *dominant*: one document comes to
+   unrelated queries, or added ones fill the answers. *scores*: the target scores the same documents otherwise.
+3. Of little data nothing is said: fewer than ``ENOUGH`` queries, documents or changed documents prove nothing.
+4. Vectors of both versions come from one table where the model is the same: a table that is wrong as a whole is wrong on both sides
+   and is not seen here, but by ``attestation``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vector_pipeline.verify.answers.numbers import Hub, Numbers, gone, numbers_of
+from vector_pipeline.verify.answers.replay import Replay, replay
+from vector_pipeline.verify.answers.telling import detail_of
+from vector_pipeline.verify.context import GateContext
+from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
+
+NAME = "answers"
+ENOUGH = 20
+"""Fewer queries, documents, or changed documents that were asked for, prove nothing."""
+RETAINED = 0.85
+"""Share of changed documents that must still come where their former texts came first. Edits, notes, reformatting and even menus in
+every text keep 97% and more, four years of a real history 96%; halved texts 84 to 97%, beginnings alone 50 to 75%; texts of other
+documents, or vectors of another model, none.
+"""
+DOMINANT = 0.15
+"""Share of queries to which one document may come anew."""
+CROWDED = 0.5
+"""Share of queries whose answers may be mostly added documents."""
+MOVED = 0.1
+"""Share of answers, of the same documents, whose best score may be another one."""
+
+
+def judge(context: GateContext) -> CheckResult:
+    """The gate. Reads every vector of both versions once; asks each target ``LIVE`` queries."""
+    production = context.production
+    if production is None:
+        return CheckResult(NAME, Status.PASSED, "nothing is served yet: nothing to compare with")
+    found = replay(context, production)
+    documents = production.version.documents, context.version.documents
+    if not found.queries:
+        return CheckResult(NAME, Status.PASSED, "production has no vectors to ask with", {"notes": list(found.notes)})
+    numbers = numbers_of(found, documents, context.gates.answers.k)
+    faults, examples = _faults(context, found, numbers, documents)
+    detail = detail_of(context, found, numbers)
+    came = f"{numbers.common} of the first {numbers.depth} documents come still"
+    if faults:
+        return CheckResult(NAME, Status.FAILED, f"{'; '.join(faults)} ({came})", detail, tuple(examples))
+    little = _little(found, documents)
+    if little:
+        return CheckResult(NAME, Status.PASSED, f"{little}: too few to judge ({came})", detail)
+    summary = (
+        f"{came} over {found.queries} queries, required {context.gates.answers.min_overlap * 100:.4g}%; "
+        f"the difference: {_split(numbers)}"
+    )
+    return CheckResult(NAME, Status.PASSED, summary, detail)
+
+
+def _little(found: Replay, documents: tuple[int, int]) -> str:
+    if found.queries < ENOUGH:
+        return f"{found.queries} queries"
+    return f"{min(documents)} documents" if min(documents) < ENOUGH else ""
+
+
+def _split(numbers: Numbers) -> str:
+    names = {"data": "data", "model": "model", "index_candidate": "index"}
+    parts = numbers.split()
+    return ", ".join(f"{word} {parts[name]:.1%}" for name, word in names.items() if name in parts)
+
+
+def _faults(
+    context: GateContext, found: Replay, numbers: Numbers, documents: tuple[int, int]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    gates, faults = context.gates.answers, []
+    examples: list[dict[str, Any]] = []
+    for emptied in (numbers.emptied, numbers.live_emptied):
+        if emptied.total and emptied.low > gates.max_emptied:
+            faults.append(f"{emptied.passed} of {emptied.total} queries have no answer any more")
+            break
+    if _little(found, documents):
+        return faults, examples
+    if numbers.common.count >= ENOUGH and numbers.common.high < gates.min_overlap:
+        faults.append(f"answers are others: required {gates.min_overlap * 100:.4g}%")
+    if found.one_space and numbers.retained.count >= ENOUGH and numbers.retained.high < RETAINED:
+        lost = gone(found, numbers.depth)
+        faults.append(
+            f"{1 - numbers.retained.mean:.0%} of {numbers.retained.count} changed documents come no more where their "
+            "former texts came first"
+        )
+        examples += [{"fault": "changed and gone", "document_id": one} for one in lost[:EXAMPLES]]
+    hubs = _dominant(numbers, documents)
+    if hubs:
+        faults.append(f"{hubs[0].document} comes to {hubs[0].now:.0%} of the queries, before to {hubs[0].before:.0%}")
+        examples += [
+            {"fault": "dominant", "document_id": one.document, "before": one.before, "now": one.now} for one in hubs
+        ]
+    added = max(0.0, 1 - documents[0] / documents[1])
+    if numbers.crowd.low > max(CROWDED, 2 * added):
+        faults.append(f"added documents fill the answers of {numbers.crowd.share:.0%} of the queries")
+    if numbers.moved_scores.total >= ENOUGH and numbers.moved_scores.low > MOVED:
+        faults.append(
+            f"{numbers.moved_scores.passed} of {numbers.moved_scores.total} answers of unchanged documents have other scores"
+        )
+    return faults, examples
+
+
+def _dominant(numbers: Numbers, documents: tuple[int, int]) -> Sequence[Hub]:
+    """Where there are few documents, each comes to many queries by itself."""
+    limit = max(DOMINANT, 3 * numbers.depth / max(1, documents[1]))
+    return [hub for hub in numbers.hubs if hub.gained.low > limit]

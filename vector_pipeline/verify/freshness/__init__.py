@@ -1,0 +1,1 @@
+"""Source freshness. ``shards`` what each shard took of the source's changes; ``gate`` the gate."""

@@ -1,0 +1,1 @@
+"""Retrieval measures. ``judgements`` reads what is judged relevant; ``telling`` what is said; ``gate`` the gate."""
