@@ -11,6 +11,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_TELEMETRY_DISABLED"] = "1"
 # The tiny embedder that makes tests fast is refused outside them.
 os.environ["VECTOR_PIPELINE_ALLOW_DETERMINISTIC"] = "1"
+# Workers of pytest-xdist share the cores. DuckDB knows no variable of its own for how many it may take, but heeds a scheduler's;
+# two threads on small tables cost half as much again as one.
+os.environ["SLURM_CPUS_ON_NODE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 for _name in ("VECTOR_PIPELINE_CONFIG", "VECTOR_PIPELINE_ENV", "DAGSTER_HOME", "COLUMNS"):
     os.environ.pop(_name, None)
 
