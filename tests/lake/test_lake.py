@@ -116,6 +116,10 @@ def test_a_file_that_is_no_catalog_is_one_line(tmp_path: Path) -> None:
         Lake.open(sqlite_lake(tmp_path), tmp_path)
 
 
+def test_an_open_lake_takes_no_unsigned_extension(lake: Lake) -> None:
+    assert lake.row("SELECT current_setting('allow_unsigned_extensions')") == (False,)
+
+
 def test_unknown_catalogs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither sqlite"):
         Lake.open(LakeConfig(catalog=SecretTemplate("mysql://host/db")), tmp_path)

@@ -31,7 +31,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from vector_pipeline.config import LakeConfig
 from vector_pipeline.config.secrets import scrub
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
-from vector_pipeline.lake.extensions import load_extension
+from vector_pipeline.lake.extensions import load_extensions, unsigned
 
 T = TypeVar("T")
 CATALOG = "lake"
@@ -88,15 +88,16 @@ class Lake:
         }
         if config.threads is not None:
             options["threads"] = config.threads
+        kind = urlsplit(config.catalog.resolve_url()).scheme
+        extensions = ["sqlite_scanner" if kind == "sqlite" else "postgres_scanner", "ducklake"]
+        if config.data.startswith("s3://"):
+            extensions.append("httpfs")
+        options["allow_unsigned_extensions"] = unsigned(*extensions)
         try:
             connection = duckdb.connect(config=options)
         except duckdb.Error as error:
             raise ConfigError(f"lake: DuckDB refuses the settings: {_first_line(error)}") from None
-        kind = urlsplit(config.catalog.resolve_url()).scheme
-        load_extension(connection, "sqlite_scanner" if kind == "sqlite" else "postgres_scanner")
-        load_extension(connection, "ducklake")
-        if config.data.startswith("s3://"):
-            load_extension(connection, "httpfs")
+        load_extensions(connection, *extensions)
         file = (base / config.catalog.resolve_url().removeprefix("sqlite:///")).resolve() if kind == "sqlite" else None
         lake = cls(
             connection, where, read_only=read_only, secrets=(config.catalog,), data=_data_path(config, base),

@@ -26,6 +26,22 @@ def extension_file(name: str) -> Path | None:
     return None
 
 
+def unsigned(*names: str) -> bool:
+    """Whether to connect with ``allow_unsigned_extensions``: all of these come in wheels, which pip has checked as it did our code.
+
+    DuckDB would hash tens of megabytes at every opening, a fifth of a second each, to learn the same. What it downloads itself is
+    checked. ``load_extensions`` ends the permission.
+    """
+    return all(extension_file(name) is not None for name in names)
+
+
+def load_extensions(con: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Load several, then accept no unsigned one any more."""
+    for name in names:
+        load_extension(con, name)
+    con.execute("SET allow_unsigned_extensions = false")
+
+
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Load an extension (``ducklake``, ``vss``, …) into a connection's database. Loading it twice is no error.
 

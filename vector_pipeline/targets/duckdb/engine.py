@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from vector_pipeline.errors import CorruptError, NotFoundError, UnavailableError
-from vector_pipeline.lake.extensions import load_extension
+from vector_pipeline.lake.extensions import load_extensions, unsigned
 from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.manifest import Manifest
@@ -93,10 +93,11 @@ class Engine:
                     "preserve_insertion_order": False,
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
+                    "allow_unsigned_extensions": self._hnsw and unsigned("vss"),
                 }
             )
             if self._hnsw:
-                load_extension(con, "vss")
+                load_extensions(con, "vss")
                 con.execute("SET GLOBAL hnsw_enable_experimental_persistence = true")
             self._con = con
         return self._con
