@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+# Tests wait for disks, servers and browsers two fifths of the time: more workers than cores.
+WORKERS ?= 4
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
@@ -24,23 +26,23 @@ demo: $(STAMP) ## build, gate, promote, break and roll back a real index
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP) ## lint-free tests, in parallel (under ten minutes on two cores)
-	@start=$$(date +%s); $(BIN)/python -m pytest -n $(JOBS) -q -m "not slow"; status=$$?; \
+	@start=$$(date +%s); $(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow"; status=$$?; \
 	 echo "make test took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-all: $(STAMP) ## the slow tests too
-	@start=$$(date +%s); $(BIN)/python -m pytest -n $(JOBS) -q; status=$$?; \
+	@start=$$(date +%s); $(BIN)/python -m pytest -n $(WORKERS) -q; status=$$?; \
 	 echo "make test-all took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-conformance: $(STAMP) ## every adapter: the laws of a target, and the release engine against its model
 	@start=$$(date +%s); VECTOR_PIPELINE_MACHINE=$${MACHINE:-4,20} \
-	 $(BIN)/python -m pytest -n $(JOBS) -q tests/*/test_*conformance*.py tests/testing/test_memory_target.py \
+	 $(BIN)/python -m pytest -n $(WORKERS) -q tests/*/test_*conformance*.py tests/testing/test_memory_target.py \
 	 tests/engine/test_machine.py; status=$$?; \
 	 echo "make test-conformance took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-crash: $(STAMP) ## kill pushes at every step and at random, drop, delay and double responses; says what was survived
 	@survived=$$(mktemp); start=$$(date +%s); \
 	 VECTOR_PIPELINE_SURVIVED=$$survived VECTOR_PIPELINE_MACHINE=$${MACHINE:-25,30} VECTOR_PIPELINE_FAULT_SEEDS=$${SEEDS:-25} \
-	 $(BIN)/python -m pytest -n $(JOBS) -q tests/engine tests/process; status=$$?; \
+	 $(BIN)/python -m pytest -n $(WORKERS) -q tests/engine tests/process; status=$$?; \
 	 $(BIN)/python -m tests.survived $$survived || status=1; rm -f $$survived; \
 	 echo "make test-crash took $$(( $$(date +%s) - start )) s"; exit $$status
 
