@@ -12,6 +12,7 @@ from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Cost, Plan
 from vector_pipeline.report.page.summary import pictures, summary
+from vector_pipeline.report.page.words import markdown
 from vector_pipeline.report.samples import ShardFacts
 
 Metadata = dict[str, Any]
@@ -20,12 +21,12 @@ _CELL = 120
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Rows as a Markdown table; a cell is one line of bounded length."""
+    """Rows as a Markdown table with a column for each key that any of them has; a cell is one line of bounded length."""
     if not rows:
         return dg.MetadataValue.md("nothing")
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [
-        "| " + " | ".join(names) + " |",
+        "| " + " | ".join(map(_cell, names)) + " |",
         "|" + " --- |" * len(names),
         *("| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows),
     ]
@@ -33,10 +34,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
 
 
 def _cell(value: Any) -> str:
-    text = " ".join(f"{value:,}".split() if isinstance(value, int) else str("" if value is None else value).split())
-    short = text if len(text) <= _CELL else text[: _CELL - 1] + "…"
-    # A text may hold markup of its own, which would break the table.
-    return short.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+    text = " ".join(str(value).split())
+    return markdown(text if len(text) <= _CELL else text[: _CELL - 1] + "…")
 
 
 def counts(value: Any, *names: str) -> Metadata:

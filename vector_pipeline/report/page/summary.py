@@ -13,7 +13,7 @@ from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals
 from vector_pipeline.report.page.facts import Facts
 from vector_pipeline.report.page.render import verdict_of
 from vector_pipeline.report.page.svg import draw
-from vector_pipeline.report.page.words import legible
+from vector_pipeline.report.page.words import legible, markdown
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 
 _SIGNS = {"passed": "✓", "warned": "!", "failed": "✗", "unknown": "?"}
@@ -78,12 +78,9 @@ def _headline_charts(facts: Facts) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """One line of Markdown that holds nothing but its words."""
-    said = " ".join(str(legible(text)).split())
-    short = said if len(said) <= _CELL else f"{said[: _CELL - 1]}…"
-    for mark in "\\`*_[]|":
-        short = short.replace(mark, f"\\{mark}")
-    return short.replace("<", "&lt;")
+    """Of bounded length."""
+    said = " ".join(text.split())
+    return markdown(said if len(said) <= _CELL else f"{said[: _CELL - 1]}…")
 
 
 def _alt(text: str) -> str:

@@ -1,5 +1,9 @@
-"""Texts from outside as a page may show them: no mark turns the reading order of what follows, and control characters are seen."""
+"""Texts from outside as a page may show them: no mark turns the reading order of what follows, and control characters are seen.
 
+In Markdown they are words and nothing else: they make no picture, link or markup, and so load nothing.
+"""
+
+import re
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -7,6 +11,11 @@ from markupsafe import Markup, escape
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n\r"), *range(0x7F, 0xA0), *range(0xD800, 0xE000))
 _SHOWN = dict.fromkeys((*_TURNING, *_CONTROLS), "�")
+_MARKDOWN = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]()!#~|"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_ADDRESS = re.compile(r"(?=://)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+"""Where an address that stands bare would be taken for one; renderers look for it after escapes are resolved."""
+_JOINER = "\u2060"
+"""Has no width and breaks no line."""
 
 
 def legible(value: Any) -> Any:
@@ -17,3 +26,9 @@ def legible(value: Any) -> Any:
 def escaped(text: str) -> Markup:
     """A text inside a drawing."""
     return escape(legible(text))
+
+
+def markdown(text: str) -> str:
+    """A text as one line of Markdown, fit for a cell of a table, that shows it as it is."""
+    line = str(legible(" ".join(text.split())))
+    return _ADDRESS.sub(_JOINER, line).translate(_MARKDOWN)
