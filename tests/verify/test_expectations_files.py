@@ -169,3 +169,13 @@ def test_a_mistake_makes_the_gate_unknown_and_an_edited_suite_asks_for_a_new_ver
     result = project.check_data("handbook", "documents")
     assert (result.status, "documents.yaml:1: " in result.summary) == (Status.UNKNOWN, True)
     assert project.gate_settings("handbook") != before
+
+
+def test_the_folder_of_the_suites_may_hold_anything_else(make_project: MakeProject) -> None:
+    project = make_project(3, gates="expectations: .")
+    before = project.gate_settings("handbook")
+    project.build("handbook")  # Writes the lake into it.
+    (project.base / "chunks.yaml.orig").write_text("- {}")
+    assert project.gate_settings("handbook") == before
+    (project.base / "chunks.yaml").write_text("- {type: expect_column_values_to_be_unique, kwargs: {column: ordinal}}")
+    assert project.gate_settings("handbook") != before

@@ -207,9 +207,8 @@ class GateConfig(Model):
         return self.modes.get(key, "block")
 
     def files(self) -> list[Path]:
-        """Files and folders that it names: what they hold is part of what gates demand."""
+        """Files that it names: what they hold is part of what gates demand. So are suites, of which it names the folder."""
         named = (
-            self.expectations, self.canaries, self.attestation.golden, self.answers.queries, self.retrieval.queries,
-            self.retrieval.judgements,
+            self.canaries, self.attestation.golden, self.answers.queries, self.retrieval.queries, self.retrieval.judgements,
         )  # fmt: skip
         return [path for path in named if path is not None]

@@ -18,6 +18,8 @@ from vector_pipeline.project.placing import Placing
 from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
 from vector_pipeline.verify.catalogue import Scope, key_of
+from vector_pipeline.verify.expectations.reading import suite_path
+from vector_pipeline.verify.expectations.suite import KINDS
 
 MIRROR_DRIFT = "mirror drift"
 """Where a dataset has several places, each has this one too, and each but the first ``MIRRORS_AGREE``."""
@@ -65,7 +67,10 @@ class Demanding(Placing):
         """Law 2."""
         gates = self.gates(dataset)
         files = {str(path): _bytes_of(self.base / path) for path in gates.files()}
-        return fingerprint({"gates": gates.model_dump(mode="json"), "files": files})
+        # Of the folder only what is read: it may be one that holds anything else besides, such as the lake.
+        paths = {kind: suite_path(kind, gates, self.base) for kind in KINDS}
+        suites = {kind: _bytes_of(path) for kind, path in paths.items() if path is not None}
+        return fingerprint({"gates": gates.model_dump(mode="json"), "files": files, "suites": suites})
 
     def gates_to_override(self, dataset: str, named: Sequence[str], reason: str) -> tuple[str, ...]:
         """Gates that a person wants to let a version past, by name; they may be written as the configuration writes them.
@@ -90,11 +95,8 @@ class Demanding(Placing):
 
 
 def _bytes_of(path: Path) -> str:
-    """Digest of a file, or of the files in a folder; wherever they lie: who verifies may be another machine than who promotes."""
+    """Digest of a file, wherever it lies: who verifies may be another machine than who promotes."""
     try:
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return fingerprint(
-            {one.relative_to(path).as_posix(): bytes_hash(one.read_bytes()) for one in found if one.is_file()}
-        )
+        return bytes_hash(path.read_bytes())
     except OSError:
         return "unreadable"
