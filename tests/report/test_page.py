@@ -156,11 +156,20 @@ def test_what_is_missing_is_said(facts_of: FactsOf) -> None:
 
 
 def test_what_a_gate_was_let_past_is_said_and_stops_nothing(facts_of: FactsOf) -> None:
-    past = replace(gates()[1], override="ann@host, 2026-11-21: the folder was closed")
+    past = replace(gates()[1], override="ann@host, 2026-11-21: the folder was closed", in_force=True)
     assert not past.blocks
-    soup = page(facts_of, gates=(past,), outlook=outlook_of([past], pushed=True, serving=False))
+    soup = page(facts_of, gates=(past,), outlook=Outlook.SERVING)
     assert "Let through: ann@host, 2026-11-21: the folder was closed" in words(soup, "gates")
-    assert "Would be promoted" in soup.find(class_="outlook").get_text()
+    assert soup.find("li", class_="stops") is None
+
+
+def test_what_it_was_let_past_earlier_stops_it_again(facts_of: FactsOf) -> None:
+    past = replace(gates()[1], override="ann@host, 2026-11-21: the folder was closed")
+    outdated = replace(past, status=Status.UNKNOWN, outdated="judged under other settings: verify again")
+    assert [past.blocks, outdated.blocks] == [True, True]
+    soup = page(facts_of, gates=(past,), outlook=outlook_of([past], pushed=True, serving=False))
+    assert "Was let past earlier: ann@host, 2026-11-21: the folder was closed" in words(soup, "gates")
+    assert "Would not be promoted" in soup.find(class_="outlook").get_text()
 
 
 def test_details_that_no_gate_of_this_release_writes_cost_nothing_but_themselves(facts_of: FactsOf) -> None:

@@ -5,6 +5,7 @@ Laws
 1. Reads only, but for the page's own file. What cannot be read is said in the page, and costs nothing else.
 2. A verdict is shown as it counts now: one on other content, another state of the index, other settings or another production is
    unknown here, as it is for a promotion.
+3. An override is shown for ever, and lets past only while the version is served: promoted again it is judged anew.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,12 +51,15 @@ class Reporting(Past, Planning, Agreeing):
         aliases = tuple(
             one.name for one in registry.aliases(dataset, self.environment) if one.deployment.version == wanted.number
         )
+        serving = PRODUCTION in aliases
         gates = tuple(
-            gate for number, one in enumerate(held) for gate in self._gates_said(wanted, one, number, len(held))
+            gate
+            for number, one in enumerate(held)
+            for gate in self._gates_said(wanted, one, number, len(held), serving)
         )
         against = self._compared_with(wanted, held[0] if held else None)
         served = against.version if against is not None else None
-        outlook = outlook_of(gates, pushed=bool(held), serving=PRODUCTION in aliases)
+        outlook = outlook_of(gates, pushed=bool(held), serving=serving)
         return Facts(
             version=wanted,
             environment=self.environment,
@@ -102,7 +106,9 @@ class Reporting(Past, Planning, Agreeing):
         staging = self.registry(read_only=True).alias(dataset, self.environment, "staging")
         return staging.deployment.version if staging is not None else None
 
-    def _gates_said(self, version: Version, held: Deployment, number: int, places: int) -> list[GateSaid]:
+    def _gates_said(
+        self, version: Version, held: Deployment, number: int, places: int, serving: bool
+    ) -> list[GateSaid]:
         """Gates of a place in the catalogue's order; those that look at the version are told with the first place alone."""
         once, registry = self.version_gates(version.dataset), self.registry(read_only=True)
         mark, modes, past = self._mark_before(held), self.modes(version.dataset), self.overridden(held)
@@ -110,7 +116,7 @@ class Reporting(Past, Planning, Agreeing):
         return [
             _said(
                 result, verdicts.get(result.name), modes.get(result.name, "block"), past.get(result.name),
-                place=held.target if places > 1 and result.name not in once else "",
+                place=held.target if places > 1 and result.name not in once else "", serving=serving,
             )
             for result in self.said_now(held, mark=mark or "")
             if not number or result.name not in once
@@ -174,9 +180,10 @@ class Reporting(Past, Planning, Agreeing):
             found.append(line("Go back to what was served before", "rollback", f"--to {served.number}"))
         if blocking:
             found.append(line("Run the gates again", "verify", number))
-        failed = [key_of(gate.name) for gate in blocking if gate.status is Status.FAILED]
-        if failed and outlook is Outlook.BLOCKED:
-            past = " ".join(f"--override {one}" for one in failed)
+        # What has not looked at what is there now may pass when it does: only then there is something to decide.
+        looked = all(gate.at is not None and not gate.outdated for gate in blocking)
+        if blocking and looked and outlook in (Outlook.BLOCKED, Outlook.UNPROVEN):
+            past = " ".join(dict.fromkeys(f"--override {key_of(gate.name)}" for gate in blocking))
             found.append(
                 line("Let it past all the same: the history keeps why", "promote", f'{number} {past} --reason "why"')
             )
@@ -194,19 +201,29 @@ class Reporting(Past, Planning, Agreeing):
         return tuple(found)
 
 
-def _said(result: CheckResult, verdict: Verdict | None, mode: str, past: Override | None, *, place: str) -> GateSaid:
-    """Law 2. Of a verdict that does not count any more what it said is kept, beside why."""
+def _said(
+    result: CheckResult, verdict: Verdict | None, mode: str, past: Override | None, *, place: str, serving: bool
+) -> GateSaid:
+    """Laws 2 and 3. Of a verdict that does not count any more what it said is kept, beside why."""
     gate = catalogue.BY_NAME.get(result.name)
-    outdated = verdict is not None and verdict.status != VerdictStatus.UNKNOWN and result.status is Status.UNKNOWN
+    outdated = verdict is not None and result.status is Status.UNKNOWN and not _as_recorded(verdict, result)
     shown = result
     if verdict is not None and outdated and "status" in verdict.detail:
-        shown = CheckResult.from_json({"detail": {}, "examples": [], "summary": "", **verdict.detail})
+        shown = CheckResult.from_json(
+            {"detail": {}, "examples": [], "summary": "", **verdict.detail, "name": result.name}
+        )
     return GateSaid(
         result.name, result.status, shown.summary, says=gate.says if gate is not None else _SAYS.get(result.name, ""),
         mode=mode, place=place, detail=shown.detail, examples=shown.examples,
         at=verdict.created_at if verdict is not None else None, outdated=result.summary if outdated else "",
         override=f"{past.by}, {moment(past.at)} UTC: {past.reason}" if past is not None else "",
+        in_force=past is not None and serving,
     )  # fmt: skip
+
+
+def _as_recorded(verdict: Verdict, result: CheckResult) -> bool:
+    """Of one that is unknown: whether the gate itself said so."""
+    return verdict.status == VerdictStatus.UNKNOWN and result.summary == verdict.detail.get("summary", "")
 
 
 def _or_missing(work: Callable[[], T]) -> T | Missing:

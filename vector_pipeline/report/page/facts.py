@@ -50,11 +50,13 @@ class GateSaid:
     """Why an older verdict does not count; ``status`` is unknown then."""
     override: str = ""
     """Who let the version pass all the same, and why."""
+    in_force: bool = False
+    """Whether the override holds still: it is for one promotion, and ends when the version is served no more."""
 
     @property
     def blocks(self) -> bool:
         """Whether a promotion stops here."""
-        return self.status in (Status.FAILED, Status.UNKNOWN) and not self.override
+        return self.status in (Status.FAILED, Status.UNKNOWN) and not self.in_force
 
 
 @dataclass(frozen=True, slots=True)

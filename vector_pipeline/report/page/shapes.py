@@ -21,6 +21,7 @@ def facts_json(facts: Facts) -> dict[str, Any]:
             {
                 "name": gate.name, "target": gate.place, "status": gate.status.value, "mode": gate.mode,
                 "summary": gate.outdated or gate.summary, "override": gate.override,
+                "override_in_force": gate.in_force,
             }
             for gate in facts.gates
         ],
