@@ -1,9 +1,17 @@
 """Data Docs: Great Expectations' own static pages of suites and of what became of them.
 
 They are made from findings, not from rows: whoever counted them, and however many rows there are.
+
+Laws
+----
+1. A page shows what documents and suites say, and never runs it. Great Expectations writes some values as they are, escapes others,
+   and takes ``$`` for its own sign: none of their signs of markup reaches it, and the pages hold them as entities.
+2. Pages of before are gone: they may show a document that was erased since.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +19,18 @@ from typing import Any
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.verify.expectations import engine
 from vector_pipeline.verify.expectations.gate import Evaluated
+from vector_pipeline.verify.expectations.suite import Expectation
 from vector_pipeline.verify.outcome import json_safe
 
 _SITE = "local"
+_HIDDEN = {ord(sign): chr(0x14400 + number) for number, sign in enumerate("<>&\"'$`")}
+"""Signs that mean something to a page or a template, and what stands for each while Great Expectations writes:
+Anatolian hieroglyphs, which ``repr`` shows as they are."""
+_ENTITIES = {ord(hidden): f"&#{sign};" for sign, hidden in _HIDDEN.items()}
 
 
 def build(folder: Path, name: str, version: str, evaluated: Sequence[Evaluated]) -> Path:
-    """Write pages into a folder, in place of those that are there; returns the page to open.
+    """Write pages into a folder, in place of all that is there; returns the page to open.
 
     ``name``: the dataset; ``version``: what was looked at, as the pages call it.
     """
@@ -30,13 +43,15 @@ def build(folder: Path, name: str, version: str, evaluated: Sequence[Evaluated])
         )
 
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
             context = gx.get_context(mode="ephemeral", project_config=engine.settings(_sites(folder)))
             now = datetime.now(UTC)
             for one in evaluated:
                 suite = gx.ExpectationSuite(
                     name=f"{name}.{one.suite.kind}",
-                    expectations=[engine.make(found.expectation) for found in one.findings],
+                    expectations=[engine.make(_hidden(found.expectation)) for found in one.findings],
                 )
                 context.suites.add(suite)
                 result = _result(suite, one, now)
@@ -47,6 +62,8 @@ def build(folder: Path, name: str, version: str, evaluated: Sequence[Evaluated])
                 )
                 context.validation_results_store.set(key, result)
             built = context.build_data_docs(site_names=[_SITE])
+            for page in folder.rglob("*.html"):
+                page.write_text(page.read_text(encoding="utf-8").translate(_ENTITIES), encoding="utf-8")
         except OSError as error:
             raise UnavailableError(f"{folder}: Data Docs cannot be written: {error.strerror}") from None
     return Path(str(built[_SITE]).removeprefix("file://"))
@@ -63,6 +80,19 @@ def _sites(folder: Path) -> dict[str, Any]:
     }
 
 
+def _hidden(one: Expectation) -> Expectation:
+    return replace(one, kwargs=_hide(one.kwargs), meta=_hide(one.meta))
+
+
+def _hide(value: Any) -> Any:
+    """Law 1: every string of a JSON value."""
+    if isinstance(value, str):
+        return value.translate(_HIDDEN)
+    if isinstance(value, Mapping):
+        return {_hide(key): _hide(one) for key, one in value.items()}
+    return [_hide(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _result(suite: Any, one: Evaluated, now: datetime) -> Any:
     """Findings as Great Expectations' own result object."""
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -71,9 +101,10 @@ def _result(suite: Any, one: Evaluated, now: datetime) -> Any:
         ExpectationValidationResult(
             success=found.success,
             expectation_config=made.configuration,
-            result=json_safe(found.result),
+            result=_hide(json_safe(found.result)),
             exception_info={
-                "raised_exception": found.error is not None, "exception_message": found.error, "exception_traceback": None,
+                "raised_exception": found.error is not None, "exception_message": _hide(found.error or ""),
+                "exception_traceback": "",
             },
         )
         for made, found in zip(suite.expectations, one.findings, strict=True)
