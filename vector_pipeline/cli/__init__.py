@@ -66,7 +66,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if session.debug:
             raise
-        said = " ".join(str(error).split()) or type(error).__name__
+        from vector_pipeline.config.secrets import scrub
+
+        said = " ".join(scrub(str(error)).split()) or type(error).__name__
         complain(f"Error: unexpected {type(error).__name__}: {said}. Run again with --debug to see where")
         return FAILED
     finally:

@@ -31,10 +31,19 @@ _SECRET_KEYS = (
 )
 """Settings of a connection that are secrets. Not ``passfile`` and ``sslkey``: they are paths."""
 _MASK = "***"
-_IN_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@")
+_IN_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s]*@")
+"""The password, up to the last @: one that was never quoted may hold any sign."""
+_TOKEN_IN_ADDRESS = re.compile(r"(?<=https://)[^\s:/?#@]+@|(?<=http://)[^\s:/?#@]+@", re.IGNORECASE)
+"""A name alone in front of a web server is a token: nobody logs in there without a password."""
+_NAMES = r"""(?:(?:api|access|private|account|shared)[ _-]?|[_-])key|(?<![A-Za-z])key(?==)|token|secret|passw(?:or)?d|pwd
+    |passphrase|signature|credential|authorization"""
 _IN_SETTING = re.compile(
-    rf"\b((?:s3_)?(?:{'|'.join(_SECRET_KEYS)}))(\s*=\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s&'\"]+)", re.IGNORECASE
+    rf"""((?:{_NAMES})["']?\s*[=:]\s*)
+    (?!["'`]?\$\{{env:|`(?:\W|$))                    # a template, or our own words about a setting
+    (?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*"|(?:(?:Bearer|Basic|Token)\s+)?(?:[^\s&'"]|['"](?=[\w%/+=-]))+)""",
+    re.IGNORECASE | re.VERBOSE,
 )
+_BEARER = re.compile(r"\b(Bearer\s+)(?!\*\*\*|\$\{env:)(?:(?=\S*[\d_.-])[^\s'\"]{6,}|[^\s'\"]{16,})", re.IGNORECASE)
 _SHORT = 4
 
 
@@ -112,7 +121,9 @@ def check_url(url: str) -> str:
 
 
 def scrub(text: str, *urls: str) -> str:
-    """``text`` without secrets: what the templates resolve to, the passwords in plain URLs, and whatever looks like one.
+    """``text`` without secrets: what the templates resolve to, the passwords in plain URLs, and whatever looks like one: in an
+    address, after the name of a setting, of a header or of a part of a query, or behind ``Bearer``. Rather too much
+    than too little.
 
     Values are found as they are, percent-quoted and with doubled quotes. Never raises: a variable that is not set has no
     value that could be shown.
@@ -126,7 +137,9 @@ def scrub(text: str, *urls: str) -> str:
         pattern = re.escape(form) if len(form) >= _SHORT else rf"(?<!\w){re.escape(form)}(?!\w)"
         text = re.sub(pattern, _MASK, text)
     text = _IN_ADDRESS.sub(rf"\1:{_MASK}@", text)
-    return _IN_SETTING.sub(rf"\1\2{_MASK}", text)
+    text = _TOKEN_IN_ADDRESS.sub(f"{_MASK}@", text)
+    text = _IN_SETTING.sub(rf"\1{_MASK}", text)
+    return _BEARER.sub(rf"\1{_MASK}", text)
 
 
 def refuse_secrets(address: str) -> str:

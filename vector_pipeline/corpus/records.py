@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from vector_pipeline.config import RecordSourceConfig
+from vector_pipeline.config import RecordSourceConfig, scrub
 from vector_pipeline.corpus import record_sql as sql
 from vector_pipeline.corpus.metadata import refuse_reserved
 from vector_pipeline.corpus.model import Reason
@@ -214,6 +214,8 @@ def _errors(where: str) -> Iterator[None]:
         raise
     except (duckdb.IOException, OSError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
-        raise UnavailableError(f"{where} cannot be read: {what}", fix="Check the file and its permissions") from None
+        raise UnavailableError(
+            f"{where} cannot be read: {scrub(what)}", fix="Check the file and its permissions"
+        ) from None
     except (duckdb.Error, pa.ArrowException) as error:
-        raise ConfigError(f"{where}: {str(error).partition(chr(10))[0]}", fix="Correct the source") from None
+        raise ConfigError(f"{where}: {scrub(str(error).partition(chr(10))[0])}", fix="Correct the source") from None

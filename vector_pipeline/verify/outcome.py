@@ -8,18 +8,17 @@ Laws
 """
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from vector_pipeline.config import scrub
 from vector_pipeline.errors import VectorPipelineError
 
 EXAMPLES = 10
 """Most examples that a check names of one kind of fault."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@")
 _LONGEST_REASON = 400
 
 
@@ -92,8 +91,8 @@ def guarded(name: str, gate: Callable[[], CheckResult]) -> CheckResult:
 def could_not_run(name: str, error: Exception) -> CheckResult:
     """The ``unknown`` result of a gate that ``error`` stopped."""
     ours = isinstance(error, VectorPipelineError)
-    # A foreign message may be long and may repeat a connection's URL: one line, and never its password.
-    reason = _CREDENTIALS.sub("", " ".join(str(error).split()))[:_LONGEST_REASON]
+    # A foreign message may be long and may repeat a connection's URL or a header: one line, and no secret.
+    reason = " ".join(scrub(str(error)).split())[:_LONGEST_REASON]
     said = reason if ours else f"{type(error).__name__}: {reason}".removesuffix(": ")
     kind = error.code if isinstance(error, VectorPipelineError) else type(error).__name__
     return CheckResult(name, Status.UNKNOWN, f"{name} could not run: {said}", {"error": kind, "reason": reason})
