@@ -29,7 +29,6 @@ from vector_pipeline.errors import (
 )
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
-_GATEWAY = frozenset({500, 502, 504})
 _HALF_GONE = re.compile(r"Missing \w+ segment")
 """What a server says of a collection that is being deleted."""
 _MOST_SAID = 300
