@@ -172,6 +172,38 @@ def test_what_it_was_let_past_earlier_stops_it_again(facts_of: FactsOf) -> None:
     assert "Would not be promoted" in soup.find(class_="outlook").get_text()
 
 
+def test_each_place_has_its_canaries_and_the_worst_stands_first(facts_of: FactsOf) -> None:
+    (gate,) = (one for one in gates() if one.name == "canary retrieval")
+    canary = {"query": "Where is it?", "expect": ["a.md"], "got": []}
+    good = {"total": 1, "passed": 1, "rate": 1.0, "low": 0.2, "high": 1.0, "canaries": [{**canary, "status": "passed"}]}
+    bad = {**good, "passed": 0, "rate": 0.0, "low": 0.0, "high": 0.8, "canaries": [{**canary, "status": "failed"}]}
+    found = (
+        replace(gate, place="main", status=Status.PASSED, summary="1/1 canary queries passed", detail=good),
+        replace(gate, place="second", summary="0/1 canary queries passed", detail=bad),
+    )
+    soup = page(facts_of, gates=found)
+    assert "main 1/1 canary queries passed" in words(soup, "canaries")
+    assert "second 0/1 canary queries passed" in words(soup, "canaries")
+    assert words(soup, "canaries").count("Where is it?") == 2
+    assert {one["href"] for one in soup.find_all("a") if one.get_text() == "Every canary"} == {
+        "#canaries-main",
+        "#canaries-second",
+    }
+    assert {"canaries-main", "canaries-second"} <= {one["id"] for one in soup.find_all(id=True)}
+    assert "Canaries (second) 0 of 1 0% to 80%" in " ".join(soup.find(class_="tiles").get_text(" ").split())
+    assert "![Canaries second: " in summary(facts_of(gates=found))
+
+
+def test_an_outdated_verdict_is_outdated_wherever_it_is_shown(facts_of: FactsOf) -> None:
+    why = "judged before the index changed: verify again"
+    found = tuple(replace(one, status=Status.UNKNOWN, outdated=why) for one in gates())
+    soup = page(facts_of, gates=found)
+    assert f"{why}. It said: 10/12 canary queries passed." in words(soup, "canaries")
+    assert f"{why}. It said: answers overlap by 82%." in words(soup, "answers")
+    assert "embedding shift, outdated" in words(soup, "charts")
+    assert "55.2% to 95.3% outdated" in " ".join(soup.find(class_="tiles").get_text(" ").split())
+
+
 def test_details_that_no_gate_of_this_release_writes_cost_nothing_but_themselves(facts_of: FactsOf) -> None:
     odd = {
         "charts": [1, None], "answers": [3, {"production": [[1]]}, {"query": "q"}], "canaries": [4, {}], "tags": [5],

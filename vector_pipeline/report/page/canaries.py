@@ -1,12 +1,16 @@
 """Canaries as a report shows them: shares by tag with their intervals, and what failed with what came instead."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vector_pipeline.report.page.charts import Chart, Intervals, Rows, Undrawable, chart_of, charts_of
+from vector_pipeline.report.page.facts import GateSaid
+from vector_pipeline.verify.canaries.gate import NAME
+from vector_pipeline.verify.outcome import Status
 
 _STATUSES = ("passed", "failed", "warned", "unknown")
+_WORST = (Status.FAILED, Status.UNKNOWN, Status.WARNED, Status.PASSED)
 Detail = Mapping[str, Any]
 
 
@@ -25,6 +29,31 @@ class CanaryLine:
     before: str
     """What it was in production; empty where that is not known."""
     notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryBlock:
+    """Canaries at one place."""
+
+    gate: GateSaid
+    shares: Intervals | None
+    lines: Sequence[CanaryLine]
+    charts: Sequence[Chart | Undrawable]
+
+
+def blocks_of(gates: Iterable[GateSaid]) -> list[CanaryBlock]:
+    """One a place, in the places' order."""
+    return [
+        CanaryBlock(one, shares_of(one.detail), canaries_of(one.detail), drawings_of(one.detail))
+        for one in gates
+        if one.name == NAME
+    ]
+
+
+def worst_of(blocks: Iterable[CanaryBlock]) -> CanaryBlock | None:
+    """The one to be shown where there is room for one: by its status, then by its share. None where none was asked."""
+    asked = [(one, one.shares.rows[0][1]) for one in blocks if one.shares is not None]
+    return min(asked, key=lambda one: (_WORST.index(one[0].gate.status), one[1]))[0] if asked else None
 
 
 def shares_of(detail: Detail) -> Intervals | None:

@@ -15,7 +15,7 @@ from vector_pipeline.release.costs import duration, figures
 from vector_pipeline.report.changes import cost_line, retried_line, stage_name
 from vector_pipeline.report.history import what_changed
 from vector_pipeline.report.page.answers import answers_of
-from vector_pipeline.report.page.canaries import canaries_of, drawings_of, shares_of
+from vector_pipeline.report.page.canaries import blocks_of, worst_of
 from vector_pipeline.report.page.charts import Chart, Undrawable, chart_of, charts_of
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
 from vector_pipeline.report.page.scales import figure, percent
@@ -35,15 +35,13 @@ def render(facts: Facts) -> str:
     """The whole page."""
     style = _style()
     policy = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    canary = next((gate for gate in facts.gates if gate.name == CANARIES), None)
+    canaries = blocks_of(facts.gates)
     view = {
         "facts": facts,
         "style": Markup(style),
         "style_hash": Markup(policy),
-        "canary": canary,
-        "canary_shares": shares_of(canary.detail) if canary is not None else None,
-        "canaries": canaries_of(canary.detail) if canary is not None else [],
-        "canary_charts": drawings_of(canary.detail) if canary is not None else [],
+        "canaries": canaries,
+        "canary": worst_of(canaries),
         "answers": [
             (gate, [one for one in answers if not one.same])
             for gate in facts.gates

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from vector_pipeline.report.page.canaries import shares_of
+from vector_pipeline.report.page.canaries import blocks_of, worst_of
 from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals, Scatter, charts_of
 from vector_pipeline.report.page.facts import Facts
 from vector_pipeline.report.page.render import verdict_of
@@ -68,9 +68,12 @@ def _smaller(chart: Chart) -> Chart:
 
 
 def _headline_charts(facts: Facts) -> list[str]:
-    """Canaries, then charts of gates that stop it, then of others: few enough to be looked at."""
-    canary = next((shares_of(gate.detail) for gate in facts.gates if gate.name == CANARIES), None)
-    found: list[Chart] = [canary] if canary is not None else []
+    """Canaries where they are worst, then charts of gates that stop it, then of others: few enough to be looked at."""
+    canary = worst_of(blocks_of(facts.gates))
+    found: list[Chart] = []
+    if canary is not None and canary.shares is not None:
+        place = f" ({canary.gate.place})" if canary.gate.place else ""
+        found.append(canary.shares.model_copy(update={"title": f"Canaries{place}: {canary.shares.title}"}))
     for gate in sorted(facts.gates, key=lambda gate: not gate.blocks):
         if gate.name != CANARIES:
             found += [one for one in charts_of(gate.detail) if isinstance(one, Histogram | Bars)][:1]
