@@ -39,7 +39,7 @@ def _store(project: BenchProject, tables: SpaceTables, keys: pa.Table, vectors: 
         with lake.registered("other_vectors", table):
             these = "(shard, content_hash) IN (SELECT (shard, content_hash) FROM other_vectors)"
             lake.run(f"DELETE FROM {tables.embeddings} WHERE {these}")
-            lake.run(f"INSERT INTO {tables.embeddings} SELECT shard, content_hash, vector FROM other_vectors")
+            lake.run(f"INSERT INTO {tables.embeddings} BY NAME SELECT shard, content_hash, vector FROM other_vectors")
 
     lake.transaction(work, "vectors of another hand")
 

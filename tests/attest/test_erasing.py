@@ -1,10 +1,13 @@
 """An erased document leaves nothing in the tables beside the vectors; what others need stays."""
 
-from tests.attest.conftest import add
+from tests.attest.conftest import Become, add
+from tests.attest.test_quarantine import spoiled
 from tests.conftest import MakeProject, page
 from tests.trace.test_erase import files_with
 from vector_pipeline.lake.golden import GoldenTables, read_golden
 from vector_pipeline.lake.quarantine import doubt_since, last_proof
+from vector_pipeline.lake.tables import WRITTEN
+from vector_pipeline.project import Project
 
 SECRET = "a rather unusual sentence of Jane"
 
@@ -42,15 +45,36 @@ def test_an_erasure_takes_its_texts_and_hashes(make_project: MakeProject) -> Non
     assert project.attest("handbook", whole=True).passed
 
 
-def test_after_an_erasure_nothing_is_doubted_that_was_not(make_project: MakeProject) -> None:
-    project = make_project(4, shards=2, gates="max_removed_share: 1")
-    project.build("handbook")
-    project.erase("handbook", document="page1.md", by="test")
+def beliefs(project: Project) -> dict[str, object]:
+    """Which commits wrote what stands beside each other, what was last seen right, and what is not believed by it."""
     lake, tables = project.lake(), project.tables("handbook")
     names = GoldenTables.of(tables)
-    assert read_golden(lake, names) is not None
-    assert last_proof(lake, names) is not None
-    assert doubt_since(lake, tables, last_proof(lake, names)).rows == 0
-    add(project, "new.md", page(71))
+    written = {
+        str(name): lake.rows(f"SELECT DISTINCT {WRITTEN} FROM {table} {which} ORDER BY ALL")
+        for name, table, which in (
+            ("vectors", tables.embeddings, ""),
+            ("golden", names.golden, "WHERE origin = 'packaged'"),
+            ("attestations", names.attestations, ""),
+        )
+    }
+    proof = last_proof(lake, names)
+    doubted = doubt_since(lake, tables, proof)
+    return {**written, "proof": proof, "doubted": lake.rows("FROM doubted ORDER BY ALL"), "examples": doubted.examples}
+
+
+def test_after_an_erasure_nothing_is_doubted_that_was_not(make_project: MakeProject, become: Become) -> None:
+    """And what was doubted is doubted still: who wrote a vector, and when, is the evidence."""
+    project, _ = spoiled(make_project, become)
+    sampled = project.attest("handbook").doubted
+    assert sampled is not None
+    before = beliefs(project)
+    assert before["examples"] == ("new1.md", "new2.md")
+    for document in ("page1.md", "page2.md"):  # The second one meets rows that the first one has written again.
+        project.erase("handbook", document=document, by="test")
+    after = beliefs(project)
+    assert after == before
+    moved = project.attest("handbook", quarantine=True)
+    assert moved.doubted == sampled
+    assert moved.moved == sampled.rows < moved.vectors
     project.build("handbook")
-    assert project.attest("handbook", whole=True).passed
+    assert beliefs(project)["doubted"] == []

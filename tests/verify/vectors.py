@@ -57,7 +57,7 @@ class VectorLake:
                 self.lake.run(f"DELETE FROM {tables.chunks}")
                 self.lake.run(f"INSERT INTO {tables.chunks} SELECT * FROM new_chunks")
                 self.lake.run(
-                    f"""INSERT INTO {tables.embeddings} SELECT * FROM new_vectors
+                    f"""INSERT INTO {tables.embeddings} BY NAME SELECT * FROM new_vectors
                         ANTI JOIN {tables.embeddings} USING (shard, content_hash)"""
                 )
 

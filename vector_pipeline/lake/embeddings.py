@@ -71,7 +71,8 @@ def store_vectors(
         with lake.registered("new_vectors", vectors):
             # A vector that another space's run has stored meanwhile stays: a key stands once in a shard.
             lake.run(
-                f"""INSERT INTO {tables.embeddings} SELECT {int(shard)}, content_hash, vector FROM new_vectors
+                f"""INSERT INTO {tables.embeddings} (shard, content_hash, vector)
+                    SELECT {int(shard)}, content_hash, vector FROM new_vectors
                     ANTI JOIN (SELECT content_hash FROM {tables.embeddings} WHERE shard = {int(shard)}) USING (content_hash)"""
             )
         if also is not None:
@@ -88,7 +89,7 @@ def copy_known(lake: Lake, tables: SpaceTables, message: str) -> int:
 
     def work() -> None:
         lake.run(
-            f"""INSERT INTO {tables.embeddings}
+            f"""INSERT INTO {tables.embeddings} (shard, content_hash, vector)
                 SELECT p.shard, p.content_hash, any_value(e.vector)
                 FROM pending p JOIN {tables.embeddings} e USING (content_hash)
                 WHERE p.known AND (p.shard, p.content_hash) NOT IN (SELECT (shard, content_hash) FROM {tables.embeddings})

@@ -8,6 +8,7 @@ Laws
    nothing.
 3. Of vectors those stay whose text a chunk of another document needs in a kept state. Vectors name no document: the rest may be
    the erased one's. So it is with quarantine. Of golden texts the user's own go: the next build takes them from their file again.
+   What stays takes along which commit wrote it: whether it is believed does not change.
 4. Other datasets of the lake are not touched, nor are the numbers of their states.
 """
 
@@ -19,7 +20,7 @@ from vector_pipeline.errors import CorruptError, NotFoundError
 from vector_pipeline.hashing import sql_document_key
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 from vector_pipeline.lake.snapshots import describe_digest
-from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at, create
+from vector_pipeline.lake.tables import WRITTEN, DatasetTables, SpaceTables, at, create
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "documents": ("document_id", "digest", "updated_at"),
@@ -165,10 +166,11 @@ def make_anew(lake: Lake, dataset: str, present: int) -> None:
     tables, names = DatasetTables(dataset), tables_of_dataset(lake, dataset)
     kept = [name for name in names if kind_of(name) in _STAYS]
     for number, name in enumerate(kept):
+        rows = "*" if kind_of(name) == "quarantine" else f"* REPLACE ({WRITTEN} AS written_in)"
         # Read before the drop: within the commit that drops it, a table cannot be read as it was.
         lake.run(
-            f"""CREATE OR REPLACE TEMP TABLE erase_kept_{number} AS SELECT *
-                FROM {at(tables.named(name), present)} {_STAYS[kind_of(name)]}"""
+            f"""CREATE OR REPLACE TEMP TABLE erase_kept_{number} AS SELECT {rows}
+                FROM {tables.named(name)} AT (VERSION => {int(present)}) {_STAYS[kind_of(name)]}"""
         )
 
     def work() -> None:

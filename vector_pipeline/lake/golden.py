@@ -7,8 +7,8 @@ Laws
 2. A golden row is written once and never again while the fingerprint is the same. Rows of texts that the user's file holds no more
    go.
 3. Which rows of an embedding table were written after the last whole attestation that passed is asked of DuckLake: every row
-   knows the commit that wrote it (``snapshot_id``), through merges and expiry. An attestation is recorded in the commit of the
-   vectors that it attests.
+   knows the commit that wrote it (``tables.WRITTEN``), through merges, expiry and erasures. An attestation is recorded in the
+   commit of the vectors that it attests.
 4. Quarantine holds hashes, and neither texts nor vectors: what is in it is made anew from the text, or not at all.
 """
 
@@ -145,7 +145,10 @@ def store_golden(lake: Lake, names: GoldenTables, new: Golden, gone: Sequence[st
                 f"DELETE FROM {names.golden} WHERE origin = 'file' AND list_contains(?::VARCHAR[], name)", [list(gone)]
             )
         with lake.registered("new_golden", rows):
-            lake.run(f"INSERT INTO {names.golden} SELECT * FROM new_golden ANTI JOIN {names.golden} USING (kind, name)")
+            lake.run(
+                f"""INSERT INTO {names.golden} BY NAME
+                    SELECT * FROM new_golden ANTI JOIN {names.golden} USING (kind, name)"""
+            )
 
     lake.transaction(work, f"golden texts of {names.dataset.dataset}")
 
@@ -157,7 +160,8 @@ def recording(lake: Lake, names: GoldenTables, tables: SpaceTables, attested: At
         if int(lake.row(f"SELECT count(*) FROM {names.attestations}")[0]) >= 2 * KEPT_RECORDS:
             _forget_old(lake, names)
         lake.run(
-            f"INSERT INTO {names.attestations} VALUES (?, ?, ?, ?, ?, ?)",
+            f"""INSERT INTO {names.attestations} (attested_at, looked_at, probes, passed, worst, at_text)
+                VALUES (?, ?, ?, ?, ?, ?)""",
             [_now(), attested.looked_at, attested.probes, attested.passed, attested.worst, attested.at_text],
         )
         if attested.passed and attested.looked_at == WHOLE and lake.row(f"SELECT count(*) FROM {names.quarantine}")[0]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.golden import WHOLE, GoldenTables
-from vector_pipeline.lake.tables import SpaceTables, at
+from vector_pipeline.lake.tables import WRITTEN, SpaceTables, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def last_proof(lake: Lake, names: GoldenTables) -> int | None:
     if not names.exist(lake):
         return None
     found = lake.row(
-        f"""SELECT greatest((SELECT max(snapshot_id) FROM {names.attestations} WHERE passed AND looked_at = '{WHOLE}'),
-                            (SELECT min(snapshot_id) FROM {names.golden}))"""
+        f"""SELECT greatest((SELECT max({WRITTEN}) FROM {names.attestations} WHERE passed AND looked_at = '{WHOLE}'),
+                            (SELECT min({WRITTEN}) FROM {names.golden}))"""
     )[0]
     return None if found is None else int(found)
 
@@ -54,7 +54,7 @@ def doubt_since(lake: Lake, tables: SpaceTables, snapshot: int | None) -> Doubte
         lake,
         tables,
         f"""SELECT content_hash FROM {tables.embeddings} GROUP BY content_hash
-            HAVING min(snapshot_id) > {-1 if snapshot is None else int(snapshot)}""",
+            HAVING min({WRITTEN}) > {-1 if snapshot is None else int(snapshot)}""",
     )
 
 
@@ -67,9 +67,9 @@ def doubt_commits_of(lake: Lake, tables: SpaceTables, wrong: Sequence[tuple[int,
         return _doubt(
             lake,
             tables,
-            f"""WITH named AS (SELECT e.content_hash, e.snapshot_id AS written FROM {tables.embeddings} e
+            f"""WITH named AS (SELECT content_hash, {WRITTEN} AS written FROM {tables.embeddings}
                                SEMI JOIN wrong_rows USING (shard, content_hash)),
-                     first AS (SELECT content_hash, min(snapshot_id) AS written FROM {tables.embeddings} GROUP BY content_hash)
+                     first AS (SELECT content_hash, min({WRITTEN}) AS written FROM {tables.embeddings} GROUP BY content_hash)
                 SELECT content_hash FROM first WHERE written IN (SELECT written FROM named)
                 UNION SELECT content_hash FROM named""",
         )
@@ -84,7 +84,7 @@ def doubt_contents(lake: Lake, tables: SpaceTables, contents: Sequence[str]) -> 
 def _doubt(lake: Lake, tables: SpaceTables, contents: str) -> Doubted:
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE doubted AS
-            SELECT shard, content_hash, snapshot_id AS written_in FROM {tables.embeddings}
+            SELECT shard, content_hash, {WRITTEN} AS written_in FROM {tables.embeddings}
             WHERE content_hash IN ({contents})"""
     )
     rows, ones, commits, shards = lake.row(

@@ -8,6 +8,8 @@ Laws
    model writes other tables, and the versions made from the old ones still read back.
 4. ``embeddings_<fp>`` is keyed by content and by the *embedder's* fingerprint: the same text is never embedded twice, in
    whatever version, space or target it occurs. A row stands in each shard that needs it, so that joins stay inside a shard.
+5. Which commit wrote a vector, a golden text or an attestation is evidence. DuckLake keeps it while a row stays where it is; a row
+   that is written again into another table (``erasing``) takes it along in ``written_in``. ``WRITTEN`` reads either.
 """
 
 from collections.abc import Sequence
@@ -29,15 +31,20 @@ _CHUNKS = """
     shard INTEGER, document_id VARCHAR, document_digest VARCHAR, ordinal INTEGER, span_start INTEGER, span_end INTEGER,
     context VARCHAR, text VARCHAR, content_hash VARCHAR, metadata VARCHAR, metadata_hash VARCHAR, record_id VARCHAR
 """
-_EMBEDDINGS = "shard INTEGER, content_hash VARCHAR, vector FLOAT[]"
+_EMBEDDINGS = "shard INTEGER, content_hash VARCHAR, vector FLOAT[], written_in BIGINT"
 # Beside an embedding table, by ``lake.golden``.
 _GOLDEN = """
-    kind VARCHAR, name VARCHAR, origin VARCHAR, text VARCHAR, vector FLOAT[], declared VARCHAR, made_at TIMESTAMP
+    kind VARCHAR, name VARCHAR, origin VARCHAR, text VARCHAR, vector FLOAT[], declared VARCHAR, made_at TIMESTAMP,
+    written_in BIGINT
 """
 _ATTESTATIONS = """
-    attested_at TIMESTAMP, looked_at VARCHAR, probes INTEGER, passed BOOLEAN, worst DOUBLE, at_text VARCHAR
+    attested_at TIMESTAMP, looked_at VARCHAR, probes INTEGER, passed BOOLEAN, worst DOUBLE, at_text VARCHAR,
+    written_in BIGINT
 """
 _QUARANTINE = "shard INTEGER, content_hash VARCHAR, written_in BIGINT, reason VARCHAR, quarantined_at TIMESTAMP"
+
+WRITTEN = "coalesce(written_in, snapshot_id)"
+"""SQL: lake snapshot of the commit that first wrote a row of law 5. Of a table itself: a subquery of it has no ``snapshot_id``."""
 
 
 @dataclass(frozen=True, slots=True)
