@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verify.test_canaries import Index
+from vector_pipeline.config import GateConfig
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.targets.base import Filter, Match
-from vector_pipeline.verify.canaries.change import LEAST, at_least, compared
-from vector_pipeline.verify.canaries.gate import Canary, Production, run_canaries
+from vector_pipeline.verify.canaries.change import Change, at_least, compared
+from vector_pipeline.verify.canaries.gate import Canary, Production, Tolerance, run_canaries
 from vector_pipeline.verify.outcome import CheckResult, Status
+
+TOLERANCE = Tolerance.of(GateConfig())
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
@@ -31,31 +34,55 @@ def test_what_differs_is_counted_once(pairs: list[tuple[bool, bool]]) -> None:
         n for n, (before, now) in enumerate(pairs) if before != now
     }
     assert all(pairs[number] == (True, False) for number in change.newly_failing)
-    if change.worse:
-        assert len(change.newly_failing) >= len(change.newly_passing) + LEAST
+    assert change.total == len(pairs)
+    if change.worse(TOLERANCE):
+        assert len(change.newly_failing) > len(change.newly_passing) + TOLERANCE.max_loss * len(pairs)
 
 
-def judged(before: Sequence[bool], now: Sequence[bool], pass_rate: float = 0.5) -> CheckResult:
+def judged(before: Sequence[bool], now: Sequence[bool], tolerance: Tolerance = TOLERANCE) -> CheckResult:
     """Canaries that pass as they are told to, on production and on the candidate."""
     canaries = [Canary(f"c{n}", f"q{n}", ("good",)) for n in range(len(now))]
 
     def index(passes: Sequence[bool]) -> Index:
         return Index({f"q{n}": ["good"] if one else ["bad"] for n, one in enumerate(passes)})
 
-    return run_canaries(canaries, index(now), pass_rate, version=5, production=Production(4, index(before)))
+    return run_canaries(canaries, index(now), 0.5, version=5, production=Production(4, index(before), tolerance))
 
 
 def test_newly_failing_ones_are_named_and_stop_when_they_are_surely_more() -> None:
-    few = judged([True] * 40, [False] * 4 + [True] * 36)
+    few = judged([True] * 40, [False] * 7 + [True] * 33)
     assert few.status is Status.PASSED
-    assert "4 newly failing that version 4 in production passes: c0, c1, c2 and 1 more" in few.summary
+    assert "7 newly failing that version 4 in production passes: c0, c1, c2 and 4 more" in few.summary
     assert "chance" not in few.summary
-    many = judged([True] * 40, [False] * 5 + [True] * 35)
+    many = judged([True] * 40, [False] * 8 + [True] * 32)
     assert many.status is Status.FAILED, "the rate itself is high enough"
-    assert "more than chance explains (p = 0.031)" in many.summary
-    assert (many.detail["newly_failing"], many.detail["newly_passing"]) == (5, 0)
-    assert many.detail["production"]["examples"]["newly_failing"] == ["c0", "c1", "c2", "c3", "c4"]
+    assert "more than chance explains (p = 0.0039)" in many.summary
+    assert (many.detail["newly_failing"], many.detail["newly_passing"]) == (8, 0)
+    assert many.detail["production"]["examples"]["newly_failing"] == [f"c{n}" for n in range(8)]
     assert many.detail["canaries"][0]["before"] == "passed"
+
+
+def test_what_is_tolerated_is_a_share_of_all_and_a_setting() -> None:
+    def lost(count: int, of: int, tolerance: Tolerance = TOLERANCE) -> Status:
+        return judged([True] * of, [False] * count + [True] * (of - count), tolerance).status
+
+    assert lost(10, 500) is Status.PASSED, "sure, but 2% of all"
+    assert lost(11, 500) is Status.FAILED
+    assert lost(11, 500, Tolerance(0.005, 0.05)) is Status.PASSED
+    assert lost(5, 40, Tolerance(0.05, 0.02)) is Status.FAILED
+
+
+@pytest.mark.parametrize("total", [30, 100])
+@pytest.mark.parametrize("moved", [0.05, 0.2])
+def test_a_harmless_release_is_hardly_ever_stopped(total: int, moved: float) -> None:
+    """Exact: the share of releases that are stopped by chance when canaries move with equal odds either way."""
+    from scipy.stats import binom
+
+    stopped = 0.0
+    for count in range(1, total + 1):
+        worse = [n for n in range(count + 1) if Change((0,) * n, (0,) * (count - n), total).worse(TOLERANCE)]
+        stopped += binom.pmf(count, total, moved) * float(binom.pmf(worse, count, 0.5).sum())
+    assert stopped < TOLERANCE.alpha
 
 
 def test_as_many_that_pass_newly_outweigh_them() -> None:
@@ -85,7 +112,9 @@ def test_trouble_of_production_is_told_and_stops_nothing() -> None:
     def down(queries: Sequence[str], k: int, filter: Filter | None, /) -> list[list[Match]]:
         raise UnavailableError("local does not answer")
 
-    result = run_canaries([Canary("a", "q", ("d",))], Index({"q": ["d"]}), 1.0, production=Production(1, down))
+    result = run_canaries(
+        [Canary("a", "q", ("d",))], Index({"q": ["d"]}), 1.0, production=Production(1, down, TOLERANCE)
+    )
     assert result.status is Status.WARNED
     assert "not compared with version 1 in production: local does not answer" in result.summary
     assert result.detail["production"] == {"version": 1, "error": "local does not answer"}

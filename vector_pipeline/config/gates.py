@@ -162,6 +162,12 @@ class GateConfig(Model):
     """YAML file of fixed queries with the documents they must retrieve; relative to the configuration file."""
     canary_pass_rate: Share = 0.9
     """Share of canaries that must pass."""
+    canary_alpha: float = Field(default=0.005, gt=0, lt=0.5)
+    """How often chance alone may stop a release: one that makes canaries fail newly and pass newly with equal odds. All gates
+    together may stop one harmless release in a hundred, and this is one of many.
+    """
+    canary_max_loss: Share = 0.02
+    """Share of all canaries by which more may fail newly than pass newly, however sure that is. Critical ones may never fail."""
     mirror_overlap: Share = 0.95
     """Share of the first ten documents of a query that every mirror must bring as `target` does; ties count as the same."""
     max_removed_share: Share = 0.5

@@ -1,8 +1,9 @@
-"""Canaries of a candidate beside production's: which fail newly, and whether that is more than chance.
+"""Canaries of a candidate beside production's: which fail newly, and whether that is more than chance, and more than is tolerated.
 
 McNemar's exact test: of the canaries whose verdicts differ, how likely is it that so many would fail newly, were both directions
 as likely? Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-Psychometrika 12 (1947); the exact form is the binomial test of the discordant pairs.
+Psychometrika 12 (1947); the exact form is the binomial test of the discordant pairs. Significance alone stops nothing: among many
+canaries a sure loss may still be a small one.
 """
 
 from collections.abc import Sequence
@@ -10,17 +11,28 @@ from dataclasses import dataclass
 from math import comb
 from typing import Any
 
+from vector_pipeline.config import GateConfig
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.verify.canaries.entry import Canary
 from vector_pipeline.verify.canaries.search import Search
 from vector_pipeline.verify.canaries.verdicts import Verdict, verdicts_of
 from vector_pipeline.verify.intervals import wilson
 
-ALPHA = 0.05
-LEAST = 3
-"""Fewer more newly failing ones than newly passing ones never stop a release."""
 _NAMED = 3
 """Canaries that a summary names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What a change may be: see ``GateConfig``."""
+
+    alpha: float
+    max_loss: float
+    """Share of all canaries."""
+
+    @classmethod
+    def of(cls, gates: GateConfig) -> "Tolerance":
+        return cls(gates.canary_alpha, gates.canary_max_loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +41,18 @@ class Change:
 
     newly_failing: tuple[int, ...]
     newly_passing: tuple[int, ...]
+    total: int
+    """Canaries that were compared."""
 
     @property
     def p_value(self) -> float:
         """One-sided: how often at least so many of the differing ones would fail newly by chance."""
         return at_least(len(self.newly_failing), len(self.newly_failing) + len(self.newly_passing))
 
-    @property
-    def worse(self) -> bool:
-        """Surely more fail newly than pass newly."""
-        return self.p_value < ALPHA and len(self.newly_failing) - len(self.newly_passing) >= LEAST
+    def worse(self, tolerance: Tolerance) -> bool:
+        """Surely more fail newly than pass newly, and more than are tolerated."""
+        loss = len(self.newly_failing) - len(self.newly_passing)
+        return self.p_value < tolerance.alpha and loss > tolerance.max_loss * self.total
 
 
 def compared(production: Sequence[bool], candidate: Sequence[bool]) -> Change:
@@ -47,6 +61,7 @@ def compared(production: Sequence[bool], candidate: Sequence[bool]) -> Change:
     return Change(
         tuple(number for number, (before, now) in pairs if before and not now),
         tuple(number for number, (before, now) in pairs if now and not before),
+        len(pairs),
     )
 
 
@@ -61,6 +76,7 @@ class Production:
 
     version: int
     search: Search
+    tolerance: Tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +84,7 @@ class Beside:
     """The candidate's verdicts beside production's, or why production could not be asked."""
 
     version: int
+    tolerance: Tolerance
     now: Sequence[Verdict]
     before: Sequence[Verdict] = ()
     trouble: str | None = None
@@ -78,6 +95,11 @@ class Beside:
         now = self.now if self.before else ()
         return compared([one.passed for one in self.before], [one.passed for one in now])
 
+    @property
+    def worse(self) -> bool:
+        """Whether that stops a release."""
+        return self.change.worse(self.tolerance)
+
     def said(self) -> list[str]:
         """Parts of a summary; none where nothing differs."""
         change, version = self.change, self.version
@@ -85,7 +107,7 @@ class Beside:
             return [f"not compared with version {version} in production: {self.trouble}"]
         parts = []
         if change.newly_failing:
-            surely = f", more than chance explains (p = {change.p_value:.2g})" if change.worse else ""
+            surely = f", more than chance explains (p = {change.p_value:.2g})" if self.worse else ""
             ids = some(self._ids(change.newly_failing))
             parts.append(
                 f"{len(change.newly_failing)} newly failing that version {version} in production passes: {ids}{surely}"
@@ -113,9 +135,9 @@ class Beside:
 def beside(canaries: Sequence[Canary], now: Sequence[Verdict], production: Production) -> Beside:
     """Ask production the same. Its trouble is told, never raised: it is not the candidate's."""
     try:
-        return Beside(production.version, now, verdicts_of(canaries, production.search))
+        return Beside(production.version, production.tolerance, now, verdicts_of(canaries, production.search))
     except VectorPipelineError as error:
-        return Beside(production.version, now, trouble=error.what)
+        return Beside(production.version, production.tolerance, now, trouble=error.what)
 
 
 def some(ids: Sequence[str]) -> str:

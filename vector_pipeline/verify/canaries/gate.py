@@ -5,7 +5,7 @@ Laws
 1. A canary passes when what it expects is among its first documents (``k`` of them, or as far down as an expectation says with
    ``within``) and nothing it forbids is.
 2. The gate fails when fewer pass than must (of all, or of a tag that has a rate of its own), when a critical one fails, or when
-   surely more fail newly than pass newly, seen beside what production answers now (``canary_change``).
+   surely more fail newly than pass newly, and more than are tolerated, seen beside what production answers now (``change``).
 3. Production's trouble is not the candidate's: where it cannot be asked, the gate says so and judges without it.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from vector_pipeline.targets.base import Filter, Match
-from vector_pipeline.verify.canaries.change import Beside, Production, beside, some
+from vector_pipeline.verify.canaries.change import Beside, Production, Tolerance, beside, some
 from vector_pipeline.verify.canaries.file import Canary, canaries_of, load_canaries
 from vector_pipeline.verify.canaries.names import absent
 from vector_pipeline.verify.canaries.search import Search
@@ -24,7 +24,7 @@ from vector_pipeline.verify.context import AGAINST, GateContext, Side
 from vector_pipeline.verify.intervals import Rate, wilson
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status, guarded
 
-__all__ = ["Canary", "Production", "Search", "load_canaries", "run_canaries"]
+__all__ = ["Canary", "Production", "Search", "Tolerance", "load_canaries", "run_canaries"]
 
 NAME = "canary retrieval"
 
@@ -35,7 +35,7 @@ def judge(context: GateContext) -> CheckResult:
     queries = [one.query for one in file.canaries]
     now, production = context.production, None
     if now is not None and now.deployment is not None:
-        production = Production(now.version.number, _search(context, now, queries))
+        production = Production(now.version.number, _search(context, now, queries), Tolerance.of(context.gates))
     result = run_canaries(
         file.canaries, _search(context, context.candidate, queries), context.gates.canary_pass_rate,
         pass_rates=file.pass_rates, version=context.version.number, production=production,
@@ -108,7 +108,7 @@ def _judged(
     by_tag = {tag: _rate([verdict for verdict in verdicts if tag in verdict.canary.tags]) for tag in tags}
     critical = [one.canary.id for one in verdicts if one.canary.critical and not one.passed]
     short = {tag: one for tag, one in by_tag.items() if one.share < pass_rates.get(tag, 0)}
-    worse = seen is not None and seen.change.worse
+    worse = seen is not None and seen.worse
     failed = rate.share < pass_rate or bool(critical) or bool(short) or worse
     trouble = seen.trouble if seen is not None else None
     said = [
