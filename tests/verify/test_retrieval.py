@@ -106,6 +106,21 @@ def test_a_rename_is_no_loss_whichever_name_is_judged(judged: Project) -> None:
     assert "not in version" not in result.summary
 
 
+def test_production_that_cannot_be_measured_proves_nothing(judged: Project) -> None:
+    """Its model has left the configuration: whatever the candidate finds, there is nothing to compare it with."""
+    pushed(judged, served=True)
+    written = judged.base / "vector_pipeline.yaml"
+    written.write_text(
+        written.read_text(encoding="utf-8").replace("model: seed, dimension: 128", "model: other, dimension: 8"),
+        encoding="utf-8",
+    )
+    with Project.load(written) as project:
+        result = retrieval.judge(pushed(project))
+    assert result.status is Status.UNKNOWN
+    assert result.summary.startswith("production was not measured: handbook: version 1 is served in another space")
+    assert "--override retrieval_measures (nDCG@10 0." in result.summary
+
+
 def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
     gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, least: 0.9, measures: [RR@10, AP]}"
     project = make_project(PAGES, gates=gates)
