@@ -160,3 +160,15 @@ def test_a_version_reads_back_as_it_was(world: VectorLake) -> None:
 def test_an_empty_version_answers_nothing(world: VectorLake) -> None:
     side = world.version([])
     assert exact_top(world.context(side), side, np.ones((2, 8), np.float32), 3) == [[], []]
+
+
+def test_distances_far_from_zero_are_exact(world: VectorLake) -> None:
+    """At an offset of 300 squares are of the order of a million, and their differences of ten."""
+    world.metric, world.dimension = "euclidean", 32
+    chance = np.random.default_rng(0)
+    vectors = (chance.normal(size=(400, 32)) + 300).astype(np.float32)
+    queries = (chance.normal(size=(20, 32)) + 300).astype(np.float32)
+    side = world.version([Row(f"d{number}", f"text {number}", vector) for number, vector in enumerate(vectors)])
+    wanted = np.linalg.norm(queries[:, None].astype(np.float64) - vectors[None], axis=2).argsort(axis=1)[:, :10]
+    for best, hits in zip(wanted, exact_top(world.context(side), side, queries, 10), strict=True):
+        assert [hit.document_id for hit in hits] == [f"d{number}" for number in best]

@@ -4,6 +4,7 @@ Laws
 ----
 1. Every vector of a version is compared with every query, in float32; the result is the ``k`` nearest records, best first, ties by
    record id. Scores are the targets' own: the cosine (0 beside a vector of zeros), the inner product, the negative distance.
+   Distances are taken from the queries' middle: far from the origin float32 has no digits left for them.
 2. Scores are told to 20 bits: what differs by less is a tie, because a matrix product adds up in the order of its blocks. Of ties
    at the end those stay whose content hashes come first: the same version gives the same answer.
 3. Memory is bounded by the block, not by the version. Versions that take their vectors from one table are read in one pass.
@@ -26,6 +27,7 @@ from vector_pipeline.targets.base import Filter, Vector
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.filtering import condition
 from vector_pipeline.verify.nearest import Nearest
+from vector_pipeline.verify.scores import centre_of, distances, prepared, products
 
 BLOCK_BYTES = 32_000_000
 """Of one block: its vectors and its scores."""
@@ -107,11 +109,12 @@ def _search(
     stacked = _stack(asked)
     dimension = stacked.shape[1]
     nearest = [Nearest(view.rows.stop - view.rows.start, k) for view in views]
-    matrix = _prepared(stacked, metric)
+    matrix = prepared(stacked, metric)
+    centre = centre_of(stacked)
     rows = int(np.clip(BLOCK_BYTES // (4 * (dimension + len(stacked))), 1_024, 65_536))
     for batch in _blocks(context, table, views, rows):
         vectors = as_matrix(batch["vector"], dimension, table)
-        scores = _scores(matrix, vectors, metric)
+        scores = distances(matrix, vectors, centre) if metric == "euclidean" else products(matrix, vectors, metric)
         contents = batch.select(["shard", "content_hash"])
         for number, view in enumerate(views):
             seen = batch[f"m{number}"].to_numpy(zero_copy_only=False)
@@ -134,30 +137,6 @@ def _stack(asked: Sequence[tuple[Vector, _View]]) -> Vector:
             total += len(view.numbers)
         view.rows = known[key]
     return np.ascontiguousarray(np.concatenate(parts))
-
-
-def _prepared(queries: Vector, metric: str) -> Vector:
-    return _unit(queries, np.linalg.norm(queries, axis=1)) if metric == "cosine" else queries
-
-
-def _scores(queries: Vector, vectors: Vector, metric: str) -> Vector:
-    """float32[q, n]."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        scores: Vector = queries @ vectors.T
-        if metric == "cosine":
-            norms = np.sqrt(squares)
-            scores *= np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
-        elif metric == "euclidean":
-            own = np.einsum("ij,ij->i", queries, queries)
-            scores = -np.sqrt(np.maximum(own[:, None] - 2 * scores + squares, 0))
-    scores[:, ~np.isfinite(squares)] = -np.inf
-    scores[np.isnan(scores)] = -np.inf
-    return scores
-
-
-def _unit(vectors: Vector, norms: Vector) -> Vector:
-    return vectors * np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)[:, None]
 
 
 def as_matrix(column: pa.Array, dimension: int, table: str) -> Vector:
