@@ -107,6 +107,14 @@ def test_damaged_releases_do_not(world: VectorLake, name: str) -> None:
     assert result.detail["charts"]
 
 
+def test_each_share_of_the_answers_has_a_bar_of_its_own(world: VectorLake) -> None:
+    result = judged(world, rows(V), rows(V)[10:])
+    shares = result.detail["charts"][2]
+    depth = result.detail["depth"]
+    assert shares["edges"] == pytest.approx([(n - 0.5) / depth for n in range(depth + 2)])
+    assert sum(shares["series"]["candidate"]) == result.detail["queries"]
+
+
 def test_another_model_over_everything_is_the_model_s_difference(world: VectorLake) -> None:
     result = judged(world, rows(V), rows(OTHER), "two")
     assert result.status is Status.FAILED

@@ -70,6 +70,9 @@ def test_a_true_index_passes_on_every_adapter(tmp_path: Path, adapter: str, metr
     assert result.status is Status.PASSED, result.summary
     assert result.detail["recall"] >= 0.99
     assert (result.detail["compared"], result.detail["wrong"], result.detail["absent"]) == (120, 0, 0)
+    (shares,) = result.detail["charts"]
+    assert shares["edges"] == pytest.approx([(n - 0.5) / 10 for n in range(12)])
+    assert sum(shares["series"]["candidate"]) == result.detail["queries"]
     assert result.detail["wrong_at_most"] == pytest.approx(0.025, abs=0.001)
     tamper(world, side, target, lambda vectors: np.roll(vectors, 1, axis=0))
     assert judged(world, side, target).status is Status.FAILED

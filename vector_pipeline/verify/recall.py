@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from vector_pipeline.hashing import base_record_id
 from vector_pipeline.targets.base import Match, Vector
+from vector_pipeline.verify.bins import share_edges
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.exact import Answers, exact_top
 from vector_pipeline.verify.fidelity import FETCHED, Fidelity, compare_vectors, score_of, vectors_of
@@ -105,7 +106,7 @@ def _worst(
 
 def _detail(context: GateContext, recall: Mean, shares: npt.NDArray[np.float64], fidelity: Fidelity) -> dict[str, Any]:
     gates = context.gates.index_recall
-    counts, edges = np.histogram(shares, bins=10, range=(0, 1))
+    counts, edges = np.histogram(shares, share_edges(gates.k))
     return {
         "recall": recall.mean, "low": recall.low, "high": recall.high, "least": gates.least, "k": gates.k,
         "queries": len(shares), "compared": fidelity.compared, "wrong": len(fidelity.wrong), "absent": fidelity.absent,

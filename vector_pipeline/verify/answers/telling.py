@@ -7,11 +7,12 @@ import numpy as np
 
 from vector_pipeline.verify.answers.numbers import Numbers, score_shift, scores_at
 from vector_pipeline.verify.answers.replay import ADDED, CHANGED, REMOVED, UNCHANGED, Answer, Replay
+from vector_pipeline.verify.bins import share_edges, value_edges
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.rankings import overlap
 
 SIDE_BY_SIDE = 20
-_BINS = 20
+_BINS = 21
 
 
 def detail_of(context: GateContext, found: Replay, numbers: Numbers) -> dict[str, Any]:
@@ -53,12 +54,11 @@ def _charts(
         both = np.concatenate([a, b])
         both = both[np.isfinite(both)]
         if len(both):
-            low, high = float(both.min()), float(both.max())
-            edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+            edges = value_edges(float(both.min()), float(both.max()), _BINS)
             series = {name: np.histogram(one, edges)[0].tolist() for name, one in (("production", a), ("candidate", b))}
             charts.append({"kind": "histogram", "title": title, "edges": edges.tolist(), "series": series})
     shares = [overlap(x.documents[:depth], y.documents[:depth]) for x, y in zip(old, new, strict=True)]
-    counts, edges = np.histogram(shares, bins=10, range=(0, 1))
+    counts, edges = np.histogram(shares, share_edges(depth))
     charts.append(
         {
             "kind": "histogram", "title": f"Share of production's first {depth} documents that come still",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vector_pipeline.verify.bins import share_edges
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 from vector_pipeline.verify.rankings import Mean, mean_of, resampled, sign_test
@@ -103,7 +104,7 @@ def _shown(value: Any) -> Any:
 
 def _chart(name: str, now: Values, before: Values | None) -> list[dict[str, Any]]:
     top = max(1.0, float(now.max()), float(before.max()) if before is not None else 0.0)
-    edges = np.linspace(0, top, 11)
+    edges = share_edges(10) * top
     series = {"candidate": np.histogram(now, edges)[0].tolist()}
     if before is not None:
         series = {"production": np.histogram(before, edges)[0].tolist(), **series}

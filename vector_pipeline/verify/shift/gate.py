@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vector_pipeline.verify import sampling
+from vector_pipeline.verify.bins import value_edges
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.sampling import VectorSample
@@ -190,9 +191,7 @@ def _texts(context: GateContext, found: Found, added: VectorSample, base: Vector
 def _histogram(title: str, production: Any, candidate: Any) -> dict[str, Any]:
     low = float(min(production.min(), candidate.min()))
     high = float(max(production.max(), candidate.max()))
-    edges = np.linspace(low, high if high - low > 1e-6 else low + 1e-6, 31)
+    edges = value_edges(low, high, 31)
     series = {"production": production, "candidate": candidate}
-    counts = {
-        name: np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].tolist() for name, values in series.items()
-    }
+    counts = {name: np.histogram(np.asarray(values, np.float64), edges)[0].tolist() for name, values in series.items()}
     return {"kind": "histogram", "title": title, "edges": edges.tolist(), "series": counts}
