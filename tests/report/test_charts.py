@@ -96,6 +96,12 @@ def test_ticks_are_few_and_within(low: float, span: float) -> None:
     assert all(low - span * 1e-6 - 1e-9 <= one <= low + span * (1 + 1e-6) + 1e-9 for one in found)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 5e-324), (1, 1.0000000000000002), (0, 1e-13), (-1e308, 1e308)])
+def test_ticks_of_any_span(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 1 <= len(found) == len(set(found)) <= 12
+
+
 @given(st.text(max_size=200))
 def test_a_shortened_text_fits(text: str) -> None:
     assert width_of(shortened(text, 120)) <= 120
@@ -104,6 +110,9 @@ def test_a_shortened_text_fits(text: str) -> None:
 def test_figures() -> None:
     assert [figure(one) for one in (None, 0, 1204, 12.0, 0.73123, 1234.5, 0.0000213, True)] == [
         "–", "0", "1,204", "12", "0.731", "1,234", "2.1e-05", "1",
+    ]  # fmt: skip
+    assert [figure(one, 0.00025) for one in (1.00025, 0.99975, 1, 0.5, 1234.50025)] == [
+        "1.00025", "0.99975", "1", "0.5", "1,234.50025",
     ]  # fmt: skip
     assert (percent(0.975), percent(1), percent(0)) == ("97.5%", "100%", "0%")
     assert middle([0, 1, 2], [0, 10]) == 1.5

@@ -28,24 +28,31 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     if not high > low:
         return [low]
     rough = (high - low) / max(1, about)
-    power = 10 ** math.floor(math.log10(rough))
+    if not 0 < rough < math.inf:
+        return [low, high]
+    power = 10.0 ** math.floor(math.log10(rough))
     step = next(step * power for step in _STEPS if step * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(n * step, 12) for n in range(first, last + 1)]
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    places = 3 - math.floor(math.log10(step))
+    # Far from nought a step may be less than numbers can tell: then several are one.
+    return list(dict.fromkeys(round(n * step, places) for n in range(first, last + 1)))
 
 
-def figure(value: float | None) -> str:
-    """``1,204``, ``0.731``, ``2.1e-05``; a dash for none."""
+def figure(value: float | None, step: float = 0.0) -> str:
+    """``1,204``, ``0.731``, ``2.1e-05``; a dash for none. ``step``: values so far apart must read differently."""
     if value is None:
         return "–"
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
+    digits = 2 if abs(value) < _SMALL else 3
+    if step > 0:
+        # Two figures of the step: one of 0.25 has two.
+        digits = max(digits, min(17, math.floor(math.log10(abs(value))) - math.floor(math.log10(step)) + 2))
     if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if abs(value) < _SMALL:
-        return f"{value:.2g}"
-    return f"{value:.3g}"
+        whole = len(str(int(abs(value))))
+        shown = f"{value:,.{max(0, digits - whole)}f}"
+        return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return f"{value:.{digits}g}"
 
 
 def percent(share: float) -> str:

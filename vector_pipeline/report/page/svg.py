@@ -95,10 +95,12 @@ def _axis_y(scale: Scale, values: Sequence[float], said: Iterable[str]) -> list[
 
 def _axis_x(scale: Scale, y: float, low: float, high: float) -> list[str]:
     parts = [f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>']
-    for value in ticks(low, high):
+    marks = ticks(low, high)
+    step = marks[1] - marks[0] if len(marks) > 1 else 0.0
+    for value in marks:
         x = scale(value)
         parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{y}" y2="{y + 4}"/>')
-        parts.append(_text(min(max(x, 12), WIDTH - 14), y + 16, figure(value), anchor="middle", cls="tick"))
+        parts.append(_text(min(max(x, 12), WIDTH - 14), y + 16, figure(value, step), anchor="middle", cls="tick"))
     return parts
 
 
@@ -120,10 +122,10 @@ def _histogram(chart: Histogram, top: float, parts: list[str]) -> Drawn:
         parts.append(f'<path class="area f-{colours[name]} s-{colours[name]}" d="{"".join(steps)}"/>')
     for number, (low, high) in enumerate(zip(chart.edges, chart.edges[1:], strict=False)):
         counted = ", ".join(f"{name} {figure(chart.series[name][number])}" for name in names)
-        width = max(0.5, x(high) - x(low))
+        width, step = max(0.5, x(high) - x(low)), high - low
         parts.append(
             f'<rect class="hit" x="{x(low)}" y="{top}" width="{width:.2f}" height="{_PLOT}">'
-            f"<title>{escaped(f'{figure(low)} to {figure(high)}: {counted}')}</title></rect>"
+            f"<title>{escaped(f'{figure(low, step)} to {figure(high, step)}: {counted}')}</title></rect>"
         )
     parts += _axis_x(x, top + _PLOT, chart.edges[0], chart.edges[-1])
     said = [f"{name}: {figure(sum(chart.series[name]))} values, middle {_middle(chart, name)}" for name in names]
@@ -131,7 +133,7 @@ def _histogram(chart: Histogram, top: float, parts: list[str]) -> Drawn:
 
 
 def _middle(chart: Histogram, name: str) -> str:
-    return figure(middle(chart.edges, chart.series[name]))
+    return figure(middle(chart.edges, chart.series[name]), chart.edges[1] - chart.edges[0])
 
 
 def _bars(chart: Bars, top: float, parts: list[str]) -> Drawn:
