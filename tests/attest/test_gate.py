@@ -1,11 +1,13 @@
 """The gate: what it stops, and what it lets through."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from tests.attest.conftest import Become, add, configure
 from tests.conftest import MakeProject, page
+from vector_pipeline.lake.golden import GoldenTables
 from vector_pipeline.project import Project
 from vector_pipeline.verify.outcome import CheckResult, Status
 
@@ -141,6 +143,43 @@ def test_another_model_under_the_same_configuration_is_stopped(
         first = judged(other, version=1)
         assert first.status is Status.UNKNOWN
         assert "the model changed under its name" in first.summary
+
+
+Change = Callable[[dict[str, object]], None]
+
+
+@pytest.mark.parametrize(
+    ("then", "what", "status", "said"),
+    [
+        # Options that the release had not which made production, and what it dumped though nobody had said it.
+        (lambda one: one.update(normalize=True), "weights", Status.FAILED, "changed under its name"),
+        (lambda one: one.update(model="other"), "weights", Status.PASSED, "are what the model makes"),
+        # An option that this release knows no more.
+        (lambda one: one.update(pooling="mean"), "weights", Status.UNKNOWN, "nobody knows whether another model"),
+        (lambda one: one.update(pooling="mean"), "", Status.PASSED, "for the model of production is not known"),
+    ],
+)
+def test_a_model_that_changed_with_the_software_is_stopped(
+    make_project: MakeProject, become: Become, monkeypatch: pytest.MonkeyPatch, then: Change, what: str, status: Status, said: str
+) -> None:  # fmt: skip
+    from vector_pipeline.embedding import deterministic, factory
+
+    project = served(make_project())
+    names, lake = GoldenTables.of(project.tables("handbook")), project.lake()
+    written = json.loads(lake.row(f"SELECT any_value(declared) FROM {names.golden}")[0])
+    assert written.keys() == {"kind", "model", "dimension"}  # As it stands in the file: no default of this release.
+    then(written)
+    lake.transaction(lambda: lake.run(f"UPDATE {names.golden} SET declared = ?", [json.dumps(written)]), "then")
+    path = project.base / "vector_pipeline.yaml"
+    project.close()
+    of = deterministic.fingerprint
+    monkeypatch.setattr(deterministic, "fingerprint", lambda parts: of({**parts, "library": "upgraded"}))
+    monkeypatch.setattr(factory, "_open", {})
+    become(what)
+    with Project.load(path) as other:
+        result = judged(released(other))
+    assert result.status is status, result.summary
+    assert said in result.summary
 
 
 def test_a_declared_model_passes(make_project: MakeProject) -> None:

@@ -7,7 +7,8 @@ Laws
 2. Embed, attest, commit: a batch is committed after golden texts were embedded again and did not move. Before the last commit of
    a run, and before a long run begins, all of them; before every other commit a few, others each time, and a long one among them.
 3. A model that moved writes nothing: the failure is recorded, and nothing else.
-4. ``device`` and ``batch_size`` are no declaration of another model: all else that a person configures is (``declared``).
+4. What a person wrote down declares a model, but for ``device`` and ``batch_size`` (``declared``). Defaults do not: an option that
+   a later release brings declares nothing, nor does a default that it changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from vector_pipeline.build.comparing import Compared, compare, look_again
 from vector_pipeline.build.golden_texts import OWN, PACKAGED, own, packaged
@@ -58,7 +60,19 @@ DEFAULT = Attesting(AttestationConfig())
 
 def declared(config: EmbedderConfig) -> str:
     """What a person said of the embedder: law 4, as JSON."""
-    return canonical_json(config.model_dump(mode="json", exclude=_DECLARES_NOTHING))
+    return canonical_json(config.model_dump(mode="json", exclude=_DECLARES_NOTHING, exclude_unset=True))
+
+
+def same_declaration(one: str | None, other: str | None) -> bool | None:
+    """Whether two declarations mean the same to this release; None where nobody knows: one is missing, or cannot be read."""
+    if one is None or other is None:
+        return None
+    if one == other:
+        return True
+    try:
+        return EmbedderConfig.model_validate_json(one) == EmbedderConfig.model_validate_json(other)
+    except ValidationError:
+        return None
 
 
 class Attestor:

@@ -5,7 +5,8 @@ Laws
 1. A stored vector is right or wrong: one wrong one in the sample is enough. Rounding is not wrong (``build.comparing``).
 2. The sample is drawn by hash from every shard, half of it from what production has not; with every version others are drawn.
 3. A model of another fingerprint that the same configuration gives is a model that changed under its name: that fails. One that a
-   changed configuration gives was declared.
+   changed configuration gives was declared. Where nobody knows what was configured, production's golden texts tell whether it is
+   another model at all; if so it is unknown whether somebody meant it.
 4. Where this machine cannot embed the space nothing is proven: unknown, with what to do.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vector_pipeline.build.attesting import compare_golden, told
+from vector_pipeline.build.attesting import compare_golden, declared, same_declaration, told
 from vector_pipeline.build.comparing import Looked, look_again
 from vector_pipeline.lake.golden import Golden, GoldenTables, read_golden
 from vector_pipeline.lake.stored import Stored, draw_stored
@@ -35,9 +36,9 @@ def judge(context: GateContext) -> CheckResult:
     detail: dict[str, Any] = {"max_distance": context.gates.attestation.max_distance}
     if here.embedder_fingerprint != side.version.embedder_fingerprint:
         return _elsewhere(context, golden, detail, here.model)
-    changed = _changed_under_its_name(context, golden)
-    if changed:
-        return CheckResult(NAME, Status.FAILED, changed, detail)
+    changed = _changed_under_its_name(context, golden, detail)
+    if changed is not None:
+        return changed
     moved = _golden(context, golden, detail)
     if moved:
         return CheckResult(NAME, Status.FAILED, moved, detail)
@@ -47,10 +48,10 @@ def judge(context: GateContext) -> CheckResult:
 def _elsewhere(context: GateContext, golden: Golden | None, detail: dict[str, Any], model: str) -> CheckResult:
     """Law 4. Says whether a person declared it."""
     version = context.version
-    said = golden is not None and golden.declared == _declared(context, context.candidate)
+    same = same_declaration(None if golden is None else golden.declared, _declared(context, context.candidate))
     why = (
         "the configuration is the same: the model changed under its name"
-        if said
+        if same
         else "it is configured, or installed, otherwise"
     )
     return CheckResult(
@@ -59,26 +60,53 @@ def _elsewhere(context: GateContext, golden: Golden | None, detail: dict[str, An
         f"space {version.space} of version {version.number} cannot be embedded here: it was made with {version.model or 'a model'} "
         f"({version.embedder_fingerprint}), here is {model}, and {why}. Install the model that it was built with, or build a "
         f"version with this one: vector-pipeline build {version.dataset}",
-        {**detail, "declared": not said},
+        {**detail, "declared": _other(same)},
     )
 
 
-def _changed_under_its_name(context: GateContext, golden: Golden | None) -> str:
-    """Law 3: why the candidate's model is not the declared successor of production's; empty where nothing is to be said."""
+def _changed_under_its_name(context: GateContext, golden: Golden | None, detail: dict[str, Any]) -> CheckResult | None:
+    """Law 3: what is to be said where the candidate's model is not the declared successor of production's."""
     other = context.production
     version = context.version
     if other is None or not _same_name(other.version, version):
-        return ""
+        return None
     if other.version.embedder_fingerprint == version.embedder_fingerprint:
-        return ""
+        return None
     before = read_golden(context.lake, GoldenTables.of(other.tables))
-    if before is None or golden is None or before.declared != golden.declared:
-        return ""
-    return (
-        f"the model of space {version.space} changed under its name: production's version {other.version.number} was made with "
-        f"{_model(other.version)}, this one with {_model(version)}, and nobody configured another one. Put the old model back and "
-        "build; or declare the new one (embedder.model, or revision) and build"
-    )
+    here = golden.declared if golden is not None else _declared(context, context.candidate)
+    same = same_declaration(None if before is None else before.declared, here)
+    detail["declared"] = _other(same)
+    both = f"production's version {other.version.number} was made with {_model(other.version)}, this one with {_model(version)}"
+    if same:
+        return CheckResult(
+            NAME, Status.FAILED,
+            f"the model of space {version.space} changed under its name: {both}, and nobody configured another one. Put the old "
+            "model back and build; or declare the new one (embedder.model, or revision) and build",
+            detail,
+        )  # fmt: skip
+    if same is None and before is not None:
+        return _undeclared(context, before, detail, both)
+    return None
+
+
+def _undeclared(context: GateContext, before: Golden, detail: dict[str, Any], both: str) -> CheckResult | None:
+    """Law 3, where this release cannot read what was configured."""
+    found = compare_golden(context.embedder(context.candidate), before, context.gates.attestation.max_distance)
+    detail["golden_of_production_moved"] = int(found.differs.sum())
+    if not found.differs.any():
+        return None
+    return CheckResult(
+        NAME, Status.UNKNOWN,
+        f"nobody knows whether another model was configured: {both}; this release cannot read the configuration of then, and "
+        f"{told(before, found)}. If the model is meant to be another one: vector-pipeline promote {context.version.dataset} "
+        f"--override {NAME} --reason WHY; if not, put the old one back and build",
+        detail,
+    )  # fmt: skip
+
+
+def _other(same: bool | None) -> bool | None:
+    """Whether another model was declared; None where nobody knows."""
+    return None if same is None else not same
 
 
 def _same_name(a: Version, b: Version) -> bool:
@@ -90,8 +118,6 @@ def _model(version: Version) -> str:
 
 
 def _declared(context: GateContext, side: Side) -> str | None:
-    from vector_pipeline.build.attesting import declared
-
     space = context.settings.spaces.get(side.version.space)
     return None if space is None else declared(space.embedder)
 
@@ -154,6 +180,8 @@ def _sampled(context: GateContext, golden: Golden | None, detail: dict[str, Any]
             {**detail, "shards": shards}, examples,
         )  # fmt: skip
     tail = "" if golden is not None else "; no golden texts yet: the next build stores them"
+    if detail.get("declared", False) is None:
+        tail += "; what was configured for the model of production is not known"
     return CheckResult(NAME, Status.PASSED, f"{said(looked)}{tail}", detail)
 
 
