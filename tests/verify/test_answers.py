@@ -115,6 +115,16 @@ def test_each_share_of_the_answers_has_a_bar_of_its_own(world: VectorLake) -> No
     assert sum(shares["series"]["candidate"]) == result.detail["queries"]
 
 
+def test_the_sentence_says_of_which_documents_it_speaks(world: VectorLake) -> None:
+    result = judged(world, rows(V), rows(V)[10:])
+    total = f"{result.detail['difference_total']:.1%}"
+    assert result.detail["difference_total"] > 0.01
+    assert "100.0% (95% interval 100.0 to 100.0) of the first" in result.summary
+    assert "documents that both versions hold come still" in result.summary
+    assert f"of all documents {total} are others (data {total}, model 0.0%)" in result.summary
+    assert total in result.detail["charts"][3]["title"]
+
+
 def test_another_model_over_everything_is_the_model_s_difference(world: VectorLake) -> None:
     result = judged(world, rows(V), rows(OTHER), "two")
     assert result.status is Status.FAILED

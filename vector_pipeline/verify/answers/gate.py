@@ -49,7 +49,7 @@ def judge(context: GateContext) -> CheckResult:
     numbers = numbers_of(found, documents, context.gates.answers.k)
     faults, examples = _faults(context, found, numbers, documents)
     detail = detail_of(context, found, numbers)
-    came = f"{numbers.common} of the first {numbers.depth} documents come still"
+    came = f"{numbers.common} of the first {numbers.depth} documents that both versions hold come still"
     if faults:
         return CheckResult(NAME, Status.FAILED, f"{'; '.join(faults)} ({came})", detail, tuple(examples))
     little = _little(found, documents)
@@ -57,7 +57,7 @@ def judge(context: GateContext) -> CheckResult:
         return CheckResult(NAME, Status.PASSED, f"{little}: too few to judge ({came})", detail)
     summary = (
         f"{came} over {found.queries} queries, required {context.gates.answers.min_overlap * 100:.4g}%; "
-        f"the difference: {_split(numbers)}"
+        f"of all documents {_split(numbers)}"
     )
     return CheckResult(NAME, Status.PASSED, summary, detail)
 
@@ -69,9 +69,11 @@ def _little(found: Replay, documents: tuple[int, int]) -> str:
 
 
 def _split(numbers: Numbers) -> str:
-    names = {"data": "data", "model": "model", "index_candidate": "index"}
+    """Added and removed documents count here: the whole may be more than what documents of both versions lost."""
     parts = numbers.split()
-    return ", ".join(f"{word} {parts[name]:.1%}" for name, word in names.items() if name in parts)
+    said = f"{parts['total']:.1%} are others (data {parts['data']:.1%}, model {parts['model']:.1%})"
+    index = parts.get("index_candidate")
+    return said if index is None else f"{said}, and the index brings others in {index:.1%}"
 
 
 def _faults(

@@ -61,14 +61,14 @@ def _charts(
     counts, edges = np.histogram(shares, share_edges(depth))
     charts.append(
         {
-            "kind": "histogram", "title": f"Share of production's first {depth} documents that come still",
+            "kind": "histogram", "title": f"Share of production's first {depth} documents that come still, removed ones among them",
             "edges": edges.tolist(), "series": {"candidate": counts.tolist()},
         }
     )  # fmt: skip
     causes = [name for name in ("data", "model", "index_production", "index_candidate") if name in parts]
     charts.append(
         {
-            "kind": "bars", "title": "Why answers differ: shares of documents",
+            "kind": "bars", "title": f"Why answers differ: {parts['total']:.1%} of all documents are others",
             "labels": [name.replace("_", ", ") for name in causes],
             "series": {"difference": [parts[name] for name in causes]},
         }
