@@ -45,7 +45,11 @@ def test_a_first_release_passes(world: TextWorld) -> None:
 
 def test_a_twentieth_of_the_documents_is_missed_and_named(world: TextWorld) -> None:
     gone = some(0.05)
-    result = judged(world, OLD, without(OLD, gone))
+    old = OLD | {name: Doc(str(OLD[name]), title="The ledger of Jane") for name in gone}
+    result = judged(world, old, without(OLD, gone))
+    assert "ledger" not in str(result.to_json()), (
+        "a verdict outlives the documents that it names, and says nothing of theirs"
+    )
     assert result.status is Status.FAILED
     assert result.summary.startswith("20 of 400 documents that production serves are lost: more than 2.0%")
     assert {one["document"] for one in result.examples} <= gone
@@ -152,6 +156,35 @@ def test_a_footer_that_lives_on_saves_no_document(world: TextWorld) -> None:
     gone = some(0.1)
     new = {name: f"{text} Seen." for name, text in old.items() if name not in gone}
     assert judged(world, old, new).detail["lost"] == len(gone)
+
+
+SIBLINGS: dict[str, Callable[[str, str], tuple[str, str]]] = {
+    "edited": lambda name, text: (name, f"{text} Seen in June."),
+    "renamed": lambda name, text: (f"guide/{name}", text),
+    "renamed and edited": lambda name, text: (f"guide/{name}", f"{text} Seen in June."),
+}
+
+
+@pytest.mark.parametrize("change", SIBLINGS)
+def test_documents_that_stay_save_none_that_they_are_alike(world: TextWorld, change: str) -> None:
+    """Of each product's two manuals, alike in six sentences of ten, the older one is dropped; the other one goes on."""
+    old = {
+        f"{year}/m{n}": f"{story(n, sentences=6)} {story(year * 1000 + n, sentences=4)}"
+        for n in range(60)
+        for year in (3, 4)
+    }
+    kept = dict(SIBLINGS[change](name, text) for name, text in old.items() if name.startswith("4/"))
+    result = judged(world, old, kept)
+    assert result.status is Status.FAILED, result.summary
+    assert result.detail["lost"] == 60
+    assert {one["document"][:2] for one in result.examples if one["fault"] == "lost"} == {"3/"}
+
+
+def test_what_a_page_took_over_of_another_one_is_not_lost(world: TextWorld) -> None:
+    old = library(100, 60_000)
+    names = list(old)
+    new = {name: f"{old[name]} {old[other]}" for name, other in zip(names[:50], names[50:], strict=True)}
+    assert judged(world, old, new).detail["lost"] == 0
 
 
 def test_chance_does_not_lose_a_topic() -> None:

@@ -8,6 +8,8 @@ Laws
    markup do not tell two apart, and one edited word changes one passage.
 3. A passage that many gone documents share (a footer) says little of any of them: it counts by its share, and only as often as
    it is found again.
+4. Only what came with a new or changed document can be a gone one's: what that document had before, or what all of another
+   document's text was that moved there, was not.
 """
 
 from vector_pipeline.lake.connection import Lake
@@ -63,7 +65,7 @@ def find_lost(lake: Lake, old: str, new: str) -> int:
 
 
 def found_again(lake: Lake, name: str, missing: str, old: str, new: str) -> None:
-    """Temporary table ``name``: document_id, kept: the share of its passages that documents new or changed in ``new`` have.
+    """Temporary table ``name``: document_id, kept: the share of its passages that came to documents new or changed in ``new``.
 
     ``missing``: relation (with the alias ``o``) of the documents of ``old`` that are looked for.
     """
@@ -73,13 +75,24 @@ def found_again(lake: Lake, name: str, missing: str, old: str, new: str) -> None
             FROM {passages(f"(SELECT o.document_id, o.text FROM {missing})", "document_id")}
             WHERE passage <> ''"""
     )
+    gone = f"(SELECT content_hash FROM {old} ANTI JOIN {new} n USING (document_id))"
+    whole = f"(SELECT document_id FROM {new} ANTI JOIN {old} o USING (document_id) WHERE content_hash IN {gone})"
     same = f"(SELECT document_id, content_hash FROM {old}) same"
-    fresh = f"(SELECT document_id, text FROM {new} n ANTI JOIN {same} USING (document_id, content_hash))"
+    fresh = f"""(SELECT document_id, text FROM {new} n ANTI JOIN {same} USING (document_id, content_hash)
+                 WHERE document_id NOT IN {whole})"""
+    _hold(lake, "passages_now", fresh)
+    # Their former texts. What is looked for is no former text of anything, though a document of its id may have stayed.
+    _hold(
+        lake,
+        "passages_before",
+        f"""(SELECT document_id, text FROM {old} o SEMI JOIN (SELECT DISTINCT document_id FROM passages_now) USING (document_id)
+             WHERE document_id NOT IN (SELECT document_id FROM missing_passages))""",
+    )
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE found_passages AS
-            SELECT passage, count(DISTINCT document_id) AS found
-            FROM (SELECT document_id, md5_number_lower(passage) AS passage FROM {passages(fresh, "document_id")})
-            SEMI JOIN missing_passages USING (passage) GROUP BY passage"""
+        """CREATE OR REPLACE TEMP TABLE found_passages AS
+           WITH before AS (SELECT passage, count(*) AS documents FROM passages_before GROUP BY passage)
+           SELECT passage, greatest(0, count(*) - coalesce(any_value(b.documents), 0)) AS found
+           FROM passages_now LEFT JOIN before b USING (passage) GROUP BY passage"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE {name} AS
@@ -89,4 +102,14 @@ def found_again(lake: Lake, name: str, missing: str, old: str, new: str) -> None
                    / sum(m.chars / s.documents) AS kept
             FROM missing_passages m JOIN shared s USING (passage) LEFT JOIN found_passages f USING (passage)
             GROUP BY m.document_id"""
+    )
+
+
+def _hold(lake: Lake, name: str, documents: str) -> None:
+    """Temporary table ``name``: which of some documents hold which of the passages that are looked for."""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE {name} AS
+            SELECT DISTINCT document_id, passage
+            FROM (SELECT document_id, md5_number_lower(passage) AS passage FROM {passages(documents, "document_id")})
+            SEMI JOIN missing_passages USING (passage)"""
     )
