@@ -1,5 +1,6 @@
 """Texts that are worse than production's, and texts that only look different."""
 
+import json
 import random
 import re
 import textwrap
@@ -91,6 +92,11 @@ def test_damage_is_found_and_shown(world: TextWorld, name: str) -> None:
     assert name.strip() in bad(result), result.summary
     if name.strip() != "shorter":
         assert any(one["fault"] == name.strip() for one in result.examples)
+    told = json.dumps(result.to_json())
+    assert [word for word in ("Careers", "rights", "cookies") if word in told] == [], (
+        "a verdict outlives what texts say"
+    )
+    assert all(len(word) < 40 for word in re.findall(r'"[^"]*"', json.dumps(result.examples)))
 
 
 def test_stripped_small_words_are_found(world: TextWorld) -> None:

@@ -1,5 +1,6 @@
 """Suites in files: what they may say, what is said of mistakes, and what becomes of them."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -116,8 +117,41 @@ def test_texts_are_asked_where_they_are(con: duckdb.DuckDBPyConnection, tmp_path
     con.execute("UPDATE documents SET text = '<div>menu</div> ' || text WHERE document_id IN ('d3', 'd4')")
     text = "- {type: expect_column_values_to_not_match_regex, kwargs: {column: text, regex: '<[a-z]+>'}}"
     result = check(con, tmp_path, text)
-    assert [(one["document_id"], one["text"][:5]) for one in result.examples] == [("d3", "<div>"), ("d4", "<div>")]
+    assert [one["document_id"] for one in result.examples] == ["d3", "d4"]
     assert check(con, tmp_path, text.replace("'}}", "', mostly: 0.9}}")).status is Status.PASSED
+
+
+SECRET = "the quokka keeps a ledger"
+
+
+def test_a_verdict_names_rows_and_repeats_nothing_that_they_say(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    con.execute(
+        """UPDATE documents SET text = $1, title = $1, metadata = json_object('author', $1) WHERE document_id = 'd3'""",
+        [SECRET],
+    )
+    column = "- {type: expect_column_%s, kwargs: {column: %s, %s}}"
+    text = "\n".join(
+        [
+            column % ("values_to_not_match_regex", "text", "regex: quokka"),
+            column % ("values_to_not_match_regex", "title", "regex: quokka"),
+            column % ("values_to_not_match_regex", "metadata.author", "regex: quokka"),
+            column % ("value_lengths_to_be_between", "text", "max_value: 24"),
+            column % ("distinct_values_to_be_in_set", "metadata.author", "value_set: [Jane]"),
+            column % ("most_common_value_to_be_in_set", "title", "value_set: [Jane]"),
+            column % ("mean_to_be_between", "metadata.author", "min_value: 1"),
+            "- {type: expect_compound_columns_to_be_unique, kwargs: {column_list: [title, shard]}}",
+        ]
+    )
+    result = check(con, tmp_path, text)
+    assert result.status is Status.FAILED
+    assert SECRET not in json.dumps(result.to_json())
+    assert [one["success"] for one in result.detail["expectations"]] == [False] * 8
+    assert "does not know how over metadata.author" in result.detail["expectations"][6]["error"]
+    for number in range(4):
+        says = result.detail["expectations"][number]["expectation"]
+        assert [one for one in result.examples if one["expectation"] == says] == [
+            {"expectation": says, "document_id": "d3"}
+        ], says
 
 
 def test_what_sql_cannot_say_great_expectations_evaluates_up_to_a_bound(

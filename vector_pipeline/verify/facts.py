@@ -69,7 +69,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }
 """What suites may name, by kind, and what it means. Documents and chunks have ``metadata.<key>`` too."""
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "documents": ("document_id", "title"),
+    "documents": ("document_id",),
     "chunks": ("record_id", "document_id", "ordinal"),
     "embeddings": ("content_hash", "shard"),
 }
@@ -77,6 +77,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 _CHARS = "coalesce(length(text), 0)"
 _FINITE = "coalesce(list_count(vector) = len(vector) AND isfinite(list_sum(vector)), false)"
+
+
+def says(column: str) -> bool:
+    """Whether a column holds what a document says, and not what is measured of it or names it."""
+    return column in (TEXT, "title") or column.startswith(METADATA)
 
 
 def select(

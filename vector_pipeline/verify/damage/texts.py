@@ -117,7 +117,7 @@ def _mark_repeated(lake: Lake) -> None:
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE damage_often AS
             WITH held AS (SELECT is_old, count(DISTINCT document_id) AS documents FROM damage_units GROUP BY is_old)
-            SELECT is_old, passage, count(DISTINCT document_id) AS documents, min(content_hash) AS content_hash
+            SELECT is_old, passage, count(DISTINCT document_id) AS documents
             FROM damage_units JOIN damage_passages USING (content_hash) GROUP BY is_old, passage
             HAVING count(DISTINCT document_id) >= greatest({_OFTEN}, {_OFTEN_SHARE} *
                    (SELECT documents FROM held h WHERE h.is_old = damage_units.is_old))"""
@@ -136,20 +136,18 @@ def _passages(texts: str) -> str:
         SELECT content_hash, unnest({windows}) FROM {texts} WHERE length(plain) > {2 * _WINDOW})"""
 
 
-def often(lake: Lake, limit: int) -> list[tuple[str, int, int]]:
-    """Passages of the candidate that have become frequent: text, documents of production, documents of the candidate."""
-    lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE damage_top AS
-            SELECT n.passage, n.content_hash, coalesce(o.documents, 0) AS before, n.documents AS now
-            FROM (FROM damage_often WHERE NOT is_old) n LEFT JOIN (FROM damage_often WHERE is_old) o USING (passage)
-            WHERE n.documents > coalesce(o.documents, 0) ORDER BY now - before DESC, passage LIMIT {int(limit)}"""
-    )
-    carriers = "(FROM damage_texts SEMI JOIN damage_top USING (content_hash))"
+def often(lake: Lake, limit: int) -> list[tuple[list[str], int, int]]:
+    """Passages that have become frequent: some documents that share one, how many of production do, how many of the candidate."""
     rows = lake.rows(
-        f"""SELECT DISTINCT s.passage AS said, before, now FROM {_passages(carriers)} s JOIN damage_top t
-            ON t.content_hash = s.content_hash AND t.passage = md5_number_lower(s.passage) ORDER BY now - before DESC, said"""
+        f"""WITH top AS (SELECT n.passage, coalesce(o.documents, 0) AS before, n.documents AS now
+                FROM (FROM damage_often WHERE NOT is_old) n LEFT JOIN (FROM damage_often WHERE is_old) o USING (passage)
+                WHERE n.documents > coalesce(o.documents, 0) ORDER BY now - before DESC, passage LIMIT {int(limit)}),
+            held AS (SELECT DISTINCT passage, document_id FROM top JOIN damage_passages USING (passage)
+                JOIN (FROM damage_units WHERE NOT is_old) USING (content_hash)),
+            shown AS (SELECT passage, min(document_id, 3) AS documents FROM held GROUP BY passage)
+        SELECT DISTINCT documents, before, now FROM top JOIN shown USING (passage) ORDER BY now - before DESC, documents"""
     )
-    return [(str(said), int(before), int(now)) for said, before, now in rows]
+    return [(list(documents), int(before), int(now)) for documents, before, now in rows]
 
 
 def _commonest(lake: Lake) -> tuple[list[str], float]:

@@ -17,13 +17,11 @@ from vector_pipeline.verify import facts
 from vector_pipeline.verify.expectations.finding import Finding, map_result
 from vector_pipeline.verify.expectations.meaning import meaning, within
 from vector_pipeline.verify.expectations.regex import as_re2
-from vector_pipeline.verify.expectations.suite import Expectation, Suite
+from vector_pipeline.verify.expectations.suite import Expectation, Kind, Suite
 from vector_pipeline.verify.expectations.terms import Meaning, Number, Rows, name
 from vector_pipeline.verify.outcome import EXAMPLES
 
 TABLE = "facts"
-_SNIPPET = 120
-"""Characters of a text that an example shows."""
 _ROW_COUNTS = ("expect_table_row_count_to_be_between", "expect_table_row_count_to_equal")
 Naming = Callable[[str], str]
 """Gives a SELECT of failing rows more to name them by: takes and returns SQL."""
@@ -51,7 +49,7 @@ def evaluate(source: Source, suite: Suite, *, in_memory: int) -> tuple[int, list
         rows = int(lake.row(f"SELECT count(*) FROM {TABLE}")[0])
         # Nothing can be said of no rows but whether there may be none: a mean over them is no number.
         asked = {n: one for n, one in enumerate(suite.expectations) if rows or one.type in _ROW_COUNTS}
-        known = {n: _kept(n) if n in texts else _plain(lake, one, types) for n, one in asked.items()}
+        known = {n: _kept(n, suite.kind) if n in texts else _plain(lake, one, types) for n, one in asked.items()}
         plain = {n: (asked[n], found) for n, found in known.items() if found is not None}
         findings = _counted(source, suite, plain, rows)
         findings |= _left(lake, suite, {n: one for n, one in asked.items() if n not in plain}, rows, in_memory)
@@ -75,21 +73,17 @@ def _plain(lake: Lake, one: Expectation, types: Mapping[str, str]) -> Meaning | 
     return found
 
 
-def _kept(number: int) -> Rows:
-    """The same, once it was answered while texts were read."""
+def _kept(number: int, kind: Kind) -> Rows:
+    """The same, once it was answered while texts were read: its values are the names of rows."""
     answer = name(f"text broken {number}")
-    return Rows(f"{answer} IS NOT NULL", answer, f"count(*) FILTER ({answer})", (f"text {number}",))
+    return Rows(f"{answer} IS NOT NULL", answer, f"count(*) FILTER ({answer})", facts.NAMES[kind][:1])
 
 
 @contextmanager
 def _facts(source: Source, suite: Suite, texts: Mapping[int, Rows]) -> Iterator[None]:
     extra: dict[str, str] = {}
     for number, one in texts.items():
-        answer = f"CASE WHEN {one.considered} THEN ({one.unexpected})::BOOLEAN END"
-        extra |= {
-            f"text broken {number}": answer,
-            f"text {number}": f"CASE WHEN {answer} THEN left(text, {_SNIPPET}) END",
-        }
+        extra[f"text broken {number}"] = f"CASE WHEN {one.considered} THEN ({one.unexpected})::BOOLEAN END"
 
     def make(nulls: bool) -> None:
         sql = facts.select(
@@ -141,10 +135,6 @@ def _finding(
     success = not considered or (considered - unexpected) / considered >= one.kwargs.get("mostly", 1)
     shown = [] if success else _rows(source, suite, found.columns, f"WHERE {found.unexpected}")
     values = [row[found.columns[0]] if len(found.columns) == 1 else {c: row[c] for c in found.columns} for row in shown]
-    for row in shown:
-        for column in found.columns:
-            if column.startswith("text "):
-                row["text"] = row.pop(column)
     return Finding(one, success, map_result(rows, considered, unexpected, values), shown)
 
 

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -119,7 +120,9 @@ def _frame(facts: pa.Table) -> Any:
 def _finding(kind: Kind, facts: pa.Table, one: Expectation, result: Any) -> Finding:
     raised = _raised(result.exception_info or {})
     if raised is not None:
-        return Finding(one, False, error=" ".join(raised.split()))
+        private = Finding(one, False, error=f"Great Expectations does not know how over {', '.join(one.columns)}")
+        # Its message may repeat values: "Could not convert string 'Jane' to numeric".
+        return private if private.private else replace(private, error=" ".join(raised.split()))
     seen = dict(result.result)
     positions = (seen.pop("partial_unexpected_index_list", None) or [])[:EXAMPLES]
     seen.pop("partial_unexpected_counts", None)

@@ -1,10 +1,16 @@
-"""What became of one expectation, whoever evaluated it."""
+"""What became of one expectation, whoever evaluated it.
+
+Law: ``result`` and ``rows`` are for now; what is kept of them (``to_json``, ``named``, ``observed``) holds no text, title or value
+of metadata. Verdicts outlive documents, and an erasure finds a document in them by its id.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vector_pipeline.verify.expectations.suite import Expectation
+from vector_pipeline.verify.facts import says
+from vector_pipeline.verify.outcome import json_safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,22 @@ class Finding:
         """Whether it was evaluated and does not hold."""
         return self.error is None and not self.success
 
+    @property
+    def private(self) -> bool:
+        """Whether it is of what documents say."""
+        return any(map(says, self.expectation.columns))
+
+    @property
+    def named(self) -> list[dict[str, Any]]:
+        """``rows`` without what their documents say."""
+        return [{column: value for column, value in row.items() if not says(column)} for row in self.rows]
+
+    @property
+    def observed(self) -> Any:
+        """``observed_value``; None for one that repeats what documents say."""
+        seen = json_safe(self.result.get("observed_value"))
+        return seen if isinstance(seen, int | float) or not self.private else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a check's detail."""
         one, seen = self.expectation, self.result
@@ -33,10 +55,10 @@ class Finding:
             "type": one.type,
             "success": self.success,
             "column": one.kwargs.get("column"),
-            "observed": seen.get("observed_value"),
+            "observed": self.observed,
             "unexpected": seen.get("unexpected_count"),
             "of": seen.get("element_count"),
-            "values": seen.get("partial_unexpected_list", []),
+            "values": [] if self.private else seen.get("partial_unexpected_list", []),
             **({"severity": one.severity} if one.severity != "critical" else {}),
             **({"error": self.error} if self.error else {}),
         }

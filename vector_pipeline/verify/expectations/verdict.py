@@ -20,7 +20,7 @@ def verdict(gate: str, suite: Suite, rows: int, findings: Sequence[Finding]) -> 
         "suite": str(suite.path) if suite.path is not None else "default",
         "expectations": [one.to_json() for one in findings],
     }
-    examples = tuple({"expectation": one.expectation.says, **row} for one in broken for row in one.rows)
+    examples = tuple({"expectation": one.expectation.says, **row} for one in broken for row in one.named)
     return CheckResult(gate, status, _summary(suite, rows, findings, [*critical, *warned], unknown), detail, examples)
 
 
@@ -45,12 +45,14 @@ def _summary(
 def _extent(suite: Suite, one: Finding) -> str:
     """``12 of 3,000 rows, such as a.md``."""
     of = one.result.get("element_count")
-    seen = one.result.get("observed_value")
+    seen = one.observed
     extent = (
         f"{one.result['unexpected_count']:,} of {of:,} rows"
         if of
         else f"{seen:.6g}"
         if isinstance(seen, float)
+        else "see Data Docs"
+        if seen is None and one.private
         else f"{seen}"
     )
     return extent + (f", such as {one.rows[0][NAMES[suite.kind][0]]}" if one.rows else "")
