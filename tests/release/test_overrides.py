@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.conftest import MakeProject, page
-from tests.support.gates import say_passed
+from tests.support.gates import say_passed, verify_index
 from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.project import Project
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, VerdictStatus
@@ -97,6 +98,49 @@ def test_the_way_back_knows_of_it_and_a_new_promotion_does_not(project: Project)
     assert len(project.registry().overrides("handbook")) == 3
 
 
+@pytest.fixture
+def beside(make_project: MakeProject) -> Project:
+    """Version 2 on staging: its canaries are enough, but surely fewer than those that version 1 in production passes."""
+    pages = "".join(f'  - {{query: "{name(n)}", expect: [page{n}.md], k: 9}}\n' for n in range(1, 11))
+    project = make_project(10, shards=2, gates="canaries: canaries.yaml, canary_pass_rate: 0.1, max_removed_share: 1")
+    begun(project, f"canaries:\n{pages}")
+    project.promote("handbook", by="ann")
+    for number in range(1, 9):
+        (project.base / f"documents/page{number}.md").unlink()
+    stage(project)
+    return project
+
+
+def name(number: int) -> str:
+    return f"Paragraph 2 of page {number} speaks of item{number}x2"
+
+
+def test_what_is_right_live_takes_nothing_back_that_the_gate_said(beside: Project) -> None:
+    with pytest.raises(RefusedError, match="has not passed: canary retrieval"):
+        beside.promote("handbook", by="ann")
+    alias, _ = beside.promote("handbook", overrides=[CANARIES], **WHY)
+    checked = beside.settle(alias, by="ann")
+    assert checked.results[1].status is Status.PASSED, "production is not seen beside itself"
+    beside.rollback("handbook", by="bob")
+    said = {one.name: one.status for one in beside.status("handbook").said}
+    assert said[CANARIES] is Status.FAILED
+    with pytest.raises(RefusedError, match="version 2 of handbook has not passed: canary retrieval"):
+        beside.promote("handbook", version=2, by="carl")
+
+
+def test_an_override_is_for_one_promotion(project: Project) -> None:
+    alias, _ = project.promote("handbook", overrides=[CANARIES], **WHY)
+    edit(project, 7)
+    stage(project)
+    project.promote("handbook", overrides=[CANARIES], **WHY)
+    say_passed(project, alias.deployment, index=True)
+    project.promote("handbook", version=1, by="ann")
+    assert project.overridden(alias.deployment) == {}
+    project.promote("handbook", version=2, overrides=[CANARIES], **WHY)
+    project.rollback("handbook", by="bob")
+    assert project.status("handbook").overridden == (), "let past by the promotion before the last"
+
+
 def test_what_cannot_be_overridden(project: Project) -> None:
     def refused(message: str, *gates: str, reason: str = "why", **options: bool) -> None:
         with pytest.raises((InputError, RefusedError), match=message):
@@ -155,6 +199,45 @@ def test_its_own_check_undoes_what_fails_otherwise_than_it_did_then(project: Pro
     checked = project.settle(alias, by="ann")
     assert checked.back is not None
     assert checked.back.deployment.version == 1
+
+
+def test_more_records_missing_than_were_let_past_are_not_let_past(make_project: MakeProject) -> None:
+    project = make_project(3, shards=1, gates="max_removed_share: 1, modes: {canary_retrieval: 'off'}")
+    stage(project)
+    project.promote("handbook", by="ann")
+    edit(project, 7)
+    deployment = stage(project)
+    without(project, deployment, 1)
+    say_passed(project, deployment, index=True, but=[COVERAGE])
+    project.verify("handbook", only=[COVERAGE], deployment=deployment)
+    alias, _ = project.promote("handbook", overrides=[COVERAGE], **WHY)
+    assert project.settle(alias, by="ann").results[0].status is Status.WARNED, "as it was"
+    without(project, deployment, None)
+    checked = project.settle(alias, by="ann")
+    assert checked.back is not None
+    assert checked.back.deployment.version == 1
+    assert "missing" in str(checked.error)
+
+
+def without(project: Project, deployment: Deployment, number: int | None) -> None:
+    """Another hand deletes so many records (None: all)."""
+    target = project.target_named(deployment.target)
+    ids = pa.concat_arrays([batch["id"] for batch in target.scan(deployment.namespace)])
+    target.delete(deployment.namespace, ids[:number], fence=10**6)
+
+
+def test_nothing_is_let_past_of_a_gate_that_had_not_looked(project: Project) -> None:
+    (project.base / "canaries.yaml").write_text(BAD.replace("nowhere", "page2"), encoding="utf-8")
+    verify_index(project)
+    project.promote("handbook", by="ann")
+    edit(project, 7)
+    project.build("handbook")
+    say_passed(project, project.push("handbook").deployment, index=True, but=[CANARIES])
+    alias, _ = project.promote("handbook", overrides=[CANARIES], **WHY)
+    (project.base / "canaries.yaml").write_text(BAD, encoding="utf-8")
+    checked = project.settle(alias, by="ann")
+    assert checked.back is not None
+    assert checked.results[1].status is Status.FAILED
 
 
 def test_in_place_it_is_let_past_on_the_way_to_readers_and_back(make_project: MakeProject) -> None:

@@ -55,8 +55,8 @@ class Agreeing(Gating):
             _, looked = self.verify(
                 dataset, run_id=run_id, only=[gate for gate in gates if gate not in known], deployment=one
             )
-            for gate, result in known.items():
-                self._record(one, gate, result, digest=wanted.digest, mark=None, run_id=run_id)
+            if known:
+                self._hold_too(one, found[0][0], known, run_id)
             by_name = {**known, **{result.name: result for result in looked}}
             found.append((one, [by_name[gate] for gate in gates]))
         return found

@@ -6,7 +6,7 @@ Laws
 2. What is recorded says for what it counts: see ``judged``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -112,10 +112,10 @@ class Gating(Judged):
         digest: str,
         mark: str | None,
         run_id: str | None,
-        settings: str | None = None,
+        settings: str,
     ) -> None:
-        """``settings``: that it was judged under; default: those of now."""
-        detail = {**result.to_json(), SETTINGS: settings or self.gate_settings(deployment.dataset)}
+        """``settings``: that it was judged under."""
+        detail = {**result.to_json(), SETTINGS: settings}
         self.registry().record_verdict(
             deployment.id,
             gate,
@@ -125,6 +125,15 @@ class Gating(Judged):
             run_id=run_id,
             mark=mark,
         )
+
+    def _hold_too(self, deployment: Deployment, judged: Deployment, gates: Collection[str], run_id: str | None) -> None:
+        """What gates of the data said of a version where it was ``judged`` holds wherever it is."""
+        registry = self.registry()
+        for one in registry.verdicts(judged.id):
+            if one.check in gates:
+                registry.record_verdict(
+                    deployment.id, one.check, one.status, digest=one.digest, detail=one.detail, run_id=run_id
+                )
 
     def _gate(self, context: GateContext, name: str) -> Callable[[], CheckResult]:
         """How one gate is judged."""

@@ -22,6 +22,7 @@ from vector_pipeline.release.registry import (
     Verdict,
     VerdictStatus,
     Version,
+    plain_name,
 )
 from vector_pipeline.verify.context import AGAINST, Side
 from vector_pipeline.verify.outcome import CheckResult, Status
@@ -101,18 +102,26 @@ class Judged(Demanding):
             )
 
     def overridden(self, deployment: Deployment) -> dict[str, Override]:
-        """Gates that a deployment was let past with the content that it has, and how it was last (law 2)."""
-        registry = self.registry(read_only=True)
+        """Gates that a deployment was let past by its last promotion, with the content that it has (law 2)."""
+        registry, place = self.registry(read_only=True), (deployment.dataset, deployment.environment)
+        found = registry.overrides(*place, deployment_id=deployment.id)
+        if not found:
+            return {}
         digest = registry.version(deployment.dataset, deployment.version).digest
-        found = registry.overrides(deployment.dataset, deployment.environment, deployment_id=deployment.id)
-        return {one.check: one for one in found if one.digest == digest}
+        moves = registry.alias_moves(*place, limit=ALL_MOVES)
+        promotion = (deployment.id, "promote", PRODUCTION)
+        promoted = next(
+            (one.id for one in moves if (one.to_deployment, one.kind, plain_name(one.name)) == promotion), None
+        )
+        return {one.check: one for one in found if (one.digest, one.move_id) == (digest, promoted)}
 
     def accepted(self, deployment: Deployment, results: Sequence[CheckResult]) -> list[CheckResult]:
         """Results on a deployment, those that a person let it past as warnings."""
         known = self.overridden(deployment)
+        said = {one.check: one for one in self.registry(read_only=True).verdicts(deployment.id)} if known else {}
         return [
-            let_past(one, known[one.name].status.value, by=known[one.name].by, reason=known[one.name].reason)
-            if one.name in known
+            let_past(one, _then(past, said.get(one.name)), by=past.by, reason=past.reason)
+            if (past := known.get(one.name)) is not None
             else one
             for one in results
         ]
@@ -187,6 +196,17 @@ class Judged(Demanding):
             return None  # The check itself meets the same and says it.
 
 
+def _then(past: Override, verdict: Verdict | None) -> CheckResult:
+    """What a gate said when a deployment was let past it: with its measures, where nobody has looked again since."""
+    if (
+        verdict is None
+        or (verdict.status, verdict.digest) != (past.status, past.digest)
+        or "status" not in verdict.detail
+    ):
+        return CheckResult(past.check, Status(past.status.value), past.summary)
+    return _told(past.check, verdict)
+
+
 def _said(name: str, verdict: Verdict | None, now: _Now) -> CheckResult:
     """Law 1."""
     if verdict is None:
@@ -194,8 +214,10 @@ def _said(name: str, verdict: Verdict | None, now: _Now) -> CheckResult:
     why = _worthless(verdict, now)
     if why:
         return CheckResult(name, summary=f"{why}: verify again")
-    if "status" not in verdict.detail:
-        return CheckResult(name, Status(verdict.status.value), "")
+    return _told(name, verdict) if "status" in verdict.detail else CheckResult(name, Status(verdict.status.value), "")
+
+
+def _told(name: str, verdict: Verdict) -> CheckResult:
     return CheckResult.from_json({"detail": {}, "examples": [], "summary": "", **verdict.detail, "name": name})
 
 

@@ -3,7 +3,8 @@
 Laws
 ----
 1. What is checked is what an application would read: the alias is resolved anew, and canaries go through its reader.
-2. Results count as verdicts of the deployment's gates: one that fails live is not promoted again before it was verified again.
+2. A result counts as a verdict of the deployment's gate where it is worse than what the gate said: one that fails live is not
+   promoted again before it was verified again. One that is right live takes nothing back that the gate said: it looks at less.
    What is turned off is not looked at; what only warns undoes nothing, nor does what a person let the version past, where it fails
    as it did then.
 3. Every place is looked at; when one fails, all go back.
@@ -25,7 +26,7 @@ from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 from vector_pipeline.verify.canaries.gate import run_canaries
 from vector_pipeline.verify.catalogue import key_of
 from vector_pipeline.verify.coverage import NAME as COVERAGE
-from vector_pipeline.verify.outcome import CheckResult, Status, guarded
+from vector_pipeline.verify.outcome import CheckResult, Status, guarded, overall
 from vector_pipeline.verify.policy import under
 
 _REASON_CHARS = 400
@@ -46,12 +47,12 @@ class Living(Releasing):
     """Checks of what is live."""
 
     def check_live(self, dataset: str, *, run_id: str | None = None) -> list[CheckResult]:
-        """Coverage and canaries of what production serves, read through the alias of every place; recorded as verdicts.
+        """Coverage and canaries of what production serves, read through the alias of every place; recorded as law 2 says.
 
         Coverage that was proved for exactly the state that the index is in now is not proved again. ``NotFoundError`` when nothing
         was promoted; ``ConflictError`` when production moves while it is looked at.
         """
-        places = self._production(dataset)
+        places, settings = self._production(dataset), self.gate_settings(dataset)
         looked = [self._look_at(one) for one in places]
         if [one.generation for one in self._production(dataset)] != [one.generation for one in places]:
             raise ConflictError(
@@ -60,10 +61,12 @@ class Living(Releasing):
         results: list[CheckResult] = []
         for alias, (mark, coverage, canaries) in zip(places, looked, strict=True):
             looks = [one for one in (coverage, canaries) if one is not None]
-            told = self._as_let_past(alias.deployment, looks)
-            for result in looks:
-                digest = alias.deployment.digest or ""
-                self._record(alias.deployment, result.name, result, digest=digest, mark=mark, run_id=run_id)
+            told = self.accepted(alias.deployment, looks)
+            for result in self._worse(alias.deployment, mark, looks, told):
+                self._record(
+                    alias.deployment, result.name, result, digest=alias.deployment.digest or "", mark=mark, run_id=run_id,
+                    settings=settings,
+                )  # fmt: skip
             if coverage is None and COVERAGE in self.index_gates_of(dataset, alias.deployment.target):
                 proved = "proved for the state that the index is in now"
                 told.insert(0, CheckResult(COVERAGE, Status.PASSED, proved, {"mark": mark}))
@@ -82,18 +85,17 @@ class Living(Releasing):
         canaries = None if off else under(modes[1], guarded(CANARIES, lambda: self._live_canaries(alias)))
         return mark, coverage, canaries
 
-    def _as_let_past(self, deployment: Deployment, results: Sequence[CheckResult]) -> list[CheckResult]:
-        """Law 2. Canaries of which less than half pass that passed then do not fail as they did: readers get something else."""
-        before = {
-            one.check: one.detail.get("detail", {}).get("passed")
-            for one in self.registry(read_only=True).verdicts(deployment.id)
-        }
-        told = []
-        for one, accepted in zip(results, self.accepted(deployment, results), strict=True):
-            then, now = before.get(one.name), one.detail.get("passed")
-            worse = isinstance(then, int) and isinstance(now, int) and now * 2 < then
-            told.append(one if worse else accepted)
-        return told
+    def _worse(
+        self, deployment: Deployment, mark: str | None, results: Sequence[CheckResult], told: Sequence[CheckResult]
+    ) -> list[CheckResult]:
+        """Law 2: those of ``results`` that are worse than what their gates said. ``told``: the same, as a person let them past."""
+        said = {one.name: one for one in self.said_now(deployment, mark=mark or "")}
+        return [
+            one
+            for one, as_told in zip(results, told, strict=True)
+            if overall([said[one.name], one]) is not said[one.name].status
+            or (one.status is Status.FAILED and as_told.blocks)
+        ]
 
     def settle(self, moved: Alias, *, by: str, run_id: str | None = None) -> LiveChecked:
         """Check what a promotion has just made live, and move production back when that fails and the policy says so."""

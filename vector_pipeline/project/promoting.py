@@ -191,16 +191,7 @@ class Promoting(Together):
         once, of_index = self.version_gates(live.dataset), self.index_gates_of(live.dataset, live.target)
         live = registry.deployment(live.id)
         if staged.id != live.id:
-            for verdict in registry.verdicts(staged.id):
-                if verdict.check in once:
-                    registry.record_verdict(
-                        live.id,
-                        verdict.check,
-                        verdict.status,
-                        digest=verdict.digest,
-                        detail=verdict.detail,
-                        run_id=run_id,
-                    )
+            self._hold_too(live, staged, once, run_id)
         if live.digest and not registry.verified(live.id, live.digest, of_index, mark=self.mark_of(live)):
             return []
         _, results = self.verify(live.dataset, only=of_index, deployment=live, run_id=run_id)

@@ -46,6 +46,9 @@ _FAULTS = {
 }
 """Kind of fault: a query of (name, example), in the order in which a person should read them."""
 
+FAULTS = tuple(fault.replace(" ", "_") for fault in _FAULTS)
+"""Keys of ``detail`` that count them."""
+
 _VISIBLE = f"""
     INSERT INTO visible
     SELECT base, substr(id, length(base) + 1), document_id, metadata_hash,
@@ -127,11 +130,11 @@ def _compare(con: duckdb.DuckDBPyConnection, version: int, fingerprint: str) -> 
     }
     examples: list[dict[str, Any]] = []
     faults = []
-    for fault, query in _FAULTS.items():
+    for key, (fault, query) in zip(FAULTS, _FAULTS.items(), strict=True):
         # min_by with a count keeps ten rows, so that a million faults cost no more memory than ten.
         found = f"SELECT count(*), min_by(example, name, {EXAMPLES}) FROM ({query})"
         count, named = _row(con, found)
-        detail[fault.replace(" ", "_")] = count
+        detail[key] = count
         if count:
             faults.append(f"{count:,} {fault}")
             examples += named or []

@@ -3,14 +3,14 @@
 Laws
 ----
 1. ``block``: a failure, and a gate that could not run, stop the release. ``warn``: both become a warning that says so.
-2. A gate that a person let a version past warns afterwards, where it says the same again: one that failed then and cannot look now
-   stops. One that could not look then was let past whatever it finds.
+2. A gate that a person let a version past warns afterwards, where it says what it said then, or no clearly worse (``beyond``).
 3. What was judged is kept: ``detail["judged"]`` of a softened result.
 """
 
 from dataclasses import replace
 
 from vector_pipeline.config.gates import Mode
+from vector_pipeline.verify.beyond import beyond
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 JUDGED = "judged"
@@ -23,9 +23,9 @@ def under(mode: Mode, result: CheckResult) -> CheckResult:
     return _softened(result, f"warns only: modes.{result.name.replace(' ', '_')}")
 
 
-def let_past(result: CheckResult, then: str, *, by: str, reason: str) -> CheckResult:
+def let_past(result: CheckResult, then: CheckResult, *, by: str, reason: str) -> CheckResult:
     """Law 2. ``then``: what the gate said when it was overridden; ``by`` and ``reason`` whose decision it was."""
-    if not result.blocks or (then == Status.FAILED and result.status is Status.UNKNOWN):
+    if not result.blocks or beyond(then, result):
         return result
     return _softened(result, f"let past by {by}: {reason}")
 

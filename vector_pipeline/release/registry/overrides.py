@@ -4,8 +4,8 @@ Laws
 ----
 1. Written in the transaction of the move, or not at all: none without a move, and no such move without it.
 2. A reason is always there. What the gate said then is kept beside it; the verdict itself stays what it is.
-3. An override is for one promotion. What is asked of the deployment afterwards (by itself, or on the way back) knows of it while
-   its content is the same.
+3. An override is for one promotion. What is asked of the deployment afterwards (by itself, or on the way back) knows of it until it
+   is promoted again, while its content is the same.
 """
 
 from collections.abc import Iterable, Mapping
