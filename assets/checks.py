@@ -121,15 +121,17 @@ def staging_checks(
             wanted = [gate for name in chosen for gate in gates[name]]
             found = core.verify_places(dataset, version=version, run_id=context.run.run_id, only=wanted)
             once = core.version_gates(dataset)
-            written = show.report(core, dataset, version)
-        context.op_execution_context.log_event(dg.AssetObservation(key, metadata={"version": version, **written}))
+            page = dg.MetadataValue.path(str(core.report_file(dataset, version)))
         results = _of_places([(deployment.target, ones) for deployment, ones in found], once)
         for name in chosen:
             ones = [one for gate, one in results if gate in gates[name]]
             yield as_check(
-                _worst(name, ones), name=name, asset_key=key, version=version, report=written.get("report"),
+                _worst(name, ones), name=name, asset_key=key, version=version, report=page,
                 fails=any(map(softened, ones)) and not blocks(gates[name]),
             )  # fmt: skip
+        # After the results: nothing that is wrong with a page may keep them.
+        written = show.report(core, dataset, version)
+        context.op_execution_context.log_event(dg.AssetObservation(key, metadata={"version": version, **written}))
 
     return body
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Cost, Plan
 from vector_pipeline.report.page.summary import pictures, summary
 from vector_pipeline.report.page.words import markdown
 from vector_pipeline.report.samples import ShardFacts
+from vector_pipeline.verify.outcome import could_not_run
 
 Metadata = dict[str, Any]
 """Plain values and ``MetadataValue``s, as Dagster takes them."""
@@ -146,13 +146,13 @@ def report(core: Project, dataset: str, version: int) -> Metadata:
     """
     try:
         facts, file = core.write_report(dataset, version)
-    except VectorPipelineError as error:
-        return {"report": f"not written: {error}"}
-    return {
-        "report": dg.MetadataValue.path(str(file)),
-        "outlook": facts.outlook.value,
-        "summary": dg.MetadataValue.md(summary(facts)),
-    }
+        return {
+            "report": dg.MetadataValue.path(str(file)),
+            "outlook": facts.outlook.value,
+            "summary": dg.MetadataValue.md(summary(facts)),
+        }
+    except Exception as error:  # noqa: BLE001  whatever is wrong with a page, the gates have judged
+        return {"report": could_not_run("the report", error).summary}
 
 
 def charts(detail: Mapping[str, Any]) -> Metadata:

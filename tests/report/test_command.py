@@ -2,6 +2,7 @@
 
 import shutil
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.conftest import page
 from vector_pipeline.cli.app import app
 from vector_pipeline.project import Project
 from vector_pipeline.report.page.facts import Missing, Outlook
+from vector_pipeline.report.page.writing import write_page
 
 __all__ = ["fresh", "released", "unbuilt", "vp"]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -66,9 +68,29 @@ def test_errors_are_one_line(released: Path, vp: RunCommand, words: tuple[str, .
 
 def test_a_file_that_cannot_be_written_is_one_line(released: Path, vp: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    ran = vp("report", "--project", released, "--out", tmp_path / "file/report.html")
-    assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert "--out FILE" in ran.err
+    for name in ("file/report.html", "n" * 300):
+        ran = vp("report", "--project", released, "--out", tmp_path / name)
+        assert (ran.code, ran.err.count("\n")) == (1, 1)
+        assert "--out FILE" in ran.err
+
+
+def test_a_folder_is_no_file_for_a_report(released: Path, vp: RunCommand, tmp_path: Path) -> None:
+    for name in (".", "/", tmp_path):
+        ran = vp("report", "--project", released, "--out", name)
+        assert (ran.code, ran.err.count("\n")) == (1, 1)
+        assert "it is a folder" in ran.err
+        assert "--out FILE" in ran.err
+    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.parent.glob("*.part")) == []
+
+
+def test_several_write_one_page_at_a_time(tmp_path: Path) -> None:
+    file, pages = tmp_path / "v1.html", [letter * 300_000 for letter in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write_page, file, pages[number % 4]) for number in range(80)]:
+            done.result()
+            assert file.read_text(encoding="utf-8") in pages
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_open_shows_it_or_says_that_nothing_could(

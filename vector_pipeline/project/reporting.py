@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vector_pipeline.errors import NotFoundError, UnavailableError, VectorPipelineError
+from vector_pipeline.errors import NotFoundError, VectorPipelineError
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project.agreeing import Agreeing
 from vector_pipeline.project.demanding import MIRROR_DRIFT
@@ -25,6 +25,7 @@ from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Deployment, Override, PushStatus, Verdict, VerdictStatus, Version
 from vector_pipeline.report.page import REPORTS
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing, Outlook, Pushed, outlook_of
+from vector_pipeline.report.page.writing import require_file, write_page
 from vector_pipeline.report.units import moment
 from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.agreement import NAME as MIRRORS_AGREE
@@ -84,22 +85,16 @@ class Reporting(Past, Planning, Agreeing):
     def write_report(
         self, dataset: str, version: int | None = None, *, out: Path | None = None, now: datetime | None = None
     ) -> tuple[Facts, Path]:
-        """Write a report; returns what it tells, and the file. ``UnavailableError`` where it cannot be written."""
+        """Write a report; returns what it tells, and the file. ``InputError`` for a folder, ``UnavailableError`` where it cannot
+        be written.
+        """
         from vector_pipeline.report.page.render import render
 
+        if out is not None:
+            require_file(out)
         facts = self.report_facts(dataset, version, now=now)
         file = out if out is not None else self.report_file(dataset, facts.version.number)
-        page = render(facts)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            # Beside it first: a page that is being read is whole, the old one or the new one.
-            part = file.with_name(f"{file.name}.part")
-            part.write_text(page, encoding="utf-8", errors="replace")
-            part.replace(file)
-        except OSError as error:
-            raise UnavailableError(
-                f"the report cannot be written to {file}: {error.strerror}", fix="Name another file: --out FILE"
-            ) from None
+        write_page(file, render(facts))
         return facts, file
 
     def _reported(self, dataset: str) -> int | None:
