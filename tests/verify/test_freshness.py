@@ -14,7 +14,7 @@ from tests.conftest import MakeProject, page
 from vector_pipeline.project import Project
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.freshness import gate as freshness
-from vector_pipeline.verify.freshness.shards import Shard, behind, left_out
+from vector_pipeline.verify.freshness.shards import Shard, behind, left_out, untouched
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 PAGES = {f"page{n}.md": page(n, 1) for n in range(80)}
@@ -54,9 +54,36 @@ def test_what_the_source_lists_now_has_no_age(files: Project) -> None:
     result = judged(files)
     assert result.status is Status.PASSED
     assert result.summary == "the version holds what its source lists now; no bound is set"
-    late = context(files, max_age_h=1)
-    late.now += timedelta(hours=5)
-    assert freshness.judge(late).status is Status.PASSED
+    older = context(files, max_age_h=1)
+    older.now += timedelta(hours=5)
+    assert freshness.judge(older).status is Status.PASSED
+
+
+def late(project: Project, dataset: str = "handbook") -> CheckResult:
+    """The verdict 30 hours after; 24 are tolerated."""
+    found = context(project, dataset, max_age_h=24)
+    found.now += timedelta(hours=30)
+    return freshness.judge(found)
+
+
+def test_a_source_that_was_read_again_and_gave_the_same_version_has_no_age(files: Project) -> None:
+    for path in (files.base / "documents").glob("*.md"):
+        os.utime(path, (1_800_000_000, 1_800_000_000))
+    (files.base / "documents" / "empty.md").write_text("", encoding="utf-8")
+    assert late(files).status is Status.FAILED
+    build(files)
+    assert files.version("handbook").number == 1
+    assert late(files).summary == "the version holds what its source lists now"
+    rewrite(files, range(3))
+    files.sync("handbook")
+    assert late(files).status is Status.FAILED, "what was read and is in no version makes none newer"
+
+
+def test_erased_documents_are_no_part_of_a_source(files: Project) -> None:
+    files.erase("handbook", document="page0.md", by="me", reason="asked")
+    assert late(files).status is Status.PASSED
+    build(files)
+    assert late(files).status is Status.PASSED
 
 
 def test_a_shard_that_was_not_read_is_named(files: Project) -> None:
@@ -76,18 +103,18 @@ def test_a_source_that_changed_since_is_not_stale(files: Project) -> None:
     result = judged(files)
     assert result.status is Status.PASSED
     assert result.summary.endswith("30 documents of its source have changed since; no bound is set")
-    late = context(files, max_age_h=1)
-    late.now += timedelta(hours=5)
-    result = freshness.judge(late)
+    older = context(files, max_age_h=1)
+    older.now += timedelta(hours=5)
+    result = freshness.judge(older)
     assert result.status is Status.FAILED
     assert "made 5.0 hours ago, and its source has changed since (30 documents); 1 are tolerated" in result.summary
 
 
 def test_a_source_that_went_quiet_is_told(files: Project) -> None:
     assert judged(files, max_quiet_h=1).status is Status.PASSED
-    late = context(files, max_quiet_h=1)
-    late.now += timedelta(hours=2.5)
-    result = freshness.judge(late)
+    older = context(files, max_quiet_h=1)
+    older.now += timedelta(hours=2.5)
+    result = freshness.judge(older)
     assert result.status is Status.FAILED
     assert "nothing has come or changed for 2.5 hours from the source; 1 are tolerated" in result.summary
 
@@ -157,6 +184,13 @@ def test_records_that_changed_since_are_in_step(lines: Project) -> None:
     assert "its source has changed since" in result.summary
 
 
+def test_a_file_of_records_that_was_written_again_unchanged_has_no_age(lines: Project) -> None:
+    os.utime(lines.base / "docs.jsonl", (1_800_000_000, 1_800_000_000))
+    assert late(lines, "records").status is Status.FAILED
+    build(lines, "records")
+    assert (late(lines, "records").status, lines.version("records").number) == (Status.PASSED, 1)
+
+
 def test_few_rows_behind_of_many_changes_fail(lines: Project) -> None:
     rows(lines.base, 25)
     build(lines, "records", range(1, 4))
@@ -190,6 +224,17 @@ def test_all_shards_alike_are_hardly_ever_called_behind() -> None:
         called[0] += bool(behind(shards))
         called[1] += bool(left_out(shards))
     assert max(called) <= 2
+
+
+def test_changes_that_have_nothing_to_do_with_what_was_taken_hardly_ever_call_a_shard_untouched() -> None:
+    chance = np.random.default_rng(2)
+    called = 0
+    for shards, taken, since in ((16, 200, 10), (16, 40, 8), (4, 60, 3), (64, 300, 30)):
+        for _ in range(300):
+            before, after = (chance.multinomial(count, [1 / shards] * shards) for count in (taken, since))
+            now, then = ([Shard(n, 50, int(c)) for n, c in enumerate(counts)] for counts in (after, before))
+            called += bool(untouched(now, then))
+    assert called <= 1
 
 
 def test_one_shard_or_nothing_at_all_is_never_behind() -> None:

@@ -1,1 +1,1 @@
-"""Source freshness. ``shards`` what each shard took of the source's changes; ``gate`` the gate."""
+"""Source freshness. ``source`` what differs from the source now; ``shards`` which shards are behind; ``gate`` the gate."""

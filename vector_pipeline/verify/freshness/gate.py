@@ -3,7 +3,7 @@
 Laws
 ----
 1. A version that holds what its source lists now has no age. Else its age counts from when the version was made.
-2. A shard that was not read when the others were fails the version, whatever its age (``freshness_shards``).
+2. A shard that was not read when the others were fails the version, whatever its age (``shards``).
 3. A source that cannot be asked from here is not a failure by itself: the version is compared with the one before it.
 """
 
@@ -12,15 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vector_pipeline.verify.context import GateContext
-from vector_pipeline.verify.freshness.shards import (
-    Compared,
-    Shard,
-    against_parent,
-    against_source,
-    behind,
-    left_out,
-    untouched,
-)
+from vector_pipeline.verify.freshness.shards import Shard, against_parent, behind, left_out, untouched
+from vector_pipeline.verify.freshness.source import Compared, against_source
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
 NAME = "source freshness"

@@ -4,33 +4,21 @@ Laws
 ----
 1. A document is in a shard by a hash of its id: what happens to a source happens to all shards alike. What is missing in some
    shards and not in the others was not missed by chance.
-2. What the source lists now is compared with what was listed for the version: a source that changed since is behind everywhere.
-3. Where the source cannot be asked, the version is compared with the one before it: a shard that took none of many changes is
+2. Where the source cannot be asked, the version is compared with the one before it: a shard that took none of many changes is
    behind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from vector_pipeline.build.records import record_revision, stage_records
-from vector_pipeline.config import FileSourceConfig
-from vector_pipeline.corpus import FileSource
-from vector_pipeline.corpus.model import Item
-from vector_pipeline.errors import ConfigError, UnavailableError
-from vector_pipeline.hashing import sql_shard
-from vector_pipeline.lake import documents as store
-from vector_pipeline.lake.documents import LISTED
 from vector_pipeline.lake.tables import at
 from vector_pipeline.verify.context import GateContext
 
 SURELY = 1e-4
 """How often a shard may be said to have been left out that was not, over all shards."""
-_READ_IN_PARTS = 0.01
 _LEAST = 3
 _TIMES = 3.0
 _DRAWS = 2_000
@@ -44,73 +32,6 @@ class Shard:
     documents: int
     differ: int
     examples: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A version against its source as it is now."""
-
-    shards: tuple[Shard, ...] = ()
-    why_not: str = ""
-    """Why the source was not compared; empty: it was."""
-    parts: bool = False
-    """The lake knows that shards were read from different states of the source."""
-    at_once: bool = False
-    """The lake knows that all shards were read from one state of it: none is behind."""
-
-    @property
-    def differ(self) -> int:
-        return sum(one.differ for one in self.shards)
-
-    @property
-    def same(self) -> bool:
-        """Whether the version holds what the source lists now."""
-        return not self.why_not and not self.differ
-
-
-def against_source(context: GateContext) -> Compared:
-    """Law 2. Lists the source; opens files only of a record source that was read in parts."""
-    lake, version = context.lake, context.version
-    tables, source = context.candidate.tables.dataset, context.settings.source
-    if not lake.has_table(tables.dataset, "source_items"):
-        return Compared(why_not="no source was read for it")
-    seen = lake.rows(f"SELECT revision, shards FROM {at(tables.sources, version.lake_snapshot)}")
-    revision, shards = seen[0] if seen else (None, context.settings.shards)
-    try:
-        if isinstance(source, FileSourceConfig):
-            store.stage(lake, "listed", LISTED, _batches(FileSource(source, context.base).list()))
-            return Compared(_differing(context, int(shards)))
-        now = record_revision(source, context.base)
-        if now is None:
-            return Compared(why_not="its source is a query, which is not asked again")
-        if revision is not None:
-            return Compared(why_not="" if revision == now else "its source has changed since", at_once=True)
-        store.select_shards(lake, int(shards), None)
-        erased = context.registry.erased_keys(tables.dataset)
-        stage_records(lake, tables, source, context.base, int(shards), erased)
-    except (ConfigError, UnavailableError) as error:
-        return Compared(why_not=f"its source cannot be read here: {error.what}")
-    return Compared(_differing(context, int(shards)), parts=True)
-
-
-def _batches(items: Iterable[Item]) -> Iterable[pa.RecordBatch]:
-    source = iter(items)
-    while some := list(islice(source, 16_384)):
-        columns = [pa.array([item.id for item in some]), pa.array([item.revision for item in some])]
-        yield pa.RecordBatch.from_arrays(columns, schema=LISTED)
-
-
-def _differing(context: GateContext, shards: int) -> tuple[Shard, ...]:
-    """The temporary table ``listed`` against what was listed for the version."""
-    items = at(context.candidate.tables.dataset.items, context.version.lake_snapshot)
-    rows = context.lake.rows(
-        f"""SELECT shard, count(*), count(*) FILTER (differs), min(document_id, 3) FILTER (differs)
-            FROM (SELECT coalesce(s.shard, {sql_shard("l.document_id", shards)}) AS shard,
-                         coalesce(s.document_id, l.document_id) AS document_id, s.revision IS DISTINCT FROM l.revision AS differs
-                  FROM {items} s FULL JOIN listed l USING (document_id))
-            GROUP BY shard ORDER BY shard"""
-    )
-    return tuple(Shard(int(shard), int(count), int(differ), tuple(names or ())) for shard, count, differ, names in rows)
 
 
 def against_parent(context: GateContext) -> tuple[Shard, ...]:
@@ -173,7 +94,8 @@ def _likelihood(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64])
 def untouched(shards: Sequence[Shard], taken: Sequence[Shard]) -> list[Shard]:
     """Shards that differ from the source and took hardly any of the changes that the others ``taken``: for what was read in parts.
 
-    What was taken has nothing to do with what changed afterwards: few changes in exactly those shards are chance once in a hundred.
+    What was taken has nothing to do with what changed afterwards: that so few are in exactly those shards is hardly ever chance.
+    What is not that rare is told by the gate's warning.
     """
     from scipy.special import bdtr
 
@@ -182,11 +104,11 @@ def untouched(shards: Sequence[Shard], taken: Sequence[Shard]) -> list[Shard]:
     share = sum(one.documents for one in found.values()) / max(1, every)
     here = sum(one.differ for one in taken if one.shard in found)
     count = sum(one.differ for one in taken)
-    return list(found.values()) if count and bdtr(here, count, share) < _READ_IN_PARTS else []
+    return list(found.values()) if count and bdtr(here, count, share) < SURELY else []
 
 
 def left_out(shards: Sequence[Shard]) -> list[Shard]:
-    """Shards that took far fewer changes than the middle one: law 3."""
+    """Shards that took far fewer changes than the middle one: law 2."""
     from scipy.special import bdtr
 
     rates = sorted(one.differ / max(1, one.documents) for one in shards)
