@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_pipeline.hashing import document_key
-from vector_pipeline.release.registry.erasures import ERASED, _scrubbed
+from vector_pipeline.release.registry.erasures import ERASED, _asked, _scrubbed
 
 OTHER = document_key("other.md")
 
 
 def scrubbed(value: Any, document: str, field: str = "plan") -> Any:
-    return _scrubbed(value, document, document_key(document), field)
+    return _scrubbed(value, [document, *_asked(value, document)], document_key(document), field)
 
 
 def plan(document: str) -> dict[str, Any]:
@@ -68,6 +68,50 @@ def test_codes_among_examples_stay() -> None:
     assert scrubbed(detail, "any", "detail")["detail"]["canaries"][0] == canary | {
         "got": [{"document_id": ERASED, "score": 1.0}]
     }
+
+
+@pytest.mark.parametrize("document", ["people/jane.md", "jane"])
+def test_a_question_that_a_document_answers_may_be_a_sentence_of_it(document: str) -> None:
+    query, name = "Where does Jane keep her ledger?", "where-does-jane-keep-her-ledger-0a1b2c"
+    own = {
+        "id": name,
+        "query": query,
+        "match": "all",
+        "expect": [document],
+        "got": [],
+        "why": f"must find {document!r}",
+    }
+    other = own | {"id": "about-page-3", "query": "about page 3", "expect": ["page3.md"]}
+    charts = [
+        {"kind": "table", "title": "Canaries that fail", "columns": ["canary"], "rows": [[name], ["about-page-3"]]}
+    ]
+    answers = [{"query": query, "production": [[document, 0.9]]}, {"query": f"a text of {document}", "production": []}]
+    detail = {
+        "canaries": [own, other],
+        "charts": charts,
+        "answers": answers,
+        "summary": f'"{query}" must find page3.md',
+    }
+    after = scrubbed(detail, document, "detail")
+    assert not any(word in str(after) for word in (query, name, document))
+    assert after["canaries"][1] == other | {"why": "must find 'erased'"}
+    assert after["charts"][0]["rows"] == [[ERASED], ["about-page-3"]]
+    assert after["answers"][1]["query"] == f"a text of {ERASED}"
+
+
+@pytest.mark.parametrize("document", ["people/jane.md", "jane", "12"])
+def test_every_field_that_names_documents_is_known(document: str) -> None:
+    detail = {
+        "hubs": [{"document_id": document, "before": 1}], "lost": 12, "documents": 12,
+        "topics": [{"kind": "neighbours of", "topic": document, "documents": ["a.md", document]}],
+        "doubted": {"document": document}, "why": f"vectors are wrong, such as one of {document}; shards 1",
+    }  # fmt: skip
+    after = scrubbed(detail, document, "detail")
+    assert after == {
+        "hubs": [{"document_id": ERASED, "before": 1}], "lost": 12, "documents": 12,
+        "topics": [{"kind": "neighbours of", "topic": ERASED, "documents": ["a.md", ERASED]}],
+        "doubted": {"document": ERASED}, "why": f"vectors are wrong, such as one of {ERASED}; shards 1",
+    }  # fmt: skip
 
 
 _json = st.recursive(

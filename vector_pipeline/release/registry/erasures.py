@@ -5,7 +5,8 @@ Laws
 1. The row is written before anything is deleted, and says ``open`` until everything is: while one is open, its dataset is not
    built, and whoever erases next finishes it. Only an open one holds the document's id.
 2. ``scrub`` is the one exception to "rows are only ever added": in the plans, journal, verdicts, overrides, audits and messages of
-   the dataset, the document's id and key are replaced by ``erased``, and nothing else is.
+   the dataset, the document's id and key are replaced by ``erased``, and nothing else is but the questions (and their names) of
+   canaries that expect the document: such a question may be a sentence of it.
 3. An id may be any word: ``staging``, ``records``, ``12``. Names of fields and what fields of fixed meaning say (a strategy, a
    status) are never changed. Where a field holds ids, the id alone counts; in words for people an ordinary word or number counts
    only where it is quoted, named as an example or followed by a record id.
@@ -13,7 +14,7 @@ Laws
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,7 @@ OPEN, DONE = "open", "done"
 _FREE_TEXT = {"message", "reason", "summary"}
 _IDS = frozenset({
     "examples", "first", "values", "observed", "expect", "missing", "absent", "forbidden", "got", "filter", "id", "answers",
-    "charts",
+    "charts", "document", "documents", "document_id", "topic",
 })  # fmt: skip
 """Fields that hold ids, themselves or in what is below them."""
 _WORDS = frozenset(
@@ -112,10 +113,10 @@ class Erasures(Part):
         """Rows that name a document, by column (``vp_pushes.plan``); those without any are left out."""
 
         def work(connection: Connection) -> dict[str, int]:
-            found = {}
+            found, words = {}, (document, *_questions(connection, dataset, document))
             for owner, column in _columns():
-                rows = connection.execute(select(column).where(_names(owner, column, dataset, document, key)))
-                count = sum(1 for (value,) in rows if _scrubbed(value, document, key, column.name) != value)
+                rows = connection.execute(select(column).where(_names(owner, column, dataset, (*words, key))))
+                count = sum(1 for (value,) in rows if _scrubbed(value, words, key, column.name) != value)
                 if count:
                     found[f"{owner.name}.{column.name}"] = count
             return found
@@ -126,15 +127,15 @@ class Erasures(Part):
         """Law 2. Rows that were changed, by column."""
 
         def work(connection: Connection) -> dict[str, int]:
-            found = {}
+            found, words = {}, (document, *_questions(connection, dataset, document))
             for owner, column in _columns():
                 own = list(owner.primary_key.columns)
                 named = select(*own, column.label("scrubbed_value")).where(
-                    _names(owner, column, dataset, document, key)
+                    _names(owner, column, dataset, (*words, key))
                 )
                 count = 0
                 for row in connection.execute(named).all():
-                    value = _scrubbed(row.scrubbed_value, document, key, column.name)
+                    value = _scrubbed(row.scrubbed_value, words, key, column.name)
                     if value != row.scrubbed_value:
                         this = and_(*(one == row._mapping[one.name] for one in own))
                         connection.execute(update(owner).where(this).values({column.name: value}))
@@ -165,26 +166,52 @@ def _columns() -> list[tuple[Table, Column[Any]]]:
     ]
 
 
-def _names(owner: Table, column: Column[Any], dataset: str, document: str, key: str) -> ColumnElement[bool]:
-    """Rows that may name the document: a superset, because LIKE knows neither case nor JSON."""
+def _questions(connection: Connection, dataset: str, document: str) -> list[str]:
+    """Questions of canaries that expect the document, in any verdict, and their names."""
+    found: dict[str, None] = {}
+    for owner, column in _columns():
+        if isinstance(column.type, Json):
+            rows = connection.execute(select(column).where(_names(owner, column, dataset, (document,))))
+            found |= dict.fromkeys(word for (value,) in rows for word in _asked(value, document))
+    return sorted(found, key=len, reverse=True)
+
+
+def _asked(value: Any, document: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        # Other fields than a canary's have questions too, and list what came: `match` is a canary's alone.
+        if {"query", "match"} <= value.keys() and document in list(value.get("expect") or ()):
+            yield from (str(value[name]) for name in ("query", "id") if value.get(name))
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _asked(one, document)
+
+
+def _names(owner: Table, column: Column[Any], dataset: str, words: Sequence[str]) -> ColumnElement[bool]:
+    """Rows that may hold one of the words: a superset, because LIKE knows neither case nor JSON."""
     text = cast(column, Text)
-    escaped = json.dumps(document)[1:-1]
-    words = dict.fromkeys((document, escaped, json.dumps(document, ensure_ascii=False)[1:-1], key))
-    return and_(owner.c.dataset == dataset, or_(*(text.contains(word, autoescape=True) for word in words)))
+    forms = dict.fromkeys(
+        form for word in words for form in (word, json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1])
+    )
+    return and_(owner.c.dataset == dataset, or_(*(text.contains(form, autoescape=True) for form in forms)))
 
 
-def _scrubbed(value: Any, document: str, key: str, field: str, ids: bool = False) -> Any:
-    """The same JSON with every mention replaced (law 3). ``field``: the nearest name above; ``ids``: it stands below ``_IDS``."""
+def _scrubbed(value: Any, words: Sequence[str], key: str, field: str, ids: bool = False) -> Any:
+    """The same JSON with every mention of the document (the first of ``words``) and of its questions replaced (law 3).
+
+    ``field``: the nearest name above; ``ids``: it stands below ``_IDS``.
+    """
     ids = (ids or field in _IDS) and field not in _CODES
     if isinstance(value, str):
         if ids or field in _WORDS:
-            value = _in_words(value, document, alone=ids)
+            for word in words:
+                value = _in_words(value, word, alone=ids or (field == "query" and word != words[0]))
         # Record ids begin with the key, and no word of anybody's does.
         return value.replace(key, ERASED)
     if isinstance(value, Mapping):
-        return {name: _scrubbed(one, document, key, name, ids) for name, one in value.items()}
+        return {name: _scrubbed(one, words, key, name, ids) for name, one in value.items()}
     if isinstance(value, list):
-        return [_scrubbed(one, document, key, field, ids) for one in value]
+        return [_scrubbed(one, words, key, field, ids) for one in value]
     return value
 
 
@@ -195,5 +222,6 @@ def _in_words(text: str, document: str, *, alone: bool) -> str:
     word = re.escape(document)
     if not _ORDINARY.fullmatch(document):
         return re.sub(rf"(?<![\w./-]){word}(?![\w/-]|\.\w)", ERASED, text)
-    told = rf"(?<=['\"`]){word}(?=['\"`])|(?<=\bsuch as ){word}(?![\w/-]|\.\w)|(?<![\w./-]){word}(?= {_RECORD})"
+    before = "|".join(rf"(?<=\b{one} )" for one in ("such as", "such as one of", "a text of"))
+    told = rf"(?<=['\"`]){word}(?=['\"`])|(?:{before}){word}(?![\w/-]|\.\w)|(?<![\w./-]){word}(?= {_RECORD})"
     return re.sub(told, ERASED, text)
