@@ -66,7 +66,7 @@ class Ui:
         runs: list[dict[str, Any]] = self.ask(query)["runsOrError"]["results"]
         return runs
 
-    def wait_for_runs(self, known: set[str], wanted: int = 1, timeout_s: float = 240) -> list[dict[str, Any]]:
+    def wait_for_runs(self, known: set[str], wanted: int = 1, timeout_s: float = 480) -> list[dict[str, Any]]:
         """Runs besides ``known``, when so many of them have ended and none is going."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
