@@ -30,7 +30,7 @@ CHAIN = 7
 def main() -> int:
     parser = argparse.ArgumentParser(description="Seeded failures and harmless releases against the gates.")
     parser.add_argument("--collections", nargs="*", default=["scifact", "squad2dev", "pubmedqa"])
-    parser.add_argument("--documents", type=int, default=800, help="Documents of a collection.")
+    parser.add_argument("--documents", type=int, default=500, help="Documents of a collection.")
     parser.add_argument("--harmless", type=int, default=204, help="Harmless releases, over all collections and models.")
     parser.add_argument("--only", default="", help="Seeded failures whose name holds this.")
     parser.add_argument("--models", nargs="*", default=["minilm", "static"], choices=["minilm", "static"])
@@ -55,7 +55,10 @@ def main() -> int:
                 found.setdefault(name, []).append(outcome)
             harmless += let
     if options.write and not options.only:
-        write_table(options.write, found, harmless, names)
+        where = (
+            f"{options.documents} documents of each of {', '.join(names)}, embedded by {' and '.join(options.models)}"
+        )
+        write_table(options.write, found, harmless, where)
     return _told(found, harmless)
 
 

@@ -13,20 +13,18 @@ def write_table(
     page: Path,
     found: Mapping[str, Sequence[Outcome]],
     harmless: Sequence[tuple[str, Outcome]],
-    collections: Sequence[str],
+    where: str,
 ) -> None:
     """Replace what stands between the markers."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{_section(found, harmless, collections)}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{_section(found, harmless, where)}\n{END}{after}", encoding="utf-8")
 
 
-def _section(
-    found: Mapping[str, Sequence[Outcome]], harmless: Sequence[tuple[str, Outcome]], collections: Sequence[str]
-) -> str:
+def _section(found: Mapping[str, Sequence[Outcome]], harmless: Sequence[tuple[str, Outcome]], where: str) -> str:
     lines = [
-        f"Made by `make bench-gates` on {', '.join(collections)} ({sum(map(len, found.values()))} seeded releases).",
+        f"Made by `make bench-gates` on {where}: {sum(map(len, found.values()))} seeded releases.",
         "",
         "| seeded failure | stopped | by |",
         "|---|---|---|",
