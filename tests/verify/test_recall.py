@@ -18,6 +18,7 @@ from vector_pipeline.verify import recall
 from vector_pipeline.verify.context import Side
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.recall import moved
+from vector_pipeline.verify.sampling import sample_change
 
 Vectors = npt.NDArray[np.float32]
 
@@ -44,8 +45,10 @@ def memory() -> Target:
     return MemoryTarget("local", MemoryStore())
 
 
-def judged(world: VectorLake, side: Side, target: Target, **gates: object) -> CheckResult:
-    return recall.judge(world.context(side, gates=GateConfig.model_validate(gates), target=target))
+def judged(
+    world: VectorLake, side: Side, target: Target, production: Side | None = None, **gates: object
+) -> CheckResult:
+    return recall.judge(world.context(side, production, gates=GateConfig.model_validate(gates), target=target))
 
 
 def tamper(world: VectorLake, side: Side, target: Target, change: object) -> None:
@@ -115,6 +118,33 @@ def test_vectors_that_are_not_the_lakes_are_named(
         assert first["fault"] == "vector differs"
         assert str(first["document_id"]).startswith("d")
         assert f"{wrong} of 120 vectors are not the lake's" in result.summary
+
+
+def test_what_this_release_wrote_is_looked_at_however_little_it_is(world: VectorLake, memory: Target) -> None:
+    """Three records of nine hundred are new, and stand in the index with each other's vectors."""
+    vectors = random_vectors(903)
+    old = world.version(rows(vectors)[:900])
+    new = world.push(world.version(rows(vectors)), memory)
+
+    def exchanged(held: Vectors) -> Vectors:
+        places = [int(np.flatnonzero((held == vector).all(axis=1))[0]) for vector in vectors[900:]]
+        held[places] = held[np.roll(places, 1)]
+        return held
+
+    tamper(world, new, memory, exchanged)
+    result = judged(world, new, memory, old)
+    assert (result.status, result.detail["wrong"]) == (Status.FAILED, 3)
+    assert {example["document_id"] for example in result.examples if "fault" in example} == {"d450", "d451"}
+
+
+def test_half_of_the_queries_and_of_the_records_are_of_what_was_added(world: VectorLake, memory: Target) -> None:
+    old = world.version(rows(random_vectors(1_000)))
+    new = world.push(world.version(rows(random_vectors(1_400))), memory)
+    result = judged(world, new, memory, old)
+    assert (result.status, result.detail["compared"], result.detail["compared_added"]) == (Status.PASSED, 300, 150)
+    few = sample_change(world.context(new, old), 50)
+    assert len(few) == 50
+    assert sum(int(name[1:]) >= 500 for name in few.document_ids) == 25
 
 
 def test_records_that_the_index_does_not_find_fail_the_recall(world: VectorLake, memory: Target) -> None:

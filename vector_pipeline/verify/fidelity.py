@@ -1,5 +1,8 @@
 """Are the vectors that a target holds those of the lake? Records chosen by hash, fetched and compared in float32.
 
+Half of them are of what production has not: that is what a release wrote, and of a large version it is next to nothing. With every
+version others are drawn.
+
 Every target returns what was written (its conformance suite proves it): rounding of a normalisation on the way is forgiven, a
 quantised, stale or permuted vector is not.
 """
@@ -15,9 +18,10 @@ import pyarrow as pa
 from vector_pipeline.hashing import base_record_id
 from vector_pipeline.targets.base import Target, Vector
 from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.sampling import of_change
 
 FETCHED = 300
-"""Records that are compared: one wrong in a hundred is found with 95% certainty."""
+"""Records that are compared: one wrong in a hundred is found with 95% certainty, of what was added with 78% at least."""
 RELATIVE = 1e-4
 """Length of a difference, of the vector's own, that rounding explains. Half precision makes three times as much."""
 _LISTED = 50
@@ -31,6 +35,8 @@ class Fidelity:
     """What was compared."""
 
     compared: int
+    added: int
+    """Of the sample, records that production has not, or has with other metadata."""
     absent: int
     """Records of the sample that the target did not give; ``coverage`` says which."""
     wrong: tuple[Mapping[str, Any], ...]
@@ -39,10 +45,8 @@ class Fidelity:
 
 def compare_vectors(context: GateContext, side: Side) -> Fidelity:
     """The vectors of ``FETCHED`` records of a version where it is deployed."""
-    chosen = context.lake.rows(
-        f"SELECT record_id, document_id FROM {side.chunks} c ORDER BY md5(record_id), record_id LIMIT {FETCHED}"
-    )
-    documents = {str(record): str(document) for record, document in chosen}
+    chosen, added = _chosen(context, side)
+    documents = dict(chosen)
     names = list(documents)
     wanted, held = vectors_of(context, side, names), _held(context, side, names)
     wrong: list[dict[str, Any]] = []
@@ -54,7 +58,23 @@ def compare_vectors(context: GateContext, side: Side) -> Fidelity:
                     {"fault": "vector differs", "id": name, "document_id": documents[name], "distance": distance}
                 )
     wrong.sort(key=lambda one: (-one["distance"], one["id"]))
-    return Fidelity(len(held), len(names) - len(held), tuple(wrong))
+    return Fidelity(len(held), added, len(names) - len(held), tuple(wrong))
+
+
+def _chosen(context: GateContext, side: Side) -> tuple[list[tuple[str, str]], int]:
+    """(record, document) of the sample, and how many of them were added: half, where both groups have as many."""
+    other = context.production
+    known = "SELECT NULL AS record_id, NULL AS metadata_hash WHERE false" if other is None else f"FROM {other.chunks}"
+    rows = context.lake.rows(
+        f"""SELECT c.record_id, c.document_id, p.record_id IS NULL AS added
+            FROM {side.chunks} c LEFT JOIN ({known}) p USING (record_id, metadata_hash)
+            QUALIFY row_number() OVER (PARTITION BY added ORDER BY md5(c.record_id || ?), c.record_id) <= {FETCHED}
+            ORDER BY md5(c.record_id || ?), c.record_id""",
+        [side.version.digest, side.version.digest],
+    )
+    new, old = ([(str(record), str(name)) for record, name, added in rows if added is which] for which in (True, False))
+    count = of_change(len(new), len(old), FETCHED)
+    return [*new[:count], *old[: FETCHED - count]], count
 
 
 def _distance(wanted: npt.NDArray[np.float32], held: npt.NDArray[np.float32]) -> float:

@@ -9,6 +9,7 @@ Laws
 3. Fidelity: records chosen by hash are fetched and compared with the lake's vectors in float32. One that differs is a failure:
    every target promises to return what was written. That none of n differs leaves at most 3/n of all, with 95% certainty.
 4. Queries are texts' vectors, each moved towards another text: nothing is embedded, and no query has itself for an answer.
+5. Half of the queries, and of the records, are of what production has not, where it is as many: what this release wrote.
 
 Cost on a service that bills reads: ``sample`` queries of ``k`` records, and one fetch of ``FETCHED`` records. On Pinecone: a query
 takes a read unit a GB of the namespace (0.25 at least), a fetch one for ten records: about 130 for a namespace of a GB.
@@ -28,7 +29,7 @@ from vector_pipeline.verify.exact import Answers, exact_top
 from vector_pipeline.verify.fidelity import FETCHED, Fidelity, compare_vectors, score_of, vectors_of
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 from vector_pipeline.verify.rankings import Mean, mean_of, rule_of_three
-from vector_pipeline.verify.sampling import VectorSample, sample_vectors
+from vector_pipeline.verify.sampling import VectorSample, sample_change
 from vector_pipeline.verify.searching import search_vectors
 
 NAME = "index recall"
@@ -40,7 +41,7 @@ _TOWARDS = np.float32(0.4)
 def judge(context: GateContext) -> CheckResult:
     """The gate: the candidate's deployment against exact search over its version."""
     side, gates = context.candidate, context.gates.index_recall
-    sample = sample_vectors(context, side, gates.sample)
+    sample = sample_change(context, gates.sample)
     queries = moved(sample.vectors)
     exact = exact_top(context, side, queries, gates.k)
     held = search_vectors(context, side, queries, gates.k) if len(queries) else []
@@ -109,8 +110,9 @@ def _detail(context: GateContext, recall: Mean, shares: npt.NDArray[np.float64],
     counts, edges = np.histogram(shares, share_edges(gates.k))
     return {
         "recall": recall.mean, "low": recall.low, "high": recall.high, "least": gates.least, "k": gates.k,
-        "queries": len(shares), "compared": fidelity.compared, "wrong": len(fidelity.wrong), "absent": fidelity.absent,
-        "wrong_at_most": None if fidelity.wrong else rule_of_three(fidelity.compared), "fetched": FETCHED,
+        "queries": len(shares), "compared": fidelity.compared, "compared_added": fidelity.added,
+        "wrong": len(fidelity.wrong), "absent": fidelity.absent, "fetched": FETCHED,
+        "wrong_at_most": None if fidelity.wrong else rule_of_three(fidelity.compared),
         "charts": [
             {
                 "kind": "histogram", "title": f"Recall of {len(shares)} queries at {gates.k}", "edges": edges.tolist(),

@@ -67,6 +67,18 @@ def sample_vectors(context: GateContext, side: Side, limit: int) -> VectorSample
     return _merged(same, other).first(limit)
 
 
+def sample_change(context: GateContext, limit: int) -> VectorSample:
+    """At most ``limit`` of the candidate's contents, half of them of what production has not, where there are as many."""
+    new, old = added(context, limit), unchanged(context, limit)
+    count = of_change(len(new), len(old), limit)
+    return _merged(new.first(count), old.first(limit - count))
+
+
+def of_change(new: int, old: int, limit: int) -> int:
+    """How many of ``limit`` are drawn from what is new: half, unless there are fewer, or fewer old ones."""
+    return min(new, max((limit + 1) // 2, limit - old))
+
+
 def added(context: GateContext, limit: int) -> VectorSample:
     """At most ``limit`` contents of the candidate that production has not: all of them at a first release."""
     return _drawn(context, context.candidate, ADDED, limit)
