@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from assets.checks import EXPECTATIONS_OF_VERSION, _worst, as_check
 from assets.metadata import table
-from vector_pipeline.report.page.words import legible
+from vector_pipeline.report.words import legible
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])

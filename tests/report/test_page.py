@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -237,6 +238,17 @@ def test_outlooks() -> None:
     assert outlook_of([passed, warned], pushed=True, serving=False) is Outlook.WARNED
     assert outlook_of([warned, unknown], pushed=True, serving=False) is Outlook.UNPROVEN
     assert outlook_of([unknown, failed], pushed=True, serving=False) is Outlook.BLOCKED
+
+
+def test_a_picture_is_whole_xml_whatever_its_labels_are() -> None:
+    labels = [f"{chr(code)} label" for code in (0xFFFE, 0xFFFF, 0x1B, 0xD800, 0x9B)]
+    chart = {"kind": "bars", "title": "\ufffe", "labels": labels, "series": {"x": [1] * len(labels)}}
+    rows = [[f"tag {n}", 0.5, 0.2, 0.8, "1/2"] for n in range(200)]
+    made = pictures({"charts": [chart, {"kind": "intervals", "title": "t", "rows": rows}]})
+    drawn = re.findall(r"base64,([A-Za-z0-9+/=]+)\)", made)
+    assert len(drawn) == 2
+    whole = [ElementTree.fromstring(base64.b64decode(one)) for one in drawn]
+    assert float(whole[1].get("viewBox", "").split()[3]) < 1_000
 
 
 def test_the_summary_is_a_table_with_pictures_and_no_markup_of_others(facts_of: FactsOf) -> None:

@@ -4,23 +4,36 @@ Laws
 ----
 1. With ``--json`` standard output holds one JSON document and nothing else.
 2. A pipe gets lines of text without colours, not cut to a terminal's width.
+3. What documents, messages and models say is text: no character of it is a terminal's command, whoever prints it.
 """
 
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from vector_pipeline.report.words import in_json, legible
 
 _PIPE_WIDTH = 160
+
+
+class LegibleConsole(Console):
+    """Law 3, for everything that is printed: what moves the cursor and colours are rich's own, and no text."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else legible(text), style, control)
 
 
 def console() -> Console:
     """Standard output as it is now (a test or a pipe may have replaced it)."""
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(file=sys.stdout, width=wide, highlight=False, markup=False, emoji=False)
+    return LegibleConsole(file=sys.stdout, width=wide, highlight=False, markup=False, emoji=False)
 
 
 def show(renderable: RenderableType) -> None:
@@ -41,13 +54,13 @@ def say(line: str = "", *, style: str | None = None) -> None:
 
 def complain(line: str) -> None:
     """Print one line on standard error."""
-    err = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    err = LegibleConsole(file=sys.stderr, highlight=False, markup=False, emoji=False)
     err.print(line, soft_wrap=True)
 
 
 def emit(value: Any) -> None:
     """Print a JSON document."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(in_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
 def quiet_interrupts() -> None:

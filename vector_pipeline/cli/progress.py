@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from vector_pipeline.cli.output import LegibleConsole
 from vector_pipeline.report.progress import ProgressSink, reporting_to
+from vector_pipeline.report.words import legible
 
 _LINE_EVERY_S = 15.0
 
@@ -44,7 +45,7 @@ class LineSink:
             return
         self._last[step] = now
         rest = f" ({note})" if note else ""
-        sys.stderr.write(f"{step}: {done:,} of {total:,} {unit}{rest}\n")
+        sys.stderr.write(legible(f"{step}: {done:,} of {total:,} {unit}{rest}\n"))
 
 
 class Seen:
@@ -69,10 +70,10 @@ def watching() -> Iterator[Seen]:
             yield seen
         return
     columns = (
-        TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=LegibleConsole(stderr=True), transient=True) as bar:
         seen = Seen(BarSink(bar))
         with reporting_to(seen):
             yield seen

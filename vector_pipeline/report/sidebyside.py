@@ -1,6 +1,7 @@
 """What a terminal shows of two sides' answers: rich renderables for a given width, no I/O.
 
-Text that came from outside (documents, titles, questions) is never read as markup: it goes in as ``Text``.
+Text that came from outside (documents, titles, questions) is never read as markup: it goes in as ``Text``, and where a
+width is reckoned ``legible``.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import plural
+from vector_pipeline.report.words import legible
 from vector_pipeline.verify.sidebyside import Answer, Asked, Found, SideBySide
 
 WIDEST = 160
@@ -83,13 +85,13 @@ def _cell(ones: Sequence[Found], number: int, mark: Text, width: int) -> Text:
     score = f"{one.score:.3f}"
     room = width - len(score) - 1 - (len(mark.plain) + 1 if mark.plain else 0)
     head = Text(f"{score} ", style="cyan", end="")
-    head.append(_tail(one.document, room), style="not dim bold default")
+    head.append(_tail(legible(one.document), room), style="not dim bold default")
     if mark.plain:
         head.append(" ")
         head.append_text(mark)
     place = one.heading or one.title
     line = f"{place}: {one.text}" if place and not one.text.startswith(place) else one.text
-    head.append(f"\n{_head(line, width)}", style="dim default")
+    head.append(f"\n{_head(legible(line), width)}", style="dim default")
     return head
 
 
@@ -112,7 +114,14 @@ def summary_lines(found: SideBySide, width: int) -> Group:
     width = min(width, WIDEST)
     ordered = sorted(found.answers, key=lambda one: one.difference, reverse=True)
     rows = [
-        (f"{one.overlap:.0%}", one.new, one.gone, one.moved, _first(one), _head(one.query, max(20, width - 36)))
+        (
+            f"{one.overlap:.0%}",
+            one.new,
+            one.gone,
+            one.moved,
+            _first(one),
+            _head(legible(one.query), max(20, width - 36)),
+        )
         for one in ordered
     ]
     made = table(

@@ -1,6 +1,7 @@
 """What a terminal shows of versions, documents, gates, aliases and hits: rich renderables, no I/O.
 
-Text that came from outside (documents, messages, names) is never read as markup: it goes in as ``Text``.
+Text that came from outside (documents, messages, names) is never read as markup: it goes in as ``Text``, and where a
+width is reckoned ``legible``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from rich.text import Text
 from vector_pipeline.config.gates import Mode
 from vector_pipeline.release.registry import Alias, Override, Version
 from vector_pipeline.report.units import moment, plural
+from vector_pipeline.report.words import legible
 from vector_pipeline.verify.outcome import CheckResult, Status
 
 _SIGNS = {
@@ -31,7 +33,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: It
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     numbers = set(right)
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        made.add_column(legible(column), justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(_said(cell)) for cell in row))
     return made
@@ -42,7 +44,7 @@ def _said(value: object) -> str:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return str(legible(str(value)))
 
 
 def versions_table(versions: Sequence[Version], aliases: Mapping[int, Sequence[str]]) -> Table:
@@ -186,9 +188,9 @@ def hits_lines(hits: Sequence[Any]) -> Group:
     for rank, hit in enumerate(hits, start=1):
         head = Text(f"{rank:>2}  ")
         head.append(f"{hit.score:.3f}", style="cyan")
-        head.append(f"  {hit.document}", style="bold")
+        head.append(f"  {legible(hit.document)}", style="bold")
         head.append(f"  v{hit.version}")
-        text = " ".join((hit.text or "").split())
+        text = legible(" ".join((hit.text or "").split()))
         body = Text(text if len(text) <= SNIPPET else text[: SNIPPET - 1].rstrip() + "…")
         parts += [head, Padding(body, (0, 0, 0, 4))]
     return Group(*parts)

@@ -20,8 +20,8 @@ from vector_pipeline.report.page.charts import Chart, Undrawable, chart_of, char
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
 from vector_pipeline.report.page.scales import figure, percent
 from vector_pipeline.report.page.svg import counted, draw, legend_of
-from vector_pipeline.report.page.words import legible
 from vector_pipeline.report.units import human_bytes, moment, plural
+from vector_pipeline.report.words import legible
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 from vector_pipeline.verify.context import AGAINST
 

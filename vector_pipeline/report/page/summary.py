@@ -13,7 +13,7 @@ from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals
 from vector_pipeline.report.page.facts import Facts
 from vector_pipeline.report.page.render import verdict_of
 from vector_pipeline.report.page.svg import draw
-from vector_pipeline.report.page.words import legible, markdown
+from vector_pipeline.report.words import legible, markdown
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
 
 _SIGNS = {"passed": "✓", "warned": "!", "failed": "✗", "unknown": "?"}
@@ -64,6 +64,8 @@ def _smaller(chart: Chart) -> Chart:
     if isinstance(chart, Bars) and len(chart.labels) > _MOST_LABELS:
         series = {name: values[:_MOST_LABELS] for name, values in chart.series.items()}
         return chart.model_copy(update={"labels": chart.labels[:_MOST_LABELS], "series": series})
+    if isinstance(chart, Intervals) and len(chart.rows) > _MOST_LABELS:
+        return chart.model_copy(update={"rows": chart.rows[:_MOST_LABELS]})
     return chart
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals, Rows, Scatter
 from vector_pipeline.report.page.scales import Scale, figure, middle, percent, shortened, ticks, width_of
-from vector_pipeline.report.page.words import escaped
+from vector_pipeline.report.words import escaped
 
 WIDTH = 360
 _LEFT, _RIGHT, _PLOT = 40, 8, 150
