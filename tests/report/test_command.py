@@ -15,6 +15,7 @@ from vector_pipeline.cli.app import app
 from vector_pipeline.project import Project
 from vector_pipeline.report.page.facts import Missing, Outlook
 from vector_pipeline.report.page.writing import write_page
+from vector_pipeline.verify.expectations.datadocs import DATA_DOCS
 
 __all__ = ["fresh", "released", "unbuilt", "vp"]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -173,13 +174,23 @@ def test_an_erasure_deletes_the_reports(tmp_path: Path, released: Path) -> None:
     with Project.load(copied(released, tmp_path)) as project:
         _, file = project.write_report("handbook", 2)
         assert "page9.md" in file.read_text(encoding="utf-8")
+        docs = project.base / DATA_DOCS / "handbook" / "v2" / "validations" / "page.html"
+        docs.parent.mkdir(parents=True)
+        docs.write_text("page9.md and what it says", encoding="utf-8")
+        other = project.base / DATA_DOCS / "another dataset" / "page.html"
+        other.parent.mkdir()
+        other.touch()
+        where = ("reports", "data_docs")
         would = project.erase("handbook", document="page9.md", dry_run=True)
-        assert [one.before for one in would.places if one.where == "reports"] == [1]
+        assert [(one.where, one.before) for one in would.places if one.where in where] == [
+            ("data_docs", 1),
+            ("reports", 1),
+        ]
         assert file.exists()
         done = project.erase("handbook", document="page9.md", reason="asked for")
-        assert [(one.before, one.remaining) for one in done.places if one.where == "reports"] == [(1, 0)]
+        assert [(one.before, one.remaining) for one in done.places if one.where in where] == [(1, 0), (1, 0)]
         assert done.gone
-        assert not file.exists()
+        assert [one.exists() for one in (file, docs, other)] == [False, False, True]
         _, again = project.write_report("handbook", 2)
         assert "page9.md" not in again.read_text(encoding="utf-8")
 

@@ -22,8 +22,6 @@ expectations = typer.Typer(
 )
 app.add_typer(expectations, name="expectations")
 
-_DOCS = Path(".vector_pipeline") / "data_docs"
-
 
 @expectations.command(cls=Command)
 def init(ctx: typer.Context, dataset: Dataset = None) -> None:
@@ -93,14 +91,14 @@ def docs(
     json_: Json = False,
 ) -> None:
     """Evaluate the suites over a version, or over the lake's present state, and build Great Expectations' Data Docs of them."""
-    from vector_pipeline.verify.expectations.datadocs import build
+    from vector_pipeline.verify.expectations.datadocs import DATA_DOCS, build
 
     session = session_of(ctx)
     name = session.dataset(dataset)
     project = session.project()
     found = _evaluated(project, name, version)
     state = f"v{version}" if version is not None else "lake"
-    page = build(project.base / _DOCS / name / state, name, state, found)
+    page = build(project.base / DATA_DOCS / name / state, name, state, found)
     if json_:
         held = {one.suite.kind: all(finding.success for finding in one.findings) for one in found}
         emit({"page": str(page), "success": held})

@@ -13,6 +13,7 @@ from vector_pipeline.trace.erased import Erased, Gate
 from vector_pipeline.trace.finding import Setting
 from vector_pipeline.trace.places import Reach
 from vector_pipeline.trace.removal import OnStep
+from vector_pipeline.verify.expectations.datadocs import DATA_DOCS
 
 
 class Tracing(Gating):
@@ -85,7 +86,7 @@ class Tracing(Gating):
         return Setting(
             lake, registry, dataset, tuple(reaches), tuple(not_reached),
             tuple(name for one in tables for name in (one.chunk_table, one.embedding_table)), tuple(files),
-            self.base / REPORTS / dataset,
+            (self.base / REPORTS / dataset, self.base / DATA_DOCS / dataset),
         )  # fmt: skip
 
     def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:

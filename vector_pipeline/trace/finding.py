@@ -24,8 +24,8 @@ class Setting:
     """Lake tables that builds may be about to make: their leases are held too."""
     files: tuple[Path, ...] = ()
     """Database files of ours to look into for its text."""
-    reports: Path | None = None
-    """Folder of the dataset's reports, which show ids and texts of documents: an erasure deletes them all."""
+    reports: tuple[Path, ...] = ()
+    """Folders of the dataset's pages (reports, Data Docs), which show ids and texts of documents: an erasure deletes them all."""
     wait_s: float = 60.0
 
 

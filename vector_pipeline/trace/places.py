@@ -182,15 +182,15 @@ def _holds(file: Path, phrase: bytes, block: int = 1 << 22) -> bool:
     return False
 
 
-def in_reports(folder: Path | None) -> Counts:
-    """Pages about the dataset, any of which may show the document; no line where there is none."""
-    pages = _pages(folder)
-    return {("reports", "pages, any of which may show it"): len(pages)} if pages else {}
+def in_reports(folders: Iterable[Path]) -> Counts:
+    """Files of pages about the dataset, any of which may show the document; no line where there is none."""
+    counts = {folder: len(_pages(folder)) for folder in folders}
+    return {(folder.parent.name, "files, any of which may show it"): count for folder, count in counts.items() if count}
 
 
-def delete_reports(folder: Path | None) -> None:
-    """Delete them: ``report`` and the next ``verify`` write them again, without the document."""
-    for page in _pages(folder):
+def delete_reports(folders: Iterable[Path]) -> None:
+    """Delete them: ``report``, the next ``verify`` and ``expectations docs`` write them again, without the document."""
+    for page in (page for folder in folders for page in _pages(folder)):
         try:
             page.unlink(missing_ok=True)
         except OSError as error:
@@ -199,5 +199,5 @@ def delete_reports(folder: Path | None) -> None:
             ) from None
 
 
-def _pages(folder: Path | None) -> list[Path]:
-    return [] if folder is None else sorted(one for one in folder.rglob("*") if one.is_file())
+def _pages(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.rglob("*") if one.is_file())

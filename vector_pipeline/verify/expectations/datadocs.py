@@ -22,6 +22,8 @@ from vector_pipeline.verify.expectations.gate import Evaluated
 from vector_pipeline.verify.expectations.suite import Expectation
 from vector_pipeline.verify.outcome import json_safe
 
+DATA_DOCS = Path(".vector_pipeline/data_docs")
+"""Beside the configuration: a folder for each dataset. Pages show what documents say: an erasure deletes the dataset's."""
 _SITE = "local"
 _HIDDEN = {ord(sign): chr(0x14400 + number) for number, sign in enumerate("<>&\"'$`")}
 """Signs that mean something to a page or a template, and what stands for each while Great Expectations writes:
