@@ -236,6 +236,9 @@ def test_what_a_hand_wrote_under_its_id_goes_too(project: Project) -> None:
     project.registry().release_lease(lease)
     report = project.erase("handbook", document="stray.md", by="test")
     assert report.gone
+    assert not report.searched
+    assert "its text was not looked for in database files" in report.to_markdown().splitlines()[0]
+    assert Erased.from_json(report.to_json()) == report
     assert [(one.what, one.before) for one in report.places if one.before] == [("records", 1)]
     assert files_with(project, "A stray secret of some length.") == []
 

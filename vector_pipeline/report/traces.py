@@ -60,6 +60,8 @@ def erased_lines(found: Erased) -> Group:
     places = [one for one in found.places if found.dry_run is False or one.before]
     if found.dry_run:
         head = Text(f"Would erase {found.document} from {found.dataset}:", style="bold")
+    elif found.gone and not found.searched:
+        head = Text(f"{found.document} of {found.dataset}: {found.state}:", style="bold yellow")
     elif found.gone:
         head = Text(f"{found.document} is gone from {found.dataset}:", style="bold green")
     else:

@@ -90,7 +90,8 @@ def _report(
     ]
     if not found.phrases:
         told.append(
-            "no line of the text was at hand to look for in database files: the document is in no readable state"
+            "no line of the text was at hand to look for in database files: the document is in no readable state, or has no "
+            "line of 16 characters or more of its own"
         )
     if setting.lake.catalog_file is None:
         told.append("the lake's catalog is on a server: its own VACUUM frees the pages of deleted rows")
@@ -102,5 +103,5 @@ def _report(
         ),
         versions=tuple(one for one in numbers if one in whole),
         not_reached=(*setting.not_reached, *(found.not_reached if after is None else not_reached)),
-        notes=(*notes, *told), gates=gates,
+        notes=(*notes, *told), gates=gates, searched=bool(found.phrases),
     )  # fmt: skip

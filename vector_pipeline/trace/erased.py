@@ -9,7 +9,8 @@ UNREACHABLE = (
     "Dagster's own storage: the configuration of this run names the document (never its text), and earlier runs may name it in "
     "examples; delete those runs in its UI",
     "backups and snapshots of disks, databases and buckets, a PostgreSQL server's own log; object versions of an S3 bucket",
-    "plan files that were saved, canary files, reports and other copies that people made",
+    "plan files that were saved, canary files (whose questions may quote it, in verdicts too), reports, Data Docs and other copies "
+    "that people made",
     "what other programs read from the index and kept; a reader keeps deleted files open until its next query",
     "words that people wrote about it: an id that is an ordinary word or number stays in them where it is not quoted",
     "other datasets with the same document: each is erased by a command of its own",
@@ -58,11 +59,22 @@ class Erased:
     notes: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
     unreachable: tuple[str, ...] = UNREACHABLE
+    searched: bool = True
+    """Whether a line of its text was at hand to look for in database files: else only its rows were counted."""
 
     @property
     def gone(self) -> bool:
-        """Whether nothing of it is left in any place that is ours."""
+        """Whether nothing of it was found in any place that is ours."""
         return not self.dry_run and not self.not_reached and all(one.remaining == 0 for one in self.places)
+
+    @property
+    def state(self) -> str:
+        """In words: no more than what was looked at."""
+        if self.dry_run:
+            return "nothing was changed"
+        if not self.gone:
+            return "NOT COMPLETE"
+        return "gone" if self.searched else "no row of it is left; its text was not looked for in database files"
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "gone": self.gone}
@@ -78,9 +90,8 @@ class Erased:
 
     def to_markdown(self) -> str:
         """The page for whoever asked for the erasure."""
-        state = "nothing was changed" if self.dry_run else "gone" if self.gone else "NOT COMPLETE"
         lines = [
-            f"# Erasure of `{self.document}` from {self.dataset}: {state}", "",
+            f"# Erasure of `{self.document}` from {self.dataset}: {self.state}", "",
             f"- when: {self.at}", f"- by: {self.by}", f"- reason: {self.reason or '-'}", f"- key: `{self.document_key}`",
             f"- versions made again without it: {', '.join(f'v{one}' for one in self.versions) or 'none'}", "",
             "| place | what | before | remaining |", "|---|---|---:|---:|",
