@@ -11,8 +11,8 @@ from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.project import Project
 from vector_pipeline.release.plan import Cost, Plan
 from vector_pipeline.report.page.summary import pictures, summary
-from vector_pipeline.report.words import markdown
 from vector_pipeline.report.samples import ShardFacts
+from vector_pipeline.report.words import markdown
 from vector_pipeline.verify.outcome import could_not_run
 
 Metadata = dict[str, Any]

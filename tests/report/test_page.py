@@ -16,7 +16,9 @@ from tests.report.conftest import AT, LONG, NASTY, FactsOf, gates
 from vector_pipeline.report.page.facts import GateSaid, Missing, Outlook, outlook_of
 from vector_pipeline.report.page.render import render
 from vector_pipeline.report.page.shapes import facts_json
+from vector_pipeline.report.page.style import stylesheet
 from vector_pipeline.report.page.summary import pictures, summary
+from vector_pipeline.report.page.svg import KNOWN
 from vector_pipeline.verify.outcome import Status
 
 SEEN = NASTY.replace("‮", "�")
@@ -249,6 +251,15 @@ def test_a_picture_is_whole_xml_whatever_its_labels_are() -> None:
     assert len(drawn) == 2
     whole = [ElementTree.fromstring(base64.b64decode(one)) for one in drawn]
     assert float(whole[1].get("viewBox", "").split()[3]) < 1_000
+
+
+def test_every_colour_of_a_mark_has_its_rule_on_the_page_and_in_a_picture() -> None:
+    for name in ("page", "picture"):
+        style = stylesheet(name)
+        for role in sorted({*KNOWN.values(), "other"}):
+            assert style.count(f".f-{role} {{ fill: var(--{role}); }}") == 1
+            assert style.count(f".s-{role} {{ stroke: var(--{role}); }}") == 1
+            assert f"--{role}: " in style
 
 
 def test_the_summary_is_a_table_with_pictures_and_no_markup_of_others(facts_of: FactsOf) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +18,7 @@ from vector_pipeline.report.page.canaries import blocks_of, worst_of
 from vector_pipeline.report.page.charts import Chart, Undrawable, chart_of, charts_of
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
 from vector_pipeline.report.page.scales import figure, percent
+from vector_pipeline.report.page.style import stylesheet
 from vector_pipeline.report.page.svg import counted, draw, legend_of
 from vector_pipeline.report.units import human_bytes, moment, plural
 from vector_pipeline.report.words import legible
@@ -33,7 +33,7 @@ _MOST_JSON = 20_000
 
 def render(facts: Facts) -> str:
     """The whole page."""
-    style = _style()
+    style = stylesheet("page")
     policy = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     canaries = blocks_of(facts.gates)
     view = {
@@ -57,11 +57,6 @@ def _measured(gates: Iterable[GateSaid]) -> list[GateSaid]:
     """Gates whose charts stand together, those that failed first. Canaries have a part of their own."""
     left = [gate for gate in gates if gate.name != CANARIES and charts_of(gate.detail)]
     return sorted(left, key=lambda gate: not gate.blocks)
-
-
-@cache
-def _style() -> str:
-    return files(_PACKAGE).joinpath("templates/page.css").read_text(encoding="utf-8")
 
 
 @cache

@@ -5,13 +5,13 @@ A picture is an SVG in a ``data:`` address: it needs no file, no network and no 
 
 import base64
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from vector_pipeline.report.page.canaries import blocks_of, worst_of
 from vector_pipeline.report.page.charts import Bars, Chart, Histogram, Intervals, Scatter, charts_of
 from vector_pipeline.report.page.facts import Facts
 from vector_pipeline.report.page.render import verdict_of
+from vector_pipeline.report.page.style import stylesheet
 from vector_pipeline.report.page.svg import draw
 from vector_pipeline.report.words import legible, markdown
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
@@ -49,8 +49,7 @@ def picture(chart: Chart) -> str:
     """One chart as a Markdown image."""
     svg = str(draw(_smaller(chart), alone=True))
     height = svg.split('viewBox="0 0 360 ', 1)[1].split('"', 1)[0]
-    style = files("vector_pipeline.report.page").joinpath("templates/picture.css").read_text(encoding="utf-8")
-    inside = f'<style>{style}</style><rect class="paper" x="-12" y="-12" width="384" height="{int(height) + 24}"/>'
+    inside = f'<style>{stylesheet("picture")}</style><rect class="paper" x="-12" y="-12" width="384" height="{int(height) + 24}"/>'
     whole = svg.replace(f'viewBox="0 0 360 {height}"', f'viewBox="-12 -12 384 {int(height) + 24}" width="480"', 1)
     whole = whole.replace(">", f">{inside}", 1)
     address = base64.b64encode(whole.encode("utf-8", errors="replace")).decode()
