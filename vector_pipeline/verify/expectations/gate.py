@@ -4,7 +4,8 @@ Laws
 ----
 1. A null fact was not measured: expectations skip nulls, so that the default suites demand that measured columns are not null.
 2. Nothing is written and nothing is sent.
-3. Every stored vector that a chunk needs is looked at, in each shard that holds it: any of them may be what a push takes.
+3. Every stored vector that a chunk needs is looked at, in each shard that holds it: any of them may be what a push takes. That each
+   chunk has one is demanded by no suite, but always (``lacking``).
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from vector_pipeline.release.registry import Version
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.expectations.counting import Source, evaluate
 from vector_pipeline.verify.expectations.finding import Finding
+from vector_pipeline.verify.expectations.lacking import lacking
 from vector_pipeline.verify.expectations.reading import suite_of
 from vector_pipeline.verify.expectations.suite import Kind, Suite, fill, parameters_of
 from vector_pipeline.verify.expectations.verdict import verdict
@@ -71,7 +73,8 @@ def expect(
 
     def gate() -> CheckResult:
         found = evaluated(kind, lake, tables, version, settings=settings, gates=gates, base=base, normalized=normalized)
-        return verdict(name, found.suite, found.rows, found.findings)
+        missed = lacking(lake, tables, version) if kind == "embeddings" and version is not None else None
+        return verdict(name, found.suite, found.rows, [*found.findings, *([missed] if missed is not None else [])])
 
     return guarded(name, gate)
 
