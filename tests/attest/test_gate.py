@@ -1,11 +1,12 @@
 """The gate: what it stops, and what it lets through."""
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
 
-from tests.attest.conftest import Become, add, configure
+from tests.attest.conftest import Become, add, configure, vectors
 from tests.conftest import MakeProject, page
 from vector_pipeline.lake.golden import GoldenTables
 from vector_pipeline.project import Project
@@ -43,19 +44,22 @@ def test_a_sample_says_how_much_may_be_wrong(make_project: MakeProject) -> None:
     project = released(make_project(40, gates="attestation: {sample: 20}, max_removed_share: 1"))
     result = judged(project)
     assert result.detail["sampled"] == 20
-    assert result.detail["at_most_wrong"] == pytest.approx(1 - 0.05 ** (1 / 20))
-    assert "at most 13.9% of all are wrong (95% certain)" in result.summary
+    assert result.detail["at_most_wrong"] == pytest.approx(math.log(20) / 20)
+    assert "at most 15.0% of all are wrong (95% certain)" in result.summary
     assert judged(project).detail == result.detail
 
 
-def test_half_of_the_sample_is_new(make_project: MakeProject) -> None:
+def test_half_of_the_sample_is_new_and_the_verdict_counts_it_apart(make_project: MakeProject) -> None:
     project = served(make_project(40, gates="attestation: {sample: 20}, max_removed_share: 1"))
+    old = len(vectors(project))
     for number in range(10):
         add(project, f"new{number}.md", page(70 + number))
     released(project)
     result = judged(project)
     assert result.status is Status.PASSED, result.summary
     assert (result.detail["sampled"], result.detail["sampled_new"]) == (20, 10)
+    # Ten draws of the old ones, which are the most, say no more of them for ten draws of what is new.
+    assert result.detail["at_most_wrong"] == pytest.approx(math.log(20) / 10 * old / result.detail["vectors"])
 
 
 Spoil = Callable[[str], str]

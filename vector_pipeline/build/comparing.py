@@ -5,6 +5,7 @@ Laws
 1. A vector differs when the angle or the length moved by more than rounding explains. One tolerance says both: a cosine distance
    of d is an angle of sqrt(2 d), and rounding moves a length by no more than an angle.
 2. What cannot be compared differs: a number that is not finite, another dimension, zeros on one side alone.
+3. A clean sample says of each stratum what was drawn of it, and no more (``most_wrong``).
 """
 
 import math
@@ -79,7 +80,12 @@ class Looked:
     missing: int
     """Texts without a vector."""
     distances: npt.NDArray[np.float64]
-    total: int
+    strata: tuple[tuple[int, int], ...]
+    """How many there are, and how many of them were drawn (``Stored.strata``)."""
+
+    @property
+    def total(self) -> int:
+        return sum(size for size, _ in self.strata)
 
     @property
     def worst(self) -> float:
@@ -87,10 +93,23 @@ class Looked:
 
     @property
     def at_most_wrong(self) -> float:
-        """With 95% certainty no larger share of all vectors is wrong, when none of the sample is: the rule of three, exact."""
-        if self.wrong or not self.compared:
-            return 1.0
-        return 0.0 if self.compared >= self.total else 1.0 - 0.05 ** (1.0 / self.compared)
+        """With 95% certainty no larger share of all vectors is wrong, when none of the sample is; 1 where one is, or is missing."""
+        return 1.0 if self.wrong or self.missing or not self.compared else most_wrong(self.strata)
+
+
+def most_wrong(strata: Sequence[tuple[int, int]]) -> float:
+    """Share of all that may be wrong at the most, with 95% certainty, when none that was drawn is. ``strata``: (size, drawn).
+
+    Strata of which shares ``p`` are wrong show none of it in ``n`` draws with a chance of at most ``exp(-sum(n p))``. So
+    ``sum(n p) <= ln 20``, and the worst that this leaves room for is found greedily, where least was drawn first. One stratum: the
+    rule of three. Only what was not drawn can be wrong: a stratum that was drawn whole adds nothing.
+    """
+    left, wrong = -math.log(0.05), 0.0
+    for size, drawn in sorted((one for one in strata if one[0]), key=lambda one: one[1] / one[0]):
+        share = min(1.0 - drawn / size, left / drawn if drawn else 1.0)
+        wrong += share * size
+        left -= share * drawn
+    return wrong / sum(size for size, _ in strata)
 
 
 def look_again(embedder: Embedder, stored: Stored, max_distance: float) -> Looked:
@@ -99,7 +118,7 @@ def look_again(embedder: Embedder, stored: Stored, max_distance: float) -> Looke
     there = rows.filter(rows["vector"].is_valid())
     texts = there["text"].to_pylist()
     if not texts:
-        return Looked(0, (), rows.num_rows, np.zeros(0), stored.total)
+        return Looked(0, (), rows.num_rows, np.zeros(0), stored.strata)
     made = embed_texts(embedder, texts)
     old, fits = matrix(there["vector"], made.shape[1])
     found = compare(old, made, max_distance)
@@ -112,7 +131,7 @@ def look_again(embedder: Embedder, stored: Stored, max_distance: float) -> Looke
         )
         for row in np.flatnonzero(differs).tolist()
     )  # fmt: skip
-    return Looked(len(texts), wrong, rows.num_rows - len(texts), distance, stored.total)
+    return Looked(len(texts), wrong, rows.num_rows - len(texts), distance, stored.strata)
 
 
 def look_at_all(
@@ -138,7 +157,7 @@ def look_at_all(
         worst.append(found.worst)
         if on_done is not None:
             on_done(begin + len(block), len(rows))
-    return Looked(compared, tuple(wrong), missing, np.array([max(worst)]), len(rows))
+    return Looked(compared, tuple(wrong), missing, np.array([max(worst)]), ((len(rows), len(rows)),))
 
 
 def embed_texts(embedder: Embedder, texts: Sequence[str]) -> npt.NDArray[np.float32]:

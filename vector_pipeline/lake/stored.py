@@ -1,4 +1,12 @@
-"""Texts with the vectors that are stored for them, drawn by hash from every shard: what an attestation embeds again."""
+"""Texts with the vectors that are stored for them, drawn by hash: what an attestation embeds again.
+
+Laws
+----
+1. What is new and what is not are two strata, drawn apart: a share of one is none of the other (``Stored.strata``).
+2. Within a stratum every (shard, content) is as likely as any other, and every shard has its share of the draws, rounded by hash:
+   few draws of a large shard would say little of it.
+3. The same content is drawn apart in each shard that has it: a vector that is wrong in all has as many chances to be found.
+"""
 
 from dataclasses import dataclass
 
@@ -19,6 +27,11 @@ class Stored:
     """Of them, contents that the other side has not."""
     new_drawn: int
 
+    @property
+    def strata(self) -> tuple[tuple[int, int], ...]:
+        """How many there are, and how many of them were drawn: new ones, others."""
+        return (self.new, self.new_drawn), (self.total - self.new, len(self) - self.new_drawn)
+
     def __len__(self) -> int:
         return int(self.rows.num_rows)
 
@@ -28,15 +41,16 @@ def draw_stored(
 ) -> Stored:
     """At most ``limit`` contents of a relation of chunks: the same for the same relation and ``salt``.
 
-    Shards have the same number, as far as they have as many. ``without``: a relation of chunks; half of the sample is of contents
-    that it has not, where there are as many.
+    ``without``: a relation of chunks; half of the sample is of contents that it has not, where there are as many.
     """
     new = "true" if without is None else f"content_hash NOT IN (SELECT content_hash FROM {without})"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stored_ranked AS
-            WITH placed AS (SELECT *, {new} AS new, md5(content_hash || ?) AS place
+            WITH placed AS (SELECT *, {new} AS new, md5(shard || '/' || content_hash || $1) AS place
                             FROM (SELECT DISTINCT shard, content_hash FROM {chunks}))
-            SELECT *, row_number() OVER (PARTITION BY new, shard ORDER BY place, content_hash) AS turn FROM placed""",
+            SELECT *, (row_number() OVER (PARTITION BY new, shard ORDER BY place) - 1
+                       + md5_number_upper(new || '/' || shard || '/' || $1) / 18446744073709551616.0)
+                      / count(*) OVER (PARTITION BY new, shard) AS turn FROM placed""",
         [salt],
     )
     total, fresh = (int(one) for one in lake.row("SELECT count(*), count(*) FILTER (new) FROM stored_ranked"))

@@ -3,7 +3,8 @@
 Laws
 ----
 1. A stored vector is right or wrong: one wrong one in the sample is enough. Rounding is not wrong (``build.comparing``).
-2. The sample is drawn by hash from every shard, half of it from what production has not; with every version others are drawn.
+2. The sample is drawn by hash, from each shard by its size, half of it from what production has not; with every version others are
+   drawn. What a clean one proves is said of new and old vectors together, by what was drawn of each.
 3. A model of another fingerprint that the same configuration gives is a model that changed under its name: that fails. One that a
    changed configuration gives was declared. Where nobody knows what was configured, production's golden texts tell whether it is
    another model at all; if so it is unknown whether somebody meant it.
