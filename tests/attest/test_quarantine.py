@@ -4,9 +4,13 @@ import pytest
 
 from tests.attest.conftest import Become, add, attestations, vectors
 from tests.conftest import MakeProject, page
+from tests.support.gates import FEW, say_passed
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.lake.golden import GoldenTables
+from vector_pipeline.lake.quarantine import doubt_contents, move_doubted
+from vector_pipeline.lake.retention import merge_files
 from vector_pipeline.project import Project
+from vector_pipeline.verify.outcome import CheckResult, Status
 
 
 def spoiled(make_project: MakeProject, become: Become) -> tuple[Project, str]:
@@ -111,6 +115,56 @@ def test_when_the_model_is_another_one_what_it_wrote_since_is_doubted(
     become("")
     project.build("handbook")
     assert project.attest("handbook", whole=True).passed
+
+
+OF_VECTORS = ["embeddings expectations"]
+
+
+def quarantine(project: Project, contents: int) -> set[tuple[str, int]]:
+    """Move the vectors of so many contents; returns where they were needed."""
+    lake, tables = project.lake(), project.tables("handbook")
+    chosen = lake.rows(f"SELECT DISTINCT content_hash FROM {tables.embeddings} ORDER BY 1 LIMIT {contents}")
+    doubt_contents(lake, tables, [one for (one,) in chosen])
+    moved = set(lake.rows("SELECT content_hash, shard FROM doubted"))
+    move_doubted(lake, tables, GoldenTables.of(tables), "a test")
+    return moved
+
+
+def test_a_few_vectors_in_quarantine_end_what_was_said_of_them_and_so_do_those_made_anew(
+    make_project: MakeProject,
+) -> None:
+    project = make_project(3, shards=1, gates=f"{FEW}, max_removed_share: 1")
+    project.build("handbook")
+    deployment = project.push("handbook").deployment
+
+    def verify() -> list[CheckResult]:
+        say_passed(project, deployment, index=True, but=OF_VECTORS)
+        return project.verify("handbook", only=OF_VECTORS, deployment=deployment)[1]
+
+    def ended() -> set[str]:
+        said = project.said_now(deployment, mark=project.mark_of(deployment))
+        return {one.name for one in said if "taken away or made anew" in one.summary}
+
+    assert {one.status for one in verify()} == {Status.PASSED}
+    # What a later version adds, and files that are merged, are no news of this one.
+    add(project, "later.md", page(30))
+    later = project.build("handbook").version
+    assert later.number == 2
+    merge_files(project.lake())
+    assert ended() == set()
+
+    moved = quarantine(project, 2)
+    assert ended() == set(OF_VECTORS)
+    with pytest.raises(RefusedError, match="vectors of version 1 of handbook were taken away or made anew since"):
+        project.promote("handbook", version=1, by="ann")
+    result = verify()[0]
+    assert result.status is Status.FAILED
+    assert f"every text has a vector ({len(moved)} of {deployment.records} rows" in result.summary
+    assert {(one["content_hash"], one["shard"]) for one in result.examples} == moved
+    assert all(str(one["document_id"]).endswith(".md") for one in result.examples)
+    project.build("handbook")
+    assert ended() == set(OF_VECTORS)
+    assert {one.status for one in verify()} == {Status.PASSED}
 
 
 def test_copies_of_what_was_right_are_not_doubted(project: Project) -> None:

@@ -6,14 +6,15 @@ Laws
 2. What is recorded says for what it counts: see ``judged``.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project.demanding import MIRROR_DRIFT
-from vector_pipeline.project.judged import SETTINGS, Judged
+from vector_pipeline.project.judged import SETTINGS, VECTORS
+from vector_pipeline.project.letting import Letting
 from vector_pipeline.release.registry import Deployment, VerdictStatus, Version
 from vector_pipeline.verify import catalogue
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
@@ -30,7 +31,7 @@ OF_INDEX = (COVERAGE, CANARIES)
 """Gates of an index that need nothing but it: production checks itself with them after a move."""
 
 
-class Gating(Judged):
+class Gating(Letting):
     """Checks. None of them writes to the lake or the target; ``verify`` records its verdicts in the registry."""
 
     def check_data(self, dataset: str, kind: Kind, *, space: str | None = None) -> CheckResult:
@@ -69,6 +70,7 @@ class Gating(Judged):
         context, results = self.gate_context(wanted, deployment), []
         names = self.gates_of(dataset, deployment.target) if only is None else only
         settings = self.gate_settings(dataset)
+        vectors = self._written(wanted) if any(map(catalogue.reads_vectors, names)) else {}
         for number, name in enumerate(names):
             self.progress.update("verify", number, len(names), unit="gates", note=name)
             scope = catalogue.BY_NAME[name].scope if name in catalogue.BY_NAME else Scope.INDEX
@@ -78,7 +80,8 @@ class Gating(Judged):
             if scope is Scope.CHANGE:
                 result = replace(result, detail={**result.detail, AGAINST: context.against()})
             self._record(
-                deployment, name, result, digest=wanted.digest, mark=mark, run_id=run_id, settings=settings
+                deployment, name, result, digest=wanted.digest, mark=mark, run_id=run_id, settings=settings,
+                vectors=vectors if catalogue.reads_vectors(name) else None,
             )  # fmt: skip
             results.append(result)
         return deployment, results
@@ -113,9 +116,10 @@ class Gating(Judged):
         mark: str | None,
         run_id: str | None,
         settings: str,
+        vectors: Mapping[str, Any] | None = None,
     ) -> None:
-        """``settings``: that it was judged under."""
-        detail = {**result.to_json(), SETTINGS: settings}
+        """``settings``: that it was judged under. ``vectors``: of the version when it was; None of a gate that reads none."""
+        detail = {**result.to_json(), SETTINGS: settings, **({VECTORS: vectors} if vectors is not None else {})}
         self.registry().record_verdict(
             deployment.id,
             gate,

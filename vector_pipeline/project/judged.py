@@ -1,35 +1,35 @@
-"""What the recorded verdicts on a deployment are worth now, and which gates a person let it past.
+"""What the recorded verdicts on a deployment are worth now.
 
 Laws
 ----
 1. A verdict counts for the version's digest, under the settings that it was made under; of a comparison while production serves
-   what it was compared with; of an index for the state that it was in. One that does not count is as good as none.
-2. A gate that a deployment was let past stays what it said. What is checked by itself afterwards, and the way back, know of it.
+   what it was compared with; of an index for the state that it was in; of a gate that reads vectors while none of the version's was
+   taken away or made anew. One that does not count is as good as none.
+2. What is told may leave out what cannot be looked at now; what lets a version pass may not.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineError
+from vector_pipeline.lake.written import as_written, written
 from vector_pipeline.project.demanding import Demanding
 from vector_pipeline.release.promote import ALL_MOVES, PRODUCTION, trail
 from vector_pipeline.release.registry import (
     Deployment,
     DeploymentStatus,
-    NewOverride,
-    Override,
     Verdict,
-    VerdictStatus,
     Version,
-    plain_name,
 )
+from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.verify.context import AGAINST, Side
 from vector_pipeline.verify.outcome import CheckResult, Status
-from vector_pipeline.verify.policy import let_past
 
 SETTINGS = "settings"
 """Key of a verdict's detail that names the settings it was made under."""
+VECTORS = "vectors"
+"""Key of a verdict's detail that names the version's vectors (``lake.written``); of gates that read them only."""
 _GONE = (DeploymentStatus.RETIRED, DeploymentStatus.REPLACED)
 
 
@@ -42,6 +42,8 @@ class _Now:
     against: Mapping[str, Any]
     mark: str | None
     of_index: Collection[str]
+    same_vectors: Callable[[Mapping[str, Any]], bool]
+    """Whether the version's vectors are those that a verdict names."""
 
 
 class Judged(Demanding):
@@ -56,15 +58,15 @@ class Judged(Demanding):
         verdicts = {one.check: one for one in registry.verdicts(deployment.id)}
         now = _Now(
             deployment.digest, self.gate_settings(deployment.dataset), self._against_now(deployment), mark,
-            self.index_gates_of(deployment.dataset, target),
+            self.index_gates_of(deployment.dataset, target), self._same_vectors(deployment, told=True),
         )  # fmt: skip
         return [_said(name, verdicts.get(name), now) for name in self.gates_of(deployment.dataset, target)]
 
     def require_current_gates(
         self, deployment: Deployment, *, but: Collection[str] = (), compared: bool = True
     ) -> None:
-        """``RefusedError`` when a verdict on a deployment was made under other settings than today's, or (``compared``) against
-        something else than production serves now. ``but``: gates that it is let past.
+        """``RefusedError`` when a verdict on a deployment was made under other settings than today's, of other vectors, or
+        (``compared``) against something else than production serves now. ``but``: gates that it is let past.
         """
         settings = self.gate_settings(deployment.dataset)
         required = set(self.gates_of(deployment.dataset, deployment.target)) - set(but)
@@ -74,57 +76,13 @@ class Judged(Demanding):
         if any(one.detail.get(SETTINGS) != settings for one in verdicts):
             raise RefusedError(f"the gates' settings have changed since {name} was checked", fix=again)
         against = self._against_now(deployment)
+        same_vectors = self._same_vectors(deployment)
+        if not all(same_vectors(one.detail[VECTORS]) for one in verdicts if VECTORS in one.detail):
+            raise RefusedError(f"vectors of {name} were taken away or made anew since it was checked", fix=again)
         for one in verdicts:
             seen = one.detail.get("detail", {}).get(AGAINST)
             if compared and seen is not None and seen != against:
                 raise RefusedError(f"{name} was compared with {_served(seen)}; now it is {_served(against)}", fix=again)
-
-    def blocked(self, deployment: Deployment, gates: Collection[str]) -> list[NewOverride]:
-        """Those of ``gates`` that stop a deployment now, with what they say."""
-        mark, of_index = self.mark_of(deployment), self.index_gates_of(deployment.dataset, deployment.target)
-        return [
-            NewOverride(
-                deployment.id, one.name, VerdictStatus(one.status.value), one.summary, deployment.digest or "",
-                mark if one.name in of_index else None,
-            )
-            for one in self.said_now(deployment, mark=mark or "")
-            if one.name in gates and one.blocks
-        ]  # fmt: skip
-
-    def require_blocked(self, named: Sequence[str], found: Sequence[NewOverride], version: int) -> None:
-        """``InputError`` for a gate that is to be let past and stops nothing."""
-        needless = [name for name in named if name not in {one.check for one in found}]
-        if needless:
-            words = " ".join(f"--override {name.replace(' ', '_')}" for name in needless)
-            raise InputError(
-                f"version {version} is not stopped by {', '.join(needless)}: there is nothing to let it past",
-                fix=f"Leave out {words}",
-            )
-
-    def overridden(self, deployment: Deployment) -> dict[str, Override]:
-        """Gates that a deployment was let past by its last promotion, with the content that it has (law 2)."""
-        registry, place = self.registry(read_only=True), (deployment.dataset, deployment.environment)
-        found = registry.overrides(*place, deployment_id=deployment.id)
-        if not found:
-            return {}
-        digest = registry.version(deployment.dataset, deployment.version).digest
-        moves = registry.alias_moves(*place, limit=ALL_MOVES)
-        promotion = (deployment.id, "promote", PRODUCTION)
-        promoted = next(
-            (one.id for one in moves if (one.to_deployment, one.kind, plain_name(one.name)) == promotion), None
-        )
-        return {one.check: one for one in found if (one.digest, one.move_id) == (digest, promoted)}
-
-    def accepted(self, deployment: Deployment, results: Sequence[CheckResult]) -> list[CheckResult]:
-        """Results on a deployment, those that a person let it past as warnings."""
-        known = self.overridden(deployment)
-        said = {one.check: one for one in self.registry(read_only=True).verdicts(deployment.id)} if known else {}
-        return [
-            let_past(one, _then(past, said.get(one.name)), by=past.by, reason=past.reason)
-            if (past := known.get(one.name)) is not None
-            else one
-            for one in results
-        ]
 
     def _compared_with(self, version: Version, deployment: Deployment | None) -> Side | None:
         """What readers get now, or got before the candidate was served; None where there is nothing else, or it has expired."""
@@ -154,6 +112,37 @@ class Judged(Demanding):
         version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
         found = self._compared_with(version, None)
         return {} if found is None else {"version": found.version.number, "digest": found.version.digest}
+
+    def _written(self, version: Version) -> Mapping[str, Any]:
+        """What a verdict on a version's vectors names; nothing that there ever is where they cannot be seen."""
+        try:
+            return written(self.lake(read_only=True), tables_of(version), version.lake_snapshot)
+        except VectorPipelineError:
+            return {}  # The gates meet the same and say it.
+
+    def _same_vectors(self, deployment: Deployment, *, told: bool = False) -> Callable[[Mapping[str, Any]], bool]:
+        """Whether a version's vectors are those that a verdict names. ``told``: law 2; of an expired one nothing is left to see."""
+        known: dict[str, bool] = {}
+
+        def same(seen: Mapping[str, Any]) -> bool:
+            version = self.registry(read_only=True).version(deployment.dataset, deployment.version)
+            if version.expired_at is not None:
+                return True
+            try:
+                return as_written(self.lake(read_only=True), tables_of(version), version.lake_snapshot, seen)
+            except VectorPipelineError as error:
+                if told:
+                    return True
+                what = f"whether version {version.number} of {version.dataset} has the vectors that were checked cannot be seen"
+                raise RefusedError(f"{what}: {error.what}", fix=error.fix) from None
+
+        def once(seen: Mapping[str, Any]) -> bool:
+            key = str(seen)
+            if key not in known:
+                known[key] = same(seen)
+            return known[key]
+
+        return once
 
     def deployment_of(self, version: Version, target: str | None = None) -> Deployment:
         """Where a version stands in a target (default: the first place in service): what staging or production points at, or where
@@ -196,17 +185,6 @@ class Judged(Demanding):
             return None  # The check itself meets the same and says it.
 
 
-def _then(past: Override, verdict: Verdict | None) -> CheckResult:
-    """What a gate said when a deployment was let past it: with its measures, where nobody has looked again since."""
-    if (
-        verdict is None
-        or (verdict.status, verdict.digest) != (past.status, past.digest)
-        or "status" not in verdict.detail
-    ):
-        return CheckResult(past.check, Status(past.status.value), past.summary)
-    return _told(past.check, verdict)
-
-
 def _said(name: str, verdict: Verdict | None, now: _Now) -> CheckResult:
     """Law 1."""
     if verdict is None:
@@ -214,10 +192,11 @@ def _said(name: str, verdict: Verdict | None, now: _Now) -> CheckResult:
     why = _worthless(verdict, now)
     if why:
         return CheckResult(name, summary=f"{why}: verify again")
-    return _told(name, verdict) if "status" in verdict.detail else CheckResult(name, Status(verdict.status.value), "")
+    return told(name, verdict) if "status" in verdict.detail else CheckResult(name, Status(verdict.status.value), "")
 
 
-def _told(name: str, verdict: Verdict) -> CheckResult:
+def told(name: str, verdict: Verdict) -> CheckResult:
+    """What a gate said, as it was recorded."""
     return CheckResult.from_json({"detail": {}, "examples": [], "summary": "", **verdict.detail, "name": name})
 
 
@@ -229,6 +208,8 @@ def _worthless(verdict: Verdict, now: _Now) -> str:
         return "judged before the index changed"
     if verdict.detail.get(SETTINGS) != now.settings:
         return "judged under other settings"
+    if VECTORS in verdict.detail and not now.same_vectors(verdict.detail[VECTORS]):
+        return "judged before vectors were taken away or made anew"
     seen = verdict.detail.get("detail", {}).get(AGAINST)
     if seen is not None and seen != now.against:
         return f"compared with {_served(seen)}; now it is {_served(now.against)}"

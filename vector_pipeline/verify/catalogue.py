@@ -45,6 +45,8 @@ class Gate:
     says: str
     """One line for people: what holds when it passes."""
     judge: Callable[[GateContext], CheckResult]
+    vectors: bool = False
+    """Whether it reads the version's vectors in the lake: its verdict ends when one of them is taken away or made anew."""
 
     @property
     def key(self) -> GateKey:
@@ -60,19 +62,22 @@ GATES: tuple[Gate, ...] = (
     Gate("chunks expectations", Scope.VERSION, "Every chunk is as the dataset's suite demands.", expectations.judge_chunks),
     Gate(
         "embeddings expectations", Scope.VERSION, "Every vector is as the dataset's suite demands.",
-        expectations.judge_embeddings,
+        expectations.judge_embeddings, vectors=True,
     ),
-    Gate(attest.NAME, Scope.VERSION, "Every vector is what the space's model makes of its text today.", attest.judge),
+    Gate(attest.NAME, Scope.VERSION, "Every vector is what the space's model makes of its text today.", attest.judge, vectors=True),
     Gate(freshness.NAME, Scope.VERSION, "The version is as new as its source, in every shard.", freshness.judge),
-    Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge),
+    Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge, vectors=True),
     Gate(damage.NAME, Scope.CHANGE, "Texts are no worse than those that production serves.", damage.judge),
-    Gate(shift.NAME, Scope.CHANGE, "New vectors are of the model that made production's, and belong to their texts.", shift.judge),
+    Gate(
+        shift.NAME, Scope.CHANGE, "New vectors are of the model that made production's, and belong to their texts.", shift.judge,
+        vectors=True,
+    ),
     Gate(
         retrieval.NAME, Scope.CHANGE, "Where relevance is judged, answers are as good as production's.", retrieval.judge,
     ),
     Gate(
         answers.NAME, Scope.CHANGE, "The same questions find the same documents as in production, beyond what changed.",
-        answers.judge,
+        answers.judge, vectors=True,
     ),
     Gate(
         coverage.NAME, Scope.INDEX, "The target holds exactly the version's records: ids, spaces, marks and metadata.",
@@ -80,7 +85,7 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate(
         recall.NAME, Scope.INDEX, "The target finds what exact search over the lake finds, and holds the lake's vectors.",
-        recall.judge,
+        recall.judge, vectors=True,
     ),
     Gate(
         canaries.NAME, Scope.INDEX, "Fixed questions find the documents that answer them, on the target itself.",
@@ -94,6 +99,11 @@ BY_NAME = {gate.name: gate for gate in GATES}
 def key_of(name: str) -> GateKey:
     """A gate's name as the configuration writes it."""
     return cast(GateKey, name.replace(" ", "_"))
+
+
+def reads_vectors(name: str) -> bool:
+    """Whether the gate of that name reads the version's vectors; no gate of a place's own does."""
+    return name in BY_NAME and BY_NAME[name].vectors
 
 
 def names(*scopes: Scope) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Data expectations on documents, chunks and embeddings: suites in Great Expectations' words, counted in DuckDB.
 
 ``suite`` what must hold, as data; ``reading`` suites from files; ``meaning`` what an expectation is in SQL; ``counting`` evaluates;
-``engine`` Great Expectations itself, where SQL will not do; ``lacking`` texts without a vector; ``verdict`` one gate's result; ``gate``
-the three gates; ``datadocs`` Great Expectations' own pages.
+``engine`` Great Expectations itself, where SQL will not do; ``lacking`` texts without a vector; ``verdict`` one gate's result;
+``gate`` the three gates; ``datadocs`` Great Expectations' own pages.
 """
 
 from vector_pipeline.verify.expectations.gate import (
