@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import MakeProject
-from vector_pipeline.verify.canaries.names import absent, expression, names
+from vector_pipeline.verify.canaries.names import absent, expression, names, near
 from vector_pipeline.verify.context import Side
 
 SIGNS = st.text(st.sampled_from("ab/.-!]^[*?\\\n"), max_size=8)
@@ -40,3 +40,27 @@ def test_absent_asks_the_version(make_project: MakeProject) -> None:
     wanted = ["a[1].md", "a1.md", "deep/*.md", "DEEP/*", "?[[]1].md", "c.md", "*", "none*"]
     assert absent(lake, chunks, wanted) == {"a1.md", "DEEP/*", "c.md", "none*"}
     assert absent(lake, chunks, []) == set()
+
+
+def test_near_finds_what_was_mistyped_and_compares_few(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project({"a.md": "# One\n\nText of one."})
+    project.build("handbook")
+    lake = project.lake(read_only=True)
+    many = (
+        "(SELECT 'guide/section' || range % 100 || '/page-number-' || range || '.md' AS document_id FROM range(20_000))"
+    )
+    right = "guide/section12/page-number-1212.md"
+    wrong = [
+        "guide/section12/page-numer-1212.md", "guides/section12/page-number-1212.md",
+        "Guide/section12/Page-Number-1212.md", "guide/section12/page-number-1212.rst",
+    ]  # fmt: skip
+    beyond = [f"guide/none/{n}" for n in range(50)]
+    assert near(lake, many, [*wrong, *beyond]) == {one: [right] for one in wrong}
+    assert near(lake, many, ["guide/section12/page-number-x12.md"]) == {
+        "guide/section12/page-number-x12.md": ["guide/section12/page-number-112.md", "guide/section12/page-number-12.md",
+                                               "guide/section12/page-number-212.md"]
+    }  # fmt: skip
+    monkeypatch.setattr("vector_pipeline.verify.canaries.names._PAIRS", 0)
+    assert near(lake, many, wrong) == {}, "too many could be meant"

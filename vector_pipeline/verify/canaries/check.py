@@ -18,7 +18,7 @@ from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.base import Filter
 from vector_pipeline.targets.filters import All, Any_, Node, parse_filter
 from vector_pipeline.verify.canaries.file import Canary, CanaryFile, read_canaries
-from vector_pipeline.verify.canaries.names import absent
+from vector_pipeline.verify.canaries.names import absent, near
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.filtering import condition
 from vector_pipeline.verify.intervals import wilson
@@ -26,8 +26,6 @@ from vector_pipeline.verify.suggest.log import normal
 
 ENOUGH = 20
 """Fewer canaries prove little."""
-_NEAR = 3
-"""Documents of like names that a remark tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,11 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
     gone = absent(
         context.lake, context.candidate.chunks, [one for canary in canaries for one in (*canary.expect, *canary.forbid)]
     )
-    near = _near(context, sorted(gone)) if gone else {}
+    like = near(context.lake, context.candidate.chunks, gone)
     for line, canary in zip(file.lines, canaries, strict=True):
         for one in canary.expect:
             if one in gone:
-                says = f"expects {one}, which version {version} does not have{near.get(one, '')}"
+                says = f"expects {one}, which version {version} does not have{_or(like.get(one, []))}"
                 spare = canary.match == "any" and any(other not in gone for other in canary.expect)
                 yield Remark("warning" if spare else "error", line, canary.id, canary.query, says)
             if one in canary.forbid:
@@ -94,17 +92,8 @@ def _of_documents(context: GateContext, file: CanaryFile) -> Iterator[Remark]:
                 yield Remark("warning", line, canary.id, canary.query, says)
 
 
-def _near(context: GateContext, names: Sequence[str]) -> dict[str, str]:
-    """For a name that is no document's: those that are spelled like it."""
-    rows = context.lake.rows(
-        f"""SELECT n, list(document_id ORDER BY document_id)[:{_NEAR}] FROM (
-                SELECT n, document_id, levenshtein(lower(n), lower(document_id)) AS distance,
-                       min(distance) OVER (PARTITION BY n) AS least_
-                FROM (SELECT DISTINCT document_id FROM {context.candidate.chunks}), unnest($1::VARCHAR[]) AS names(n))
-            WHERE distance <= greatest(2, length(n) // 4) AND distance = least_ GROUP BY n""",
-        [list(names)[:100]],
-    )
-    return {name: f": is {' or '.join(like)} meant?" for name, like in rows}
+def _or(like: Sequence[str]) -> str:
+    return f": is {' or '.join(like)} meant?" if like else ""
 
 
 def _of_filters(context: GateContext, file: CanaryFile) -> Iterator[Remark]:

@@ -1,4 +1,4 @@
-"""Which documents canaries name: ids, or patterns, and whether a version has any such document.
+"""Which documents canaries name: ids, or patterns, whether a version has any such document, and which others are spelled like them.
 
 ``names`` is the meaning; the database finds the same (a property test holds it to that).
 """
@@ -6,6 +6,7 @@
 import re
 from collections.abc import Collection
 from fnmatch import fnmatchcase
+from itertools import accumulate
 
 import pyarrow as pa
 
@@ -14,6 +15,12 @@ from vector_pipeline.lake.connection import Lake
 _WILD = re.compile(r"[*?\[]")
 _AT_ONCE = 50
 """Patterns that one pass over the ids looks for."""
+_LIKE = 3
+"""Documents of like names that are told."""
+_ASKED = 100
+"""Most names that others are looked for."""
+_PAIRS = 1_000_000
+"""Most pairs of names whose letters are compared: seconds."""
 
 
 def names(pattern: str, document: str) -> bool:
@@ -40,6 +47,31 @@ def absent(lake: Lake, documents: str, patterns: Collection[str]) -> set[str]:
         )
         left -= {one for one, found in zip(some, seen, strict=True) if found}
     return left
+
+
+def near(lake: Lake, documents: str, wanted: Collection[str]) -> dict[str, list[str]]:
+    """For a name that is no document's: those that are spelled like it. Few letters differ, and the first half or the end is the
+    same: comparing letters takes microseconds, which is minutes for millions of pairs. What too many could be meant by has none.
+    """
+    if not wanted:
+        return {}
+    pairs = f"""FROM (SELECT DISTINCT document_id, lower(document_id) AS held FROM {documents}),
+                     (SELECT n, lower(n) AS name, length(n) AS long, greatest(2, length(n) // 4) AS most
+                      FROM unnest($1::VARCHAR[]) AS names(n))
+                WHERE abs(length(held) - long) <= most
+                  AND (starts_with(held, left(name, long // 2)) OR ends_with(held, right(name, long // 3)))"""
+    counts = lake.rows(f"SELECT n, count(*) {pairs} GROUP BY n ORDER BY 2, 1", [sorted(wanted)[:_ASKED]])
+    sums = accumulate(int(count) for _, count in counts)
+    few = [name for (name, _), pairs_so_far in zip(counts, sums, strict=True) if pairs_so_far <= _PAIRS]
+    # A condition on the distance of a pair would be computed of all pairs, before the cheap ones: one on the least cannot be.
+    rows = lake.rows(
+        f"""SELECT n, arg_min(likest, distance) FROM (
+                SELECT n, most, levenshtein(name, held) AS distance, min(document_id, {_LIKE}) AS likest {pairs}
+                GROUP BY n, most, distance)
+            GROUP BY n, most HAVING min(distance) <= most""",
+        [few],
+    )
+    return dict(rows)
 
 
 def expression(pattern: str) -> str:
