@@ -120,6 +120,8 @@ def test_copies_exchanged_texts_and_error_pages_are_found(world: TextWorld) -> N
         name: f"Access was denied: {sentence(chance)} Try {chance.random()} later, please." for name in names[:10]
     }
     assert "replaced" in bad(judged(world, OLD, OLD | refused))
+    others = {name: written(40_000 + n) for n, name in enumerate(names[:10])}
+    assert "replaced" in bad(judged(world, OLD, OLD | others)), "small words are in every text"
 
 
 def additions(docs: dict[str, str]) -> dict[str, str]:

@@ -18,8 +18,11 @@ READ = 50_000
 _SHRUNK = 0.52
 """A text that was cut in the middle, at the end of a word."""
 _LIVES_ON = 0.65
-_REPLACED = 0.2
-_SHORT = 60
+_LONG = 5
+"""Letters of a word that is no small one."""
+REPLACED = 0.2
+"""A text that keeps a smaller share of its words than this is an altogether other one."""
+SHORT = 60
 """Letters below which a text is too short to have lost its greater part."""
 
 
@@ -62,8 +65,8 @@ def compare_documents(lake: Lake, old: Side, new: Side) -> Changed:
 
 
 _CONDITIONS = {
-    "shrunk": f"before >= {_SHORT} AND now <= {_SHRUNK} * before AND kept < {_LIVES_ON}",
-    "replaced": f"before >= {_SHORT} AND words < {_REPLACED} AND kept < {_LIVES_ON}",
+    "shrunk": f"before >= {SHORT} AND now <= {_SHRUNK} * before AND kept < {_LIVES_ON}",
+    "replaced": f"before >= {SHORT} AND words < {REPLACED} AND kept < {_LIVES_ON}",
     "exchanged": "exchanged",
     "unaccented": "accents >= 3 AND accents_now <= 0.3 * accents AND now > 0.7 * before",
 }
@@ -80,7 +83,7 @@ def _read(lake: Lake, old: Side, new: Side, share: float) -> None:
                 FROM {old.documents} o JOIN {new.documents} n USING (document_id)
                 WHERE o.content_hash <> n.content_hash {drawn})
             SELECT document_id, length(replace(a, ' ', '')) AS before, length(replace(b, ' ', '')) AS now,
-                   {_accents("was")} AS accents, {_accents("is_now")} AS accents_now, {_words_left("a", "b")} AS words,
+                   {_accents("was")} AS accents, {_accents("is_now")} AS accents_now, {words_left("a", "b")} AS words,
                    hash_now IN (SELECT content_hash FROM {old.documents}) AS exchanged
             FROM pairs"""
     )
@@ -106,10 +109,14 @@ def _accents(text: str) -> str:
     return rf"length(regexp_replace(nfc_normalize({text}), '[^\p{{L}}]+|[a-zA-Z]+', '', 'g'))"
 
 
-def _words_left(before: str, now: str) -> str:
-    """Share of the distinct words of one text that another one has."""
+def words_left(before: str, now: str) -> str:
+    """SQL: share of the distinct words of one text that another one has (``plain``). Small words are in every text: of long ones,
+    where there are any.
+    """
     a, b = (f"list_distinct(string_split({text}, ' '))" for text in (before, now))
-    return f"(len(list_intersect({a}, {b})) / greatest(1, len({a})))"
+    long = f"list_filter({a}, lambda word: length(word) >= {_LONG})"
+    counted = f"(CASE WHEN len({long}) > 0 THEN {long} ELSE {a} END)"
+    return f"(len(list_intersect({counted}, {b})) / greatest(1, len({counted})))"
 
 
 def count_copies(lake: Lake, side: Side) -> tuple[int, int]:
