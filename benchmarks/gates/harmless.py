@@ -89,6 +89,27 @@ def renames(documents: Documents, _: Documents, chance: random.Random) -> Docume
     return {(f"moved-{name}" if name in moved else name): one for name, one in documents.items()}
 
 
+def moved(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """2 to 10% of the documents under another id, and edited a little."""
+    some = set(_some(documents, chance.uniform(0.02, 0.1), chance))
+    return {
+        (f"moved-{name}" if name in some else name): {**one, "text": _edited(one["text"], chance)}
+        if name in some
+        else one
+        for name, one in documents.items()
+    }
+
+
+def merged(documents: Documents, _: Documents, chance: random.Random) -> Documents:
+    """2 to 10% of the documents put together two by two, under an id of their own."""
+    some = _some(documents, chance.uniform(0.02, 0.1), chance)
+    changed = {name: one for name, one in documents.items() if name not in set(some)}
+    for first, second in zip(some[::2], some[1::2], strict=False):
+        text = f"{documents[first]['text']}\n\n{documents[second]['text']}"
+        changed[f"both-{first}"] = {**documents[first], "text": text}
+    return changed | {name: documents[name] for name in some[len(some) // 2 * 2 :]}
+
+
 def titles(documents: Documents, _: Documents, chance: random.Random) -> Documents:
     """A tenth of the documents with another title."""
     some = _some(documents, 0.1, chance)
@@ -108,7 +129,7 @@ def mixed(documents: Documents, others: Documents, chance: random.Random) -> Doc
 
 
 KINDS: tuple[Change, ...] = (
-    edits, additions, mixed, edits, additions, paragraphs, mixed, deletions, titles, edits, mixed, renames, reformatted, edits,
-    additions, nothing, mixed, normalised, edits, additions,
+    edits, additions, mixed, moved, merged, edits, additions, paragraphs, mixed, deletions, titles, edits, mixed, renames,
+    reformatted, edits, additions, nothing, mixed, normalised, edits, additions,
 )  # fmt: skip
 """One round; edits and additions are the most frequent."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import MakeProject
+from tests.verify.given_texts import story
 from tests.verify.vectors import Row, VectorLake
 from vector_pipeline.config import GateConfig
 from vector_pipeline.testing.memory_target import MemoryStore, MemoryTarget
@@ -89,6 +90,53 @@ DAMAGED = {
     "seven summaries of each topic": (lambda: [*rows(V), *rows(SUMMARIES, "x", "spam")], "added documents fill"),
     "vectors that are no numbers": (lambda: rows(np.full_like(V, np.nan), "second"), "no answer any more"),
 }  # fmt: skip
+
+
+STORIES = [story(number) for number in range(DOCUMENTS)]
+FIRST = [Row(f"d{n}", text, vector) for n, (text, vector) in enumerate(zip(STORIES, V, strict=True))]
+
+
+def edited(name: str, which: range) -> list[Row]:
+    return [
+        Row(f"{name}{n}", f"{STORIES[n]} Seen in June.", vector) for n, vector in enumerate(near(V, 0.1)) if n in which
+    ]
+
+
+def rewritten(which: range) -> list[Row]:
+    return [Row(f"d{n}", story(5000 + n), vector) for n, vector in enumerate(OTHER) if n in which]
+
+
+READABLE = {
+    "renamed and edited": lambda: edited("guide/d", range(DOCUMENTS)),
+    "half of it renamed and edited": lambda: [*FIRST[75:], *edited("guide/d", range(75))],
+    "merged two by two": lambda: [Row(f"all{n // 2}", row.text, row.vector) for n, row in enumerate(FIRST)],
+    "taken over by another page": lambda: [Row(f"d{n % 100}", row.text, row.vector) for n, row in enumerate(FIRST)],
+    "split": lambda: [
+        Row(f"{row.document}/{n}", part, vector)
+        for row, moved in zip(FIRST, near(V, 0.1), strict=True)
+        for n, (part, vector) in enumerate(zip(halves(row.text), (row.vector, moved), strict=True))
+    ],
+    "a few rewritten and a few edited": lambda: [*rewritten(range(7)), *edited("d", range(7, 20)), *FIRST[20:]],
+}  # fmt: skip
+
+
+def halves(text: str) -> tuple[str, str]:
+    said = text.split(". ")
+    return ". ".join(said[:3]) + ".", ". ".join(said[3:])
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_documents_go_by_one_name_wherever_their_text_went(world: VectorLake, name: str) -> None:
+    """What is gone, and what is altogether another text, other gates count and bound: here it explains other answers."""
+    result = judged(world, FIRST, READABLE[name]())
+    assert result.status is Status.PASSED, result.summary
+    assert result.detail["overlap"] > 0.8
+
+
+def test_no_share_is_told_of_no_document(world: VectorLake) -> None:
+    result = judged(world, FIRST, [Row(f"x{n}", story(9000 + n), vector) for n, vector in enumerate(texts(4))])
+    assert result.summary.count("no document that both versions hold came to any query") == 1
+    assert "100.0% (" not in result.summary
 
 
 @pytest.mark.parametrize("name", HARMLESS)

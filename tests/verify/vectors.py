@@ -49,11 +49,19 @@ class VectorLake:
         self._count += 1
         fingerprint = content_hash(embedder)[:16]
         tables = SpaceTables(DatasetTables("given"), "chunks_a", f"embeddings_{embedder}")
+        tables.dataset.ensure(self.lake)
         tables.ensure(self.lake)
         chunks, vectors = self._tables(rows, fingerprint)
+        documents = self._documents(rows)
 
         def work() -> None:
-            with self.lake.registered("new_chunks", chunks), self.lake.registered("new_vectors", vectors):
+            lake = self.lake
+            with (
+                lake.registered("new_chunks", chunks), lake.registered("new_vectors", vectors),
+                lake.registered("new_documents", documents),
+            ):  # fmt: skip
+                self.lake.run(f"DELETE FROM {tables.dataset.documents}")
+                self.lake.run(f"INSERT INTO {tables.dataset.documents} BY NAME SELECT * FROM new_documents")
                 self.lake.run(f"DELETE FROM {tables.chunks}")
                 self.lake.run(f"INSERT INTO {tables.chunks} SELECT * FROM new_chunks")
                 self.lake.run(
@@ -95,6 +103,19 @@ class VectorLake:
         )  # fmt: skip
         chunk_schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
         return pa.Table.from_pylist(chunks, chunk_schema), pa.Table.from_pylist(stored, schema)
+
+    def _documents(self, rows: Sequence[Row]) -> pa.Table:
+        texts: dict[str, list[str]] = {}
+        for row in rows:
+            texts.setdefault(row.document, []).append(row.text)
+        documents = [
+            {
+                "shard": shard_of(name, SHARDS), "document_id": name, "digest": name, "content_hash": content_hash(text),
+                "title": "", "media_type": "text/plain", "metadata": "{}", "text": text,
+            }
+            for name, text in ((name, "\n\n".join(parts)) for name, parts in texts.items())
+        ]  # fmt: skip
+        return pa.Table.from_pylist(documents)
 
     def push(self, side: Side, target: Target) -> Side:
         """A version on an empty target, as a push would write it."""

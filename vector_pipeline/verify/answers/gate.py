@@ -49,7 +49,9 @@ def judge(context: GateContext) -> CheckResult:
     numbers = numbers_of(found, documents, context.gates.answers.k)
     faults, examples = _faults(context, found, numbers, documents)
     detail = detail_of(context, found, numbers)
-    came = f"{numbers.common} of the first {numbers.depth} documents that both versions hold come still"
+    came = "no document that both versions hold came to any query"
+    if numbers.common.count:
+        came = f"{numbers.common} of the first {numbers.depth} documents that both versions hold come still"
     if faults:
         return CheckResult(NAME, Status.FAILED, f"{'; '.join(faults)} ({came})", detail, tuple(examples))
     little = _little(found, documents)
@@ -102,8 +104,7 @@ def _faults(
         examples += [
             {"fault": "dominant", "document_id": one.document, "before": one.before, "now": one.now} for one in hubs
         ]
-    added = max(0.0, 1 - documents[0] / documents[1])
-    if numbers.crowd.low > max(CROWDED, 2 * added):
+    if numbers.crowd.low > max(CROWDED, 2 * found.added):
         faults.append(f"added documents fill the answers of {numbers.crowd.share:.0%} of the queries")
     if numbers.moved_scores.total >= ENOUGH and numbers.moved_scores.low > MOVED:
         faults.append(

@@ -5,7 +5,8 @@ Laws
 1. Rankings are compared over documents that both versions have: what was added or removed neither counts against a version nor
    hides anything. Who displaces whom is told apart (``crowd``, ``hubs``).
 2. What changed is judged by itself: unchanged documents have the same vectors on both sides, and would hide a damage of the rest by
-   their number. Of a changed document it is asked whether it still comes where its former text came first.
+   their number. Of a changed document it is asked whether it still comes where its former text came first. One that was replaced by
+   an altogether other text ought not to: ``text damage`` bounds how many are.
 3. Each number has its interval over queries or documents; the difference is split into data, model and index.
 """
 
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vector_pipeline.verify.answers.replay import ADDED, CHANGED, UNCHANGED, Answer, Replay
+from vector_pipeline.verify.answers.changes import ADDED, CHANGED, UNCHANGED
+from vector_pipeline.verify.answers.replay import Answer, Replay
 from vector_pipeline.verify.intervals import Rate, wilson
 from vector_pipeline.verify.rankings import Mean, forgiving_overlap, mean_of, overlap, rank_biased_overlap
 

@@ -2,11 +2,9 @@
 
 Laws
 ----
-1. Answers are documents, each at its best chunk. A document that was moved (it left under one id, its contents came under another)
-   goes by the id that production knows.
-2. A document is *unchanged* when both versions have it with the same contents; *changed* when both have it; *added* or *removed*
-   when only one does.
-3. Beside the sample stand queries about what was edited: a former text of each of some changed documents, chosen by hash. Its own
+1. Answers are documents, each at its best chunk. Those that were moved, merged or split, edited or not, go by the name that both
+   versions know (``changes``).
+2. Beside the sample stand queries about what was edited: a former text of each of some changed documents, chosen by hash. Its own
    document ought to be near it still.
 """
 
@@ -14,18 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.base import Filter, Match, Vector
+from vector_pipeline.verify.answers.changes import added_share, changes_of, names_of, stayed_of
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.exact import as_matrix, exact_tops
 from vector_pipeline.verify.queries import QuerySample, query_sample
 from vector_pipeline.verify.sampling import shares_vectors
 from vector_pipeline.verify.searching import search_vectors
 
-UNCHANGED, CHANGED, ADDED, REMOVED = "unchanged", "changed", "added", "removed"
 WIDE = 8
 """Chunks of each exact answer, for each document that is compared."""
 LIVE_WIDE = 4
@@ -65,9 +62,11 @@ class Replay:
     """Of the first ``LIVE`` of the sample; None where that version is on no target, or it does not answer."""
     live_candidate: list[Answer] | None
     changes: Mapping[str, str]
-    """Document: what became of it (law 2)."""
+    """Document: what became of it."""
     stayed: frozenset[tuple[str, str]]
     """(document, content) of production's answers that the candidate has too."""
+    added: float
+    """Share of the candidate's documents that production has not, under any name."""
     one_space: bool
     """Both take their vectors from one table: unchanged contents have the same vector."""
     notes: tuple[str, ...] = ()
@@ -96,14 +95,14 @@ def replay(context: GateContext, production: Side) -> Replay:
         _live(context, side, vectors[:LIVE], filters[:LIVE], notes) if len(sample) else None
         for side, vectors in ((production, old[: len(sample)]), (candidate, new[: len(sample)]))
     ]
-    shown = [*exact, *(answers for answers in live if answers is not None)]
-    changes, moved = _changes(context, production, {name for side in shown for one in side for name in one.documents})
-    exact[1] = [_renamed(one, moved) for one in exact[1]]
-    if live[1] is not None:
-        live[1] = [_renamed(one, moved) for one in live[1]]
-    stayed = _stayed(context, exact[0], moved)
+    names = names_of(context, production, (one.documents for side in (*exact, *live) if side for one in side))
+    exact = [[_named(one, by) for one in side] for side, by in zip(exact, names, strict=True)]
+    live = [None if side is None else [_named(one, by) for one in side] for side, by in zip(live, names, strict=True)]
+    changes = changes_of(context, production, (one.documents for side in (*exact, *live) if side for one in side))
+    stayed = stayed_of(context, (zip(one.documents, one.contents, strict=True) for one in exact[0]))
     return Replay(
-        sample, edited, exact[0], exact[1], live[0], live[1], changes, stayed, shared, tuple(notes)
+        sample, edited, exact[0], exact[1], live[0], live[1], changes, stayed, added_share(context, production), shared,
+        tuple(notes),
     )  # fmt: skip
 
 
@@ -118,8 +117,12 @@ def _of_matches(matches: Sequence[Match]) -> Answer:
     return _of_hits([(match.id, match.document_id, match.score, match.content_hash) for match in matches])
 
 
-def _renamed(answer: Answer, moved: Mapping[str, str]) -> Answer:
-    return Answer(tuple(moved.get(name, name) for name in answer.documents), answer.scores, answer.contents)
+def _named(answer: Answer, names: Mapping[str, str]) -> Answer:
+    """By the names that both versions know: of several documents of one name the best."""
+    if not any(document in names for document in answer.documents):
+        return answer
+    hits = zip(answer.documents, answer.scores, answer.contents, strict=True)
+    return _of_hits([("", names.get(document, document), score, content) for document, score, content in hits])
 
 
 def _live(
@@ -165,53 +168,3 @@ def _former_texts(context: GateContext, production: Side) -> tuple[tuple[str, ..
     vectors = as_matrix(found["vector"].combine_chunks(), dimension, production.tables.embeddings)
     usable = np.isfinite(vectors).all(axis=1)
     return tuple(names[row] for row in np.flatnonzero(usable).tolist()), vectors[usable]
-
-
-def _changes(context: GateContext, production: Side, names: set[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What became of documents, and new ids of moved ones with the former."""
-    with context.lake.registered("answered", pa.table({"document_id": pa.array(sorted(names), pa.string())})):
-        rows = context.lake.rows(
-            f"""WITH a AS ({_contents(production)}), b AS ({_contents(context.candidate)})
-                SELECT document_id, a.contents, b.contents FROM a FULL JOIN b USING (document_id) ORDER BY document_id"""
-        )
-    changes = {name: _change(old, new) for name, old, new in rows}
-    left: dict[str, list[str]] = {}
-    for name, old, new in rows:
-        if new is None:
-            left.setdefault(old, []).append(name)
-    moved: dict[str, str] = {}
-    for name, old, new in rows:
-        if old is None and left.get(new):
-            moved[name] = left[new].pop(0)
-            changes[moved[name]] = UNCHANGED
-            del changes[name]
-    return changes, moved
-
-
-def _contents(side: Side) -> str:
-    return f"""SELECT document_id, md5(string_agg(content_hash, ',' ORDER BY content_hash)) AS contents
-               FROM {side.chunks} c SEMI JOIN answered USING (document_id) GROUP BY document_id"""
-
-
-def _change(old: str | None, new: str | None) -> str:
-    if old is None or new is None:
-        return ADDED if old is None else REMOVED
-    return UNCHANGED if old == new else CHANGED
-
-
-def _stayed(context: GateContext, answers: Sequence[Answer], moved: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    former = {old: new for new, old in moved.items()}
-    pairs = {pair for one in answers for pair in zip(one.documents, one.contents, strict=True)}
-    now = {(former.get(document, document), content): (document, content) for document, content in pairs}
-    table = pa.table(
-        {
-            "document_id": pa.array([document for document, _ in now], pa.string()),
-            "content_hash": pa.array([content for _, content in now], pa.string()),
-        }
-    )
-    with context.lake.registered("answered_contents", table):
-        rows = context.lake.rows(
-            f"""FROM answered_contents a SEMI JOIN {context.candidate.chunks} c USING (document_id, content_hash)
-                SELECT document_id, content_hash"""
-        )
-    return frozenset(now[document, content] for document, content in rows)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from vector_pipeline.verify.answers.changes import ADDED, CHANGED, REMOVED, REPLACED, UNCHANGED
 from vector_pipeline.verify.answers.numbers import Numbers, score_shift, scores_at
-from vector_pipeline.verify.answers.replay import ADDED, CHANGED, REMOVED, UNCHANGED, Answer, Replay
+from vector_pipeline.verify.answers.replay import Answer, Replay
 from vector_pipeline.verify.bins import share_edges, value_edges
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.rankings import overlap
@@ -99,8 +100,8 @@ def _shown(answer: Answer, depth: int) -> list[list[Any]]:
     return [[name, score] for name, score in zip(answer.documents[:depth], answer.scores[:depth], strict=True)]
 
 
-_LEFT = {REMOVED: "removed", CHANGED: "changed and farther now", UNCHANGED: "pushed out"}
-_CAME = {ADDED: "new", CHANGED: "changed and nearer now", UNCHANGED: "moved up"}
+_LEFT = {REMOVED: "removed", REPLACED: "has another text", CHANGED: "changed and farther now", UNCHANGED: "pushed out"}
+_CAME = {ADDED: "new", REPLACED: "has another text", CHANGED: "changed and nearer now", UNCHANGED: "moved up"}
 
 
 def _why(found: Replay, old: Sequence[str], new: Sequence[str]) -> str:

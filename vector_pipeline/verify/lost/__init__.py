@@ -1,1 +1,4 @@
-"""Lost content. ``moved`` what only has another name now; ``topics`` what is gone together; ``gate`` the gate."""
+"""Lost content.
+
+``moved`` what only lies elsewhere now; ``followed`` under which name; ``topics`` what is gone together; ``gate`` the gate.
+"""

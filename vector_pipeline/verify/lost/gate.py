@@ -14,7 +14,7 @@ from typing import Any
 
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.verify.context import GateContext, Side
-from vector_pipeline.verify.lost.moved import LOST, find_lost
+from vector_pipeline.verify.lost.moved import LOST, lost_of
 from vector_pipeline.verify.lost.topics import Group, Tolerance, counted_groups, draw, place_groups, word_groups
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
@@ -30,7 +30,7 @@ def judge(context: GateContext) -> CheckResult:
     if production is None:
         return CheckResult(NAME, Status.PASSED, NOTHING_SERVED)
     lake, old = context.lake, production.documents
-    gone = find_lost(lake, old, context.candidate.documents)
+    gone = lost_of(context, production)
     documents = int(lake.row(f"SELECT count(*) FROM {old}")[0])
     lost = int(lake.row(f"SELECT count(*) FROM {LOST}")[0])
     tolerance = Tolerance.of(limits.max_topic, limits.min_documents, documents, lost)

@@ -13,10 +13,14 @@ Laws
 """
 
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.verify.context import GateContext, Side
+from vector_pipeline.verify.lost.followed import PAIRS, follow
 
 LOST = "lost_documents"
 """Temporary table: shard, document_id, content_hash, title, metadata, kept (0 to 1: how much of it lives on)."""
 _KEPT = 0.5
+_FEW = 4
+"""So many documents may have a passage that says where one went."""
 _SHORTEST = 12
 """Characters of a passage that tells one document from another."""
 _MARK = "\x1f"
@@ -39,8 +43,15 @@ def passages(relation: str, keys: str, shortest: int = _SHORTEST) -> str:
         FROM (SELECT {keys}, text, list_filter({parts}, lambda part: length(part) >= {int(shortest)}) AS long FROM {relation}))"""
 
 
+def lost_of(context: GateContext, production: Side) -> int:
+    """``find_lost``, once for all gates of a verification."""
+    return context.once(
+        "lost documents", lambda: find_lost(context.lake, production.documents, context.candidate.documents)
+    )
+
+
 def find_lost(lake: Lake, old: str, new: str) -> int:
-    """Fill ``LOST`` from two relations of documents; returns how many documents are gone, lost or moved."""
+    """Fill ``LOST`` and ``FOLLOWED`` from two relations of documents; returns how many documents are gone, lost or moved."""
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE gone_documents AS
             SELECT o.shard, o.document_id, o.content_hash, o.title, o.metadata,
@@ -52,15 +63,18 @@ def find_lost(lake: Lake, old: str, new: str) -> int:
         """CREATE OR REPLACE TEMP TABLE kept_documents AS
            SELECT document_id, 1.0::DOUBLE AS kept FROM gone_documents WHERE false"""
     )
+    lake.run(f"CREATE OR REPLACE TEMP TABLE {PAIRS} (document_id VARCHAR, now VARCHAR, chars BIGINT)")
     if unknown:
         gone_texts = f"{old} o SEMI JOIN (SELECT document_id FROM gone_documents WHERE NOT moved) g USING (document_id)"
         found_again(lake, "kept_documents", gone_texts, old, new)
+        _pair(lake)
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE {LOST} AS
             SELECT g.shard, g.document_id, g.content_hash, g.title, g.metadata, coalesce(k.kept, 0) AS kept
             FROM gone_documents g LEFT JOIN kept_documents k USING (document_id)
             WHERE NOT g.moved AND coalesce(k.kept, 0) < {_KEPT}"""
     )
+    follow(lake, old, new, _KEPT)
     return int(gone)
 
 
@@ -112,4 +126,16 @@ def _hold(lake: Lake, name: str, documents: str) -> None:
             SELECT DISTINCT document_id, passage
             FROM (SELECT document_id, md5_number_lower(passage) AS passage FROM {passages(documents, "document_id")})
             SEMI JOIN missing_passages USING (passage)"""
+    )
+
+
+def _pair(lake: Lake) -> None:
+    """Fill ``PAIRS`` after ``found_again``."""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE {PAIRS} AS
+            WITH came AS (FROM passages_now ANTI JOIN passages_before USING (document_id, passage)),
+                 rare AS (SELECT passage FROM missing_passages GROUP BY passage HAVING count(*) <= {_FEW} INTERSECT
+                          SELECT passage FROM came GROUP BY passage HAVING count(*) <= {_FEW})
+            SELECT m.document_id, c.document_id AS now, sum(m.chars)::BIGINT AS chars
+            FROM missing_passages m JOIN came c USING (passage) SEMI JOIN rare USING (passage) GROUP BY ALL"""
     )
