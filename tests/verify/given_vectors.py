@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vector_pipeline.config import DatasetConfig, GateConfig, LakeConfig, SecretTemplate
+from vector_pipeline.embedding.base import Embedder
+from vector_pipeline.errors import NotFoundError
 from vector_pipeline.hashing import content_hash, shard_of
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables
@@ -100,6 +102,7 @@ class VectorWorld:
             {
                 "shard": pa.array(list(shards), pa.int32()),
                 "document_id": documents,
+                "context": [""] * count,
                 "text": texts,
                 "content_hash": [content_hash(text) for text in texts],
                 "record_id": documents,
@@ -107,16 +110,19 @@ class VectorWorld:
             }
         )
 
-    def context(self, candidate: Version, production: Version | None = None, **gates: Any) -> GateContext:
-        """What a gate gets; ``gates``: settings of ``GateConfig``."""
+    def context(
+        self, candidate: Version, production: Version | None = None, embedder: Embedder | None = None, **gates: Any
+    ) -> GateContext:
+        """What a gate gets; ``gates``: settings of ``GateConfig``. ``embedder``: the model that is here."""
 
         def absent(*_: object) -> Any:
-            raise AssertionError("nothing of this is there")
+            raise NotFoundError("nothing of this is there")
 
         return GateContext(
             self.settings, GateConfig.model_validate(gates), self.folder, Side(candidate),
             None if production is None else Side(production),
-            Opened(lambda: self.lake, absent, absent, absent, absent), datetime.now(UTC),
+            Opened(lambda: self.lake, absent, absent, absent if embedder is None else lambda _: embedder, absent),
+            datetime.now(UTC),
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The gate `embedding shift`: each fault of vectors that it must see, and changes of topics that it must let pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,9 @@ import pytest
 
 from tests.verify.given_vectors import Part, Vectors, VectorWorld, directions
 from vector_pipeline.config import EmbedderConfig
+from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.factory import open_embedder
+from vector_pipeline.embedding.tokens import WordTokens
 from vector_pipeline.release.registry import Version
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.shift import gate as shift
@@ -189,6 +191,46 @@ def test_a_real_model_and_real_texts(world: VectorWorld) -> None:
     assert "unrelated to production's" in says["turned"]
     assert "rounded to few values" in says["rounded"]
     assert "do not go with their texts" in says["exchanged"]
+
+
+class Known(Embedder):
+    """A model that makes these vectors of these texts."""
+
+    dimension, fingerprint, batch_size, tokens = DIMENSION, "known", 32, WordTokens(None)
+
+    def __init__(self, **parts: Vectors) -> None:
+        self.made = {f"text of {name}{n}": row for name, rows in parts.items() for n, row in enumerate(rows)}
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return np.array([self.made[text] for text in texts], np.float32)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.embed_documents(texts)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (Known(kept=KEPT, novel=NEW @ TURN), ""),
+        (Known(kept=KEPT, novel=NEW), "20 of 20 are not what the model makes of their texts"),
+        (Known(kept=KEPT @ TURN, novel=NEW @ TURN), "the model makes them, and not production's (20 of 20 come out"),
+        (None, "the model was not asked: nothing of this is there"),
+    ],
+    ids=[
+        "another kind of text",
+        "another model wrote them",
+        "another model wrote them and is here",
+        "no model is here",
+    ],
+)
+def test_what_is_unrelated_is_accused_and_the_model_decides(
+    world: VectorWorld, served: Version, model: Embedder | None, says: str
+) -> None:
+    version = world.version(Part("kept", KEPT), Part("novel", NEW @ TURN))
+    result = shift.judge(world.context(version, served, model))
+    assert result.detail["accused_of"] == ["unrelated"]
+    assert result.status is (Status.FAILED if says else Status.PASSED)
+    assert (says or "60 added vectors are of another kind than production's, and the same model's") in result.summary
 
 
 def test_the_map_shows_what_moved(world: VectorWorld, served: Version) -> None:

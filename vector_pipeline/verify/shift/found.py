@@ -27,6 +27,8 @@ class Found:
     examples: list[dict[str, Any]] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     charts: list[dict[str, Any]] = field(default_factory=list)
+    cleared: bool = False
+    """Whether what was added was accused, and the model makes it again."""
 
     def odd(self, odd: Odd, group: VectorSample, name: str) -> None:
         """Judge a share of odd vectors, of the group or of one of its shards."""

@@ -3,12 +3,14 @@
 Laws
 ----
 1. What was added is compared with production; unchanged contents have the same vectors on both sides and prove nothing.
-2. A new topic is no fault: what fails is what topics do not move (``form``), what no topic explains (``mixed``), vectors that
-   contradict their texts (``texts``), and a centre of the whole that has surely moved farther than is tolerated.
+2. A new topic is no fault: what fails is what topics do not move (``form``), shards of two kinds (``mixed``), and a centre of the
+   whole that has surely moved farther than is tolerated. Added vectors that have no relation to production's (``mixed``), or that
+   contradict their texts (``texts``), are accused: a new kind of text may look so, and the model decides (``again``).
 3. Groups of fewer than ``LEAST`` vectors are not judged. A share fails when its interval's near end is beyond what is tolerated.
 4. Vectors of two embedders are never compared: then each is compared with its own neighbours.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.sampling import VectorSample
 from vector_pipeline.verify.shift import form, texts
+from vector_pipeline.verify.shift.again import embed_again
 from vector_pipeline.verify.shift.form import Odd, form_of
 from vector_pipeline.verify.shift.found import TESTS, Found, listed
 from vector_pipeline.verify.shift.mixed import LEAST, directed, relate, shard_blocks, unit
@@ -71,8 +74,9 @@ def _against_production(context: GateContext, found: Found, candidate: VectorSam
     if len(added) < LEAST:
         return f"{len(added)} added vectors are too few to judge; the rest is production's"
     _added(context, found, added, base)
+    alike = "of another kind than production's, and the same model's" if found.cleared else "as production's"
     return (
-        f"{len(added):,} added vectors are as production's: centre of the whole {found.detail['centroid_distance']:.3f} "
+        f"{len(added):,} added vectors are {alike}: centre of the whole {found.detail['centroid_distance']:.3f} "
         f"away of {context.gates.embedding_shift.max_shift:g} tolerated"
     )
 
@@ -138,7 +142,7 @@ def _added(context: GateContext, found: Found, added: VectorSample, base: Vector
         found.odd(odd(added.vectors, base.vectors), added, "added")
     usual = float(np.median(form.cosines(base.vectors)[0]))
     _collapse(context, found, added, "added", 1 - (1 - usual) / 4)
-    _texts(context, found, added, base)
+    accusations = _texts(context, found, added, base)
     relation = relate(added, base)
     if relation is not None:
         found.detail |= {
@@ -146,7 +150,24 @@ def _added(context: GateContext, found: Found, added: VectorSample, base: Vector
             "relation_near": relation.near, "relation_along": relation.along, "relation_profile": relation.profile,
         }  # fmt: skip
         if relation.unrelated:
-            found.all_of("unrelated", "vectors unrelated to production's, as of another model", added, "added")
+            accusations["unrelated"] = "vectors unrelated to production's, as of another model"
+    if accusations:
+        _settle(context, found, added, base, accusations)
+
+
+def _settle(
+    context: GateContext, found: Found, added: VectorSample, base: VectorSample, accusations: Mapping[str, str]
+) -> None:
+    """The model's word on what was added."""
+    again = embed_again(context, added, base)
+    found.cleared = again.cleared
+    found.detail |= {
+        "accused_of": list(accusations), "embedded_again": again.accused + again.production,
+        "embedded_otherwise": again.accused_wrong + again.production_wrong,
+    }  # fmt: skip
+    if not again.cleared:
+        for key, says in accusations.items():
+            found.all_of(key, f"{says} ({again.says()})", added, "added")
 
 
 def _collapse(context: GateContext, found: Found, group: VectorSample, name: str, limit: float) -> None:
@@ -163,13 +184,14 @@ def _collapse(context: GateContext, found: Found, group: VectorSample, name: str
         )
 
 
-def _texts(context: GateContext, found: Found, added: VectorSample, base: VectorSample) -> None:
-    """Added vectors that do not go with their texts, where production's do."""
+def _texts(context: GateContext, found: Found, added: VectorSample, base: VectorSample) -> dict[str, str]:
+    """Accusations: added vectors that do not go with their texts, where production's do."""
     size = min(len(added), len(base), texts.MOST)
     assert context.production is not None
     some, known = added.first(size), base.first(texts.MOST)
-    said = texts.texts_of(context, context.candidate, some) + texts.texts_of(context, context.production, known)
-    words = texts.bags(said)
+    words = texts.bags(
+        texts.texts_of(context, context.candidate, some) + texts.texts_of(context, context.production, known)
+    )
     mine, theirs = words[:size], words[size:]
     goes, usual = (
         texts.agreement(which, sample.vectors) for which, sample in ((mine, some), (theirs[:size], known.first(size)))
@@ -178,14 +200,14 @@ def _texts(context: GateContext, found: Found, added: VectorSample, base: Vector
     found.detail |= {
         "text_agreement": goes, "text_agreement_own": usual, "crowding": crowding.excess, "unlike_texts": crowding.unlike,
     }  # fmt: skip
+    said = {}
     if size >= 2 * LEAST and usual >= texts.TELLING and goes < texts.EXCHANGED:
-        found.all_of("texts", "vectors that do not go with their texts, as if exchanged", added, "added")
+        said["texts"] = "vectors that do not go with their texts, as if exchanged"
     if crowding.strange:
-        found.all_of(
-            "crowding",
-            f"vectors nearer to each other than texts explain ({crowding.excess:.1f} standard deviations), as of another model",
-            added, "added",
-        )  # fmt: skip
+        said["crowding"] = (
+            f"vectors nearer to each other than texts explain ({crowding.excess:.1f} standard deviations), as of another model"
+        )
+    return said
 
 
 def _histogram(title: str, production: Any, candidate: Any) -> dict[str, Any]:

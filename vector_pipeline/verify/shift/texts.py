@@ -27,8 +27,9 @@ TELLING, EXCHANGED = 10.0, 2.0
 texts: 3 to 30 (of 300: over 35) where vectors are right, -1 to 1.7 where they are exchanged.
 """
 VARIOUS, CROWDED = (0.35, 0.7), 2.25
-"""Shares of unlike pairs as in the base, and the excess that is another model's. Measured with texts as various as the base's:
-up to 0.5 for a collection's own, up to 2.0 for another collection's, 2.5 to 4.6 for a model trained further on other texts.
+"""Shares of unlike pairs as in the base, and the excess that accuses. Measured with texts as various as the base's: up to 0.5 for a
+collection's own, up to 2.0 for another collection's, more for tables of numbers; 2.5 to 4.6 for a model trained further on other
+texts.
 """
 _BUCKETS, _PERMUTATIONS, _BINS = 4_096, 50, 20
 _WORD = re.compile(r"\w+")
