@@ -16,6 +16,9 @@ from tests.verify.vectors import Row, VectorLake
 from vector_pipeline.config import GateConfig
 from vector_pipeline.testing.memory_target import MemoryStore, MemoryTarget
 from vector_pipeline.verify.answers import gate as answers
+from vector_pipeline.verify.answers.numbers import _emptied
+from vector_pipeline.verify.answers.replay import Answer
+from vector_pipeline.verify.intervals import Z_95, two_sided, wilson
 from vector_pipeline.verify.outcome import CheckResult, Status
 from vector_pipeline.verify.rankings import forgiving_overlap, mean_of, overlap, rank_biased_overlap, rule_of_three
 
@@ -167,7 +170,7 @@ def test_the_sentence_says_of_which_documents_it_speaks(world: VectorLake) -> No
     result = judged(world, rows(V), rows(V)[10:])
     total = f"{result.detail['difference_total']:.1%}"
     assert result.detail["difference_total"] > 0.01
-    assert "100.0% (95% interval 100.0 to 100.0) of the first" in result.summary
+    assert "100.0% (99.2% interval 100.0 to 100.0) of the first" in result.summary
     assert "documents that both versions hold come still" in result.summary
     assert f"of all documents {total} are others (data {total}, model 0.0%)" in result.summary
     assert total in result.detail["charts"][3]["title"]
@@ -222,6 +225,39 @@ def test_an_index_that_answers_otherwise_is_told_apart_from_data(world: VectorLa
     emptied = answers.judge(world.context(new, old, target=target))
     assert emptied.status is Status.FAILED
     assert "50 of 50 queries have no answer any more" in emptied.summary
+
+
+def test_that_no_query_is_answered_needs_no_proof_and_that_one_is_not_needs_more(world: VectorLake) -> None:
+    broken = np.full_like(V, np.nan)
+    few = judged(world, rows(V[:12]), rows(broken[:12], "second"))
+    assert few.status is Status.FAILED
+    assert "12 of 12 queries have no answer any more" in few.summary
+    some = GateConfig.model_validate({"answers": {"max_emptied": 1}})
+    production, candidate = world.version(rows(V)), world.version(rows(broken, "second"))
+    assert "no answer" not in answers.judge(world.context(candidate, production, some)).summary
+
+
+def test_six_tests_share_what_may_be_wrong() -> None:
+    assert two_sided(0.05) == pytest.approx(Z_95)
+    asked = [Answer(("a",), (1.0,), ("x",))] * 200
+    kept = [Answer((), (), ())] * 8 + asked[8:]
+    found = _emptied(asked, kept)
+    assert found.low == pytest.approx(wilson(8, 200, two_sided(0.05 / 6)).low)
+    assert found.low < 0.02 < wilson(8, 200).low
+
+
+def test_limits_are_the_datasets(world: VectorLake) -> None:
+    """What stops a release by default passes where the dataset says so."""
+    lenient = {
+        "another model for what changed": {"min_retained": 0, "min_overlap": 0.1},
+        "a document near to everything": {"max_dominant": 1},
+        "seven summaries of each topic": {"max_crowded": 1},
+    }
+    for name, limits in lenient.items():
+        production, candidate = world.version(rows(V)), world.version(DAMAGED[name][0]())
+        gates = GateConfig.model_validate({"answers": limits})
+        result = answers.judge(world.context(candidate, production, gates))
+        assert DAMAGED[name][1] not in result.summary
 
 
 def test_settings_are_obeyed(world: VectorLake) -> None:

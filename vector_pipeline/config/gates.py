@@ -114,6 +114,16 @@ class AnswersConfig(Model):
     """Mean share of production's first documents that must still come."""
     max_emptied: Share = 0.02
     """Share of queries that may lose every answer."""
+    min_retained: Share = 0.85
+    """Share of changed documents that must still come where their former texts came first. Edits, notes, reformatting and even
+    menus in every text keep 97% and more; halved texts 84 to 97%, beginnings alone 50 to 75%.
+    """
+    max_dominant: Share = 0.15
+    """Share of queries to which one document may come anew."""
+    max_crowded: Share = 0.5
+    """Share of queries whose answers may be mostly added documents; never less than twice their share of all documents."""
+    max_rescored: Share = 0.1
+    """Share of the target's answers, of the same documents, whose best score may be another one."""
 
 
 class RetrievalConfig(Model):

@@ -6,6 +6,7 @@ in [0, 1] and keeps its coverage for the few dozen canaries that a person writes
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from vector_pipeline.errors import InputError
 
@@ -29,6 +30,11 @@ class Rate:
 
     def to_json(self) -> dict[str, float | int]:
         return {"passed": self.passed, "total": self.total, "rate": self.share, "low": self.low, "high": self.high}
+
+
+def two_sided(alpha: float) -> float:
+    """Standard normal quantile of an interval that misses with probability ``alpha``; each of several tests has its share of it."""
+    return NormalDist().inv_cdf(1 - alpha / 2)
 
 
 def wilson(passed: int, total: int, z: float = Z_95) -> Rate:

@@ -15,37 +15,43 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 RESAMPLES = 2_000
+ALPHA = 0.05
+"""How often a gate's intervals may miss, all of them together."""
 _SEED = 20
 _TIE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with its 95% interval."""
+    """A mean with its interval."""
 
     mean: float
     low: float
     high: float
     count: int
+    alpha: float = ALPHA
+    """How often such an interval misses."""
 
     def to_json(self) -> dict[str, float | int]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "count": self.count}
 
     def __str__(self) -> str:
-        return f"{self.mean:.1%} (95% interval {self.low * 100:.1f} to {self.high * 100:.1f})"
+        return f"{self.mean:.1%} ({(1 - self.alpha) * 100:.3g}% interval {self.low * 100:.1f} to {self.high * 100:.1f})"
 
 
-def mean_of(values: Sequence[float] | Values) -> Mean:
+def mean_of(values: Sequence[float] | Values, alpha: float = ALPHA) -> Mean:
     """Mean over queries with its percentile bootstrap interval; all of [0, 1] where there are no values.
+
+    ``alpha``: how often the interval may miss. A gate that makes several tests gives each its share.
 
     Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
     """
     found = np.asarray(values, dtype=np.float64)
     if not len(found):
-        return Mean(1.0, 0.0, 1.0, 0)
-    low, high = np.quantile(resampled(found), [0.025, 0.975])
+        return Mean(1.0, 0.0, 1.0, 0, alpha)
+    low, high = np.quantile(resampled(found), [alpha / 2, 1 - alpha / 2])
     mean = float(found.mean())
-    return Mean(mean, min(float(low), mean), max(float(high), mean), len(found))
+    return Mean(mean, min(float(low), mean), max(float(high), mean), len(found), alpha)
 
 
 def resampled(values: Values) -> Values:

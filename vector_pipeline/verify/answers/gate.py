@@ -7,7 +7,8 @@ Laws
    *overlap*: documents of both versions that came, come no more. *changed documents*: they do not come where their former texts
    came first: their vectors are not of their texts. *emptied*: queries have no answer any more. *dominant*: one document comes to
    unrelated queries, or added ones fill the answers. *scores*: the target scores the same documents otherwise.
-3. Of little data nothing is said: fewer than ``ENOUGH`` queries, documents or changed documents prove nothing.
+3. Of little data nothing is said: fewer than ``ENOUGH`` queries, documents or changed documents prove nothing. That no query at all
+   has an answer any more needs no proof.
 4. Vectors of both versions come from one table where the model is the same: a table that is wrong as a whole is wrong on both sides
    and is not seen here, but by ``attestation``.
 """
@@ -24,17 +25,6 @@ from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 NAME = "answers"
 ENOUGH = 20
 """Fewer queries, documents, or changed documents that were asked for, prove nothing."""
-RETAINED = 0.85
-"""Share of changed documents that must still come where their former texts came first. Edits, notes, reformatting and even menus in
-every text keep 97% and more, four years of a real history 96%; halved texts 84 to 97%, beginnings alone 50 to 75%; texts of other
-documents, or vectors of another model, none.
-"""
-DOMINANT = 0.15
-"""Share of queries to which one document may come anew."""
-CROWDED = 0.5
-"""Share of queries whose answers may be mostly added documents."""
-MOVED = 0.1
-"""Share of answers, of the same documents, whose best score may be another one."""
 
 
 def judge(context: GateContext) -> CheckResult:
@@ -84,36 +74,37 @@ def _faults(
     gates, faults = context.gates.answers, []
     examples: list[dict[str, Any]] = []
     for emptied in (numbers.emptied, numbers.live_emptied):
-        if emptied.total and emptied.low > gates.max_emptied:
+        every = 0 < emptied.passed == emptied.total
+        if (emptied.total >= ENOUGH and emptied.low > gates.max_emptied) or (every and gates.max_emptied < 1):
             faults.append(f"{emptied.passed} of {emptied.total} queries have no answer any more")
             break
     if _little(found, documents):
         return faults, examples
     if numbers.common.count >= ENOUGH and numbers.common.high < gates.min_overlap:
         faults.append(f"answers are others: required {gates.min_overlap * 100:.4g}%")
-    if found.one_space and numbers.retained.count >= ENOUGH and numbers.retained.high < RETAINED:
+    if found.one_space and numbers.retained.count >= ENOUGH and numbers.retained.high < gates.min_retained:
         lost = gone(found, numbers.depth)
         faults.append(
             f"{1 - numbers.retained.mean:.0%} of {numbers.retained.count} changed documents come no more where their "
             "former texts came first"
         )
         examples += [{"fault": "changed and gone", "document_id": one} for one in lost[:EXAMPLES]]
-    hubs = _dominant(numbers, documents)
+    hubs = _dominant(numbers, documents, gates.max_dominant)
     if hubs:
         faults.append(f"{hubs[0].document} comes to {hubs[0].now:.0%} of the queries, before to {hubs[0].before:.0%}")
         examples += [
             {"fault": "dominant", "document_id": one.document, "before": one.before, "now": one.now} for one in hubs
         ]
-    if numbers.crowd.low > max(CROWDED, 2 * found.added):
+    if numbers.crowd.low > max(gates.max_crowded, 2 * found.added):
         faults.append(f"added documents fill the answers of {numbers.crowd.share:.0%} of the queries")
-    if numbers.moved_scores.total >= ENOUGH and numbers.moved_scores.low > MOVED:
+    if numbers.moved_scores.total >= ENOUGH and numbers.moved_scores.low > gates.max_rescored:
         faults.append(
             f"{numbers.moved_scores.passed} of {numbers.moved_scores.total} answers of unchanged documents have other scores"
         )
     return faults, examples
 
 
-def _dominant(numbers: Numbers, documents: tuple[int, int]) -> Sequence[Hub]:
+def _dominant(numbers: Numbers, documents: tuple[int, int], tolerated: float) -> Sequence[Hub]:
     """Where there are few documents, each comes to many queries by itself."""
-    limit = max(DOMINANT, 3 * numbers.depth / max(1, documents[1]))
+    limit = max(tolerated, 3 * numbers.depth / max(1, documents[1]))
     return [hub for hub in numbers.hubs if hub.gained.low > limit]

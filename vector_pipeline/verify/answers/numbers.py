@@ -7,7 +7,8 @@ Laws
 2. What changed is judged by itself: unchanged documents have the same vectors on both sides, and would hide a damage of the rest by
    their number. Of a changed document it is asked whether it still comes where its former text came first. One that was replaced by
    an altogether other text ought not to: ``text damage`` bounds how many are.
-3. Each number has its interval over queries or documents; the difference is split into data, model and index.
+3. Each number has its interval over queries or documents, wide enough for all that are tested together. The difference is split
+   into data, model and index.
 """
 
 from collections import Counter
@@ -19,14 +20,17 @@ import numpy.typing as npt
 
 from vector_pipeline.verify.answers.changes import ADDED, CHANGED, UNCHANGED
 from vector_pipeline.verify.answers.replay import Answer, Replay
-from vector_pipeline.verify.intervals import Rate, wilson
-from vector_pipeline.verify.rankings import Mean, forgiving_overlap, mean_of, overlap, rank_biased_overlap
+from vector_pipeline.verify.intervals import Rate, two_sided, wilson
+from vector_pipeline.verify.rankings import ALPHA, Mean, forgiving_overlap, mean_of, overlap, rank_biased_overlap
 
 FIRST = 3
 """Places in production's answer from which a changed document must not vanish."""
 _SURE = 4.0
 """Standard errors of a document's gain: the largest of very many is looked at."""
 _SAME_SCORE = 0.02
+_ALPHA = ALPHA / 6
+"""Of six tests each: common, retained, emptied in the lake and on the target, crowd, scores. Hubs have ``_SURE``."""
+_Z = two_sided(_ALPHA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,11 @@ def numbers_of(replay: Replay, documents: tuple[int, int], k: int) -> Numbers:
     same = list(_restricted(old, new, still, depth)) if still else []
     return Numbers(
         depth=depth,
-        common=mean_of([overlap(*both) for both in pairs]),
+        common=mean_of([overlap(*both) for both in pairs], _ALPHA),
         rbo=mean_of([rank_biased_overlap(*both) for both in pairs]),
         total=mean_of([overlap(a.documents[:depth], b.documents[:depth]) for a, b in zip(old, new, strict=True)]),
         model=mean_of([overlap(*both) for both in same]) if same else None,
-        retained=mean_of(list(_retained(replay, common, depth).values())),
+        retained=mean_of(list(_retained(replay, common, depth).values()), _ALPHA),
         emptied=_emptied(old, new),
         live_emptied=_emptied(replay.live_production, replay.live_candidate),
         index_production=_against_index(replay.production, replay.live_production, depth),
@@ -140,7 +144,7 @@ def _emptied(old: Sequence[Answer] | None, new: Sequence[Answer] | None) -> Rate
     if old is None or new is None:
         return wilson(0, 0)
     asked = [len(b) == 0 for a, b in zip(old, new, strict=True) if len(a)]
-    return wilson(sum(asked), len(asked))
+    return wilson(sum(asked), len(asked), _Z)
 
 
 def _against_index(exact: Sequence[Answer], live: Sequence[Answer] | None, depth: int) -> Mean | None:
@@ -161,7 +165,7 @@ def _moved_scores(replay: Replay, depth: int) -> Rate:
     for a, b in zip(replay.live_production, replay.live_candidate, strict=True):
         if len(a) and len(b) and set(a.documents[:depth]) | set(b.documents[:depth]) <= still:
             moved.append(abs(a.scores[0] - b.scores[0]) > _SAME_SCORE * max(abs(a.scores[0]), abs(b.scores[0]), 1e-6))
-    return wilson(sum(moved), len(moved))
+    return wilson(sum(moved), len(moved), _Z)
 
 
 def _hubs(old: Sequence[Answer], new: Sequence[Answer], depth: int) -> tuple[Hub, ...]:
@@ -180,7 +184,7 @@ def _hubs(old: Sequence[Answer], new: Sequence[Answer], depth: int) -> tuple[Hub
 def _crowd(new: Sequence[Answer], added: set[str], depth: int) -> Rate:
     """Queries whose answers are mostly added documents: places of one answer are not independent."""
     mostly = [sum(name in added for name in one.documents[:depth]) * 2 > depth for one in new]
-    return wilson(sum(mostly), len(mostly))
+    return wilson(sum(mostly), len(mostly), _Z)
 
 
 def _skewness(answers: Sequence[Answer], documents: int, depth: int) -> float:
