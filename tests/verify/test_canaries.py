@@ -73,6 +73,15 @@ def test_yaml_and_jsonl_read_alike(write: Write) -> None:
     assert load_canaries(write("c.jsonl", lines)) == (short,)
 
 
+def test_a_mark_at_the_begin_of_a_file_is_no_part_of_it(write: Write) -> None:
+    line = '{"query": "q", "expect": ["a"]}\n'
+    assert load_canaries(write("c.jsonl", "\ufeff" + line)) == load_canaries(write("d.jsonl", line))
+    assert load_canaries(write("c.yaml", "\ufeff" + ONE)) == load_canaries(write("d.yaml", ONE))
+
+
+ONE = "canaries:\n - {query: q, expect: [a]}\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -122,6 +131,12 @@ def test_yaml_and_jsonl_read_alike(write: Write) -> None:
         ("c.jsonl", '\n["q"]\n', ":2: a canary must be a mapping"),
         ("c.jsonl", '{"query": "q", "expects": ["a"]}\n', ":1: expects: unknown key"),
         ("c.jsonl", "\n", ":1: the file holds no canary"),
+        ("c.yaml", f"{ONE}canaries:\n - {{query: r, expect: [a]}}\n", ":3: canaries stands twice in one mapping"),
+        ("c.yaml", "canaries:\n - query: q\n   query: r\n   expect: [a]\n", ":3: query stands twice in one mapping"),
+        ("c.yaml", "canaries: &c\n - *c\n", ":1: a canary must be a mapping"),
+        ("c.yaml", "? [a]\n: 1\ncanaries: []\n", ":1: not YAML"),
+        ("c.yaml", "canaries: " + "[" * 5_000, ":1: not YAML: it is nested too deeply"),
+        ("c.jsonl", "\n" + "[" * 100_000, ":2: not JSON: it is nested too deeply"),
     ],
 )
 def test_mistakes_name_file_and_line(write: Write, name: str, text: str, message: str) -> None:

@@ -147,6 +147,26 @@ def test_a_file_is_made_and_lines_are_appended(tmp_path: Path) -> None:
     assert [one.query for one in load_canaries(lines)] == ["How much?", "Who?"]
 
 
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("canaries: []  # none yet\n", "canaries:   # none yet\n  # asked"),
+        ("# mine\ncanaries: [\n]\n# end\n", "# mine\ncanaries: \n# end\n  # asked"),
+        ("canaries:\n", "canaries:\n  # asked"),
+        ("canaries: null", "canaries: \n  # asked"),
+        ("pass_rates: {}\n", "pass_rates: {}\ncanaries:\n  # asked"),
+        ("\ufeffcanaries: []\npass_rates: {}\n", "\ufeffcanaries: \n  # asked"),
+    ],
+)
+def test_an_empty_list_is_as_none(tmp_path: Path, text: str, after: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load_canaries(path, may_be_empty=True) == ()
+    add(path, blocks("Who?"))
+    assert path.read_text(encoding="utf-8").startswith(after)
+    assert [one.query for one in load_canaries(path)] == ["Who?"]
+
+
 def test_brackets_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     text = "canaries: [{query: How much, expect: [a.md]}]\n"

@@ -85,6 +85,10 @@ def test_a_dataset_has_its_own_suite_or_the_default_one(tmp_path: Path) -> None:
             "- type: expect_table_row_count_to_be_between\n  kwargs: {min_value: {$PARAMETER: min_row}}",
             1, "did you mean min_rows?",
         ),
+        (
+            "expectations:\n- {type: expect_column_values_to_be_unique, kwargs: {column: chars}}\nexpectations: []",
+            3, "expectations stands twice",
+        ),
         ("- {type: expect_column_kl_divergence_to_be_less_than, kwargs: {column: chars, threshold: x}}", 1, "threshold"),
     ],
 )  # fmt: skip

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
-from vector_pipeline.config.mistakes import duplicate, explain
+from vector_pipeline.config.mistakes import explain
 from vector_pipeline.config.models import Config
+from vector_pipeline.config.tree import read_tree
 from vector_pipeline.errors import ConfigError
 
 CONFIG_NAME = "vector_pipeline.yaml"
@@ -32,23 +32,7 @@ def load_config(path: Path) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path} cannot be read: {reason}", fix="Make one: vector-pipeline init") from None
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        twice = duplicate(tree)
-        if twice is not None:
-            raise ConfigError(f"{path}:{twice[0]}: {twice[1]} stands twice in one mapping", fix="Keep one of the two")
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(
-            f"{where}: not YAML: {error.problem}", fix="Check indentation (spaces, no tabs) and quotes there"
-        ) from None
-    except yaml.reader.ReaderError as error:
-        where = f"{path}:{text.count(chr(10), 0, error.position) + 1}"
-        raise ConfigError(f"{where}: not YAML: character #x{error.character:04x} is not allowed") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
+    tree, data = read_tree(path, text)
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1: the file must hold a mapping", fix="Begin with `datasets:`")
     try:

@@ -60,7 +60,7 @@ class Questioning(Gating):
 
         logged = read_log(log) if log is not None else ()
         path = self.canaries_path(dataset)
-        known = load_canaries(path) if path.exists() else ()
+        known = load_canaries(path, may_be_empty=True) if path.exists() else ()
         served = [(name, side) for name in (PRODUCTION, STAGING) if (side := self._held(dataset, name)) is not None]
         sides = served or [(LAKE, Side(self.version(dataset)))]
         first, other = sides[0][1].version, sides[-1][1]

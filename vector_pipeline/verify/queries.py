@@ -103,7 +103,7 @@ def load_queries(path: Path) -> tuple[Question, ...]:
 def json_lines(path: Path, key: str) -> Iterator[tuple[int, Any]]:
     """Objects of a JSONL file with their line numbers. ``key``: the setting that names the file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: it cannot be read: {reason}", fix=f"Check `{key}`") from None

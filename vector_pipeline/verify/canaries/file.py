@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from vector_pipeline.config import GateConfig
+from vector_pipeline.config.tree import read_tree
 from vector_pipeline.errors import ConfigError
 from vector_pipeline.verify.canaries.entry import Canary, CanaryEntry, known_keys
 
@@ -43,9 +44,9 @@ class _Item:
     """These are rates, not a canary."""
 
 
-def load_canaries(path: Path) -> tuple[Canary, ...]:
+def load_canaries(path: Path, *, may_be_empty: bool = False) -> tuple[Canary, ...]:
     """Canaries of a ``.yaml`` or ``.jsonl`` file, in its order. ``ConfigError`` names file and line."""
-    return read_canaries(path).canaries
+    return read_canaries(path, may_be_empty=may_be_empty).canaries
 
 
 def canaries_of(gates: GateConfig, base: Path) -> CanaryFile:
@@ -53,19 +54,28 @@ def canaries_of(gates: GateConfig, base: Path) -> CanaryFile:
     return read_canaries(base / gates.canaries) if gates.canaries is not None else CanaryFile()
 
 
-def read_canaries(path: Path) -> CanaryFile:
-    """A whole ``.yaml`` or ``.jsonl`` file. ``ConfigError`` names file and line."""
+def read_canaries(path: Path, *, may_be_empty: bool = False) -> CanaryFile:
+    """A whole ``.yaml`` or ``.jsonl`` file. ``ConfigError`` names file and line, of one without any canary too unless
+    ``may_be_empty``: a gate whose questions are gone must not pass.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: canaries cannot be read: {reason}", fix="Check `gates: canaries:`") from None
-    return parse_canaries(path, text)
+    return parse_canaries(path, text, may_be_empty=may_be_empty)
 
 
-def parse_canaries(path: Path, text: str) -> CanaryFile:
+def parse_canaries(path: Path, text: str, *, may_be_empty: bool = False) -> CanaryFile:
     """The same of a text that ``path`` holds, or is to hold."""
-    items = _json_lines(path, text) if path.suffix in (".jsonl", ".ndjson") else _yaml_items(path, text)
+    text = text.removeprefix("\ufeff")  # Some editors begin every file with it.
+    if may_be_empty and not text.strip():
+        return CanaryFile()
+    items = (
+        _json_lines(path, text)
+        if path.suffix in (".jsonl", ".ndjson")
+        else _yaml_items(path, text, may_be_empty=may_be_empty)
+    )
     lines: dict[str, int] = {}
     canaries: list[Canary] = []
     rates: dict[str, tuple[int, float]] = {}
@@ -78,7 +88,7 @@ def parse_canaries(path: Path, text: str) -> CanaryFile:
             raise ConfigError(f"{path}:{item.line}: canary {canary.id} stands on line {lines[canary.id]} too")
         lines[canary.id] = item.line
         canaries.append(canary)
-    if not canaries:
+    if not canaries and not may_be_empty:
         raise ConfigError(f"{path}:1: the file holds no canary", fix=_FIX)
     tags = {tag for canary in canaries for tag in canary.tags}
     for tag, (line, _) in rates.items():
@@ -117,25 +127,20 @@ def json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ConfigError(f"{path}:{number}: not JSON: {error}", fix="Put one object on each line") from None
-        yield number, value
+        yield number, json_value(f"{path}:{number}", line)
 
 
-def _yaml_items(path: Path, text: str) -> Iterator[_Item]:
+def json_value(where: str, line: str) -> Any:
+    """What stands on a line. ``ConfigError`` begins with ``where``."""
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigError(
-            f"{path}:{line}: not YAML: {error.problem}", fix="Check indentation and quotes there"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}:1: not YAML: {error}") from None
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"{where}: not JSON: {said}", fix="Put one object on each line") from None
+
+
+def _yaml_items(path: Path, text: str, *, may_be_empty: bool) -> Iterator[_Item]:
+    tree, data = read_tree(path, text)
     if not isinstance(data, dict) or not isinstance(tree, yaml.MappingNode):
         raise ConfigError(f"{path}:1: the file must hold a mapping", fix=_FIX)
     for key, value in tree.value:
@@ -145,6 +150,8 @@ def _yaml_items(path: Path, text: str) -> Iterator[_Item]:
             continue
         if key.value != "canaries":
             raise ConfigError(f"{path}:{line}: unknown key {key.value}; known here: canaries, {_RATES}")
+        if may_be_empty and data["canaries"] is None:
+            continue
         if not isinstance(value, yaml.SequenceNode):
             raise ConfigError(f"{path}:{line}: canaries must be a list", fix=_FIX)
         for node, item in zip(value.value, data["canaries"], strict=True):

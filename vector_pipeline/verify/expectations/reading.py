@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from vector_pipeline.config import GateConfig
+from vector_pipeline.config.tree import read_tree
 from vector_pipeline.errors import ConfigError, InputError
 from vector_pipeline.verify.expectations.meaning import ARGUMENTS
 from vector_pipeline.verify.expectations.suite import (
@@ -55,7 +56,7 @@ def default_suite(kind: Kind) -> Suite:
 def read_suite(kind: Kind, path: Path) -> Suite:
     """A suite from a file. ``ConfigError`` names file and line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: the suite cannot be read: {reason}", fix="Check `gates: expectations:`") from None
@@ -79,17 +80,7 @@ def _expectations(kind: Kind, path: Path, text: str) -> Iterator[Expectation]:
 
 
 def _items(path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        tree = yaml.compose(text, Loader=loader)
-        data = yaml.load(text, Loader=loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(
-            f"{path}:{line}: not YAML: {error.problem}", fix="Check indentation and quotes there"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}:1: not YAML: {' '.join(str(error).split())}") from None
+    tree, data = read_tree(path, text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     if isinstance(data, dict) and isinstance(tree, yaml.MappingNode):
         for key, node in tree.value:
             if key.value not in _SUITE_KEYS:

@@ -2,7 +2,8 @@
 
 Laws
 ----
-1. A file of canaries is never written anew: text is added to it, and every character that stood there stays.
+1. A file of canaries is never written anew: text is added to it, and every character that stood there stays, but for the brackets
+   of an empty list.
 2. Nothing is added twice: neither an id nor a question with its filter.
 3. What is written was read back first: the old canaries, then the new ones, or nothing is written.
 """
@@ -81,7 +82,7 @@ def suggestions_text(dataset: str, found: Suggested, blocks: Sequence[Block], ac
 
 def blocks_of(path: Path) -> list[Block]:
     """Canaries of a file of suggestions with their comments. ``ConfigError`` names file and line."""
-    text = _read(path)
+    text = _read(path).removeprefix("\ufeff")
     file = parse_canaries(path, text)
     if path.suffix in _LINES:
         values = [json.loads(line) for line in text.split("\n") if line.strip()]
@@ -90,7 +91,8 @@ def blocks_of(path: Path) -> list[Block]:
     values = yaml.safe_load(text)["canaries"]
     lines = text.splitlines()
     starts = [_comments_above(lines, line - 1) for line in file.lines]
-    nodes = _sequence(path, text)
+    nodes = _list(path, text)
+    assert isinstance(nodes, yaml.SequenceNode), path
     made = []
     for number, (canary, value) in enumerate(zip(file.canaries, values, strict=True)):
         if nodes.flow_style or "- " not in lines[file.lines[number] - 1]:
@@ -108,7 +110,7 @@ def add(path: Path, blocks: Iterable[Block]) -> Added:
     path = path.resolve()
     exists = path.exists()
     text = _read(path) if exists else ""
-    held = parse_canaries(path, text).canaries if text.strip() else ()
+    held = parse_canaries(path, text, may_be_empty=True).canaries
     ids = {one.id for one in held}
     asked = {_name(one) for one in held}
     new: list[Block] = []
@@ -135,29 +137,33 @@ def _with(path: Path, text: str, blocks: Sequence[Block]) -> str:
         text += end
     if path.suffix in _LINES:
         return text + "".join(json.dumps(block.value, ensure_ascii=False) + end for block in blocks)
-    if not text.strip():
+    node = _list(path, text)
+    if node is None:
         return text + "".join(
             f"{line}{end}" for line in ["canaries:", *(f"  {one}" for b in blocks for one in b.lines)]
         )
-    node = _sequence(path, text)
-    if node.flow_style:
+    if isinstance(node, yaml.ScalarNode) or not node.value:
+        text, indent = text[: node.start_mark.index] + text[node.end_mark.index :], "  "
+    elif isinstance(node, yaml.SequenceNode) and node.flow_style:
         raise ConfigError(
             f"{path}: canaries stand in brackets, where nothing can be added",
             fix="Write each on lines of its own, after a dash",
         )
-    indent = " " * node.start_mark.column
+    else:
+        indent = " " * node.start_mark.column
     added = [f"{indent}{line}".rstrip() + end for block in blocks for line in block.lines]
     lines = text.splitlines(keepends=True)
     at = _end([line.rstrip("\r\n") for line in lines], path, text)
     return "".join([*lines[:at], *added, *lines[at:]])
 
 
-def _sequence(path: Path, text: str) -> yaml.SequenceNode:
+def _list(path: Path, text: str) -> yaml.Node | None:
+    """What stands under ``canaries:``; None where there is no such key."""
     tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    if tree is None:
+        return None
     assert isinstance(tree, yaml.MappingNode), path
-    found = next(value for key, value in tree.value if key.value == "canaries")
-    assert isinstance(found, yaml.SequenceNode), path
-    return found
+    return next((value for key, value in tree.value if key.value == "canaries"), None)
 
 
 def _end(lines: Sequence[str], path: Path, text: str) -> int:

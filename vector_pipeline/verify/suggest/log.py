@@ -6,7 +6,6 @@ Laws
 2. Of a JSON line ``query`` (or ``question``, ``text``, ``q``), ``filter`` and ``count`` are read, and nothing else.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -19,6 +18,7 @@ from vector_pipeline.errors import ConfigError, InputError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.base import Filter
 from vector_pipeline.targets.filters import parse_filter
+from vector_pipeline.verify.canaries.file import json_value
 
 KEYS = ("query", "question", "text", "q")
 LONGEST = 2_000
@@ -74,10 +74,7 @@ def _lines(path: Path) -> Iterator[Logged]:
 
 def _json_line(path: Path, number: int, line: str) -> Logged:
     where = f"{path}:{number}"
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{where}: not JSON: {error}", fix="Put one object on each line") from None
+    value = json_value(where, line)
     if isinstance(value, str) and value.strip():
         return Logged(" ".join(value.split()))
     if not isinstance(value, dict):
