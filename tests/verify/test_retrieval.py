@@ -1,19 +1,22 @@
 """Judged questions, asked of the candidate and of production."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import MakeProject, page
+from tests.verify.vectors import Row, VectorLake
+from vector_pipeline.config import GateConfig
 from vector_pipeline.errors import ConfigError
 from vector_pipeline.project import Project
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import Status
 from vector_pipeline.verify.rankings import sign_test
 from vector_pipeline.verify.retrieval import gate as retrieval
-from vector_pipeline.verify.retrieval.judgements import load_judgements
-from vector_pipeline.verify.retrieval.telling import difference
+from vector_pipeline.verify.retrieval.judgements import Judgements, load_judgements
+from vector_pipeline.verify.retrieval.telling import Run, difference, result_of
 
 PAGES = 30
 GATES = "max_removed_share: 1, retrieval: {queries: questions.jsonl, judgements: judged.tsv, max_drop: 0.05}"
@@ -43,6 +46,13 @@ def judged(make_project: MakeProject) -> Project:
     project = make_project(PAGES, gates=GATES)
     write_judgements(project.base)
     return project
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[VectorLake]:
+    made = VectorLake(tmp_path)
+    yield made
+    made.close()
 
 
 def test_nothing_is_measured_without_judgements(make_project: MakeProject) -> None:
@@ -129,6 +139,26 @@ def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
     assert result.status is Status.FAILED
     assert result.summary.startswith("RR@10 is below 0.9")
     assert "30 judged documents are not there" in result.summary
+
+
+@pytest.mark.parametrize(("few", "status"), [(1, Status.WARNED), (4, Status.WARNED), (10, Status.FAILED)])
+def test_a_few_queries_prove_a_loss_only_when_chance_seldom_does(world: VectorLake, few: int, status: Status) -> None:
+    side = world.version([Row("d", "a text", np.ones(8, np.float32))])
+    judged = Judgements({f"q{n}": "?" for n in range(few)}, {f"q{n}": {"d": 1} for n in range(few)}, 0)
+    run = Run({name: [("d", 1.0)] for name in judged.queries})
+    levels = {"nDCG@10": np.linspace(0.4, 0.5, few)}
+    gates = [{}, {"least": 0.8}]
+    for old, limits in zip(({"nDCG@10": np.full(few, 0.9)}, None), gates, strict=True):
+        context = world.context(side, side, GateConfig.model_validate({"retrieval": limits}))
+        result = result_of(context, judged, (run, run), levels, old, [], [])
+        assert result.status is status, result.summary
+        assert (f"but {few} judged queries are too few to be sure" in result.summary) == (status is Status.WARNED)
+
+
+def test_two_tests_share_what_may_be_wrong() -> None:
+    lost = np.random.default_rng(4).normal(-0.03, 0.1, 60)
+    one, two = (difference(lost, np.zeros(60), alpha)[0] for alpha in (0.05, 0.025))
+    assert two.low < one.low < one.high < two.high
 
 
 def test_a_measure_that_is_none_is_said(make_project: MakeProject) -> None:

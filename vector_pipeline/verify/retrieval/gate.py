@@ -5,8 +5,8 @@ Laws
 1. Both versions are asked the judged questions on their targets, as readers ask them; hits are chunks, judgements are of documents:
    a document counts at its best chunk.
 2. Measures are ir-measures' own, for each query. Of the first one the difference to production decides, with a paired bootstrap
-   interval over queries: a version fails when the loss is surely larger than ``max_drop``, or its level surely below ``least``. A
-   randomisation test says beside it how often chance makes such a difference.
+   interval over queries: a version fails when the loss is surely larger than ``max_drop``, or its level surely below ``least``; both together
+   are wrong once in twenty. Of few queries a randomisation test has to agree: else they are a warning.
 3. A judged document that a version does not have is looked for under another id, with the same text, as the other version has it:
    a rename is no loss, whichever of the two names the judgements know. What is not there at all is told: it can only be missed.
 4. Where production serves something and could not be measured, nothing is proven: the gate has not passed.

@@ -10,10 +10,12 @@ import numpy.typing as npt
 from vector_pipeline.verify.bins import share_edges
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
-from vector_pipeline.verify.rankings import Mean, mean_of, resampled, sign_test
+from vector_pipeline.verify.rankings import ALPHA, Mean, mean_of, sign_test
 from vector_pipeline.verify.retrieval.judgements import Judgements
 
 NAME = "retrieval measures"
+ENOUGH = 20
+"""Judged queries from which on an interval is evidence by itself."""
 _DEPTH = 10
 """Documents of each answer that are shown."""
 Values = npt.NDArray[np.float64]
@@ -35,19 +37,23 @@ def result_of(
 ) -> CheckResult:  # fmt: skip
     gates = context.gates.retrieval
     first = next(iter(values))
-    level = mean_of(values[first])
-    rows, faults, drop = [], [], None
+    alpha = ALPHA / max(1, (old is not None) + (gates.least is not None))
+    level = mean_of(values[first], alpha)
+    faults: list[str] = []
+    doubts: list[str] = []
+    rows, drop = [], None
     for name, found in values.items():
-        change = None if old is None else difference(found, old[name])
+        change = None if old is None else difference(found, old[name], alpha)
         rows.append(_row(name, mean_of(found), None if old is None else mean_of(old[name]), change))
         if name == first:
             drop = change
     if drop is not None and -drop[0].high > gates.max_drop:
-        faults.append(
+        (faults if _enough(level.count, drop[1], alpha) else doubts).append(
             f"{first} fell by {-drop[0].mean:.3f} (at least {-drop[0].high:.3f}, tolerated {gates.max_drop:g})"
         )
     if gates.least is not None and level.high < gates.least:
-        faults.append(f"{first} is below {gates.least:g}")
+        sure = _enough(level.count, sign_test(values[first] - gates.least), alpha)
+        (faults if sure else doubts).append(f"{first} is below {gates.least:g}")
     said = f"{first} {level.mean:.3f} ({level.low:.3f} to {level.high:.3f}) over {level.count} queries"
     if drop is not None:
         by = drop[0]
@@ -76,18 +82,26 @@ def result_of(
         }
     examples = (
         *({"fault": "judged document is not there", "document_id": one} for one in missing[:EXAMPLES]),
-        *({"fault": "lost", "query": one["query"], "why": one["why"]} for one in (lost[:EXAMPLES] if faults else ())),
+        *(
+            {"fault": "lost", "query": one["query"], "why": one["why"]}
+            for one in (lost[:EXAMPLES] if faults or doubts else ())
+        ),
     )
+    if doubts and not faults:
+        few = f"{'; '.join(doubts)}, but {level.count} judged queries are too few to be sure ({said})"
+        return CheckResult(NAME, Status.WARNED, few, detail, examples)
     status = Status.FAILED if faults else Status.PASSED
     return CheckResult(NAME, status, f"{'; '.join(faults)} ({said})" if faults else said, detail, examples)
 
 
-def difference(new: Values, old: Values) -> tuple[Mean, float]:
-    """Mean of the paired differences with its 95% interval, and how often chance alone makes one as large."""
-    pairs = new - old
-    low, high = np.quantile(resampled(pairs), [0.025, 0.975])
-    mean = float(pairs.mean())
-    return Mean(mean, min(float(low), mean), max(float(high), mean), len(pairs)), sign_test(pairs)
+def _enough(queries: int, p: float, alpha: float) -> bool:
+    """A bootstrap of few values knows no others than those: then the randomisation test has to say so too."""
+    return queries >= ENOUGH or p < alpha
+
+
+def difference(new: Values, old: Values, alpha: float = ALPHA) -> tuple[Mean, float]:
+    """Mean of the paired differences with its interval (``rankings.mean_of``), and how often chance alone makes one as large."""
+    return mean_of(new - old, alpha), sign_test(new - old)
 
 
 def _row(name: str, now: Mean, before: Mean | None, change: tuple[Mean, float] | None) -> dict[str, Any]:
