@@ -189,17 +189,56 @@ def test_duckdb_counts_what_great_expectations_counts(
         "é",
         r"\S\W\D",
         "[a-c]{2}",
+        "^a{,3}$",
+        "^(?:a{,}b|x{,1} y)$",
+        "[{,3}]",
+        r"^a\{,3}$",
     ],
 )
 def test_patterns_find_the_same_in_both_engines(lake: Lake, pattern: str) -> None:
     shared = as_re2(pattern)
     assert shared is not None
-    for text in ("", "a", "ab", "a\n", "X", "x y", "漢字", "٣", "-", "$", "a$", "]", ".", "é\u00a0z", "1\n\n", "ab\nb"):
+    for text in (
+        "",
+        "a",
+        "ab",
+        "a\n",
+        "X",
+        "x y",
+        "漢字",
+        "٣",
+        "-",
+        "$",
+        "a$",
+        "]",
+        ".",
+        "é\u00a0z",
+        "1\n\n",
+        "ab\nb",
+        "aaa",
+        "aaaa",
+        "a{,3}",
+        ",",
+    ):
         assert lake.row("SELECT regexp_matches(?, ?)", [text, shared])[0] == bool(re.search(pattern, text)), text
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\bword\b", "(?=a)", "(?<!a)b", r"(a)\1", "a++", "(?P<n>a)", "[[:alpha:]]", r"[\W]", r"\Z", "(?s)a"]
+    "pattern",
+    [
+        r"\bword\b",
+        "(?=a)",
+        "(?<!a)b",
+        r"(a)\1",
+        "a++",
+        "(?P<n>a)",
+        "[[:alpha:]]",
+        r"[\W]",
+        r"\Z",
+        "(?s)a",
+        "a{1001}",
+        "a{,9999}",
+    ],
 )
 def test_what_only_python_knows_is_left_to_it(pattern: str) -> None:
     assert as_re2(pattern) is None

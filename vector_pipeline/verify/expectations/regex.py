@@ -10,7 +10,9 @@ _CLASSES = {
 }
 _END = r"(?:\n?\z)"
 """Python's $ stands before a line break at the end, too."""
-_TOKEN = re.compile(r"\\.|\[\^?\]?|\]|\(\?.?|.", re.DOTALL)
+_TOKEN = re.compile(r"\\.|\[\^?\]?|\]|\(\?.?|\{,\d*\}|.", re.DOTALL)
+_OFTEN = re.compile(r"\{(?:\d*,)?\d{4,}|\{\d{4,},")
+"""RE2 repeats nothing more than a thousand times."""
 _OPENING = ("(?:", "(?i")
 _ESCAPED = set("wdsWDStnrfvA.^$*+?()[]{}|\\/-\"'#&~%@!:;,=<>` _")
 
@@ -19,7 +21,7 @@ def as_re2(pattern: str) -> str | None:
     """A pattern that finds in RE2 what python finds; None where that is not sure: look-around, references, word boundaries."""
     parts: list[str] = []
     inside = False
-    if re.search(r"[*+?}][+]|\(\?i(?!\))", pattern) or pattern.find("(?i)", 1) != -1:
+    if re.search(r"[*+?}][+]|\(\?i(?!\))", pattern) or pattern.find("(?i)", 1) != -1 or _OFTEN.search(pattern):
         return None
     for token in _TOKEN.findall(pattern):
         if token.startswith("\\"):
@@ -38,6 +40,9 @@ def as_re2(pattern: str) -> str | None:
         elif token == "]" and inside:
             inside = False
             parts.append(token)
+        elif token.startswith("{,") and not inside:
+            # RE2 takes a repetition without its lower end for plain signs.
+            parts.append("{0" + token[1:])
         else:
             parts.append(_END if token == "$" and not inside else token)
     return "".join(parts)
