@@ -16,6 +16,7 @@ from vector_pipeline.verify.outcome import Status
 from vector_pipeline.verify.rankings import sign_test
 from vector_pipeline.verify.retrieval import gate as retrieval
 from vector_pipeline.verify.retrieval.judgements import Judgements, load_judgements
+from vector_pipeline.verify.retrieval.names import by_one_name, one_of_each
 from vector_pipeline.verify.retrieval.telling import Run, difference, result_of
 
 PAGES = 30
@@ -116,6 +117,27 @@ def test_a_rename_is_no_loss_whichever_name_is_judged(judged: Project) -> None:
     assert "not in version" not in result.summary
 
 
+def test_a_copy_that_is_removed_is_no_loss_and_one_that_is_not_there_hides_none(world: VectorLake) -> None:
+    """a, b and c have one text and judgements of their own; d is another one; e was a copy of d, which is gone."""
+    same = np.ones(8, np.float32)
+    old = world.version([Row(name, "one text" if name in "abc" else "another", same) for name in "abcde"])
+    new = world.version([Row(name, "one text" if name in "bc" else f"{name} is new", same) for name in "bcd"])
+    judged = Judgements({"q": "?"}, {"q": {"a": 2, "b": 1, "d": 1, "e": 1, "x": 0}}, 0)
+    context = world.context(new, old)
+    names, missing = one_of_each(context, new, old, judged, {"b", "c", "d"})
+    assert (names, missing) == ({"b": "a", "c": "a"}, ["e"])
+    assert by_one_name(judged, names) == {"q": {"a": 2, "d": 1, "e": 1, "x": 0}}
+    names, missing = one_of_each(context, old, new, judged, {"a", "c", "e"})
+    assert (names, missing) == ({"b": "a", "c": "a", "e": "d"}, [])
+    assert by_one_name(judged, names) == {"q": {"a": 2, "d": 1, "x": 0}}
+
+
+def test_documents_without_text_are_not_one(world: VectorLake) -> None:
+    side = world.version([Row(name, " ", np.ones(8, np.float32)) for name in "ab"])
+    judged = Judgements({"q": "?"}, {"q": {"a": 1}}, 0)
+    assert one_of_each(world.context(side), side, None, judged, {"a", "b"}) == ({}, [])
+
+
 def test_production_that_cannot_be_measured_proves_nothing(judged: Project) -> None:
     """Its model has left the configuration: whatever the candidate finds, there is nothing to compare it with."""
     pushed(judged, served=True)
@@ -145,7 +167,7 @@ def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
 def test_a_few_queries_prove_a_loss_only_when_chance_seldom_does(world: VectorLake, few: int, status: Status) -> None:
     side = world.version([Row("d", "a text", np.ones(8, np.float32))])
     judged = Judgements({f"q{n}": "?" for n in range(few)}, {f"q{n}": {"d": 1} for n in range(few)}, 0)
-    run = Run({name: [("d", 1.0)] for name in judged.queries})
+    run = Run({name: [("d", 1.0)] for name in judged.queries}, judged.relevance)
     levels = {"nDCG@10": np.linspace(0.4, 0.5, few)}
     gates = [{}, {"least": 0.8}]
     for old, limits in zip(({"nDCG@10": np.full(few, 0.9)}, None), gates, strict=True):

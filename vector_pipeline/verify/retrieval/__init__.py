@@ -1,1 +1,2 @@
-"""Retrieval measures. ``judgements`` reads what is judged relevant; ``telling`` what is said; ``gate`` the gate."""
+"""Retrieval measures. ``judgements`` reads what is judged relevant; ``names`` under which name it is looked for;
+``telling`` what is said; ``gate`` the gate."""

@@ -23,9 +23,11 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One version's answers: query: documents with scores, best first."""
+    """One version's answers: query: documents with scores, best first. Judged ones go by one name for each text."""
 
     answers: Mapping[str, Sequence[tuple[str, float]]]
+    relevance: Mapping[str, Mapping[str, int]]
+    """What is judged, by those names."""
 
     def top(self, query: str, count: int) -> list[list[Any]]:
         return [[document, score] for document, score in self.answers[query][:count]]
@@ -135,7 +137,7 @@ def _lost(judged: Judgements, runs: tuple[Run, Run | None], now: Values, before:
         if now[row] >= before[row]:
             break
         name = names[row]
-        relevant = [document for document, grade in judged.relevance[name].items() if grade > 0]
+        relevant = [document for document, grade in other.relevance[name].items() if grade > 0]
         came = {document for document, _ in run.answers[name]}
         gone = [document for document, _ in other.answers[name] if document in relevant and document not in came]
         why = f"{', '.join(gone[:3])} came no more" if gone else "relevant documents came later"
