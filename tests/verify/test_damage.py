@@ -172,6 +172,28 @@ def test_reformatting_never_fails(world: TextWorld, width: int, form: str, curly
     assert bad(judged(world, OLD, each(change))) == set()
 
 
+GERMAN = (
+    "Die Anmeldung erfolgt über das Formular auf der Seite des Teams, und die Bestätigung kommt per Mail. Wer bereits ein Konto "
+    "hat, kann sich mit seinem Namen anmelden und findet dort alle Unterlagen, die für den Beginn der Arbeit gebraucht werden: {}."
+)
+CHINESE = (
+    "注册请在团队页面上填写表格，确认信将通过邮件发送。已有帐户的用户可以使用 Python 登录，有问题请咨询二楼办公室{}号。"
+    * 4
+)
+
+
+@pytest.mark.parametrize("text", [GERMAN, CHINESE], ids=["German", "Chinese"])
+def test_pages_in_another_language_are_no_damage(world: TextWorld, text: str) -> None:
+    others = {f"new{n}": text.format(*[n] * 4) for n in range(COUNT // 12)}
+    assert bad(judged(world, OLD, OLD | others)) == set()
+    assert bad(judged(world, OLD | others, {**OLD, **{name: f"{one} {one}" for name, one in others.items()}})) == set()
+
+
+def test_scripts_without_blanks_lack_none(world: TextWorld) -> None:
+    assert "blanks" not in carried(world, CHINESE)
+    assert "blanks" in carried(world, story(1).replace(" ", "") + " 注册")
+
+
 def test_what_production_has_itself_is_no_damage(world: TextWorld) -> None:
     """A manual of HTML, with a footer on every page: more of the same."""
 

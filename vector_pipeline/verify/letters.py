@@ -16,6 +16,8 @@ _NAMES: Mapping[str, str] = {
     "devanagari": r"\p{Devanagari}",
 }  # fmt: skip
 SCRIPTS = ("latin", *_NAMES)
+WITHOUT_BLANKS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+"""Of a class of characters: letters of scripts that write no blanks between words."""
 _OTHER = "[" + "".join(_NAMES.values()) + "]"
 _HAS_OTHER = f"({WIDE} AND regexp_matches({_HEAD}, '{_OTHER}'))"
 

@@ -3,10 +3,12 @@
 Laws
 ----
 1. A sign is true, false, or for a text too short to tell false; it never depends on another text.
-2. Blanks, wrapping, Unicode's normal forms and the kind of quotation marks change no sign.
+2. Scripts that write no blanks lack none. Blanks, wrapping, Unicode's normal forms and the kind of quotation marks change no sign.
 """
 
 from collections.abc import Mapping, Sequence
+
+from vector_pipeline.verify.letters import WITHOUT_BLANKS
 
 _LONG = 25
 """Words from which on a text must have small words, punctuation and capitals."""
@@ -58,13 +60,16 @@ def signs(whole: str, text: str, plain: str) -> Mapping[str, str]:
 
     ``whole``: with titles and headings, which keep their own style; ``plain``: see ``lost_moved.plain``.
     """
-    words, bare = sql_plain_words(plain), f"(length({plain}) - length(replace({plain}, ' ', '')))"
+    words = sql_plain_words(plain)
+    spaced = f"""CASE WHEN strlen({plain}) <> length({plain}) AND regexp_matches({plain}, '[{WITHOUT_BLANKS}]')
+                 THEN trim(regexp_replace({plain}, '[ {WITHOUT_BLANKS}]+', ' ', 'g')) ELSE {plain} END"""
     return {
         "encoding": f"regexp_matches({whole}, '{_ENCODING}')",
         "markup": f"regexp_matches({whole}, '(?i){_MARKUP}')",
         "capitals": f"({words} >= {_LONG} AND lower({text}) <> upper({text}) AND {text} IN (lower({text}), upper({text})))",
         "punctuation": rf"({words} >= {_LONG} AND NOT regexp_matches({text}, '[\p{{Po}}]'))",
-        "blanks": f"(length({plain}) >= 150 AND {bare} < 0.05 * length({plain}))",
+        "blanks": f"list_contains(list_transform([{spaced}], lambda one: length(one) >= 150 "
+        "AND length(one) - length(replace(one, ' ', '')) < 0.05 * length(one)), true)",
     }
 
 

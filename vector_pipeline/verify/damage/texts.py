@@ -5,6 +5,7 @@ Laws
 1. The sample is drawn by content: a text that both versions have is in both samples or in neither, and carries the same signs.
 2. Where both versions are chunked alike, chunks are compared; else whole documents, because other chunks have other shares.
 3. A passage is repeated when many documents of its own version have it.
+4. Only a document that both versions have can have lost its small words or its blanks: what is new may be in another language.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ SAMPLE = 40_000
 COMMON = 50
 """Words that count as small ones: production's commonest."""
 SIGNS = ("encoding", "markup", "repeated", "small_words", "capitals", "punctuation", "blanks")
+IN_BOTH = ("small_words", "blanks")
+"""Signs of texts that lost something (law 4)."""
 _PASSAGE, _WINDOW = 24, 40
 _OFTEN, _OFTEN_SHARE = 5, 0.005
 _WORDED = 8_000
@@ -55,15 +58,17 @@ def alike(old: Side, new: Side) -> bool:
 
 
 def read_texts(lake: Lake, old: str, new: str) -> float:
-    """Fill ``damage_units`` (document_id, content_hash, is_old) and ``damage_texts``; returns the share that was drawn."""
+    """Fill ``damage_units`` (document_id, content_hash, is_old, in_both) and ``damage_texts``; returns the share that was drawn."""
     most = int(lake.row(f"SELECT greatest((SELECT count(*) FROM {old}), (SELECT count(*) FROM {new}))")[0])
     share = min(1.0, SAMPLE / max(1, most))
     drawn = f"substr(content_hash, 1, 8) < '{round(share * (16**8 - 1)):08x}'" if share < 1 else "true"
     one = "any_value(context) AS context, any_value(text) AS text"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE damage_units AS
-            SELECT document_id, content_hash, true AS is_old FROM {old} WHERE {drawn} UNION ALL
-            SELECT document_id, content_hash, false FROM {new} WHERE {drawn}"""
+            SELECT document_id, content_hash, is_old, document_id IN (SELECT document_id FROM {old})
+                   AND document_id IN (SELECT document_id FROM {new}) AS in_both
+            FROM (SELECT document_id, content_hash, true AS is_old FROM {old} WHERE {drawn} UNION ALL
+                  SELECT document_id, content_hash, false FROM {new} WHERE {drawn})"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE damage_texts AS
@@ -78,7 +83,7 @@ def read_texts(lake: Lake, old: str, new: str) -> float:
 
 
 def mark_texts(lake: Lake) -> None:
-    """Fill ``damage_signs``: is_old, document_id, content_hash, fresh, and a column for each of ``SIGNS``."""
+    """Fill ``damage_signs``: is_old, in_both, document_id, content_hash, fresh, and a column for each of ``SIGNS``."""
     _mark_repeated(lake)
     common, share = _commonest(lake)
     own = {**signs("(context || text)", "text", "plain"), "small_words": small_words("plain", common, share)}
@@ -86,19 +91,22 @@ def mark_texts(lake: Lake) -> None:
         f"""CREATE OR REPLACE TEMP TABLE damage_own AS
             SELECT content_hash, fresh, {", ".join(f"{sql} AS {name}" for name, sql in own.items())} FROM damage_texts"""
     )
+    judged = ", ".join(f"{sign} AND in_both AS {sign}" for sign in IN_BOTH)
     lake.run(
-        """CREATE OR REPLACE TEMP TABLE damage_signs AS
-           SELECT u.is_old, u.document_id, o.*, (u.is_old, u.content_hash) IN (FROM damage_repeating) AS repeated
+        f"""CREATE OR REPLACE TEMP TABLE damage_signs AS
+           SELECT u.is_old, u.in_both, u.document_id, o.* REPLACE ({judged}),
+                  (u.is_old, u.content_hash) IN (FROM damage_repeating) AS repeated
            FROM damage_units u JOIN damage_own o USING (content_hash)"""
     )
 
 
 def count_signs(lake: Lake) -> Mapping[str, Counted]:
     """By sign."""
+    every = {sign: "in_both" if sign in IN_BOTH else "true" for sign in SIGNS}
     counts = [
-        f"""count(*) FILTER (is_old AND {sign}), count(*) FILTER (is_old), count(*) FILTER (NOT is_old AND {sign}),
-            count(*) FILTER (NOT is_old), count(*) FILTER (NOT is_old AND fresh AND {sign}),
-            count(*) FILTER (NOT is_old AND fresh),
+        f"""count(*) FILTER (is_old AND {sign}), count(*) FILTER (is_old AND {every[sign]}),
+            count(*) FILTER (NOT is_old AND {sign}), count(*) FILTER (NOT is_old AND {every[sign]}),
+            count(*) FILTER (NOT is_old AND fresh AND {sign}), count(*) FILTER (NOT is_old AND fresh AND {every[sign]}),
             count(DISTINCT CASE WHEN NOT is_old AND fresh AND {sign} THEN document_id END)"""
         for sign in SIGNS
     ]

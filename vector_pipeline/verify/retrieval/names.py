@@ -18,7 +18,7 @@ from vector_pipeline.verify.retrieval.judgements import Judgements
 def one_of_each(
     context: GateContext, side: Side, other: Side | None, judged: Judgements, answered: Collection[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Of judged and answered documents the name that each goes by, where it is not its own; and relevant ones that are not there."""
+    """Of judged and answered documents the name that each goes by, where it is not its own; and relevant ones not there."""
     relevant = {name for grades in judged.relevance.values() for name, grade in grades.items() if grade > 0}
     every = {name for grades in judged.relevance.values() for name in grades}
     texts = _texts(context, side, every | set(answered))
