@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verify.given_texts import SMALL, Doc, Docs, TextWorld, library, sentence, story, word
+from vector_pipeline.config.gates import TextDamageConfig
 from vector_pipeline.verify.damage import gate as damage
 from vector_pipeline.verify.damage import texts as damage_texts
+from vector_pipeline.verify.damage.documents import Changed
+from vector_pipeline.verify.damage.gate import _of_documents
 from vector_pipeline.verify.damage.signs import signs
 from vector_pipeline.verify.lost.moved import plain
 from vector_pipeline.verify.outcome import CheckResult, Status
@@ -239,6 +242,20 @@ def test_large_versions_are_sampled(world: TextWorld, monkeypatch: pytest.Monkey
     assert {"encoding", "markup"} <= bad(result)
     assert result.detail["texts"] < COUNT
     assert bad(judged(world, OLD, additions(dict(OLD)))) == set()
+
+
+def test_what_was_read_in_part_fails_only_when_that_part_proves_it() -> None:
+    limits = TextDamageConfig(max_shrunk=0.02)
+
+    def found(read: int, shrunk: int, changed: int = 100_000) -> bool:
+        seen = Changed(1_000_000, changed, read, shrunk, 0, 0, 0, 0.0, {})
+        return next(one.bad for one in _of_documents(seen, limits) if one.name == "shrunk")
+
+    assert found(100_000, 20_001), "counted in full"
+    assert not found(100_000, 20_000)
+    assert not found(100, 21), "2.1% of all, and hardly sure"
+    assert found(50_000, 10_800), "the same, surely more"
+    assert not found(8, 4), "few"
 
 
 def test_limits_are_the_datasets(world: TextWorld) -> None:

@@ -1,4 +1,4 @@
-"""Documents that both versions have under one id, and whose text is another one now; and copies. Counted in full.
+"""Documents that both versions have under one id, and whose text is another one now; and copies.
 
 Laws
 ----
@@ -28,12 +28,13 @@ SHORT = 60
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Documents with another text than production's, by what became of it. Counts stand for all of them, though ``read`` were."""
+    """Documents with another text than production's, by what became of it. Counts are of those ``read``."""
 
     both: int
     """Documents that both versions have."""
     changed: int
     read: int
+    """So many of them, chosen by their contents: all of ``READ`` and fewer."""
     shrunk: int
     replaced: int
     exchanged: int
@@ -60,7 +61,7 @@ def compare_documents(lake: Lake, old: Side, new: Side) -> Changed:
     for name, condition in _CONDITIONS.items():
         rows = lake.rows(f"SELECT document_id, before, now FROM damage_changed WHERE {condition} ORDER BY 1 LIMIT 5")
         examples[name] = [(str(document), int(before), int(now)) for document, before, now in rows]
-        counts[name] = round(int(lake.row(f"SELECT count(*) FROM damage_changed WHERE {condition}")[0]) / share)
+        counts[name] = int(lake.row(f"SELECT count(*) FROM damage_changed WHERE {condition}")[0])
     return Changed(int(both), int(changed), int(read), **counts, shorter=float(shorter), examples=examples)
 
 

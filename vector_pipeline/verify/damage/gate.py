@@ -119,8 +119,11 @@ def _of_documents(changed: Changed, limits: TextDamageConfig) -> list[Finding]:
     found = []
     for name, limit in allowed.items():
         count = int(getattr(changed, name))
-        share = count / max(1, changed.both)
-        found.append(Finding(name, 0.0, share, limit, share > limit and count >= LEAST))
+        share = low = count / max(1, changed.both)
+        if changed.read < changed.changed:
+            rate, of_both = wilson(count, changed.read, _SURELY), changed.changed / max(1, changed.both)
+            share, low = rate.share * of_both, rate.low * of_both
+        found.append(Finding(name, 0.0, share, limit, low > limit and count >= LEAST))
     many = changed.changed >= max(6 * LEAST, 0.1 * changed.both)
     bad = many and changed.shorter > limits.max_shorter
     return [*found, Finding("shorter", 0.0, changed.shorter if many else 0.0, limits.max_shorter, bad)]
