@@ -4,8 +4,9 @@ Laws
 ----
 1. What was added is compared with production; unchanged contents have the same vectors on both sides and prove nothing.
 2. A new topic is no fault: what fails is what topics do not move (``form``), shards of two kinds (``mixed``), and a centre of the
-   whole that has surely moved farther than is tolerated. Added vectors that have no relation to production's (``mixed``), or that
-   contradict their texts (``texts``), are accused: a new kind of text may look so, and the model decides (``again``).
+   whole that has surely moved farther than is tolerated. Added vectors that have no relation to production's (``mixed``), that
+   contradict their texts (``texts``), or that are much like each other, are accused: a new kind of text may look so, and the model
+   decides (``again``).
 3. Groups of fewer than ``LEAST`` vectors are not judged. A share fails when its interval's near end is beyond what is tolerated.
 4. Vectors of two embedders are never compared: then each is compared with its own neighbours.
 """
@@ -32,6 +33,7 @@ NAME = "embedding shift"
 _ALIKE = 0.7
 """Likeness of two sides of shards under which they are of two kinds."""
 _COLLAPSED = 0.95
+"""Cosine of different texts beyond which a model tells them no more, whichever it is."""
 
 
 def judge(context: GateContext) -> CheckResult:
@@ -115,7 +117,9 @@ def _numbers(found: Found, candidate: VectorSample) -> None:
 def _alone(context: GateContext, found: Found, candidate: VectorSample) -> None:
     """What needs no other version."""
     found.odd(form.odd_copies(candidate.vectors, None), candidate, "sampled")
-    _collapse(context, found, candidate, "sampled", _COLLAPSED)
+    collapse = _collapse(context, found, candidate, "sampled", _COLLAPSED)
+    if collapse:
+        found.all_of("collapse", collapse, candidate, "sampled")
 
 
 def _whole(context: GateContext, found: Found, candidate: VectorSample, base: VectorSample) -> None:
@@ -141,8 +145,12 @@ def _added(context: GateContext, found: Found, added: VectorSample, base: Vector
     for odd in (form.odd_lengths, form.odd_axes, form.odd_rounding, form.odd_copies):
         found.odd(odd(added.vectors, base.vectors), added, "added")
     usual = float(np.median(form.cosines(base.vectors)[0]))
-    _collapse(context, found, added, "added", 1 - (1 - usual) / 4)
     accusations = _texts(context, found, added, base)
+    collapse = _collapse(context, found, added, "added", 1 - (1 - usual) / 4)
+    if collapse and found.detail["added_cosine"] > _COLLAPSED:
+        found.all_of("collapse", collapse, added, "added")
+    elif collapse:
+        accusations["collapse"] = collapse
     relation = relate(added, base)
     if relation is not None:
         found.detail |= {
@@ -170,18 +178,16 @@ def _settle(
             found.all_of(key, f"{says} ({again.says()})", added, "added")
 
 
-def _collapse(context: GateContext, found: Found, group: VectorSample, name: str, limit: float) -> None:
-    """Nearly equal vectors of texts that are not."""
+def _collapse(context: GateContext, found: Found, group: VectorSample, name: str, limit: float) -> str:
+    """What to say of nearly equal vectors of texts that are not; empty where there are none."""
     some = group.first(texts.MOST)
     cosines = float(np.median(form.cosines(some.vectors)[0]))
     found.detail[f"{name}_cosine"] = cosines
     if len(some) < LEAST or cosines <= limit:
-        return
+        return ""
     words = texts.bags(texts.texts_of(context, context.candidate, some))
-    if float(np.median((words * np.roll(words, -1, axis=0)).sum(axis=1))) < 0.5:
-        found.all_of(
-            "collapse", f"vectors nearly equal (cosine {cosines:.2f}) although their texts differ", group, name
-        )
+    different = float(np.median((words * np.roll(words, -1, axis=0)).sum(axis=1))) < 0.5
+    return f"vectors nearly equal (cosine {cosines:.2f}) although their texts differ" if different else ""
 
 
 def _texts(context: GateContext, found: Found, added: VectorSample, base: VectorSample) -> dict[str, str]:
