@@ -3,12 +3,15 @@
 import json
 import random
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.retrieval import CORPORA, FILES
 
 QUERIES = 150
 """Questions with judgements; as many more are a query log."""
+FOREIGN = 200
+"""Documents of another collection that may be added."""
 
 
 @dataclass
@@ -21,12 +24,13 @@ class Collection:
     queries: dict[str, str]
     judgements: list[tuple[str, str, int]]
     log: list[str] = field(default_factory=list)
+    foreign: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Documents of another collection."""
 
 
 def load(folder: Path, limit: int, seed: int = 0) -> Collection:
     """``limit`` documents: those that answer the questions, and others by chance."""
-    rows = [json.loads(line) for line in (folder / "docs.jsonl").read_text(encoding="utf-8").splitlines()]
-    texts = {str(row["id"]): {"title": row.get("title") or "", "text": row["text"]} for row in rows}
+    texts = _texts(folder)
     asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
     judged: dict[str, list[tuple[str, int]]] = {}
     for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines():
@@ -55,7 +59,21 @@ def load(folder: Path, limit: int, seed: int = 0) -> Collection:
             if document in kept
         ],
         [row["text"] for row in log],
+        _foreign(folder),
     )
+
+
+def _texts(folder: Path, limit: int | None = None) -> dict[str, dict[str, str]]:
+    with (folder / "docs.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, limit)]
+    return {str(row["id"]): {"title": row.get("title") or "", "text": row["text"]} for row in rows}
+
+
+def _foreign(folder: Path) -> dict[str, dict[str, str]]:
+    """Of the next collection that is beside this one; none where it is alone."""
+    names = sorted(one.name for one in folder.parent.iterdir() if available(one.name))
+    other = names[(names.index(folder.name) + 1) % len(names)]
+    return {} if other == folder.name else _texts(folder.parent / other, FOREIGN)
 
 
 def available(name: str) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from benchmarks.gates.bench import Documents
 
 Change = Callable[[Documents, Documents, random.Random], Documents]
-"""From (documents, others that may be added, chance) to the documents of the next release."""
+"""From (documents, others that may be added, chance) to the documents of the next release. Others are of the same collection, for
+``FOREIGN`` changes of another one."""
 _WORDS = {
     "however": "but", "showed": "demonstrated", "large": "big", "important": "significant", "because": "since",
     "about": "approximately", "many": "numerous", "use": "employ", "found": "observed", "first": "initial",
@@ -128,8 +129,42 @@ def mixed(documents: Documents, others: Documents, chance: random.Random) -> Doc
     return deletions(additions(edits(documents, others, chance), others, chance), others, chance)
 
 
+def new_kind(documents: Documents, others: Documents, chance: random.Random) -> Documents:
+    """20 to 40 documents of a kind that there was none of: another collection's, error messages, or tables of numbers."""
+    count, which = chance.randint(20, 40), chance.randrange(3)
+    if which == 0 and others:
+        return documents | {
+            f"other-{name}": others[name] for name in chance.sample(sorted(others), min(count, len(others)))
+        }
+    write = _error if which == 1 else _table
+    return documents | {f"{write.__name__[1:]}-{chance.randrange(10**9)}": write(chance) for _ in range(count)}
+
+
+def _error(chance: random.Random) -> dict[str, str]:
+    number, what = chance.randrange(1000, 9999), chance.choice(["file", "port", "queue", "table", "socket", "index"])
+    who, said = (
+        chance.choice(["reader", "writer", "loader"]),
+        chance.choice(["cannot open", "timed out on", "refused", "lost"]),
+    )
+    cure = chance.choice(["Restart the service", "Ask the host's owner", "Raise the limit", "Look at the log"])
+    return {
+        "title": f"E{number}",
+        "text": f"Error E{number}: the {who} {said} the {what} {number * 37}. {cure}, line {number}.",
+    }
+
+
+def _table(chance: random.Random) -> dict[str, str]:
+    names = ["revenue", "cost", "total", "units", "margin", "quarter", "region", "price", "stock", "orders"]
+    week, rows = chance.randrange(1, 53), (f"{chance.choice(names)} {chance.randrange(10, 9999)}" for _ in range(40))
+    return {
+        "title": f"Week {week}",
+        "text": f"The figures of week {week}, as they were reported to us: {', '.join(rows)}.",
+    }
+
+
+FOREIGN: tuple[Change, ...] = (new_kind,)
 KINDS: tuple[Change, ...] = (
-    edits, additions, mixed, moved, merged, edits, additions, paragraphs, mixed, deletions, titles, edits, mixed, renames,
+    edits, additions, mixed, moved, merged, edits, new_kind, additions, paragraphs, mixed, deletions, titles, edits, mixed, renames,
     reformatted, edits, additions, nothing, mixed, normalised, edits, additions,
 )  # fmt: skip
 """One round; edits and additions are the most frequent."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.gates.bench import Bench, Outcome
 from benchmarks.gates.collections import CORPORA, available, load
 from benchmarks.gates.failures import FAILURES
-from benchmarks.gates.harmless import KINDS
+from benchmarks.gates.harmless import FOREIGN, KINDS
 from benchmarks.gates.models import MINILM
 from benchmarks.gates.table import write_table
 
@@ -92,7 +92,8 @@ def _run(given: tuple[str, str, int, str, int, Path | None]) -> tuple[Released, 
                 bench.restore()
             change = KINDS[number % len(KINDS)]
             chance = random.Random(f"{bench.name} {number}")
-            outcome = bench.release(change(bench.documents, bench.collection.held_out, chance), promote=True)
+            others = bench.collection.foreign if change in FOREIGN else bench.collection.held_out
+            outcome = bench.release(change(bench.documents, others, chance), promote=True)
             harmless.append((change.__name__, outcome))
             _tell(log, bench.name, f"harmless: {change.__name__}", outcome, outcome.seconds)
     return seeded, harmless
