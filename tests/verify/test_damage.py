@@ -281,6 +281,7 @@ def test_signs(world: TextWorld, text: str, name: str) -> None:
     [
         "", "naïve café", "Привет", "日本語のテキスト", "a < b and c > d", "R&D & more", "SÃO PAULO", "What? Yes.", "«é»… ‘à’",
         "page one\x0cpage two", "list<int> and a/b?c", "https://example.org/a?b=c", "5 × 10⁶ ± 2", "Ärger, Übel & Øre", "{x: 1}",
+        "NÃO É A IRMÃ”, disse", "LÃ–ALGODÃO", "Ã propos", "Âge d’or",
     ],
 )  # fmt: skip
 def test_no_signs(world: TextWorld, text: str) -> None:

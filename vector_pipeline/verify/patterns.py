@@ -19,7 +19,17 @@ _LETTER = (
     r"Ã[\x{80}-\x{BF}\x{0152}\x{0153}\x{0160}\x{0161}\x{0178}\x{017D}\x{017E}\x{0192}\x{201A}\x{201E}\x{2020}\x{2021}"
     r"\x{2030}\x{20AC}]"
 )
-_MOJIBAKE = rf"{_LETTER}|Â[\x{{80}}-\x{{BF}}]|â{_CONTINUATION}{{2}}|ï»¿|ðŸ"
+MOJIBAKE = "|".join(
+    (
+        _LETTER,
+        r"Â[\x{80}-\x{BF}]",
+        f"(?:[ÄÅÎÏÐÑØÙ]{_CONTINUATION}){{2}}",  # Greek, Cyrillic, Arabic, Polish …: two in a row
+        f"â{_CONTINUATION}{{2}}|â€",  # typographic signs
+        f"(?:[à-ï]{_CONTINUATION}{{2}}){{2}}",  # everything of three bytes: two in a row
+        "ï»¿|ï¿½|ðŸ",  # byte order marks, what was lost before, emoji
+    )
+)
+"""UTF-8 that was read as Latin-1 or Windows-1252, in a text of any language."""
 _C0 = r"[\x{00}-\x{08}\x{0E}-\x{1F}\x{7F}]"
 _CONTROL = r"[\x{00}-\x{08}\x{0E}-\x{1F}\x{7F}-\x{9F}]"
 
@@ -31,7 +41,7 @@ def _found(pattern: str) -> str:
 _LOST = "length(text) - length(replace(text, chr(65533), ''))"
 ENCODING: Mapping[str, str] = {
     "bad_chars": f"CASE WHEN contains(text, chr(65533)) THEN {_LOST} ELSE 0 END",
-    "mojibake": f"CASE WHEN {WIDE} AND regexp_matches(text, '[ÂÃâïð]') THEN {_found(_MOJIBAKE)} ELSE 0 END",
+    "mojibake": f"CASE WHEN {WIDE} AND regexp_matches(text, '[ÂÃÄÅÎÏÐÑØÙà-ïð]') THEN {_found(MOJIBAKE)} ELSE 0 END",
     "control_chars": f"""CASE WHEN regexp_matches(text, {quoted(_C0)}) OR ({WIDE} AND regexp_matches(text, '[\\x{{80}}-\\x{{9F}}]'))
         THEN {_found(_CONTROL)} ELSE 0 END""",
 }

@@ -9,25 +9,14 @@ Laws
 from collections.abc import Mapping, Sequence
 
 from vector_pipeline.verify.letters import WITHOUT_BLANKS
+from vector_pipeline.verify.patterns import MOJIBAKE
 
 _LONG = 25
 """Words from which on a text must have small words, punctuation and capitals."""
-
-
-def _continuations() -> str:
-    """A class of characters that bytes 80 to BF become when UTF-8 is read as Latin-1 or Windows-1252."""
-    typographic = {bytes([byte]).decode("cp1252", errors="ignore") for byte in range(0x80, 0xC0)}
-    return "[" + "".join(sorted({*typographic, *map(chr, range(0x80, 0xC0))} - {""})) + "]"
-
-
-_CONT = _continuations()
 _ENCODING = "|".join(
     (
         "\ufffd",
-        f"[ÂÃ]{_CONT}",  # Latin letters and signs
-        f"(?:[ÄÅÎÏÐÑØÙ]{_CONT}){{2}}",  # Greek, Cyrillic, Arabic, Polish …: two in a row
-        "â€|â„|â†|â‰|ï¿½|ï»¿|ðŸ",  # typographic signs, byte order marks, emoji
-        f"(?:[à-ï]{_CONT}{{2}}){{2}}",  # everything of three bytes: two in a row
+        MOJIBAKE,
         r"[\x{01}-\x{08}\x{0B}\x{0E}-\x{1F}\x{7F}-\x{84}\x{86}-\x{9F}]",  # control characters; a page break is none
         r"(?i:&amp;(?:#x?[0-9a-f]+|[a-z]{2,8});)",  # escaped twice
         r"\\u[0-9a-fA-F]{4}|(?:=[0-9A-F]{2}){2}",  # a literal's escapes, a mail's
