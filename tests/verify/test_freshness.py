@@ -237,6 +237,14 @@ def test_changes_that_have_nothing_to_do_with_what_was_taken_hardly_ever_call_a_
     assert called <= 1
 
 
+def test_three_documents_of_one_shard_that_took_none_of_many_changes_are_behind() -> None:
+    now = [Shard(n, 28, 3 if n == 5 else 0) for n in range(16)]
+    taken = [Shard(n, 28, 0 if n == 5 else 8) for n in range(16)]
+    assert [one.shard for one in untouched(now, taken)] == [5]
+    assert untouched(now, [Shard(n, 28, 6) for n in range(16)]) == []
+    assert untouched(now, []) == untouched([Shard(0, 28, 0)], taken) == []
+
+
 def test_one_shard_or_nothing_at_all_is_never_behind() -> None:
     assert behind([Shard(0, 50, 50)]) == behind([]) == left_out([]) == []
     assert left_out([Shard(n, 50, 0) for n in range(8)]) == []

@@ -8,6 +8,7 @@ Laws
    behind.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,19 +93,21 @@ def _likelihood(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64])
 
 
 def untouched(shards: Sequence[Shard], taken: Sequence[Shard]) -> list[Shard]:
-    """Shards that differ from the source and took hardly any of the changes that the others ``taken``: for what was read in parts.
+    """Shards that alone differ from the source and took hardly any of the changes that were ``taken``: for what was read in parts.
 
-    What was taken has nothing to do with what changed afterwards: that so few are in exactly those shards is hardly ever chance.
-    What is not that rare is told by the gate's warning.
+    What was taken has nothing to do with what changed afterwards: how often chance gives so few shards that differ, and how often
+    as few changes in just those, are independent, and judged together (Fisher's product). What is not that rare is warned of.
     """
-    from scipy.special import bdtr
+    from scipy.special import bdtr, comb
 
     found = {one.shard: one for one in shards if one.differ}
-    every = sum(one.documents for one in shards)
-    share = sum(one.documents for one in found.values()) / max(1, every)
-    here = sum(one.differ for one in taken if one.shard in found)
-    count = sum(one.differ for one in taken)
-    return list(found.values()) if count and bdtr(here, count, share) < SURELY else []
+    share = sum(one.documents for one in found.values()) / max(1, sum(one.documents for one in shards))
+    here, count = (sum(one.differ for one in taken if one.shard in of) for of in (found, {one.shard for one in taken}))
+    if not found or not count:
+        return []
+    few = min(1.0, float(comb(len(shards), len(found))) * share ** sum(one.differ for one in found.values()))
+    both = few * float(bdtr(here, count, share))
+    return list(found.values()) if both == 0 or both * (1 - math.log(both)) < SURELY else []
 
 
 def left_out(shards: Sequence[Shard]) -> list[Shard]:
