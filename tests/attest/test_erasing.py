@@ -1,5 +1,7 @@
 """An erased document leaves nothing in the tables beside the vectors; what others need stays."""
 
+import pytest
+
 from tests.attest.conftest import Become, add
 from tests.attest.test_quarantine import spoiled
 from tests.conftest import MakeProject, page
@@ -12,6 +14,7 @@ from vector_pipeline.project import Project
 SECRET = "a rather unusual sentence of Jane"
 
 
+@pytest.mark.slow
 def test_an_erasure_takes_its_texts_and_hashes(make_project: MakeProject) -> None:
     project = make_project(4, shards=2, gates="attestation: {golden: golden.txt}, max_removed_share: 1")
     golden = project.base / "golden.txt"

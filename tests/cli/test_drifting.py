@@ -27,6 +27,7 @@ def test_no_drift(vp: RunCommand, here: tuple[str, str]) -> None:
     assert vp("repair", *here).out.splitlines()[-2] == "No drift: nothing to repair."
 
 
+@pytest.mark.slow
 def test_drift_is_seen_shown_and_repaired(vp: RunCommand, here: tuple[str, str], line: Hand) -> None:  # noqa: F811
     gone, source = (row["id"] for row in line.visible(3)[:2])
     line.delete(gone)

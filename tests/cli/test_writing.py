@@ -64,6 +64,7 @@ def test_from_nothing_to_a_rollback(vp: RunCommand, judged: Path, tmp_path: Path
     assert "no earlier version" in none.err
 
 
+@pytest.mark.slow
 def test_a_gate_that_fails_stops_the_release(vp: RunCommand, judged: Path) -> None:
     here = ("--project", judged)
     assert vp("build", *here).code == 0
@@ -102,6 +103,7 @@ def test_a_source_that_suddenly_lists_nothing_is_an_error(vp: RunCommand, fresh:
         assert len(project.documents("handbook")) == 6
 
 
+@pytest.mark.slow
 def test_a_plan_for_production_goes_all_the_way(vp: RunCommand, unbuilt: Path, tmp_path: Path) -> None:
     here, saved = ("--project", unbuilt), tmp_path / "plan.json"
     assert vp("build", *here).code == 0

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from resources.project import open_project
 from tests.conftest import write_project
@@ -70,6 +71,7 @@ def test_one_run_carries_the_whole_chain_and_a_bad_release_no_further_than_stagi
     assert again.values[f"{STAGING}:coverage"]["version"] == 1
 
 
+@pytest.mark.slow
 def test_a_rollback_is_a_run_and_writes_nothing(run: Run, config: Path) -> None:
     for number in (3, 4):
         for verb in ("build", "push", "promote"):

@@ -14,6 +14,7 @@ def rewrite(project: Project, pages: range) -> None:
     project.build("handbook")
 
 
+@pytest.mark.slow
 def test_a_push_that_replaces_too_much_is_refused_unless_allowed(make_project: MakeProject) -> None:
     project = make_project(4, shards=1, gates="max_removed_share: 0.5, max_changed_share: 0.4")
     release(project)

@@ -45,6 +45,7 @@ def project(make_project: MakeProject) -> Project:
     return make_project(3, shards=2, gates="max_removed_share: 1")
 
 
+@pytest.mark.slow
 def test_production_that_moved_on_ends_a_comparison(project: Project) -> None:
     first = stage(project, 10)
     assert other_side(project, 1) is None
@@ -68,6 +69,7 @@ def test_production_that_moved_on_ends_a_comparison(project: Project) -> None:
     assert project.promote("handbook", by="ann")[1]
 
 
+@pytest.mark.slow
 def test_what_production_serves_is_compared_with_what_it_replaced(project: Project) -> None:
     for number in (10, 11, 12):
         stage(project, number)

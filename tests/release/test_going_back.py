@@ -37,6 +37,7 @@ def _stopped(*_: Any, **__: Any) -> Any:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", [None, 1])
 def test_going_back_in_place_is_continued_by_the_same_command(
     in_place: Project, monkeypatch: pytest.MonkeyPatch, to: int | None
@@ -56,6 +57,7 @@ def test_going_back_in_place_is_continued_by_the_same_command(
     project.close()
 
 
+@pytest.mark.slow
 def test_undoing_a_promotion_in_place_is_continued_by_the_same_command(
     in_place: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_undoing_a_promotion_in_place_is_continued_by_the_same_command(
     project.close()
 
 
+@pytest.mark.slow
 def test_a_repair_does_not_end_what_nobody_promoted(in_place: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project = in_place
     released(project, 500)

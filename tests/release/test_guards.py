@@ -83,6 +83,7 @@ def test_an_index_that_another_lake_made_is_not_taken_for_this_one(project: Proj
     assert project.build("handbook").made is False
 
 
+@pytest.mark.slow
 def test_a_version_that_the_lake_does_not_hold_is_never_pushed(project: Project) -> None:
     release(project)
     edit(project, 500)

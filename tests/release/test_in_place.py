@@ -43,6 +43,7 @@ def statuses(project: Project) -> list[tuple[str, int, str]]:
     return sorted((one.namespace.rpartition("--")[2], one.version, one.status.value) for one in known)
 
 
+@pytest.mark.slow
 def test_the_copy_is_judged_the_live_line_follows_and_rolls_back(project: Project) -> None:
     assert released(project, 500) == 1
     assert "page 500" in found(project, "About page 500.")
@@ -69,6 +70,7 @@ def test_the_copy_is_judged_the_live_line_follows_and_rolls_back(project: Projec
     project.close()
 
 
+@pytest.mark.slow
 def test_an_interrupted_promotion_goes_on_and_one_that_fails_is_put_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

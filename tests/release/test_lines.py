@@ -68,6 +68,7 @@ def test_the_guard_compares_with_what_production_serves(make_project: MakeProjec
     assert note.startswith("promoting it would remove 15 of 60 of what is served")
 
 
+@pytest.mark.slow
 def test_in_place_the_guard_judges_what_readers_lose(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,6 +273,7 @@ class Meddled(FaultyTarget):
         super().wait_until_fresh(namespace, receipt, timeout_s=timeout_s)
 
 
+@pytest.mark.slow
 def test_what_was_sent_again_is_recorded_and_not_remembered(make_world: MakeWorld) -> None:
     for fault, kept in ((Fault.DROP_RESPONSE, True), (Fault.DROP_REQUEST, False)):
         target = faulty(derives=False, scans_marks=False)
@@ -316,6 +317,7 @@ def test_in_a_namespace_that_is_gone_nothing_is_there() -> None:
     assert deleting(target, "line", IDS, 0).found(lambda: None)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([None, None, *Fault]), min_size=10, max_size=30), st.integers(1, 3))
 @settings(max_examples=6, deadline=None)
 def test_any_faults_end_in_the_same_state(store: Store, script: list[Fault | None], delay: int) -> None:

@@ -181,6 +181,7 @@ def test_verdicts_end_with_the_settings_that_they_were_made_under(make_project: 
         project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_project_that_was_moved_goes_on(project: Project) -> None:
     from pathlib import Path
 

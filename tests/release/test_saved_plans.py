@@ -39,6 +39,7 @@ def _read(data: Any) -> Plan | None:
         return None
 
 
+@pytest.mark.slow
 def test_whatever_is_in_a_plan_file_it_is_applied_or_refused_in_words(world: World) -> None:
     world.push(world.version(EIGHT))
     second = world.version({**EIGHT, 9: 1})

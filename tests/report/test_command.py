@@ -170,6 +170,7 @@ def test_what_is_gone_costs_its_own_parts_only(released: Path, tmp_path: Path) -
     assert "second" in text_of(file, "history")
 
 
+@pytest.mark.slow
 def test_an_erasure_deletes_the_reports(tmp_path: Path, released: Path) -> None:
     with Project.load(copied(released, tmp_path)) as project:
         _, file = project.write_report("handbook", 2)

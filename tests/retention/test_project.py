@@ -112,6 +112,7 @@ def test_a_target_that_is_not_configured_any_more_is_noted(make_project: MakePro
         assert "target local is not configured any more" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_the_commands_show_what_goes_and_what_stays_and_do_it_only_when_told(
     vp: RunCommand, make_project: MakeProject
 ) -> None:

@@ -64,6 +64,7 @@ def test_ranks_are_those_of_the_target(make_project: MakeProject, seed: int) -> 
     assert space.metric == "cosine"
 
 
+@pytest.mark.slow
 def test_every_reason(make_project: MakeProject) -> None:
     project = make_project(6)
     release(project)  # v1: page3 answers

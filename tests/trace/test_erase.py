@@ -223,6 +223,7 @@ def test_refusals(project: Project) -> None:
     assert registry.erased_keys("handbook") == set()
 
 
+@pytest.mark.slow
 def test_what_a_hand_wrote_under_its_id_goes_too(project: Project) -> None:
     target = project.target("handbook")
     namespace = target.namespaces()[0]

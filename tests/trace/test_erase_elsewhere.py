@@ -73,6 +73,7 @@ def killed_at(step: str, project: Project) -> None:
         project.erase(H, document="page1.md", by="test", on_step=kill)
 
 
+@pytest.mark.slow
 def test_versions_of_a_lost_lake_stay_as_they_are_recorded(project: Project) -> None:
     lost = project.version(H, 1)
     project.close()

@@ -95,6 +95,7 @@ def importing(
     target.close()
 
 
+@pytest.mark.slow
 def test_an_import_under_way_does_not_bring_it_back(
     importing: tuple[Project, PineconeTarget], server: PineconeServer, files: Path
 ) -> None:

@@ -268,6 +268,7 @@ def test_settings_are_obeyed(world: VectorLake) -> None:
     assert (result.detail["queries"], result.detail["depth"]) == (40, 5)
 
 
+@pytest.mark.slow
 def test_the_gate_runs_in_a_project(make_project: MakeProject) -> None:
     project = make_project(30)
     for _ in range(2):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeProject
 from tests.support.gates import say_passed
 from vector_pipeline.project import Project
@@ -46,6 +48,7 @@ def test_what_production_answers_and_the_candidate_does_not(make_project: MakePr
     assert result.detail["answers"][0]["production"][0][0] == "page0.md"
 
 
+@pytest.mark.slow
 def test_production_of_another_model_is_not_asked(make_project: MakeProject) -> None:
     project = promoted(make_project)
     config = Path(project.base) / "vector_pipeline.yaml"

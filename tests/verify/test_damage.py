@@ -162,6 +162,7 @@ def test_harmless_changes_pass(world: TextWorld, name: str) -> None:
     assert bad(judged(world, OLD, HARMLESS[name](dict(OLD)))) == set()
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     width=st.integers(20, 200), form=st.sampled_from(["NFC", "NFD", "NFKC"]), curly=st.booleans(), listed=st.booleans()

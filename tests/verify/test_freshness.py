@@ -86,6 +86,7 @@ def test_erased_documents_are_no_part_of_a_source(files: Project) -> None:
     assert late(files).status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_a_shard_that_was_not_read_is_named(files: Project) -> None:
     rewrite(files, range(60))
     build(files, shards=range(1, 4))
@@ -98,6 +99,7 @@ def test_a_shard_that_was_not_read_is_named(files: Project) -> None:
     assert judged(files).status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_a_source_that_changed_since_is_not_stale(files: Project) -> None:
     rewrite(files, range(30))
     result = judged(files)
@@ -110,6 +112,7 @@ def test_a_source_that_changed_since_is_not_stale(files: Project) -> None:
     assert "made 5.0 hours ago, and its source has changed since (30 documents); 1 are tolerated" in result.summary
 
 
+@pytest.mark.slow
 def test_a_source_that_went_quiet_is_told(files: Project) -> None:
     assert judged(files, max_quiet_h=1).status is Status.PASSED
     older = context(files, max_quiet_h=1)
@@ -119,6 +122,7 @@ def test_a_source_that_went_quiet_is_told(files: Project) -> None:
     assert "nothing has come or changed for 2.5 hours from the source; 1 are tolerated" in result.summary
 
 
+@pytest.mark.slow
 def test_without_its_source_a_version_is_compared_with_the_one_before(files: Project) -> None:
     rewrite(files, range(80))
     build(files, shards=range(1, 4))
@@ -163,6 +167,7 @@ def lines(tmp_path: Path) -> Iterator[Project]:
         yield project
 
 
+@pytest.mark.slow
 def test_records_that_were_read_in_parts_are_compared(lines: Project) -> None:
     rows(lines.base, 60)
     build(lines, "records", range(4))
@@ -191,6 +196,7 @@ def test_a_file_of_records_that_was_written_again_unchanged_has_no_age(lines: Pr
     assert (late(lines, "records").status, lines.version("records").number) == (Status.PASSED, 1)
 
 
+@pytest.mark.slow
 def test_few_rows_behind_of_many_changes_fail(lines: Project) -> None:
     rows(lines.base, 25)
     build(lines, "records", range(1, 4))
@@ -198,6 +204,7 @@ def test_few_rows_behind_of_many_changes_fail(lines: Project) -> None:
     assert (result.status, result.detail["stale_shards"]) == (Status.FAILED, [0])
 
 
+@pytest.mark.slow
 def test_few_rows_behind_warn(lines: Project) -> None:
     rows(lines.base, 8)
     build(lines, "records", range(1, 4))

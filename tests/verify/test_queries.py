@@ -97,6 +97,7 @@ def test_canaries_are_asked_where_there_is_no_log(make_project: MakeProject) -> 
     assert query_sample(context_of(project)).counts() == {CANARIES: 1, TEXTS: 19}
 
 
+@pytest.mark.slow
 def test_another_model_is_asked_in_its_own_space(make_project: MakeProject) -> None:
     project = make_project(gates="answers: {queries: log.jsonl, sample: 20}")
     (project.base / "log.jsonl").write_text('{"query": "item3x2"}\n', encoding="utf-8")

@@ -172,6 +172,7 @@ def test_a_version_without_records_has_nothing_to_find(world: VectorLake, memory
     assert (result.status, result.summary) == (Status.PASSED, "version 1 has no vectors to ask with")
 
 
+@pytest.mark.slow
 def test_content_that_came_back_is_looked_for_by_its_prefix(make_project: MakeProject) -> None:
     project = make_project()
     text = (project.base / "documents" / "page3.md").read_text(encoding="utf-8")

@@ -104,6 +104,7 @@ def test_a_fault_in_one_shard_names_the_shard(world: VectorWorld, served: Versio
     assert "30 of 120 added contents in shards 2, such as of shardwise" in result.summary
 
 
+@pytest.mark.slow
 def test_the_centre_of_everything_may_move_as_far_as_is_tolerated(world: VectorWorld, served: Version) -> None:
     topic = directions(400, DIMENSION, 8, topics=1, spread=0.6)
     result = judged(world, served, Part("flood", topic))
@@ -171,6 +172,7 @@ def test_vectors_that_were_exchanged_do_not_go_with_their_texts(world: VectorWor
     assert "do not go with their texts" in result.summary
 
 
+@pytest.mark.slow
 def test_a_real_model_and_real_texts(world: VectorWorld) -> None:
     """This project's own pages under a static model: new pages pass; exchanged, turned and rounded vectors do not."""
     found = [part for path in sorted(DOCS.rglob("*.md")) for part in path.read_text(encoding="utf-8").split("\n\n")]
@@ -245,6 +247,7 @@ def test_texts_of_one_pattern_are_like_each_other_but_not_the_same(world: Vector
         assert shift.judge(world.context(version, served)).status is Status.FAILED
 
 
+@pytest.mark.slow
 def test_the_map_shows_what_moved(world: VectorWorld, served: Version) -> None:
     old = world.version(Part("kept", KEPT), Part("gone", NEW[:7]))
     new = world.version(Part("kept", KEPT), Part("come", NEW[7:20]))
