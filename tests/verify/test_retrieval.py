@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import MakeProject, page
+from tests.verify.given_texts import story
 from tests.verify.vectors import Row, VectorLake
 from vector_pipeline.config import GateConfig
 from vector_pipeline.errors import ConfigError
@@ -101,6 +102,7 @@ def test_a_harmless_edit_passes_and_lost_answers_do_not(judged: Project) -> None
     assert {example["fault"] for example in worse.examples} == {"judged document is not there", "lost"}
 
 
+@pytest.mark.slow
 def test_a_rename_is_no_loss_whichever_name_is_judged(judged: Project) -> None:
     pushed(judged, served=True)
     documents = judged.base / "documents"
@@ -130,6 +132,28 @@ def test_a_copy_that_is_removed_is_no_loss_and_one_that_is_not_there_hides_none(
     names, missing = one_of_each(context, old, new, judged, {"a", "c", "e"})
     assert (names, missing) == ({"b": "a", "c": "a", "e": "d"}, [])
     assert by_one_name(judged, names) == {"q": {"a": 2, "d": 1, "x": 0}}
+
+
+def test_judged_documents_are_found_where_their_texts_went(world: VectorLake) -> None:
+    """a was renamed and edited, b and c were merged, d was split, e is gone."""
+    same = np.ones(8, np.float32)
+    texts = {name: story(number) for number, name in enumerate("abcde")}
+    parts = texts["d"].split(". ")
+    new = {
+        "a2": f"{texts['a']} Seen in June.", "bc": f"{texts['b']} {texts['c']}", "d/1": ". ".join(parts[:3]),
+        "d/2": ". ".join(parts[3:]),
+    }  # fmt: skip
+    old, now = (world.version([Row(name, text, same) for name, text in one.items()]) for one in (texts, new))
+    context = world.context(now, old)
+    judged = Judgements({"q": "?"}, {"q": dict.fromkeys("abcde", 1)}, 0)
+    names, missing = one_of_each(context, now, old, judged, set(new))
+    assert {names.get(name, name) for name in new} == {"a", "b", "d"}
+    assert (by_one_name(judged, names), missing) == ({"q": dict.fromkeys("abde", 1)}, ["e"])
+    assert one_of_each(context, old, now, judged, set(texts)) == ({}, [])
+    renamed = Judgements({"q": "?"}, {"q": dict.fromkeys(new, 1)}, 0)
+    names, missing = one_of_each(context, old, now, renamed, set(texts))
+    assert names == {"a": "a2", "b": "bc", "c": "bc", "d": "d/1", "d/2": "d/1"}
+    assert missing == []
 
 
 def test_documents_without_text_are_not_one(world: VectorLake) -> None:
@@ -183,6 +207,7 @@ def test_two_tests_share_what_may_be_wrong() -> None:
     assert two.low < one.low < one.high < two.high
 
 
+@pytest.mark.slow
 def test_a_measure_that_is_none_is_said(make_project: MakeProject) -> None:
     gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, measures: [goodness]}"
     project = make_project(gates=gates)

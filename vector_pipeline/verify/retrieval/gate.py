@@ -8,8 +8,8 @@ Laws
    interval over queries: a version fails when the loss is surely larger than ``max_drop``, or its level surely below ``least``;
    both together are wrong once in twenty. Of few queries a randomisation test has to agree: else they are a warning.
 3. Documents of a version that have the same text are one: whichever of them comes is all that is judged of any, once. A judged
-   document that a version does not have is the one that has its text as the other version has it: neither a rename nor a removed
-   copy is a loss. What is not there at all is told: it can only be missed.
+   document that a version does not have is the one that has its text as the other version has it, or where that went: a rename, a
+   merger or a removed copy is no loss. What is not there at all is told: it can only be missed.
 4. Where production serves something and could not be measured, nothing is proven: the gate has not passed.
 
 Cost on a service that bills reads: each judged question once for each version.
