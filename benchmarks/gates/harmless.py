@@ -102,12 +102,12 @@ def moved(documents: Documents, _: Documents, chance: random.Random) -> Document
 
 
 def merged(documents: Documents, _: Documents, chance: random.Random) -> Documents:
-    """2 to 10% of the documents put together two by two, under an id of their own."""
-    some = _some(documents, chance.uniform(0.02, 0.1), chance)
+    """2 to 6% of the documents put together two by two, under the id of the first or one of their own."""
+    some = _some(documents, chance.uniform(0.02, 0.06), chance)
     changed = {name: one for name, one in documents.items() if name not in set(some)}
     for first, second in zip(some[::2], some[1::2], strict=False):
         text = f"{documents[first]['text']}\n\n{documents[second]['text']}"
-        changed[f"both-{first}"] = {**documents[first], "text": text}
+        changed[chance.choice([first, f"both-{first}"])] = {**documents[first], "text": text}
     return changed | {name: documents[name] for name in some[len(some) // 2 * 2 :]}
 
 
