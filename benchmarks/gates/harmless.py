@@ -167,6 +167,6 @@ KINDS: tuple[Change, ...] = (
     edits, additions, mixed, moved, edits, new_kind, additions, paragraphs, mixed, deletions, titles, merged, edits, mixed,
     reformatted, edits, additions, nothing, renames, mixed, normalised, edits, additions,
 )  # fmt: skip
-"""One round; edits and additions are the most frequent. Those that take ids away are seven apart: canaries name documents by id, and a
-person would have changed them in between.
+"""One round; edits and additions are the most frequent. Those that take ids away are seven apart (``run.CHAIN``): canaries name
+documents by id, and a person would have changed them in between.
 """
