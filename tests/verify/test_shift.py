@@ -235,19 +235,17 @@ def test_what_is_unrelated_is_accused_and_the_model_decides(
     assert (says or "60 added vectors are of another kind than production's, and the same model's") in result.summary
 
 
-def test_texts_of_one_pattern_are_like_each_other_but_not_the_same(world: VectorWorld, served: Version) -> None:
-    """Tables of numbers: nearer to each other than production's texts are, and the model tells them apart."""
-    for name, apart, status in (("tables", 0.4, Status.PASSED), ("ruins", 0.1, Status.FAILED)):
+def test_texts_of_one_pattern_are_like_each_other_but_not_collapsed(world: VectorWorld, served: Version) -> None:
+    """Tables of numbers: far nearer to each other than production's texts are."""
+    for name, apart in (("tables", 0.4), ("series", 0.1)):
         near = KEPT[0] + np.float32(apart) * NEW
         near /= np.linalg.norm(near, axis=1, keepdims=True)
         version = world.version(Part("kept", KEPT), Part(name, near))
         result = shift.judge(world.context(version, served, Known(**{"kept": KEPT, name: near})))
-        assert result.status is status, result.summary
-        assert ("nearly equal" in result.summary) is (status is Status.FAILED)
-        assert shift.judge(world.context(version, served)).status is Status.FAILED
+        assert (result.status, result.detail["accused_of"]) == (Status.PASSED, ["collapse"])
+        assert "nearly equal" in shift.judge(world.context(version, served)).summary
 
 
-@pytest.mark.slow
 def test_the_map_shows_what_moved(world: VectorWorld, served: Version) -> None:
     old = world.version(Part("kept", KEPT), Part("gone", NEW[:7]))
     new = world.version(Part("kept", KEPT), Part("come", NEW[7:20]))

@@ -33,7 +33,7 @@ NAME = "embedding shift"
 _ALIKE = 0.7
 """Likeness of two sides of shards under which they are of two kinds."""
 _COLLAPSED = 0.95
-"""Cosine of different texts beyond which a model tells them no more, whichever it is."""
+"""Cosine of different texts beyond which a whole version's vectors tell them no more."""
 
 
 def judge(context: GateContext) -> CheckResult:
@@ -147,9 +147,7 @@ def _added(context: GateContext, found: Found, added: VectorSample, base: Vector
     usual = float(np.median(form.cosines(base.vectors)[0]))
     accusations = _texts(context, found, added, base)
     collapse = _collapse(context, found, added, "added", 1 - (1 - usual) / 4)
-    if collapse and found.detail["added_cosine"] > _COLLAPSED:
-        found.all_of("collapse", collapse, added, "added")
-    elif collapse:
+    if collapse:
         accusations["collapse"] = collapse
     relation = relate(added, base)
     if relation is not None:
