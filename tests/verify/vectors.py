@@ -115,7 +115,10 @@ class VectorLake:
             }
             for name, text in ((name, "\n\n".join(parts)) for name, parts in texts.items())
         ]  # fmt: skip
-        return pa.Table.from_pylist(documents)
+        names = ("document_id", "digest", "content_hash", "title", "media_type", "metadata", "text")
+        return pa.Table.from_pylist(
+            documents, pa.schema([("shard", pa.int32()), *((name, pa.string()) for name in names)])
+        )
 
     def push(self, side: Side, target: Target) -> Side:
         """A version on an empty target, as a push would write it."""
