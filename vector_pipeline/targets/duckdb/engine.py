@@ -96,6 +96,9 @@ class Engine:
                     "allow_unsigned_extensions": self._hnsw and unsigned("vss"),
                 }
             )
+            # On one core: with a single thread DuckDB 1.5 never ends some streamed unions, such as a fetch over changed segments.
+            if con.execute("SELECT current_setting('threads')").fetchone() == (1,):
+                con.execute("SET threads = 2")
             if self._hnsw:
                 load_extensions(con, "vss")
                 con.execute("SET GLOBAL hnsw_enable_experimental_persistence = true")
