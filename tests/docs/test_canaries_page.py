@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from tests.support.configuration import yaml_blocks
-from vector_pipeline.verify.canaries.change import Change
+from vector_pipeline.config import GateConfig
+from vector_pipeline.verify.canaries.change import Change, Tolerance
 from vector_pipeline.verify.canaries.entry import CanaryEntry
 from vector_pipeline.verify.canaries.file import parse_canaries
 from vector_pipeline.verify.intervals import wilson
@@ -26,9 +27,10 @@ def test_every_key_is_described() -> None:
 
 
 def test_the_numbers_are_right() -> None:
-    rate = wilson(95, 100)
+    rate = wilson(92, 100)
     assert f"95% interval {rate.low * 100:.1f} to {rate.high * 100:.1f}" in TEXT
-    five, four = Change(tuple(range(5)), ()), Change(tuple(range(4)), ())
-    assert five.worse
-    assert not four.worse
-    assert f"(p = {five.p_value:.2g})" in TEXT
+    eight, seven = Change(tuple(range(8)), (), 100), Change(tuple(range(7)), (), 100)
+    defaults = Tolerance.of(GateConfig())
+    assert eight.worse(defaults)
+    assert not seven.worse(defaults)
+    assert f"(p = {eight.p_value:.2g})" in TEXT

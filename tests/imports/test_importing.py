@@ -79,7 +79,7 @@ def interrupted(world: World, version: Any, monkeypatch: pytest.MonkeyPatch, **w
 def test_an_interrupted_import_goes_on_and_the_next_push_watches_it(
     world: World, server: PineconeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.knobs.imports_s = 1.5
+    server.knobs.imports_s = 6
     version = world.version(CONTENT)
     error = interrupted(world, version, monkeypatch, load="import")
     assert any("goes on at the service" in note for note in error.__notes__)
