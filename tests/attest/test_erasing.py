@@ -65,6 +65,7 @@ def beliefs(project: Project) -> dict[str, object]:
     return {**written, "proof": proof, "doubted": lake.rows("FROM doubted ORDER BY ALL"), "examples": doubted.examples}
 
 
+@pytest.mark.slow
 def test_after_an_erasure_nothing_is_doubted_that_was_not(make_project: MakeProject, become: Become) -> None:
     """And what was doubted is doubted still: who wrote a vector, and when, is the evidence."""
     project, _ = spoiled(make_project, become)

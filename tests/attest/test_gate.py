@@ -49,6 +49,7 @@ def test_a_sample_says_how_much_may_be_wrong(make_project: MakeProject) -> None:
     assert judged(project).detail == result.detail
 
 
+@pytest.mark.slow
 def test_half_of_the_sample_is_new_and_the_verdict_counts_it_apart(make_project: MakeProject) -> None:
     project = served(make_project(40, gates="attestation: {sample: 20}, max_removed_share: 1"))
     old = len(vectors(project))
@@ -118,6 +119,7 @@ def test_a_model_that_changed_after_the_build_is_stopped(project: Project, becom
     assert result.detail["golden_moved"] > 0
 
 
+@pytest.mark.slow
 def test_vectors_in_quarantine_are_missed(project: Project) -> None:
     released(project)
     project.attest("handbook", everything=True, quarantine=True)
@@ -126,6 +128,7 @@ def test_vectors_in_quarantine_are_missed(project: Project) -> None:
     assert "quarantine" in result.summary or "golden" in result.summary
 
 
+@pytest.mark.slow
 def test_another_model_under_the_same_configuration_is_stopped(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +155,7 @@ def test_another_model_under_the_same_configuration_is_stopped(
 Change = Callable[[dict[str, object]], None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "what", "status", "said"),
     [
@@ -186,6 +190,7 @@ def test_a_model_that_changed_with_the_software_is_stopped(
     assert said in result.summary
 
 
+@pytest.mark.slow
 def test_a_declared_model_passes(make_project: MakeProject) -> None:
     project = configure(served(make_project()), "model: seed", "model: another")
     result = judged(released(project))

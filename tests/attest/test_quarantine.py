@@ -73,6 +73,7 @@ def test_wrong_rows_are_named_moved_and_made_anew(make_project: MakeProject, bec
     project.push("handbook", version=2)
 
 
+@pytest.mark.slow
 def test_looking_at_all_names_the_wrong_ones_and_no_others(make_project: MakeProject, become: Become) -> None:
     project, _ = spoiled(make_project, become)
     lake, tables = project.lake(), project.tables("handbook")
@@ -97,6 +98,7 @@ def test_looking_at_all_names_the_wrong_ones_and_no_others(make_project: MakePro
     assert project.attest("handbook", whole=True).passed
 
 
+@pytest.mark.slow
 def test_when_the_model_is_another_one_what_it_wrote_since_is_doubted(
     make_project: MakeProject, become: Become
 ) -> None:
@@ -130,6 +132,7 @@ def quarantine(project: Project, contents: int) -> set[tuple[str, int]]:
     return moved
 
 
+@pytest.mark.slow
 def test_a_few_vectors_in_quarantine_end_what_was_said_of_them_and_so_do_those_made_anew(
     make_project: MakeProject,
 ) -> None:
@@ -167,6 +170,7 @@ def test_a_few_vectors_in_quarantine_end_what_was_said_of_them_and_so_do_those_m
     assert {one.status for one in verify()} == {Status.PASSED}
 
 
+@pytest.mark.slow
 def test_copies_of_what_was_right_are_not_doubted(project: Project) -> None:
     project.build("handbook")
     for number in range(8):  # The same text in other shards.

@@ -57,6 +57,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
     close_projects()
 
 
+@pytest.mark.slow
 def test_the_command_shows_moves_and_says_what_next(vp: RunCommand, config: Path, become: Become) -> None:
     here = ("--project", config)
     clean = vp("attest", "handbook", *here)
@@ -97,6 +98,7 @@ def test_a_run_that_a_changed_model_stops_says_why_in_one_line(
     assert "nothing was written" in line
 
 
+@pytest.mark.slow
 def test_a_schedule_attests_what_production_serves(config: Path, tmp_path: Path, become: Become) -> None:
     (tmp_path / "dagster").mkdir()
     shutil.copyfile(ROOT / "dagster.yaml", tmp_path / "dagster" / "dagster.yaml")

@@ -141,6 +141,7 @@ def test_own_texts_come_and_go_with_their_file(make_project: MakeProject, become
     assert len(set(after) & set(first)) == 1
 
 
+@pytest.mark.slow
 def test_records_of_attestations_are_bounded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vector_pipeline.lake.golden.KEPT_RECORDS", 2)
     for number in range(5):

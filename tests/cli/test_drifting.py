@@ -63,6 +63,7 @@ def test_drift_is_seen_shown_and_repaired(vp: RunCommand, here: tuple[str, str],
     assert (again["empty"], again["writes"]) == (True, 0)
 
 
+@pytest.mark.slow
 def test_values_need_a_deep_look(vp: RunCommand, here: tuple[str, str], line: Hand) -> None:  # noqa: F811
     line.put(line.visible(3)[0]["id"], text="other")
     assert vp("drift", "--detailed-exitcode", *here).code == 0

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import RunCommand
 from tests.conftest import write_project
 from tests.support.gates import say_passed
@@ -22,6 +24,7 @@ def staged(folder: Path) -> Path:
     return config
 
 
+@pytest.mark.slow
 def test_a_version_is_let_past_a_gate_and_everything_says_so(vp: RunCommand, tmp_path: Path) -> None:
     here = ("--project", staged(tmp_path / "project"))
     shown = vp("status", *here)

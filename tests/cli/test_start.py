@@ -26,6 +26,7 @@ def loaded(*words: object, names: tuple[str, ...] = HEAVY) -> set[str]:
     return set(filter(None, done.stdout.rstrip().splitlines()[-1].removeprefix("LOADED").strip().split(",")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

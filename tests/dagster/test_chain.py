@@ -77,6 +77,7 @@ def test_metadata_says_what_happened(ready: Ready) -> None:
     assert all(one["seconds"].value is not None and one["shard_digest"].value for one in per_shard.values())
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_nothing_to_do(ready: Ready) -> None:
     project, run = open_project(ready.config), ready.run
     before = project.lake().snapshot_id()

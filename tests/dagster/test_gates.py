@@ -92,6 +92,7 @@ def test_a_rollback_is_a_run_and_writes_nothing(run: Run, config: Path) -> None:
     assert [type(error) for error in none.errors] == [NotFoundError]
 
 
+@pytest.mark.slow
 def test_a_failed_data_check_stops_the_chain_early(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     config = make_config(tmp_path / "strict", gates="min_text_chars: 5000")
     outcome = run_job(config, "handbook", "build", instance=instance)
@@ -102,6 +103,7 @@ def test_a_failed_data_check_stops_the_chain_early(instance: dg.DagsterInstance,
     assert not run_job(config, "handbook", "build", instance=instance).success
 
 
+@pytest.mark.slow
 def test_damaged_vectors_make_no_version_even_when_no_shard_has_work(
     instance: dg.DagsterInstance, run: Run, config: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_damaged_vectors_make_no_version_even_when_no_shard_has_work(
     assert [version.number for version in project.versions("handbook")] == [1]
 
 
+@pytest.mark.slow
 def test_a_dataset_without_canaries_passes_with_a_warning(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     config = write_project(tmp_path / "plain", 4, policy="automatic")
     outcome = run_job(config, "handbook", "release", instance=instance)
@@ -128,6 +131,7 @@ def test_a_dataset_without_canaries_passes_with_a_warning(instance: dg.DagsterIn
     assert served(config) == 1
 
 
+@pytest.mark.slow
 def test_an_unreadable_source_is_one_line(run: Run, config: Path) -> None:
     assert run("build").success
     shutil.rmtree(config.parent / "documents")

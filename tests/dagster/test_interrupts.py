@@ -20,6 +20,7 @@ class Impatient:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_where(instance: dg.DagsterInstance, config: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     with reporting_to(Impatient()):

@@ -79,6 +79,7 @@ def test_an_audit_has_a_history_and_stops_nothing(ready: Ready) -> None:
     assert (evaluation.severity, evaluation.blocking) == (dg.AssetCheckSeverity.ERROR, False)
 
 
+@pytest.mark.slow
 def test_a_repair_is_a_run_that_reports_what_it_did(ready: Ready) -> None:
     outcome = ready.run("repair", by="me")
     assert (outcome.success, outcome.messages) == (True, [])
@@ -106,6 +107,7 @@ def test_a_setting_that_a_verb_does_not_have_is_one_line(ready: Ready) -> None:
     assert "adopt needs the setting 'namespace'" in str(error)
 
 
+@pytest.mark.slow
 def test_an_erasure_is_a_run(ready: Ready) -> None:
     outcome = ready.run("erase", document="page4.md", reason="asked to")
     assert (outcome.success, outcome.messages) == (True, [])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from resources.project import open_project
 from tests.conftest import write_project
@@ -19,6 +20,7 @@ def make(folder: Path, modes: str, policy: str = "manual") -> Path:
     return config
 
 
+@pytest.mark.slow
 def test_a_gate_that_only_warns_fails_softly_and_the_chain_goes_on(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -40,6 +42,7 @@ def test_a_gate_that_only_warns_fails_softly_and_the_chain_goes_on(
     assert production.deployment.version == 1
 
 
+@pytest.mark.slow
 def test_a_person_lets_a_version_past_a_gate_and_it_stands_beside_the_asset(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

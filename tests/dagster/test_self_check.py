@@ -106,6 +106,7 @@ def served(project: Project) -> int:
     return alias.deployment.version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [True, False])
 def test_the_asset_fails_with_one_line_and_keeps_what_it_did(
     instance: dg.DagsterInstance, tmp_path: Path, back: bool

@@ -29,6 +29,7 @@ def touch(line: Hand) -> Touch:
     return index_state(line.project.registry(), deployments(line.project)[-1], line.project.target("handbook")).touch
 
 
+@pytest.mark.slow
 def test_a_repair_by_ids_does_not_hide_what_it_did_not_see(line: Hand) -> None:
     project = line.project
     spoil(line)
@@ -92,6 +93,7 @@ def _settle(project: Project) -> None:
         registry.outcome(push.id, entry.intent_id, "not-landed")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_vector_that_a_hand_replaced_is_not_copied(line: Hand) -> None:
     """Only metadata changes: the content stands there already, under its id, with another vector."""
     project = line.project

@@ -142,6 +142,7 @@ def test_a_missing_record_is_derived_where_a_good_copy_stands(line: Hand) -> Non
     require_mended(line, Level.FULL)
 
 
+@pytest.mark.slow
 def test_what_is_being_pushed_is_left_alone(line: Hand) -> None:
     (line.project.base / "documents" / "page0.md").write_text(page(700), encoding="utf-8")
     assert line.project.build("handbook").version.number == 4
@@ -204,6 +205,7 @@ def test_a_namespace_of_another_space_is_refused(line: Hand) -> None:
         mend(line)
 
 
+@pytest.mark.slow
 def test_what_ends_with_a_version_that_does_not_exist_is_reopened(line: Hand) -> None:
     project = line.project
     (one,) = [row["id"] for row in line.visible(3)][:1]
@@ -220,6 +222,7 @@ def test_what_ends_with_a_version_that_does_not_exist_is_reopened(line: Hand) ->
     assert project.plan("handbook", strategy="auto").strategy == "versioned"
 
 
+@pytest.mark.slow
 def test_a_spoilt_record_that_ends_with_no_version_is_reopened_too(line: Hand) -> None:
     one = line.visible(3)[0]["id"]
     line.put(one, vector=[5.0] * line.project.version("handbook", 3).dimension, removed_in=999)

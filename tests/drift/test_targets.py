@@ -175,6 +175,7 @@ def test_what_a_push_closes_meanwhile_is_no_drift(line: Hand) -> None:
     assert not target.closes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scans_marks", [True, False])
 def test_marks_that_another_hand_changed_stop_a_push(scans_marks: bool) -> None:
     world = World("memory")

@@ -64,6 +64,7 @@ def test_a_start_is_lost_doubled_late_or_refused(once: World, target: FaultyTarg
     assert files_below(files) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_cancelling_is_lost_doubled_late_or_refused(
     once: World, target: FaultyTarget, server: PineconeServer, monkeypatch: pytest.MonkeyPatch, fault: Fault

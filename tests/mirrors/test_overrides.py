@@ -39,6 +39,7 @@ def test_what_stops_one_place_is_let_past_there(world: World) -> None:
     assert world.project.status("handbook").overridden == (one,)
 
 
+@pytest.mark.slow
 def test_what_stops_all_places_is_recorded_for_each(world: World) -> None:
     number = world.stage()
     for target in ("local", "other"):
@@ -49,6 +50,7 @@ def test_what_stops_all_places_is_recorded_for_each(world: World) -> None:
     assert len(found) == len(set(found)) == 3
 
 
+@pytest.mark.slow
 def test_going_back_is_not_compared_with_what_it_goes_back_from(world: World) -> None:
     world.project = world.configure("local")
     first, second = world.release(), world.release()

@@ -11,6 +11,7 @@ from vector_pipeline.targets.base import LIVE
 from vector_pipeline.verify.agreement import _overlap
 
 
+@pytest.mark.slow
 def test_a_version_goes_to_every_place_and_back(world: World) -> None:
     first = world.release()
     assert world.names() == {
@@ -62,6 +63,7 @@ def test_plans_say_what_every_place_takes(world: World) -> None:
     assert world.names()["staging"] == ("local", 1)
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_at_a_place_goes_on_when_it_is_run_again(world: World) -> None:
     first = world.release()
     second = world.build()
@@ -144,6 +146,7 @@ def test_a_verdict_that_mirrors_agree_ends_with_the_state_of_either(world: World
     project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_mirrors_that_answer_otherwise_do_not_pass(world: World) -> None:
     world.build()
     world.project.push("handbook")
@@ -256,6 +259,7 @@ def test_places_are_swapped_without_a_moment_between(world: World) -> None:
     assert second == 2
 
 
+@pytest.mark.slow
 def test_a_place_that_is_away_is_taken_out_of_service_and_comes_back(world: World) -> None:
     first = world.release()
     back = world.away("other")
@@ -312,6 +316,7 @@ def test_when_the_first_place_is_away_the_next_one_takes_over(world: World) -> N
     assert world.serves() == {"local": number, "other": number}
 
 
+@pytest.mark.slow
 def test_a_failed_self_check_takes_every_place_back(world: World) -> None:
     first = world.release()
     second = world.stage()

@@ -80,6 +80,7 @@ def test_what_production_serves_is_compared_with_what_it_replaced(project: Proje
     assert [other_side(project, number) for number in (1, 2, 3)] == [2, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_person_may_let_a_version_past_a_comparison_that_has_ended(project: Project) -> None:
     stage(project, 10)
     stage(project, 11)

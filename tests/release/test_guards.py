@@ -39,6 +39,7 @@ def test_what_was_rolled_back_from_is_reached_by_its_number_only(project: Projec
     assert alias.deployment.version == 1
 
 
+@pytest.mark.slow
 def test_of_pushes_that_end_together_the_last_wins_and_none_fails(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +171,7 @@ def test_who_held_the_lease_before_can_change_nothing_after_the_look(project: Pr
     assert results[0].status == Status.PASSED
 
 
+@pytest.mark.slow
 def test_verdicts_are_worth_nothing_once_the_index_has_changed(project: Project) -> None:
     project.build("handbook")
     project.push("handbook")
@@ -189,6 +191,7 @@ def test_verdicts_are_worth_nothing_once_the_index_has_changed(project: Project)
         project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_later_push_asks_for_another_look_and_rolling_back_does_not(project: Project) -> None:
     release(project)
     edit(project, 500)

@@ -52,6 +52,7 @@ def test_what_a_killed_first_push_left_is_gone_on_with(world: World, monkeypatch
     assert plan.namespace == world.registry.deployments(world.dataset)[0].namespace
 
 
+@pytest.mark.slow
 def test_the_guard_compares_with_what_production_serves(make_project: MakeProject) -> None:
     project = make_project(20, shards=2, gates="max_removed_share: 0.2")
     released(project)
@@ -131,6 +132,7 @@ def test_what_another_registry_pushed_is_joined_whole_or_left(
         assert ours.rows(first.plan.namespace) == seen
 
 
+@pytest.mark.slow
 def test_environments_that_share_a_target_share_no_line_in_place(make_project: MakeProject) -> None:
     project = make_project(3, shards=1)
     config = project.base / "vector_pipeline.yaml"

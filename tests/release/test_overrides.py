@@ -240,6 +240,7 @@ def test_nothing_is_let_past_of_a_gate_that_had_not_looked(project: Project) -> 
     assert checked.results[1].status is Status.FAILED
 
 
+@pytest.mark.slow
 def test_in_place_it_is_let_past_on_the_way_to_readers_and_back(make_project: MakeProject) -> None:
     project = make_project(3, shards=2, gates="canaries: canaries.yaml, max_removed_share: 1")
     config = project.base / "vector_pipeline.yaml"

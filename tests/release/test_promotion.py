@@ -56,6 +56,7 @@ def test_a_failed_check_undoes_its_own_move_only(project: Project) -> None:
     assert project.history("handbook")[0].kind == "self-check"
 
 
+@pytest.mark.slow
 def test_what_was_collected_is_restored_by_a_push(project: Project) -> None:
     for number in (500, 600):
         staged(project, number)

@@ -32,6 +32,7 @@ def edit(project: Project, number: int) -> None:
     (project.base / "documents" / "page1.md").write_text(page(number), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_whole_way_and_back_without_a_write(project: Project) -> None:
     assert release(project) == 1
     edit(project, 500)
@@ -46,6 +47,7 @@ def test_the_whole_way_and_back_without_a_write(project: Project) -> None:
         project.rollback("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_push_of_what_is_there_writes_nothing(project: Project) -> None:
     release(project)
     before, pushes = mark(project), len(project.registry().pushes("handbook"))
@@ -54,6 +56,7 @@ def test_a_push_of_what_is_there_writes_nothing(project: Project) -> None:
     assert (mark(project), len(project.registry().pushes("handbook"))) == (before, pushes)
 
 
+@pytest.mark.slow
 def test_every_gate_is_recorded_and_unverified_is_refused(project: Project) -> None:
     project.build("handbook")
     project.push("handbook")
@@ -65,6 +68,7 @@ def test_every_gate_is_recorded_and_unverified_is_refused(project: Project) -> N
         project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_hand_in_the_index_fails_coverage_and_the_next_push_mends_it(project: Project) -> None:
     release(project)
     target = project.target("handbook")
@@ -77,6 +81,7 @@ def test_a_hand_in_the_index_fails_coverage_and_the_next_push_mends_it(project: 
         project.promote("handbook", by="test", version=1)
 
 
+@pytest.mark.slow
 def test_a_failing_canary_blocks(make_project: MakeProject) -> None:
     project = make_project(gates="canaries: canaries.yaml, max_removed_share: 1")
     path = project.base / "canaries.yaml"
@@ -91,6 +96,7 @@ def test_a_failing_canary_blocks(make_project: MakeProject) -> None:
         project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_the_mass_deletion_guard_refuses_before_writing(make_project: MakeProject) -> None:
     project = make_project(gates="max_removed_share: 0.5")
     release(project)
@@ -108,6 +114,7 @@ def test_the_mass_deletion_guard_refuses_before_writing(make_project: MakeProjec
     assert (pushed.plan.strategy, pushed.applied.upserted) == ("blue-green", pushed.deployment.records)
 
 
+@pytest.mark.slow
 def test_an_older_version_cannot_be_pushed_over_a_newer_one(project: Project) -> None:
     release(project)
     edit(project, 500)
@@ -142,6 +149,7 @@ def test_a_saved_plan_is_applied_exactly_or_refused(project: Project) -> None:
         Plan.from_json({"format": 99})
 
 
+@pytest.mark.slow
 def test_one_writer_at_a_time(project: Project) -> None:
     project.build("handbook")
     plan = project.plan("handbook")
@@ -169,6 +177,7 @@ def test_unknown_names_say_what_there_is(project: Project) -> None:
         project.verify("handbook", version=1)
 
 
+@pytest.mark.slow
 def test_verdicts_end_with_the_settings_that_they_were_made_under(make_project: MakeProject) -> None:
     project = make_project(gates="canaries: canaries.yaml")
     path = project.base / "canaries.yaml"

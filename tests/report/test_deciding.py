@@ -34,6 +34,7 @@ def override_of(facts: Facts) -> list[str]:
     return [command for _, command in facts.commands if "--override" in command]
 
 
+@pytest.mark.slow
 def test_an_override_ends_with_a_rollback(make_project: MakeProject) -> None:
     project = make_project(3, shards=1, gates=FEW)
     first = stage(project, 10)

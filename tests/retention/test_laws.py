@@ -64,6 +64,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(FAST, max_examples=12)
 @given(st.integers(1, 3), STEPS)
 def test_every_kept_version_reads_back_whatever_was_collected(

@@ -58,6 +58,7 @@ def test_a_cutover_and_a_rollback_are_followed_without_restart(project: Project)
         assert "page 1." in index.query("about page 1", top_k=1)[0].text
 
 
+@pytest.mark.slow
 def test_nothing_promoted_and_bad_queries_are_named(project: Project) -> None:
     with pytest.raises(NotFoundError):
         open_index("handbook", project=project.base)
@@ -86,6 +87,7 @@ def test_a_query_is_never_embedded_with_another_space(project: Project) -> None:
         index.query("item1x1")
 
 
+@pytest.mark.slow
 def test_reading_imports_neither_dagster_nor_torch(project: Project) -> None:
     release(project)
     script = (

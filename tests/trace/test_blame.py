@@ -96,6 +96,7 @@ def test_every_reason(make_project: MakeProject) -> None:
     assert found.latest.inside
 
 
+@pytest.mark.slow
 def test_another_model_is_a_reason_and_what_cannot_be_embedded_is_named(tmp_path: Path) -> None:
     config = write_project(tmp_path, 6)
     with Project.load(config) as project:
@@ -132,6 +133,7 @@ def test_refusals(project: Project) -> None:
         project.blame("handbook", QUESTION, document="page3.md", space="nope")
 
 
+@pytest.mark.slow
 def test_on_the_command_line(make_project: MakeProject, vp: RunCommand) -> None:  # noqa: F811
     project = make_project(6)
     project.build("handbook")

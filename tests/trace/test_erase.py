@@ -267,6 +267,7 @@ def test_on_the_command_line(prepared: Path, tmp_path: Path, vp: RunCommand) -> 
     assert vp(*words, "--json").json["places"]
 
 
+@pytest.mark.slow
 def test_a_record_source_does_not_bring_it_back(tmp_path: Path) -> None:
     config = write_project(tmp_path, 1)
     rows = [{"id": f"r{n}", "text": f"Row {n} says something of its own. {SECRET if n == 3 else ''}"} for n in range(6)]

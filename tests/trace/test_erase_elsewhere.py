@@ -95,6 +95,7 @@ def test_versions_of_a_lost_lake_stay_as_they_are_recorded(project: Project) -> 
         assert documents(anew) == ["new10.md", "new12.md", "new13.md"]
 
 
+@pytest.mark.slow
 def test_an_expiry_that_meets_an_erasure_keeps_the_present_state(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
