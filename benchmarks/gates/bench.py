@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,10 +106,15 @@ class Bench:
         pushed: Callable[[BenchProject], None] | None = None,
         build: Callable[[BenchProject], None] | None = None,
         promote: bool = False,
+        moved: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Build, push and verify. ``writing``: the model that embeds meanwhile; ``built`` and ``pushed`` tamper with it."""
+        """Build, push and verify. ``writing``: the model that embeds meanwhile; ``built`` and ``pushed`` tamper with it.
+
+        ``moved``: documents' new ids, for the canaries that name them.
+        """
         started = time.perf_counter()
         self._write(documents)
+        self._move_canaries(moved or {})
         step = "build"
         with self.open() as project:
             try:
@@ -145,6 +150,16 @@ class Bench:
         with (self.work / "docs.jsonl").open("w", encoding="utf-8") as file:
             for name, one in documents.items():
                 file.write(json.dumps({"id": name, **one}) + "\n")
+
+    def _move_canaries(self, moved: Mapping[str, str]) -> None:
+        file = self.work / "canaries.yaml"
+        if not moved:
+            return
+        canaries = yaml.safe_load(file.read_text(encoding="utf-8"))["canaries"]
+        for one in canaries:
+            one["expect"] = [moved.get(name, name) for name in one["expect"]]
+        text = yaml.safe_dump({"canaries": canaries}, allow_unicode=True, sort_keys=False)
+        file.write_text(text, encoding="utf-8")
 
     def _write_questions(self) -> None:
         known = self.collection

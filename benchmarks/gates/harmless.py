@@ -111,6 +111,18 @@ def merged(documents: Documents, _: Documents, chance: random.Random) -> Documen
     return changed | {name: documents[name] for name in some[len(some) // 2 * 2 :]}
 
 
+def followed(before: Documents, after: Documents) -> dict[str, str]:
+    """Ids that a release took away, and where their documents went: who moves pages changes the canaries that name them."""
+    fresh = {name: one["text"] for name, one in after.items() if before.get(name) != one}
+    found: dict[str, str] = {}
+    for name in sorted(before.keys() - after.keys()):
+        holders = (other for other, text in fresh.items() if before[name]["text"] in text)
+        new = f"moved-{name}" if f"moved-{name}" in fresh else next(holders, None)
+        if new is not None:
+            found[name] = new
+    return found
+
+
 def titles(documents: Documents, _: Documents, chance: random.Random) -> Documents:
     """A tenth of the documents with another title."""
     some = _some(documents, 0.1, chance)
@@ -167,6 +179,4 @@ KINDS: tuple[Change, ...] = (
     edits, additions, mixed, moved, edits, new_kind, additions, paragraphs, mixed, deletions, titles, merged, edits, mixed,
     reformatted, edits, additions, nothing, renames, mixed, normalised, edits, additions,
 )  # fmt: skip
-"""One round; edits and additions are the most frequent. Those that take ids away are seven apart (``run.CHAIN``): canaries name
-documents by id, and a person would have changed them in between.
-"""
+"""One round; edits and additions are the most frequent."""
