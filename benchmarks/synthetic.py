@@ -20,7 +20,7 @@ SHARDS = 16
 _CONFIG = """
 environments:
   dev:
-    lake: {{memory_limit: 4GB}}
+    lake: {{memory_limit: {memory}}}
     targets:
       local: {target}
 datasets:
@@ -36,8 +36,10 @@ datasets:
 """
 
 
-LOCAL = "{memory_limit: 4GB, prices: {per_million_records: 2, per_gb_written: 1}}"
+LOCAL = "{{memory_limit: {memory}, prices: {{per_million_records: 2, per_gb_written: 1}}}}"
 """The embedded target, as YAML."""
+DEFAULT_MEMORY = "2GB"
+"""What a lake and a target may take where the configuration says nothing."""
 
 
 EVERY_GATE = "{max_removed_share: 1, max_duplicate_share: 1}"
@@ -45,11 +47,15 @@ GATES = "{max_removed_share: 1, max_duplicate_share: 1, modes: {attestation: off
 """Random vectors are of no text and no model: gates that ask what they mean have nothing to say."""
 
 
-def open_synthetic(folder: Path, dimension: int = 384, target: str = LOCAL, gates: str = GATES) -> Project:
-    """An empty project in a folder. ``target``, ``gates``: configuration as YAML on one line."""
+def open_synthetic(
+    folder: Path, dimension: int = 384, target: str | None = None, gates: str = GATES, memory: str = "4GB"
+) -> Project:
+    """An empty project in a folder. ``target``, ``gates``: configuration as YAML on one line; ``memory``: of lake and target."""
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     config = folder / "vector_pipeline.yaml"
-    config.write_text(_CONFIG.format(dimension=dimension, target=target, gates=gates), encoding="utf-8")
+    target = LOCAL.format(memory=memory) if target is None else target
+    text = _CONFIG.format(dimension=dimension, target=target, gates=gates, memory=memory)
+    config.write_text(text, encoding="utf-8")
     return Project.load(config)
 
 

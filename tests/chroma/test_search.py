@@ -41,6 +41,7 @@ def test_nothing_is_missed_among_equals(space: Namespace) -> None:
     assert space.hits(unit_vectors(1), top_k=1_000) == near[:1_000]
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_after_most_was_deleted(space: Namespace) -> None:
     ids = [f"r#{number:04d}" for number in range(1_500)]
     write(space, make_records(ids, unit_vectors(1_500)))

@@ -68,6 +68,7 @@ def test_one_text_in_place_of_a_list_is_refused(kind: str, model: str) -> None:
         make(EmbedderConfig.model_validate({"kind": kind, "model": model})).embed_queries("text")
 
 
+@pytest.mark.slow
 def test_minilm_is_what_the_library_gives(minilm: SentenceTransformerEmbedder) -> None:
     ours = minilm.embed_documents(TEXTS)
     library = minilm._loaded.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)

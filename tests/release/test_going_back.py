@@ -12,6 +12,7 @@ from vector_pipeline.project import Project
 from vector_pipeline.release.registry import DeploymentStatus
 
 
+@pytest.mark.slow
 def test_nobody_goes_back_further_than_one_step_unasked(make_project: MakeProject) -> None:
     project = make_project(4, shards=2)
     for number in (500, 600, 700):

@@ -120,6 +120,7 @@ def rewrite(config: Path, old: str, new: str) -> None:
     config.write_text(text.replace(old, new), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_another_chunker_does_not_stop_production(project: Project) -> None:
     release(project)
     config = project.base / "vector_pipeline.yaml"

@@ -230,6 +230,7 @@ environments:
         assert "NOT_SET_HERE" in report.not_reached[0]
 
 
+@pytest.mark.slow
 def test_history_does_not_say_gone_of_what_is_not(project: Project) -> None:
     project.close()
     config = project.base / "vector_pipeline.yaml"

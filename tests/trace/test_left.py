@@ -110,6 +110,7 @@ def test_an_import_under_way_does_not_bring_it_back(
     assert sorted(found) == ["a.md", "c.md"]
 
 
+@pytest.mark.slow
 def test_files_that_nobody_can_account_for_are_not_gone(importing: tuple[Project, PineconeTarget], files: Path) -> None:
     project, _ = importing
     stray = files / f"{DATASET}--other--01234567" / "content" / "part.parquet"
