@@ -55,11 +55,6 @@ class RunOutcome:
     interrupted_in: str | None = None
     """Step that Ctrl-C stopped (``staging_index``; empty before the first); None: nobody interrupted, or the run was done."""
 
-    def raise_first(self) -> None:
-        """Raise the first error of ours, if there was one."""
-        if self.errors:
-            raise self.errors[0]
-
 
 def run_job(
     project_config: Path,

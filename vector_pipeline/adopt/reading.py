@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.hashing import sql_content_hash
 from vector_pipeline.lake.connection import Lake
 
@@ -60,7 +61,7 @@ def take(lake: Lake, records: pa.Table, text_keys: Sequence[str]) -> None:
 
 def _facts(text_keys: Sequence[str]) -> str:
     """SELECT of the rows of ``adopt_records`` from ``adopt_batch``."""
-    found = "".join(f" WHEN {_key(key)} <> '' THEN {_quoted(f'metadata {key}')}" for key in text_keys)
+    found = "".join(f" WHEN {_key(key)} <> '' THEN {quoted(f'metadata {key}')}" for key in text_keys)
     texts = "".join(f" WHEN {_key(key)} <> '' THEN {_key(key)}" for key in text_keys)
     shapes = "".join(f" WHEN regexp_full_match(id, '{pattern}') THEN '{name}'" for name, pattern in _SHAPES)
     # A key that is in every record says nothing about its text; which keys a record has tells who wrote it.
@@ -85,8 +86,4 @@ def sql_normal(column: str) -> str:
 def _key(key: str) -> str:
     # As a path, quoted: a bare key that begins with $ or / would be read as one.
     path = '$."' + key.replace('"', "") + '"'
-    return f"coalesce(json_extract_string({_OBJECT}, {_quoted(path)}), '')"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"coalesce(json_extract_string({_OBJECT}, {quoted(path)}), '')"

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import CATALOG, Lake
 from vector_pipeline.lake.remains import AT_ONCE, BEFORE, SCHEDULED, UNNAMED
@@ -27,18 +28,18 @@ _ABANDONED_S = 600.0
 
 def write_beside(lake: Lake, path: str, query: str, labels: Mapping[str, str]) -> None:
     """The result of a query as one Parquet file, in place of what was there. ``path``: below the lake's data."""
-    told = ", ".join(f"{name}: {_quoted(value)}" for name, value in labels.items())
+    told = ", ".join(f"{name}: {quoted(value)}" for name, value in labels.items())
     form = f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{told}}}, USE_TMP_FILE false)"
     whole = lake.data + path
     if "://" in whole:
         # A store of objects shows an upload when it has ended.
-        lake.run(f"COPY ({query}) TO {_quoted(whole)} {form}")
+        lake.run(f"COPY ({query}) TO {quoted(whole)} {form}")
         return
     file = Path(whole)
     temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}_{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lake.run(f"COPY ({query}) TO {_quoted(str(temporary))} {form}")
+        lake.run(f"COPY ({query}) TO {quoted(str(temporary))} {form}")
         temporary.replace(file)
     except OSError as error:
         raise UnavailableError(f"{whole} cannot be made: {error.strerror}", fix="Check the folder") from None
@@ -63,7 +64,7 @@ def sweep_beside(lake: Lake, folder: str) -> None:
 
 def reading(lake: Lake, path: str) -> str:
     """The relation of a file."""
-    return f"read_parquet({_quoted(lake.data + path)})"
+    return f"read_parquet({quoted(lake.data + path)})"
 
 
 def readable(lake: Lake, path: str, columns: Sequence[str]) -> bool:
@@ -118,7 +119,3 @@ def delete_beside(lake: Lake, paths: Sequence[str]) -> None:
 
     lake.transaction(schedule, None)
     lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', older_than => {BEFORE})")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -30,6 +30,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from vector_pipeline.config import LakeConfig
 from vector_pipeline.config.secrets import scrub
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
 
@@ -288,7 +289,7 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
     kind = urlsplit(url).scheme
     data = _data_path(config, base)
     # The catalog remembers the folder's absolute path and would refuse a project that was moved; files are named relative to it.
-    options = [f"DATA_PATH {_quoted(data)}", "OVERRIDE_DATA_PATH true"]
+    options = [f"DATA_PATH {quoted(data)}", "OVERRIDE_DATA_PATH true"]
     if read_only:
         options.append("READ_ONLY")
     if kind == "sqlite":
@@ -314,16 +315,12 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
         raise ConfigError(
             f"lake.catalog: {config.catalog} is neither sqlite:///… nor postgresql://…", fix="Use one of the two"
         )
-    return f"ATTACH {_quoted(target)} AS {CATALOG} ({', '.join(options)})", where
+    return f"ATTACH {quoted(target)} AS {CATALOG} ({', '.join(options)})", where
 
 
 def _data_path(config: LakeConfig, base: Path) -> str:
     data = config.data if "://" in config.data else str((base / config.data).resolve())
     return data.rstrip("/") + "/"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _first_line(error: Exception) -> str:
