@@ -3,9 +3,10 @@ catalog.
 
 Laws
 ----
-1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits and erasures are only ever added. Mutable are: a
-   version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
-   who holds a lease, a push's status, what a namespace was last seen as after a write of ours, and when a withdrawal ended.
+1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits, erasures and fills are only ever added. Mutable
+   are: a version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
+   who holds a lease, a push's status, what a namespace was last seen as after a write of ours, and when a withdrawal, a route or a
+   bridge ended.
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
    order.
 3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
@@ -23,10 +24,12 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -37,7 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -347,6 +350,72 @@ overrides = Table(
     Column("run_id", Text),
     Index(None, "move_id"),
     Index(None, "deployment_id"),
+    Index(None, "dataset", "environment"),
+    sqlite_autoincrement=True,
+)
+
+# Shards of a space that were brought to hold every document of theirs, and attempts that failed: how far a re-embedding is.
+fills = Table(
+    "vp_fills",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("documents", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    # Texts that the model embedded for it, and how long that took.
+    Column("embedded", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("error", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("run_id", Text),
+    Index(None, "dataset", "fingerprint"),
+    sqlite_autoincrement=True,
+)
+
+# A share of the readers of production who get another version: the step before a cut-over.
+routes = Table(
+    "vp_routes",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", Text),
+    ForeignKeyConstraint(["dataset", "version"], ["vp_versions.dataset", "vp_versions.number"]),
+    Index(None, "dataset", "environment"),
+    sqlite_autoincrement=True,
+)
+
+# Fitted maps from queries of one embedder to vectors of another, with the recall that each was measured to have.
+bridges = Table(
+    "vp_bridges",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    # Embedders, not spaces: neither queries nor vectors of a text depend on the chunker.
+    Column("from_embedder", Text, nullable=False),
+    Column("to_embedder", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("map", LargeBinary, nullable=False),
+    Column("recall", Float, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("run_id", Text),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", Text),
     Index(None, "dataset", "environment"),
     sqlite_autoincrement=True,
 )
