@@ -13,7 +13,7 @@ from vector_pipeline.config import DatasetConfig, SpaceConfig
 from vector_pipeline.hashing import fingerprint
 from vector_pipeline.report.samples import chunk_samples, chunk_shards, vector_shards
 
-_NOT_OF_THE_SPACE = {"device", "batch_size"}
+_NOT_OF_THE_SPACE = {"device", "batch_size", "prices"}
 _KIND_OF = {"sentence-transformers": "huggingface"}
 """Kinds that Dagster has a picture of."""
 

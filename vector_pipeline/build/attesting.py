@@ -7,8 +7,8 @@ Laws
 2. Embed, attest, commit: a batch is committed after golden texts were embedded again and did not move. Before the last commit of
    a run, and before a long run begins, all of them; before every other commit a few, others each time, and a long one among them.
 3. A model that moved writes nothing: the failure is recorded, and nothing else.
-4. What a person wrote down declares a model, but for ``device`` and ``batch_size`` (``declared``). Defaults do not: an option that
-   a later release brings declares nothing, nor does a default that it changes.
+4. What a person wrote down declares a model, but for ``device``, ``batch_size`` and ``prices`` (``declared``). Defaults do not: an
+   option that a later release brings declares nothing, nor does a default that it changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ _FEW = 3
 _LONG_CHARS = 400
 _LONG_QUERY = "140 words"
 """The one long text that is a query too."""
-_DECLARES_NOTHING = {"device", "batch_size"}
+_DECLARES_NOTHING = {"device", "batch_size", "prices"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,15 @@ class RecordSourceConfig(Model):
         return self
 
 
+class EmbedderPrices(Model):
+    """What embedding costs: what a service charges, or what a machine's hours come to. `plan --space` is priced with it."""
+
+    per_million_tokens: float = Field(ge=0, allow_inf_nan=False)
+    """For a million tokens that the model reads of texts."""
+    currency: str = "USD"
+    """Shown behind amounts."""
+
+
 class EmbedderConfig(Model):
     """The model that makes vectors."""
 
@@ -106,6 +115,8 @@ class EmbedderConfig(Model):
     """``cpu``, ``cuda``, ``mps``; default: the best that is there. Not part of the space."""
     batch_size: int = Field(default=32, gt=0)
     """Texts in one forward pass. Not part of the space."""
+    prices: EmbedderPrices | None = None
+    """What embedding costs; without it a space's plan shows no money for it. Not part of the space."""
 
 
 class ChunkerConfig(Model):

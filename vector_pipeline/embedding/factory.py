@@ -5,7 +5,7 @@ Laws
 1. A model is loaded once per process: equal fingerprints (on the same device, with the same batch size) share an
    embedder.
 2. A space's fingerprint covers the embedder's fingerprint, the metric, every setting of the chunker, the chunker's
-   version and the tokenizer that it counts with. Device and batch size are in neither.
+   version and the tokenizer that it counts with. Device, batch size and prices are in neither.
 3. Resolving a space loads no weights.
 """
 

@@ -137,6 +137,8 @@ class Capabilities:
     """A vector of zeros is taken, whatever the metric."""
     endings: "tuple[Ending, ...]" = ()
     """Ways of closing intervals (``set_removed``), for the planner to choose from; none: there is one, as fast as any write."""
+    fixed_dimension: bool = False
+    """Namespaces lie in indexes of one dimension and metric each: a space with another one takes another index."""
     aliases_namespaces: bool = False
     """The system itself has names that point at namespaces (``point_alias``)."""
     imports: bool = False

@@ -43,6 +43,7 @@ def abilities(config: PineconeTargetConfig) -> Capabilities:
             Ending(FILTER, 10_000, limits.by_metadata, limits.by_metadata * 10_000),
             Ending(REWRITE, 250, limits.requests, _RECORDS_PER_S, rewrites=True),
         ),
+        fixed_dimension=True,
         aliases_namespaces=config.namespace_aliases,
         imports=config.import_uri is not None,
         billing="pinecone",
