@@ -13,6 +13,7 @@ from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind,
 from vector_pipeline.release.registry.audits import Audit
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
 from vector_pipeline.release.registry.erasures import Erasure
+from vector_pipeline.release.registry.fills import Fill, FillStatus, NewFill
 from vector_pipeline.release.registry.grouping import GroupCommit
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
@@ -33,6 +34,8 @@ __all__ = [
     "Deployment",
     "DeploymentStatus",
     "Erasure",
+    "Fill",
+    "FillStatus",
     "GroupCommit",
     "Intent",
     "JournalEntry",
@@ -40,6 +43,7 @@ __all__ = [
     "Move",
     "MoveKind",
     "NamespaceRecord",
+    "NewFill",
     "NewOverride",
     "NewVersion",
     "Outcome",

@@ -7,6 +7,7 @@ from vector_pipeline.release.registry.audits import Audits
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
 from vector_pipeline.release.registry.erasures import Erasures
+from vector_pipeline.release.registry.fills import Fills
 from vector_pipeline.release.registry.journal import Journal
 from vector_pipeline.release.registry.leases import Leases
 from vector_pipeline.release.registry.migrate import ensure_schema
@@ -31,6 +32,7 @@ class Registry(
     Namespaces,
     Audits,
     Erasures,
+    Fills,
     Leases,
     Pushes,
     Journal,
