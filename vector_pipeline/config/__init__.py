@@ -3,6 +3,7 @@
 from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.load import CONFIG_NAME, find_config, load_config
 from vector_pipeline.config.models import (
+    BridgeConfig,
     ChunkerConfig,
     Config,
     DatasetConfig,
@@ -27,6 +28,7 @@ from vector_pipeline.config.targets import (
 
 __all__ = [
     "CONFIG_NAME",
+    "BridgeConfig",
     "ChromaTargetConfig",
     "ChunkerConfig",
     "Config",

@@ -197,6 +197,17 @@ class DriftConfig(Model):
     """Records whose values the level ``sample`` compares."""
 
 
+class BridgeConfig(Model):
+    """When queries of a new model may be answered from the space that production is still in, through a fitted map."""
+
+    min_recall: float = Field(default=0.8, gt=0, le=1)
+    """Share of the answers that the old model gives which must surely come through the bridge: the lower end of its interval."""
+    sample: int = Field(default=5000, ge=100, le=20_000)
+    """Texts that it is fitted and measured on."""
+    k: int = Field(default=10, ge=1, le=100)
+    """Documents of each answer that are compared."""
+
+
 class DatasetConfig(Model):
     """A named corpus: where it comes from, how it is embedded, where it is served."""
 
@@ -224,6 +235,8 @@ class DatasetConfig(Model):
     """What is kept to go back to."""
     drift: DriftConfig = DriftConfig()
     """What happens when somebody else has written to the index."""
+    bridge: BridgeConfig | None = None
+    """Allows a bridge while the space changes; without it none is ever used."""
     owners: list[str] = []
     """E-mail addresses or ``team:name``; shown in Dagster."""
 

@@ -11,6 +11,7 @@ to others, and raises from ``vector_pipeline.errors`` only: ``UnavailableError``
 
 from vector_pipeline.release.registry.aliases import Alias, AliasMove, MoveKind, mirror_name, plain_name
 from vector_pipeline.release.registry.audits import Audit
+from vector_pipeline.release.registry.bridges import Bridge, NewBridge
 from vector_pipeline.release.registry.deployments import Deployment, DeploymentStatus
 from vector_pipeline.release.registry.erasures import Erasure
 from vector_pipeline.release.registry.fills import Fill, FillStatus, NewFill
@@ -31,6 +32,7 @@ __all__ = [
     "Alias",
     "AliasMove",
     "Audit",
+    "Bridge",
     "Deployment",
     "DeploymentStatus",
     "Erasure",
@@ -43,6 +45,7 @@ __all__ = [
     "Move",
     "MoveKind",
     "NamespaceRecord",
+    "NewBridge",
     "NewFill",
     "NewOverride",
     "NewVersion",

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from vector_pipeline.release.registry.audits import Audits
+from vector_pipeline.release.registry.bridges import Bridges
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
 from vector_pipeline.release.registry.erasures import Erasures
@@ -38,6 +39,7 @@ class Registry(
     Journal,
     Throughputs,
     Withdrawals,
+    Bridges,
 ):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
 
