@@ -10,15 +10,15 @@ with open_index("handbook") as index:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vector_pipeline.serving import Hit, Index, open_index
+    from vector_pipeline.serving import Answer, AsyncIndex, Hit, Index, open_async_index, open_index
 
 __version__ = "0.1.0"
-__all__ = ["Hit", "Index", "__version__", "open_index"]
+__all__ = ["Answer", "AsyncIndex", "Hit", "Index", "__version__", "open_async_index", "open_index"]
 
 
 def __getattr__(name: str) -> Any:
     # An import of the package alone costs nothing: errors and configuration are read without a database engine.
-    if name in ("Hit", "Index", "open_index"):
+    if name != "__version__" and name in __all__:
         from vector_pipeline import serving
 
         return getattr(serving, name)

@@ -55,6 +55,11 @@ class Follower:
         self._slow = False
         """The registry did not answer, or not soon: nobody waits for whoever asks it."""
 
+    @property
+    def known(self) -> Live | None:
+        """What the registry said last, however old; None: nothing yet. Asks nobody."""
+        return self._live
+
     def refresh(self) -> Live:
         """Ask the registry now."""
         with self._lock:
