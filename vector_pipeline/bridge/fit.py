@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vector_pipeline.bridge.map import BridgeMap, scaled
+from vector_pipeline.bridge.map import BridgeMap, Kind, scaled
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Vector
 
@@ -130,11 +130,11 @@ class _Sums:
             across += x.T @ y
         return cls(new, old, within, across)
 
-    def map(self, kind: str, matrix: Matrix, normalise: bool) -> BridgeMap:
+    def map(self, kind: Kind, matrix: npt.NDArray[np.floating], normalise: bool) -> BridgeMap:
         """As it is kept: a map of the middle to the middle."""
         offset = self.mean_old - self.mean_new @ matrix
         return BridgeMap(
-            "affine" if kind == "affine" else "procrustes",
+            kind,
             np.ascontiguousarray(matrix, dtype=np.float32), offset.astype(np.float32), normalise,
         )  # fmt: skip
 
