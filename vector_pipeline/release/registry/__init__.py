@@ -23,6 +23,7 @@ from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.overrides import NewOverride, Override
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
+from vector_pipeline.release.registry.spaces import Use
 from vector_pipeline.release.registry.throughput import Throughput
 from vector_pipeline.release.registry.verdicts import Verdict, VerdictStatus
 from vector_pipeline.release.registry.versions import NewVersion, Version
@@ -56,6 +57,7 @@ __all__ = [
     "PushStatus",
     "Registry",
     "Throughput",
+    "Use",
     "Verdict",
     "VerdictStatus",
     "Version",

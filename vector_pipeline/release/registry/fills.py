@@ -2,8 +2,9 @@
 
 Laws
 ----
-1. Rows are only ever added. A shard is filled from its first ``done`` row on; what it lacks now, the lake says.
-2. An attempt that failed is forgotten with the shard's next ``done`` row.
+1. Rows are only ever added. A shard is filled from its first ``done`` row on, until the space is retired: what was said before a
+   ``retired`` row counts no more. What a filled shard lacks now, the lake says.
+2. An attempt that failed is forgotten with the shard's next row of another kind.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from vector_pipeline.release.registry.engine import Part
 from vector_pipeline.release.registry.schema import fills as table
@@ -23,6 +24,8 @@ class FillStatus(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    RETIRED = "retired"
+    """The space was retired, and its tables are gone: no attempt, but the end of all before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +80,11 @@ class Fills(Part):
 
     def filled_shards(self, dataset: str, fingerprint: str) -> set[int]:
         """Law 1."""
-        query = select(table.c.shard).distinct()
-        query = query.where(
-            table.c.dataset == dataset, table.c.fingerprint == fingerprint, table.c.status == FillStatus.DONE
-        )
-        return set(self._db.read(lambda connection: connection.execute(query).scalars().all()))
+        known = (table.c.dataset == dataset, table.c.fingerprint == fingerprint)
+        retired = select(func.coalesce(func.max(table.c.id), 0)).where(*known, table.c.status == FillStatus.RETIRED)
+        query = select(table.c.shard).distinct().where(*known, table.c.status == FillStatus.DONE)
+        since = query.where(table.c.id > retired.scalar_subquery())
+        return set(self._db.read(lambda connection: connection.execute(since).scalars().all()))
 
 
 def failed_now(attempts: Iterable[Fill]) -> dict[int, Fill]:

@@ -17,6 +17,7 @@ from vector_pipeline.release.registry.namespaces import Namespaces
 from vector_pipeline.release.registry.overrides import Overrides
 from vector_pipeline.release.registry.pushes import Pushes
 from vector_pipeline.release.registry.retiring import Retiring
+from vector_pipeline.release.registry.spaces import Spaces
 from vector_pipeline.release.registry.throughput import Throughputs
 from vector_pipeline.release.registry.verdicts import Verdicts
 from vector_pipeline.release.registry.versions import Versions
@@ -34,6 +35,7 @@ class Registry(
     Audits,
     Erasures,
     Fills,
+    Spaces,
     Leases,
     Pushes,
     Journal,

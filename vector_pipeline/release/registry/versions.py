@@ -73,7 +73,7 @@ class Versions(Part):
         """
 
         def work(connection: Connection) -> tuple[Version, bool]:
-            self._db.serialise(connection, _key(new.dataset))
+            self._db.serialise(connection, versions_key(new.dataset))
             in_space = (
                 table.c.dataset == new.dataset,
                 table.c.space == new.space,
@@ -116,7 +116,7 @@ class Versions(Part):
         """Keep a version from expiry, or stop keeping it. ``RefusedError`` for pinning one that has expired."""
 
         def work(connection: Connection) -> Version:
-            self._db.serialise(connection, _key(dataset))
+            self._db.serialise(connection, versions_key(dataset))
             version = _known(connection, dataset, [number])[0]
             if pinned and version.expired_at is not None:
                 raise RefusedError(f"v{number} of {dataset} has expired and cannot be pinned", fix="pin a kept version")
@@ -133,7 +133,7 @@ class Versions(Part):
         wanted = sorted(set(numbers))
 
         def work(connection: Connection) -> list[int]:
-            self._db.serialise(connection, _key(dataset))
+            self._db.serialise(connection, versions_key(dataset))
             # Locked against aliases that move there (they take a shared lock): whoever comes second sees what the first one did.
             connection.execute(select(table.c.number).where(_is(dataset, wanted)).with_for_update())
             found = _known(connection, dataset, wanted)
@@ -157,7 +157,7 @@ class Versions(Part):
         values = {"lake_snapshot": lake_snapshot, "digest": digest, "documents": documents, "records": records}
 
         def work(connection: Connection) -> Version:
-            self._db.serialise(connection, _key(dataset))
+            self._db.serialise(connection, versions_key(dataset))
             if _known(connection, dataset, [number])[0].expired_at is not None:
                 raise RefusedError(f"v{number} of {dataset} has expired: nothing of it can be rewritten")
             connection.execute(update(table).where(_is(dataset, [number])).values(values))
@@ -177,7 +177,8 @@ class Versions(Part):
         return set(self._db.read(lambda connection: connection.execute(query).scalars().all()))
 
 
-def _key(dataset: str) -> str:
+def versions_key(dataset: str) -> str:
+    """Under which everybody queues who adds or expires versions of a dataset."""
     return f"versions:{dataset}"
 
 
