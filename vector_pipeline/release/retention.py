@@ -2,7 +2,7 @@
 
 Laws
 ----
-1. Reachable is: what an alias names, what an alias left less than the readers' grace ago, where a plain rollback of production
+1. Reachable is: what an alias or a route names, what one left less than the readers' grace ago, where a plain rollback of production
    goes, what is pinned, the newest ``keep_versions`` of each space, and what is being pushed. Only what is not reachable expires or
    is collected.
 2. A deployment is kept for its version's sake while it is whole, or can still be finished: one that never was, and that a later
@@ -59,6 +59,15 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
     deployments = registry.deployments(dataset, environment)
     superseded = superseded_deployments(deployments)
     removed = {(one.environment, one.target) for one in registry.withdrawals(dataset, environment) if one.removed}
+    for route in registry.routes(dataset, environment, grace_s=grace_s):
+        share = f"{route.share:.0%}" if route.share >= 0.01 else f"{route.share:.2%}"
+        state = "are" if route.ended_at is None else "were a moment ago"
+        keep(route.version, f"{share} of the readers in {route.environment} {state} routed to it")
+        held.update(
+            one.id
+            for one in deployments
+            if (one.version, one.environment, one.status) == (route.version, route.environment, DeploymentStatus.PUSHED)
+        )
     for one in deployments:
         if one.id in left and one.status != DeploymentStatus.RETIRED:
             held.add(one.id)

@@ -23,6 +23,7 @@ from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.overrides import NewOverride, Override
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
+from vector_pipeline.release.registry.routes import Route
 from vector_pipeline.release.registry.spaces import Use
 from vector_pipeline.release.registry.throughput import Throughput
 from vector_pipeline.release.registry.verdicts import Verdict, VerdictStatus
@@ -56,6 +57,7 @@ __all__ = [
     "Push",
     "PushStatus",
     "Registry",
+    "Route",
     "Throughput",
     "Use",
     "Verdict",

@@ -28,6 +28,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from vector_pipeline.config import SecretTemplate
 from vector_pipeline.errors import ConfigError, ConflictError, InputError, UnknownOutcomeError
 from vector_pipeline.release.registry.faults import did_not_happen, own_error
+from vector_pipeline.release.registry.listening import CHANNEL, Listener, told
 
 T = TypeVar("T")
 
@@ -100,6 +101,17 @@ class Database:
             limit = func.set_config("lock_timeout", LOCK_TIMEOUT, True)
             lock = func.pg_advisory_xact_lock(func.hashtextextended(f"vector_pipeline:{key}", 0))
             connection.execute(select(limit, lock))
+
+    def notify(self, connection: Connection, dataset: str, environment: str) -> None:
+        """Tell readers that listen, when this transaction commits, that what they follow has changed. (SQLite tells nobody.)"""
+        if self.path is None:
+            connection.execute(select(func.pg_notify(CHANNEL, told(dataset, environment))))
+
+    def listener(self, hear: Callable[[str], None]) -> Listener | None:
+        """A thread, not yet started, that calls ``hear`` with what ``notify`` tells: see ``listening``. None: SQLite."""
+        if self.path is not None:
+            return None
+        return Listener(self._url.set(drivername="postgresql").render_as_string(hide_password=False), hear)
 
     def now(self, connection: Connection) -> datetime:
         """This moment by the database server's clock where there is a server, else by this machine's."""

@@ -11,6 +11,7 @@ Laws
    expired. Moving and expiring cannot cross: both lock the version's row first and look afterwards.
 5. What a move overrides is recorded with it, in the same transaction: see ``overrides``.
 6. Several moves are made together or not at all: the error names the one that could not be made.
+7. A move of production ends the route that is in force, in the same transaction; readers that listen are told when it commits.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from vector_pipeline.errors import ConflictError, InputError, RefusedError
 from vector_pipeline.release.registry import overrides as overriding
-from vector_pipeline.release.registry import withdrawals
+from vector_pipeline.release.registry import routes, withdrawals
 from vector_pipeline.release.registry.aliases import Alias, Aliases, MoveKind, joined, to_alias
 from vector_pipeline.release.registry.deployments import DeploymentStatus, unknown_deployment
 from vector_pipeline.release.registry.overrides import NewOverride
@@ -123,6 +124,10 @@ class Moving(Aliases):
                 if one.to is not None:
                     lines[one.to] = line
             overriding.record(connection, passed, lines, {**said, "at": at}, place.names)
+            if any(one.name == routes.ROUTED_ALIAS for one in changing):
+                routes.end(connection, dataset, environment, by=by, at=at)
+            if changing:
+                self._db.notify(connection, dataset, environment)
             after = (place.alias(one.name) for one in wanted if one.to is not None)
             return [one for one in after if one is not None]
 

@@ -1,5 +1,6 @@
 """The registry as one object: its parts, and how it is opened."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +12,14 @@ from vector_pipeline.release.registry.erasures import Erasures
 from vector_pipeline.release.registry.fills import Fills
 from vector_pipeline.release.registry.journal import Journal
 from vector_pipeline.release.registry.leases import Leases
+from vector_pipeline.release.registry.listening import Listener
 from vector_pipeline.release.registry.migrate import ensure_schema
 from vector_pipeline.release.registry.moving import Moving
 from vector_pipeline.release.registry.namespaces import Namespaces
 from vector_pipeline.release.registry.overrides import Overrides
 from vector_pipeline.release.registry.pushes import Pushes
 from vector_pipeline.release.registry.retiring import Retiring
+from vector_pipeline.release.registry.routes import Routes
 from vector_pipeline.release.registry.spaces import Spaces
 from vector_pipeline.release.registry.throughput import Throughputs
 from vector_pipeline.release.registry.verdicts import Verdicts
@@ -41,6 +44,7 @@ class Registry(
     Journal,
     Throughputs,
     Withdrawals,
+    Routes,
     Bridges,
 ):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
@@ -60,6 +64,10 @@ class Registry(
             database.close()
             raise
         return cls(database)
+
+    def listener(self, hear: Callable[[str], None]) -> Listener | None:
+        """A thread, not yet started, that calls ``hear`` when an alias or a route may have changed. None: SQLite tells nobody."""
+        return self._db.listener(hear)
 
     @property
     def where(self) -> str:

@@ -3,7 +3,8 @@
 Laws
 ----
 1. All or none: a set that holds one deployment that somebody still needs is refused whole.
-2. Needed is what an alias points at, and what one left so recently that a reader may not have looked since.
+2. Needed is what an alias points at or readers are routed to, and what one left so recently that a reader may not have looked
+   since.
 3. Retiring and moving an alias cannot cross. Both lock the deployment's row first and look afterwards: whoever comes second sees
    what the first one did, and is refused.
 """
@@ -17,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.release.registry.deployments import DeploymentStatus, unknown_deployment
 from vector_pipeline.release.registry.engine import Part
+from vector_pipeline.release.registry.routes import refuse_routed
 from vector_pipeline.release.registry.schema import alias_moves, aliases, deployments
 
 _CHUNK = 500
@@ -46,6 +48,7 @@ class Retiring(Part):
                 # In this order: a move that commits between the two looks is seen by one of them.
                 _refuse_served(connection, some)
                 _refuse_left(connection, some, since)
+                refuse_routed(connection, some, self._db.now(connection) - grace)
                 state = {"status": DeploymentStatus.RETIRED, "updated_at": self._db.now(connection)}
                 connection.execute(update(deployments).where(deployments.c.id.in_(some)).values(state))
             return fresh

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, upd
 
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.release.registry.engine import Part
-from vector_pipeline.release.registry.schema import aliases, deployments
+from vector_pipeline.release.registry.schema import aliases, deployments, routes
 from vector_pipeline.release.registry.schema import versions as table
 
 
@@ -128,7 +128,7 @@ class Versions(Part):
     def mark_expired(self, dataset: str, numbers: Iterable[int]) -> list[int]:
         """Mark versions as expired, all or none; returns those that were not yet.
 
-        ``RefusedError`` when one is pinned or an alias points at it: its readers and its rollback need the lake's rows.
+        ``RefusedError`` when one is pinned, or an alias or a route names it: its readers and its rollback need the lake's rows.
         """
         wanted = sorted(set(numbers))
 
@@ -224,4 +224,11 @@ def _refuse_served(connection: Connection, dataset: str, numbers: Sequence[int])
         raise RefusedError(
             f"alias {served.name} of {dataset} in {served.environment} points at v{served.version}",
             fix="keep that version",
+        )
+    routed = select(routes.c.environment, routes.c.version).where(routes.c.ended_at.is_(None))
+    routed = routed.where(routes.c.dataset == dataset, routes.c.version.in_(numbers)).limit(1)
+    if found := connection.execute(routed).one_or_none():
+        raise RefusedError(
+            f"readers of {dataset} in {found.environment} are routed to v{found.version}",
+            fix="keep that version, or end the route",
         )

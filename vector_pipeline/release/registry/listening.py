@@ -1,0 +1,102 @@
+"""Hearing of changes at once: PostgreSQL's LISTEN and NOTIFY, on a thread of its own.
+
+Laws
+----
+1. What is told is told in the transaction that changes something: nobody hears of a change that was not committed.
+2. A listener that was cut off comes back by itself, and says "" then: what was told meanwhile nobody knows, so ask. It is a help,
+   never a proof: whoever hears nothing asks all the same, as often as he would without it.
+3. No exception of the driver leaves this file, and closing waits for nothing but a call of ``hear``.
+"""
+
+import random
+import selectors
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+
+CHANNEL = "vp_alias"
+_BEAT_S = 20.0
+"""So often a quiet connection is tried, to notice one that is dead."""
+_PAUSE_S = (0.2, 5.0)
+"""Between attempts to connect: the first and the longest."""
+_LONGEST = 2_000
+"""Characters of what is told: PostgreSQL takes 8,000 bytes."""
+
+
+def told(dataset: str, environment: str) -> str:
+    """What is told when aliases or routes of a dataset change in an environment."""
+    return f"{environment} {dataset}"[:_LONGEST]
+
+
+class Listener:
+    """Calls ``hear`` with what is told, and with "" whenever something may have been missed: one call at a time, on a thread."""
+
+    def __init__(self, url: str, hear: Callable[[str], None]) -> None:
+        self._url = url
+        self._hear = hear
+        self._stopped = False
+        self._hearing = False
+        self._wake, self._sleep = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="vector-pipeline-listener", daemon=True)
+
+    @property
+    def hearing(self) -> bool:
+        """Whether it is connected now, as far as it knows."""
+        return self._hearing
+
+    def start(self) -> None:
+        """Begin. Returns at once: the first call of ``hear`` says that it is connected."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop hearing. Nothing is called afterwards, unless it is called from ``hear`` itself."""
+        self._stopped = True
+        self._wake.close()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+        self._sleep.close()
+
+    def _run(self) -> None:
+        import psycopg
+
+        pause = _PAUSE_S[0]
+        while not self._stopped:
+            try:
+                with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._hearing, pause = True, _PAUSE_S[0]
+                    self._listen(connection)
+            except (psycopg.Error, OSError, ValueError):
+                pass  # The server is away, or restarts: law 2.
+            finally:
+                self._hearing = False
+            self._rest(None, pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, _PAUSE_S[1])
+
+    def _listen(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        heard = [""]
+        connection.add_notify_handler(lambda note: heard.append(note.payload))
+        while not self._stopped:
+            # The driver hands over what has come with an answer: a question also shows whether anybody is there.
+            connection.execute("SELECT 1")
+            # What comes several times is one question.
+            for payload in dict.fromkeys(heard):
+                if self._stopped:
+                    return
+                self._hear(payload)
+            heard.clear()
+            self._rest(connection.fileno(), _BEAT_S)
+
+    def _rest(self, descriptor: int | None, seconds: float) -> None:
+        """Until something comes, time is over, or somebody closes."""
+        if self._stopped:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._sleep, selectors.EVENT_READ)
+            if descriptor is not None:
+                selector.register(descriptor, selectors.EVENT_READ)
+            selector.select(seconds)
