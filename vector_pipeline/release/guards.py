@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.release.costs import said
-from vector_pipeline.release.plan import Plan, StageKind
+from vector_pipeline.release.plan import Cost, Plan, StageKind
 
 _BEGIN = (StageKind.ENSURE_NAMESPACE, StageKind.IMPORT)
 
@@ -98,10 +98,15 @@ def change_refusal(plan: Plan, max_changed_share: float) -> str | None:
 
 def budget_refusal(plan: Plan, guards: Guards) -> str | None:
     """What the budget guard says of a plan; None when it lets it through."""
-    if guards.max_vectors is not None and plan.vectors > guards.max_vectors:
-        vectors = "1 vector" if plan.vectors == 1 else f"{plan.vectors:,} vectors"
+    return over_budget(plan.vectors, plan.cost, guards)
+
+
+def over_budget(count: int, cost: Cost, guards: Guards) -> str | None:
+    """What the budget guard says of writing ``count`` vectors at a cost; None when it lets that through."""
+    if guards.max_vectors is not None and count > guards.max_vectors:
+        vectors = "1 vector" if count == 1 else f"{count:,} vectors"
         return f"would write {vectors}, more than gates.max_vectors allows ({guards.max_vectors:,})"
-    money = plan.cost.money
+    money = cost.money
     if guards.max_cost is not None and money is not None and not money <= guards.max_cost:
-        return f"would cost {said(plan.cost)}, more than gates.max_cost allows ({guards.max_cost:,.2f} {plan.cost.currency})"
+        return f"would cost {said(cost)}, more than gates.max_cost allows ({guards.max_cost:,.2f} {cost.currency})"
     return None
