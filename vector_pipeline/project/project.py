@@ -9,6 +9,7 @@ from vector_pipeline.lake.documents import quarantined_items
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
 from vector_pipeline.project.attesting import Attests
+from vector_pipeline.project.bridging import Bridging
 from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
@@ -67,7 +68,7 @@ class Status:
     """Gates that a person let past what production serves."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting, Questioning, Attests):
+class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:

@@ -44,6 +44,10 @@ class Answer:
     """The query was embedded by another model than the vectors, and mapped to them."""
     took_s: float
     """Seconds, embedding included."""
+    bridge: str | None = None
+    """Fingerprint of the bridge that the query went through; None: through none."""
+    bridge_recall: float | None = None
+    """Share of the old model's answers that it was measured to keep."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ async def open_async_index(
     timeout_s: float | None = 30.0,
     retries: int = 2,
     route: bool = True,
+    space: str | None = None,
     threads: int = THREADS,
 ) -> "AsyncIndex":
     """A reader of a dataset's live version for an event loop: ``async with await open_async_index("handbook") as index``.
@@ -43,7 +44,7 @@ async def open_async_index(
     """
     opened = partial(
         open_index, dataset, project=project, environment=environment, alias=alias, target=target,
-        max_staleness_s=max_staleness_s, timeout_s=timeout_s, retries=retries, route=route,
+        max_staleness_s=max_staleness_s, timeout_s=timeout_s, retries=retries, route=route, space=space,
     )  # fmt: skip
     return AsyncIndex(await asyncio.to_thread(opened), threads=threads)
 

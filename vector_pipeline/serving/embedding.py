@@ -3,34 +3,19 @@
 Laws
 ----
 1. A query is embedded with the embedder of the version that it searches, or it is refused (``RefusedError``).
-2. Through a map it may be embedded with another one: only where the registry says that this map is in force for that version's
-   embedder. Such an answer says that it is bridged.
+2. Through a bridge it may be embedded with another one: where the reader asked for that space by name, and as ``bridge.crossing``
+   says. Such an answer says that it is bridged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from vector_pipeline.bridge.crossing import Crossing, Crossings
 from vector_pipeline.embedding.base import Embedder, Vectors
 from vector_pipeline.parts import Parts
-from vector_pipeline.release.registry import Registry, Version
-
-
-class QueryMap(Protocol):
-    """From queries of one embedder to vectors of another: a bridge."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the map itself: readers compare it to see that there is another one."""
-
-    @property
-    def space(self) -> str:
-        """Name of the space whose embedder embeds the query."""
-
-    def map(self, queries: Vectors) -> Vectors:
-        """float32[n, dimension there] → float32[n, dimension of the version], of unit length where the version's vectors are."""
+from vector_pipeline.release.registry import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +23,21 @@ class QueryEmbedding:
     """How queries become vectors that a version can be searched with."""
 
     embedder: Embedder
-    map: QueryMap | None = None
+    map: Crossing | None = None
 
     @property
     def bridged(self) -> bool:
         return self.map is not None
+
+    @property
+    def bridge(self) -> str | None:
+        """Fingerprint of the bridge."""
+        return self.map.fingerprint if self.map is not None else None
+
+    @property
+    def recall(self) -> float | None:
+        """That the bridge was measured to have."""
+        return self.map.recall if self.map is not None else None
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """float32[n, dimension of the version]."""
@@ -50,13 +45,9 @@ class QueryEmbedding:
         return np.ascontiguousarray(found if self.map is None else self.map.map(found))
 
 
-def map_in_force(registry: Registry, environment: str, version: Version) -> QueryMap | None:  # noqa: ARG001
-    """The map that queries for a version go through here, or None. Asked whenever the registry is asked for the alias."""
-    return None
-
-
-def query_embedding(parts: Parts, version: Version, through: QueryMap | None = None) -> QueryEmbedding:
-    """Law 1, or law 2 where there is a map. Loads no weights."""
+def query_embedding(parts: Parts, version: Version, crossings: Crossings | None = None) -> QueryEmbedding:
+    """Law 1, or law 2 for a reader that asks in another space by name. Loads no weights."""
+    through = crossings.to(version) if crossings is not None else None
     if through is not None:
         return QueryEmbedding(parts.embedder(version.dataset, through.space), through)
     parts.query_space(version)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self, overload
 
+from vector_pipeline.bridge.crossing import Crossings
 from vector_pipeline.errors import InputError, VectorPipelineError
 from vector_pipeline.parts import Parts
 from vector_pipeline.serving.answers import Answer, Health, Hit, PartHealth
@@ -36,6 +37,7 @@ def open_index(
     timeout_s: float | None = 30.0,
     retries: int = 2,
     route: bool = True,
+    space: str | None = None,
 ) -> "Index":
     """A reader of a dataset's live version.
 
@@ -50,6 +52,8 @@ def open_index(
         timeout_s: of a whole query, in seconds; None: as long as its parts take.
         retries: how often a part that does not answer is asked again within that time.
         route: this reader takes part where a share of production's readers gets another version.
+        space: embed queries with this space's model although another space may be live: through a bridge that is on, or not at
+            all. Default: with the model of whatever is live.
 
     Raises:
         ConfigError: the configuration is missing or wrong.
@@ -59,7 +63,9 @@ def open_index(
     if path is not None and path.is_dir():
         path = path / "vector_pipeline.yaml"
     parts = Parts.load(path, environment=environment)
-    index = Index(parts, dataset, alias, max_staleness_s, target, timeout_s=timeout_s, retries=retries, route=route)
+    index = Index(
+        parts, dataset, alias, max_staleness_s, target, timeout_s=timeout_s, retries=retries, route=route, space=space
+    )
     try:
         index.refresh()
     except BaseException:
@@ -82,8 +88,10 @@ class Index:
         timeout_s: float | None = None,
         retries: int = 0,
         route: bool = False,
+        space: str | None = None,
     ) -> None:
         parts.dataset(dataset)
+        self._crossings = Crossings(parts, dataset, space, max_staleness_s) if space is not None else None
         self._alias = alias
         self._meter = Meter()
         self._limits = (timeout_s, retries, route)
@@ -133,7 +141,7 @@ class Index:
             most = target.capabilities.max_top_k
             if not 1 <= top_k <= most:
                 raise InputError(f"top_k is {top_k}", fix=f"Ask for 1 to {most} hits")
-            embedding = query_embedding(self._parts, live.version)
+            embedding = query_embedding(self._parts, live.version, self._crossings)
             found = target.query(
                 deployment.namespace, embedding.vectors(texts), top_k=top_k, version=deployment.version,
                 filter=filter, exact=not _approximate(target),
@@ -143,7 +151,7 @@ class Index:
             return [
                 Answer(
                     [_hit(match, deployment.version) for match in matches], deployment.version, live.version.space,
-                    self._alias, embedding.bridged, took,
+                    self._alias, embedding.bridged, took, embedding.bridge, embedding.recall,
                 )
                 for matches in found
             ]  # fmt: skip
@@ -155,7 +163,7 @@ class Index:
         registry = _part(lambda: self._follower.refresh())
         live = self._follower.known
         target = _part(self.reach)
-        embedder = _part(lambda: query_embedding(self._parts, self._follower.current().version))
+        embedder = _part(lambda: query_embedding(self._parts, self._follower.current().version, self._crossings))
         return Health(
             target.ok and embedder.ok, self._dataset, self._alias, live.version.number if live else None,
             live.version.space if live else None, self._alias, time.monotonic() - live.asked if live else None, False, "closed",
