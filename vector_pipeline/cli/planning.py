@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import click
 import typer
 
 from vector_pipeline.cli.app import Command, Dataset, Json, VersionOption, app, session_of
@@ -40,6 +41,22 @@ LoadOption = Annotated[
 ]  # fmt: skip
 
 
+SpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--space", metavar="NAME", show_default=False,
+        help="What this space takes until it is whole and loaded, estimated: chunks, texts, tokens, time, money.",
+    ),
+]  # fmt: skip
+SampleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample", metavar="N", show_default=False,
+        help="With --space: documents that are cut to estimate what the lake does not hold. Default: 200.",
+    ),
+]  # fmt: skip
+
+
 @app.command(cls=Command)
 def plan(
     ctx: typer.Context,
@@ -60,8 +77,26 @@ def plan(
     detailed: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 0 for no changes, 2 for changes, 1 for an error.")
     ] = False,
+    space: SpaceOption = None,
+    sample: SampleOption = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure/--no-measure",
+            help="With --space: embed a few texts now, where no earlier fill tells how fast that goes.",
+        ),
+    ] = True,
 ) -> None:
-    """Show what would be written to the target now, what it costs, and how. Writes nothing there."""
+    """Show what would be written to the target now, what it costs, and how; or what a new space takes. Writes nothing."""
+    if space is not None:
+        others = {
+            "--version": version, "--strategy": strategy, "--load": load, "--out": out, "--detailed-exitcode": detailed or None,
+            "--to production": True if to == "production" else None,
+        }  # fmt: skip
+        _plan_space(session_of(ctx), dataset, space, target, sample, others, measure=measure, json_=json_)
+        return
+    if sample is not None or not measure:
+        raise click.UsageError(f"{'--no-measure' if sample is None else '--sample'} belongs to --space")
     from vector_pipeline.release.parts import plans_to_json
     from vector_pipeline.report.changes import plan_lines
     from vector_pipeline.report.places import plans_table
@@ -87,6 +122,29 @@ def plan(
         _next(session, name, made, out, version, {option: word for option, word in asked.items() if word})
     if detailed and not all(one.empty for one in made):
         raise typer.Exit(2)
+
+
+def _plan_space(
+    session: Session, dataset: str | None, space: str, target: str | None, sample: int | None, others: dict[str, Any], *,
+    measure: bool, json_: bool,
+) -> None:  # fmt: skip
+    """``plan --space``. ``others``: options of a push's plan, which mean nothing to it."""
+    from vector_pipeline.report.spaces import space_plan_lines
+
+    given = [option for option, value in others.items() if value is not None]
+    if given:
+        raise click.UsageError(f"{given[0]} is of a push's plan: leave it out with --space")
+    name = session.dataset(dataset)
+    count = {} if sample is None else {"sample": sample}
+    made = session.project().space_plan(name, space, measure=measure, target=target, **count)
+    if json_:
+        emit(made.to_json())
+        return
+    show(space_plan_lines(made))
+    if not made.serves:
+        session.next("reembed", *session.named(name), f"--space {space}")
+    else:
+        session.next("plan" if made.done else "build", *session.named(name))
 
 
 def _next(

@@ -184,7 +184,7 @@ def _seconds(work: SpaceWork, pace: Pace) -> Estimate | None:
 
 def _notes(dataset: str, name: str, change: Change, *, serves: bool) -> tuple[str, ...]:
     if change in (Change.NONE, Change.METADATA):
-        return (f"it is the space as it was: what documents that changed write shows vector-pipeline plan {dataset}",)
+        return (f"it is the same space: what changed documents would write is in vector-pipeline plan {dataset}",)
     if not serves:
         return ()
     return (

@@ -117,12 +117,14 @@ class SpacePlan:
     """Chunks that it comes to hold, before compression."""
     loads: tuple[IndexLoad, ...]
     """One a place, the first one first."""
+    refused: str | None = None
+    """What filling it would be refused with, for its budget."""
     notes: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
         """Whether the space is whole: nothing to cut, nothing to embed."""
-        return not self.missing and not self.texts.high
+        return not (self.missing or self.texts.high or self.text_bytes.high)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values. Estimates are ``value``, ``low`` and ``high``; an upper bound that is not known is null."""
