@@ -1,11 +1,12 @@
-"""Fit a map from texts that both models embedded: a rotation, and a ridge regression of some rank. The better one is taken.
+"""Fit a map from texts that both models embedded: a rotation, and a rotation with a correction of some rank. The better is taken.
 
 Laws
 ----
 1. Texts that a map is fitted on choose none of its settings, and texts that choose them are not those that it is measured on
    (``measure``): each of the three is another part of the sample.
 2. Better is what keeps more of the old model's neighbours: overlap of the first ``k`` among the sample's own old vectors.
-3. A rotation is recovered where there is one. Where dimensions differ it is the best map whose rows, or columns, are orthonormal:
+3. A rotation is recovered where there is one. A correction is a ridge regression of what the rotation leaves: of few texts it
+   learns little, instead of something wrong. Where dimensions differ it is the best map whose rows, or columns, are orthonormal:
    what zeros beside the smaller one give.
 4. Work is done on sums of products, float64[d, d]: memory is the sample's own, and nothing is looped over rows.
 
@@ -23,10 +24,10 @@ from vector_pipeline.bridge.map import BridgeMap, Kind, scaled
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Vector
 
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Tried: in units of the mean variance of the new model's components."""
-RANKS = (0.25, 0.5, 0.75, 1.0)
-"""Tried: shares of the smaller dimension."""
+RANKS = (0.125, 0.25, 0.5, 1.0)
+"""Tried, of the correction: shares of the smaller dimension."""
 LEAST_PAIRS = 20
 _BLOCK = 256
 Matrix = npt.NDArray[np.float64]
@@ -119,6 +120,8 @@ class _Sums:
     """float64[d_new, d_new]: products of the new vectors, from their middle."""
     across: Matrix
     """float64[d_new, d_old]: of new and old ones."""
+    rotation: Matrix
+    """float64[d_new, d_old]: the best one about the middle."""
 
     @classmethod
     def of(cls, pairs: Pairs) -> "_Sums":
@@ -128,7 +131,8 @@ class _Sums:
             x, y = pairs.new[begin : begin + 4_096] - new, pairs.old[begin : begin + 4_096] - old
             within += x.T @ x
             across += x.T @ y
-        return cls(new, old, within, across)
+        left, _, right = np.linalg.svd(across, full_matrices=False)
+        return cls(new, old, within, across, left @ right)
 
     def map(self, kind: Kind, matrix: npt.NDArray[np.floating], normalise: bool) -> BridgeMap:
         """As it is kept: a map of the middle to the middle."""
@@ -140,14 +144,10 @@ class _Sums:
 
 
 def _rotations(pairs: Pairs, sums: _Sums, normalise: bool) -> Iterator[Tried]:
+    """About the origin, and about the middle of the vectors."""
     plain = procrustes(pairs.new, pairs.old)
     yield BridgeMap("procrustes", plain, np.zeros(plain.shape[1], np.float32), normalise), {"centred": False}
-    left, sizes, right = np.linalg.svd(sums.across, full_matrices=False)
-    yield sums.map("procrustes", left @ right, normalise), {"centred": True, "scale": 1.0}
-    spread = float(np.trace(sums.within))
-    if spread > 0:
-        scale = float(sizes.sum()) / spread
-        yield sums.map("procrustes", left @ right * scale, normalise), {"centred": True, "scale": scale}
+    yield sums.map("procrustes", sums.rotation, normalise), {"centred": True}
 
 
 def _best_affine(sums: _Sums, trial: Trial, normalise: bool) -> Best:
@@ -161,15 +161,15 @@ def _best_affine(sums: _Sums, trial: Trial, normalise: bool) -> Best:
 
 
 def _affine(sums: _Sums, ridge: float, rank: int, normalise: bool) -> BridgeMap:
-    """Ridge regression, cut to a rank where it loses least of what it predicts."""
+    """The rotation, and a ridge regression of what it leaves, cut to a rank where it loses least of what it predicts."""
     size = len(sums.within)
     held = sums.within + np.eye(size) * max(ridge * float(np.trace(sums.within)) / size, 1e-12)
-    matrix = np.linalg.solve(held, sums.across)
+    correction = np.linalg.solve(held, sums.across - sums.within @ sums.rotation)
     if rank < min(sums.across.shape):
-        _, vectors = np.linalg.eigh(matrix.T @ held @ matrix)
+        _, vectors = np.linalg.eigh(correction.T @ held @ correction)
         kept = vectors[:, -rank:]
-        matrix = matrix @ kept @ kept.T
-    return sums.map("affine", matrix, normalise)
+        correction = correction @ kept @ kept.T
+    return sums.map("affine", sums.rotation + correction, normalise)
 
 
 def _best(tried: Iterable[Tried], trial: Trial) -> Best:

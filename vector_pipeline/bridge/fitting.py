@@ -6,7 +6,7 @@ Laws
 2. Both kinds are fitted and both are measured; which is taken was chosen before, on other questions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +16,26 @@ from vector_pipeline.bridge.fit import LEAST_PAIRS, Pairs, Trial, fit
 from vector_pipeline.bridge.map import BridgeMap
 from vector_pipeline.bridge.measure import Measured, Questions, measure
 from vector_pipeline.bridge.texts import (
+    BESIDE,
+    CHOSEN,
     MEASURED,
     NewSide,
     Texts,
     complete,
     draw,
-    pairs_of,
     parted,
     real_questions,
     sentences,
 )
 from vector_pipeline.config import BridgeConfig
+from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import RefusedError
+from vector_pipeline.targets.base import Vector
 from vector_pipeline.verify.context import GateContext, Side
+
+Report = Callable[[str, int, int, str], None]
+_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Work:
     characters: int
     """Of those that are embedded."""
     questions: int
-    """Short texts that both models embed, at most."""
+    """Questions and first sentences that both models embed, at most."""
 
     @property
     def embedded(self) -> int:
@@ -57,7 +63,7 @@ class Outcome:
     bridge: BridgeMap
     measured: Measured
     pairs: int
-    """Texts that it was fitted on."""
+    """Texts and first sentences that it was fitted on."""
     detail: dict[str, Any]
     """The same as JSON, with the other kind's figures beside."""
 
@@ -65,7 +71,8 @@ class Outcome:
 def work_of(context: GateContext, sample: Texts) -> Work:
     """Of a sample that was drawn."""
     parts, asked = parted(sample), real_questions(context)
-    questions = len(parts.measure) + len(parts.choose) + len(asked.measure) + len(asked.choose)
+    limits = ((parts.measure, MEASURED), (parts.choose, CHOSEN), (parts.fit, BESIDE))
+    questions = len(asked.measure) + len(asked.choose) + sum(min(len(rows), most) for rows, most in limits)
     return Work(len(sample), int(sample.known.sum()), sample.characters, questions)
 
 
@@ -75,9 +82,12 @@ def fit_and_measure(
     new: NewSide,
     sample: Texts,
     settings: BridgeConfig,
-    report: Callable[[Progress], None] | None = None,
+    report: Report = lambda *_: None,
 ) -> Outcome:
-    """The better map. ``RefusedError`` where there are too few texts, or the old model is not on this machine."""
+    """The better map. ``report``: receives step, done, total and a note.
+
+    ``RefusedError`` where there are too few texts, or the old model is not on this machine.
+    """
     old = context.embedder(side)
     parts = parted(sample)
     if len(parts.fit) < LEAST_PAIRS:
@@ -85,31 +95,62 @@ def fit_and_measure(
             f"{len(sample)} texts of version {side.version.number} of {side.version.dataset} are too few to fit a bridge on",
             fix="Re-embed it: so few are done at once",
         )
-    whole = complete(sample, new.embedder, report)
+    whole = complete(sample, new.embedder, lambda done: report("embed", done.done, done.total, _left(done)))
     asked = real_questions(context)
-    choose = pairs_of(
-        tuple(dict.fromkeys((*asked.choose, *sentences(whole, parts.choose, MEASURED)))), new.embedder, old
-    )
-    trial = Trial(choose, whole.old, min(settings.k, max(1, len(whole) // 5)))
-    fitted = fit(Pairs(whole.new[parts.fit], whole.old[parts.fit]), trial, normalise=bool(unit_length(whole.old)))
-    texts = sentences(whole, parts.measure, MEASURED)
-    first = set(asked.measure)
-    named = (*asked.measure, *(one for one in texts if one not in first))
-    questions = Questions(named, tuple(one in first for one in named), pairs_of(named, new.embedder, old))
+    real = set(asked.measure)
+    beside = sentences(whole, parts.fit, BESIDE)
+    choosing = tuple(dict.fromkeys((*asked.choose, *sentences(whole, parts.choose, CHOSEN))))
+    measured = tuple(dict.fromkeys((*asked.measure, *sentences(whole, parts.measure, MEASURED))))
+    both = _embedded((choosing, beside, measured), new.embedder, old, report)
+    trial = Trial(both[0], whole.old, min(settings.k, max(1, len(whole) // 5)))
+    pairs = Pairs(whole.new[parts.fit], whole.old[parts.fit]).beside(both[1])
+    fitted = fit(pairs, trial, normalise=unit_length(whole.old))
+    questions = Questions(measured, tuple(one in real for one in measured), both[2])
     found = measure(context, side, fitted.maps, questions, settings.k, settings.min_recall)
     kinds = [
         {"kind": one.kind, "chosen_by": recall, **said, **result.to_json()}
         for one, recall, said, result in zip(fitted.maps, fitted.recalls, fitted.settings, found, strict=True)
     ]
     detail = {
-        **found[0].to_json(), "pairs": len(parts.fit), "metric": side.version.metric, "version": side.version.number,
+        **found[0].to_json(), "pairs": len(pairs), "metric": side.version.metric, "version": side.version.number,
         "from_space": new.space.name, "from_model": new.space.model, "to_space": side.version.space,
         "to_model": side.version.model, "shape": list(fitted.maps[0].shape), "kinds": kinds,
     }  # fmt: skip
-    return Outcome(fitted.maps[0], found[0], len(parts.fit), detail)
+    return Outcome(fitted.maps[0], found[0], len(pairs), detail)
 
 
-def unit_length(vectors: "np.ndarray[Any, np.dtype[np.float32]]") -> bool:
+def _embedded(groups: Sequence[Sequence[str]], new: Embedder, old: Embedder, report: Report) -> list[Pairs]:
+    """Groups of questions as both models embed questions."""
+    texts = [one for group in groups for one in group]
+    made = [
+        np.concatenate([empty(model), *_blocks(model, texts, place * len(texts), report)])
+        for place, model in enumerate((new, old))
+    ]
+    found, begin = [], 0
+    for group in groups:
+        found.append(Pairs(*(vectors[begin : begin + len(group)] for vectors in made)))
+        begin += len(group)
+    return found
+
+
+def _blocks(model: Embedder, texts: Sequence[str], before: int, report: Report) -> Iterator[Vector]:
+    for begin in range(0, len(texts), _BLOCK):
+        yield model.embed_queries(texts[begin : begin + _BLOCK])
+        report("embed questions", before + min(begin + _BLOCK, len(texts)), 2 * len(texts), "")
+
+
+def empty(model: Embedder) -> Vector:
+    """float32[0, dimension]."""
+    return np.empty((0, model.dimension), np.float32)
+
+
+def _left(progress: Progress) -> str:
+    if progress.remaining_s is None:
+        return ""
+    return f"{progress.rate_per_s:.0f}/s, {progress.remaining_s:.0f} s left"
+
+
+def unit_length(vectors: Vector) -> bool:
     """Whether all of them have length one."""
     return bool(np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3))
 

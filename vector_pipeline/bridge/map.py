@@ -19,7 +19,7 @@ from vector_pipeline.hashing import bytes_hash, fingerprint
 from vector_pipeline.targets.base import Vector
 
 Kind = Literal["procrustes", "affine"]
-"""``procrustes``: a rotation, and a shift of the middle. ``affine``: any linear map of some rank, and a shift."""
+"""``procrustes``: a rotation, and a shift. ``affine``: a rotation with a correction of some rank, and a shift."""
 _FORMAT = 1
 
 

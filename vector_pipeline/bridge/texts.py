@@ -10,13 +10,12 @@ Laws
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vector_pipeline.bridge.fit import Pairs
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.batches import Progress, embed_pending
 from vector_pipeline.hashing import content_hash
@@ -32,6 +31,8 @@ MEASURED = 300
 """Most questions of a kind that are measured with."""
 CHOSEN = 200
 """Most that settings are chosen by."""
+BESIDE = 1_000
+"""First sentences that a map is fitted on beside whole texts: a model may embed questions otherwise than documents."""
 _SHARE = 4
 """Of a small sample one part in so many is set aside for each."""
 _SENTENCE = re.compile(r"(?<=[.!?。])\s+|\n+")
@@ -188,10 +189,3 @@ def first_sentence(text: str) -> str:
     pieces = (" ".join(piece.lstrip("#>*- \t").split()) for piece in _SENTENCE.split(text))
     found = next((piece for piece in pieces if len(piece.split()) >= _WORDS), " ".join(text.split()))
     return found[:_CHARS].strip()
-
-
-def pairs_of(questions: Sequence[str], new: Embedder, old: Embedder) -> Pairs:
-    """Questions as both models embed questions."""
-    if not questions:
-        return Pairs(np.empty((0, new.dimension), np.float32), np.empty((0, old.dimension), np.float32))
-    return Pairs(new.embed_queries(questions), old.embed_queries(questions))

@@ -23,7 +23,6 @@ from vector_pipeline.verify.context import GateContext, Side
 if TYPE_CHECKING:
     from vector_pipeline.bridge.fitting import Work
     from vector_pipeline.bridge.texts import NewSide, Texts
-    from vector_pipeline.embedding.batches import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,8 +102,8 @@ class Bridging(Questioning):
         from vector_pipeline.bridge.fitting import fit_and_measure
         from vector_pipeline.bridge.map import name_of
 
-        def report(progress: "Progress") -> None:
-            self.progress.update("embed", progress.done, progress.total, unit="texts", note=_left(progress))
+        def report(step: str, done: int, total: int, note: str) -> None:
+            self.progress.update(step, done, total, unit="texts", note=note)
 
         outcome = fit_and_measure(
             prepared.context, prepared.old, prepared.new, prepared.sample, prepared.settings, report
@@ -206,9 +205,3 @@ class Bridging(Questioning):
         spaces = (sides[0], sides[1]) if sides[0] is not None and sides[1] is not None else None
         used = one.in_force and served is not None and served.embedder_fingerprint == one.to_embedder
         return BridgeState(one, one.in_force, spaces, used, served.number if served is not None else None)
-
-
-def _left(progress: "Progress") -> str:
-    if progress.remaining_s is None:
-        return ""
-    return f"{progress.rate_per_s:.0f}/s, {progress.remaining_s:.0f} s left"
