@@ -10,6 +10,7 @@ from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project.adopting import Adopting
 from vector_pipeline.project.attesting import Attests
 from vector_pipeline.project.bridging import Bridging
+from vector_pipeline.project.costing import Costing
 from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
@@ -68,7 +69,7 @@ class Status:
     """Gates that a person let past what production serves."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests):
+class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
