@@ -2,9 +2,9 @@
 
 Laws
 ----
-1. Reachable is: what an alias or a route names, what one left less than the readers' grace ago, where a plain rollback of production
-   goes, what is pinned, the newest ``keep_versions`` of each space, and what is being pushed. Only what is not reachable expires or
-   is collected.
+1. Reachable is: what an alias or a route names, what one left less than the readers' grace ago, where a plain rollback of
+   production goes, what is pinned, the newest ``keep_versions`` of each space, and what is being pushed. Only what is not reachable
+   expires or is collected.
 2. A deployment is kept for its version's sake while it is whole, or can still be finished: one that never was, and that a later
    version of its line has superseded, is kept by nothing but an alias.
    What was killed while it was pushed is not being pushed: it is kept as long as its version is, to be finished.
@@ -63,11 +63,6 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         share = f"{route.share:.0%}" if route.share >= 0.01 else f"{route.share:.2%}"
         state = "are" if route.ended_at is None else "were a moment ago"
         keep(route.version, f"{share} of the readers in {route.environment} {state} routed to it")
-        held.update(
-            one.id
-            for one in deployments
-            if (one.version, one.environment, one.status) == (route.version, route.environment, DeploymentStatus.PUSHED)
-        )
     for one in deployments:
         if one.id in left and one.status != DeploymentStatus.RETIRED:
             held.add(one.id)
@@ -98,6 +93,14 @@ def kept(registry: Registry, dataset: str, environment: str | None, *, keep_vers
         if whole and one.version in why and (one.environment, one.target) not in removed:
             held.add(one.id)
     return Kept(dataset, environment, frozenset(held), frozenset(why), why)
+
+
+def version_back(registry: Registry, production: Alias) -> int | None:
+    """Number of the version that a plain rollback goes back to now; None where it goes nowhere."""
+    if goes_back_apart(registry, production.dataset, production.environment):
+        return _version_back(registry, production)
+    back = _way_back(registry, production)
+    return back.version if back is not None else None
 
 
 def _way_back(registry: Registry, production: Alias) -> Deployment | None:

@@ -1,0 +1,79 @@
+"""What needs a space, so that it is not retired. Reads the registry.
+
+Laws
+----
+1. A space is needed while it serves, while something uses a version of it (``registry.spaces``), while it is in the configuration,
+   and while somebody writes its tables or namespaces. In every environment that shares the registry.
+2. Versions that are merely kept need nothing: retiring a space is what ends them.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from vector_pipeline.release.registry import Registry, Use
+from vector_pipeline.release.registry.spaces import said, way_out
+from vector_pipeline.release.spaces import KnownSpace, Line
+
+
+class Hold(NamedTuple):
+    """Something that needs a space."""
+
+    word: str
+    """In a list: ``production (dev)``, ``pinned v3``."""
+    what: str
+    fix: str
+
+
+def holds(
+    registry: Registry, space: KnownSpace, lines: Iterable[Line], *, grace_s: float, tables: Collection[str] = ()
+) -> list[Hold]:
+    """What needs a space now (law 1), what weighs most first. ``tables``: its own, that somebody may be writing."""
+    found = []
+    if space.serving:
+        found.append(
+            Hold(
+                "serving",
+                f"space {space.label} is the one that {space.dataset} serves",
+                "Change `serving` in the configuration, then release and promote a version of that space",
+            )
+        )
+    numbers = [one.number for one in space.versions]
+    uses = registry.uses(space.dataset, numbers, grace_s=grace_s) if numbers else []
+    found += [Hold(_word(use), f"{said(use)}, of space {space.label}", way_out(use, space.dataset)) for use in uses]
+    if space.configured and not space.serving:
+        found.append(
+            Hold(
+                "configured",
+                f"space {space.label} is in the configuration, and the next build would fill it again",
+                f"Take {space.name} out of `spaces` first",
+            )
+        )
+    resources = [f"lake/{space.dataset}/{table}" for table in tables]
+    resources += [f"{line.target}/{line.namespace}" for line in lines]
+    return [*found, *being_written(registry, resources)]
+
+
+def being_written(registry: Registry, resources: Iterable[str]) -> list[Hold]:
+    """Leases in force on some resources or parts of them. One whose holder was killed goes within a minute."""
+    found = []
+    for resource in dict.fromkeys(resources):
+        whole = registry.lease(resource)
+        for lease in [*([whole] if whole is not None else []), *registry.leases_below(resource)]:
+            until = lease.expires_at.isoformat(timespec="seconds")
+            found.append(
+                Hold(
+                    "being written",
+                    f"{lease.resource} is being written by {lease.holder}, until {until}",
+                    "Wait until that has ended, and run it again",
+                )
+            )
+    return found
+
+
+def _word(use: Use) -> str:
+    if use.kind == "pinned":
+        return f"pinned v{use.version}"
+    if use.kind == "left":
+        return f"grace until {use.until:%Y-%m-%d %H:%M:%S}Z" if use.until is not None else "grace"
+    share = f" {use.share:.0%}" if use.share is not None else ""
+    return f"{use.name}{share} ({use.environment})"
