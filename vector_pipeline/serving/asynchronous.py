@@ -2,26 +2,20 @@
 
 Laws
 ----
-1. The loop is never blocked: databases and models are called on threads, at most ``threads`` at once; others wait their turn.
+1. The loop is never blocked: databases and models are called on the index's threads; what comes when all are busy waits its turn,
+   within its time.
 2. A call that is cancelled gives its turn back if it has not begun; one that has begun ends on its thread, and nobody hears of it.
 """
 
 import asyncio
-import contextvars
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar, overload
+from typing import Self, overload
 
 from vector_pipeline.serving.answers import Answer, Health, Hit
 from vector_pipeline.serving.metering import Metrics
 from vector_pipeline.serving.reader import Index, open_index
 from vector_pipeline.targets.base import Filter
-
-T = TypeVar("T")
-
-THREADS = 8
 
 
 async def open_async_index(
@@ -35,26 +29,26 @@ async def open_async_index(
     timeout_s: float | None = 30.0,
     retries: int = 2,
     route: bool = True,
+    fallback: bool = True,
     space: str | None = None,
-    threads: int = THREADS,
 ) -> "AsyncIndex":
     """A reader of a dataset's live version for an event loop: ``async with await open_async_index("handbook") as index``.
 
-    Arguments and errors are those of ``open_index``. ``threads``: calls at once.
+    Arguments and errors are those of ``open_index``.
     """
     opened = partial(
         open_index, dataset, project=project, environment=environment, alias=alias, target=target,
-        max_staleness_s=max_staleness_s, timeout_s=timeout_s, retries=retries, route=route, space=space,
+        max_staleness_s=max_staleness_s, timeout_s=timeout_s, retries=retries, route=route,
+        fallback=fallback, space=space,
     )  # fmt: skip
-    return AsyncIndex(await asyncio.to_thread(opened), threads=threads)
+    return AsyncIndex(await asyncio.to_thread(opened))
 
 
 class AsyncIndex:
     """A reader. Tasks of one loop, or of several, may share it. Use it as a context manager, or ``close`` it."""
 
-    def __init__(self, index: Index, *, threads: int = THREADS) -> None:
+    def __init__(self, index: Index) -> None:
         self._index = index
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="vector-pipeline-reader")
 
     @overload
     async def query(
@@ -70,19 +64,19 @@ class AsyncIndex:
         self, text: str | list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> list[Hit] | list[list[Hit]]:
         """As ``Index.query``."""
-        ask: Any = partial(self._index.query, text, top_k=top_k, filter=filter, key=key)
-        found: list[Hit] | list[list[Hit]] = await self._run(ask)
-        return found
+        texts = [text] if isinstance(text, str) else list(text)
+        answers = await self._answers(texts, top_k, filter, key)
+        return answers[0].hits if isinstance(text, str) else [one.hits for one in answers]
 
     async def search(
         self, text: str, *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> Answer:
         """As ``Index.search``."""
-        return await self._run(partial(self._index.search, text, top_k=top_k, filter=filter, key=key))
+        return (await self._answers([text], top_k, filter, key))[0]
 
     async def health(self) -> Health:
         """As ``Index.health``."""
-        return await self._run(self._index.health)
+        return await asyncio.to_thread(self._index.health)
 
     def metrics(self) -> Metrics:
         """As ``Index.metrics``: it asks nobody."""
@@ -90,7 +84,7 @@ class AsyncIndex:
 
     async def close(self) -> None:
         """Release connections, once what has begun has ended."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self._index.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,10 +92,14 @@ class AsyncIndex:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._index.close()
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(work))
+    async def _answers(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
+        call, future = self._index.begin(texts, top_k=top_k, filter=filter, key=key)
+        # A cancelled task cancels the future, which tells the thread's, if it has not begun.
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await asyncio.wait_for(waiting, self._index.timeout_s)
+        except TimeoutError:
+            raise self._index.give_up(call, future) from None
+        except asyncio.CancelledError:
+            call.until = 0.0  # Nothing is tried again.
+            raise

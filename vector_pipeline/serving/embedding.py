@@ -17,6 +17,9 @@ from vector_pipeline.embedding.base import Embedder, Vectors
 from vector_pipeline.parts import Parts
 from vector_pipeline.release.registry import Version
 
+_KEPT = 16
+"""Versions whose embedders are remembered: more than a reader meets between two cut-overs."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueryEmbedding:
@@ -47,7 +50,30 @@ class QueryEmbedding:
 
 def query_embedding(parts: Parts, version: Version, crossings: Crossings | None = None) -> QueryEmbedding:
     """Law 1, or law 2 for a reader that asks in another space by name. Loads no weights."""
-    through = crossings.to(version) if crossings is not None else None
+    return _through(parts, version, crossings.to(version) if crossings is not None else None)
+
+
+class Embeddings:
+    """``query_embedding`` of a reader, which asks at every query: what was found is kept while it holds. Thread-safe."""
+
+    def __init__(self, parts: Parts, crossings: Crossings | None = None) -> None:
+        self._parts = parts
+        self._crossings = crossings
+        self._known: dict[tuple[int, str, int | None], QueryEmbedding] = {}
+
+    def of(self, version: Version) -> QueryEmbedding:
+        """How queries for a version are embedded now. ``RefusedError`` where they cannot be."""
+        through = self._crossings.to(version) if self._crossings is not None else None
+        key = (version.number, version.fingerprint, through.bridge.id if through is not None else None)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            found = self._known[key] = _through(self._parts, version, through)
+        return found
+
+
+def _through(parts: Parts, version: Version, through: Crossing | None) -> QueryEmbedding:
     if through is not None:
         return QueryEmbedding(parts.embedder(version.dataset, through.space), through)
     parts.query_space(version)

@@ -1,147 +1,136 @@
-"""Follow an alias: ask the registry when what is known is stale, and live through an outage of it.
+"""Follow an alias: ask the registry when what is known is stale, hear of changes where it tells, and live through an outage of it.
 
 Laws
 ----
-1. While the registry answers, what ``current`` gives is at most ``max_staleness_s`` seconds old; 0 asks every time.
-2. While it does not, the last known alias is given for ``OUTAGE_S`` seconds more: one thread keeps asking, and no other waits for
-   it longer than ``WAIT_S``, once.
-3. Alias and version belong together: the version's row is read once for each generation of the alias.
-4. Whoever asks for a target follows it whatever its alias is called: swapping the places in the configuration moves nobody.
+1. While the registry answers, what ``current`` gives is at most ``max_staleness_s`` seconds old; 0 asks every time. Where the
+   registry tells of changes (PostgreSQL), it is known sooner; that nothing was told proves nothing.
+2. While it does not, the last known alias is given for ``OUTAGE_S`` seconds more: it is asked on a thread of its own, and no query
+   that may take what is known waits for that longer than ``WAIT_S``, once.
+3. What is given never goes back: who asks later knows what is later.
 """
 
 import logging
+import os
 import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import Future
 
-from vector_pipeline.errors import ConflictError, NotFoundError, UnavailableError, VectorPipelineError
-from vector_pipeline.parts import Parts
-from vector_pipeline.release.mirrors import at, standing
-from vector_pipeline.release.registry import Alias, Registry, Version
+from vector_pipeline.errors import ConflictError, UnavailableError, VectorPipelineError
+from vector_pipeline.release.registry.listening import Listener, told
+from vector_pipeline.serving.resolving import Followed, Live
+from vector_pipeline.serving.threads import Threads
 
 OUTAGE_S = 60.0
 """How long the last known alias is served while the registry does not answer (or ``max_staleness_s``, if that is longer)."""
 WAIT_S = 1.0
-"""How long a query waits for another thread's question to the registry, before it takes what is known."""
+"""How long a query waits for the registry, before it takes what is known."""
 _PAUSE_S = 5.0
 """Between two questions to a registry that does not answer."""
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What an alias pointed to when the registry was asked (monotonic seconds)."""
-
-    alias: Alias
-    version: Version
-    asked: float
-
-
 class Follower:
-    """Follows one alias of a dataset, or the one of that rank at a target. Threads may share it."""
+    """Follows an alias. Threads may share it."""
 
-    def __init__(
-        self, parts: Parts, dataset: str, alias: str, max_staleness_s: float, target: str | None = None
-    ) -> None:
-        self._parts = parts
-        self._dataset = dataset
-        self._name = alias
-        self._target = target
+    def __init__(self, followed: Followed, max_staleness_s: float) -> None:
+        self._followed = followed
         self._staleness = max_staleness_s
+        self._threads = Threads(1, "follower")
         self._lock = threading.Lock()
+        self._resolving = threading.Lock()
+        self._asking: tuple[int, Future[Live]] | None = None
+        """The question under way, and the process that asks it."""
         self._live: Live | None = None
         self._failed: tuple[float, VectorPipelineError] | None = None
         """When the registry last did not answer, and what it said; None while it answers."""
         self._slow = False
-        """The registry did not answer, or not soon: nobody waits for whoever asks it."""
+        """The registry did not answer, or not soon: nobody waits for it."""
+        self._listener: Listener | None = None
+
+    @property
+    def followed(self) -> Followed:
+        """What is followed."""
+        return self._followed
 
     @property
     def known(self) -> Live | None:
         """What the registry said last, however old; None: nothing yet. Asks nobody."""
         return self._live
 
+    @property
+    def hearing(self) -> bool:
+        """The registry tells of changes, and is heard now."""
+        return self._listener is not None and self._listener.hearing
+
+    @property
+    def bound_s(self) -> float:
+        """How old may be what is given while the registry does not answer, in seconds."""
+        return max(OUTAGE_S, self._staleness)
+
     def refresh(self) -> Live:
         """Ask the registry now."""
-        with self._lock:
-            return self._resolve()
+        with self._resolving:
+            try:
+                self._live = self._followed.ask(self._live)
+            except (UnavailableError, ConflictError) as error:
+                if self._failed is None:
+                    _log.warning("%s: the registry does not answer: %s", self._followed.dataset, error)
+                self._failed, self._slow = (time.monotonic(), error), True
+                raise
+            self._failed, self._slow = None, False
+            return self._live
 
     def current(self) -> Live:
         """What to search now. ``NotFoundError`` when nothing was promoted; ``UnavailableError`` or ``ConflictError`` when the
         registry does not answer and nothing, or nothing recent enough, is known.
         """
-        live = self._live
-        if live is not None and self._age(live) < self._staleness:
-            return live
-        known = live is not None and self._age(live) < self._bound
-        # Of several threads that found it stale together, one asks; the others wait for it, but not for an outage.
-        if not self._lock.acquire(timeout=(0 if self._slow else WAIT_S) if known else -1):
-            self._slow = True
-            assert live is not None
-            return live
-        try:
-            return self._ask()
-        finally:
-            self._lock.release()
-
-    def _ask(self) -> Live:
-        """With the lock held: ask the registry, or take what is known while it does not answer."""
-        live = self._live
-        if live is not None and self._age(live) < self._staleness:
-            return live
-        if self._failed is None or time.monotonic() - self._failed[0] > _PAUSE_S:
+        arrived = time.monotonic()
+        while True:
+            live = self._live
+            if live is not None and live.asked >= arrived - self._staleness:
+                return live
+            recent = live if live is not None and arrived - live.asked < self.bound_s else None
+            failed = self._failed
+            if failed is not None and time.monotonic() - failed[0] <= _PAUSE_S:
+                if recent is None:
+                    raise failed[1]
+                return recent
             try:
-                return self._resolve()
-            except (UnavailableError, ConflictError) as error:
-                self._failed, self._slow = (time.monotonic(), error), True
-                _log.warning("%s: the registry does not answer: %s", self._dataset, error)
-        if live is not None and self._age(live) < self._bound:
-            return live
-        raise self._failed[1]
+                # Somebody else's question may have been asked before this one came: the loop looks again.
+                self._question().result(None if recent is None else 0 if self._slow else WAIT_S)
+            except TimeoutError:
+                self._slow = True
+                assert recent is not None
+                return recent
+            except (UnavailableError, ConflictError):
+                if recent is None:
+                    raise
+                return recent
 
-    def _age(self, live: Live) -> float:
-        return time.monotonic() - live.asked
+    def listen(self) -> None:
+        """Hear of changes from here on, where the registry tells of them."""
+        listener = self._followed.parts.registry(read_only=True).listener(self._hear)
+        if listener is not None:
+            self._listener = listener
+            listener.start()
 
-    @property
-    def _bound(self) -> float:
-        return max(OUTAGE_S, self._staleness)
+    def close(self) -> None:
+        """Stop asking and hearing."""
+        if self._listener is not None:
+            self._listener.close()
+        self._threads.close()
 
-    def _resolve(self) -> Live:
-        now = time.monotonic()
-        registry = self._parts.registry(read_only=True)
-        found = self._found(registry)
-        known = self._live
-        same = known is not None and _identity(known.alias) == _identity(found)
-        version = (
-            known.version if known is not None and same else registry.version(self._dataset, found.deployment.version)
-        )
-        self._live, self._failed, self._slow = Live(found, version, now), None, False
-        return self._live
+    def _question(self) -> "Future[Live]":
+        """The question under way, or a new one."""
+        with self._lock:
+            if self._asking is None or self._asking[1].done() or self._asking[0] != os.getpid():
+                self._asking = os.getpid(), self._threads.submit(self.refresh)
+            return self._asking[1]
 
-    def _found(self, registry: Registry) -> Alias:
-        """Law 4: whatever a place's alias is called, its deployment says which target it is."""
-        environment = self._parts.environment
-        verb = "promote" if self._name == "production" else "push"
-        if self._target is None:
-            found = registry.alias(self._dataset, environment, self._name)
-            if found is None:
-                raise NotFoundError(
-                    f"nothing of {self._dataset} is in {self._name} yet", fix=f"vector-pipeline {verb} {self._dataset}"
-                )
-            return found
-        found = at(standing(registry, self._dataset, environment, self._name), self._target)
-        if found is not None:
-            return found
-        out = [one for one in registry.withdrawals(self._dataset, environment) if one.target == self._target]
-        if out:
-            raise NotFoundError(
-                f"{self._target} is out of service for {self._dataset} since {out[0].at:%Y-%m-%d %H:%M} UTC ({out[0].reason})",
-                fix="Read another target, or leave it to the alias: open_index without target",
-            )
-        raise NotFoundError(
-            f"nothing of {self._dataset} is in {self._name} on {self._target}",
-            fix=f"vector-pipeline {verb} {self._dataset}",
-        )
-
-
-def _identity(alias: Alias) -> tuple[str, int, int]:
-    return alias.name, alias.generation, alias.deployment.id
+    def _hear(self, what: str) -> None:
+        if what in ("", told(self._followed.dataset, self._followed.parts.environment)):
+            try:
+                self.refresh()
+            except VectorPipelineError as error:
+                # Whoever queries next asks, and is told.
+                _log.debug("%s: asked in vain: %s", self._followed.dataset, error)

@@ -5,25 +5,33 @@ Laws
 1. One query sees one version in one space: alias, namespace, version and space are read together, once per query, and a
    query that has begun keeps them to its end, whatever moves meanwhile.
 2. A cutover is followed without restart, at most ``max_staleness_s`` seconds late while the registry answers. While it does not,
-   the last known alias is served for a while: see ``following``.
+   the last known alias is served for a while: see ``following``. Where the version's place does not answer, another version may:
+   see ``asking``.
 3. A query is never embedded with another embedder, dimension or metric than those of the version it searches: such a query is
    refused. The chunker may have changed since.
 4. Reading writes nothing. What was deployed is read where it was deployed, whatever target the dataset is pushed to today.
 """
 
 import time
-from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Self, overload
 
 from vector_pipeline.bridge.crossing import Crossings
-from vector_pipeline.errors import InputError, VectorPipelineError
+from vector_pipeline.errors import InputError, UnavailableError
 from vector_pipeline.parts import Parts
-from vector_pipeline.serving.answers import Answer, Health, Hit, PartHealth
-from vector_pipeline.serving.embedding import query_embedding
+from vector_pipeline.serving.answers import Answer, Health, Hit
+from vector_pipeline.serving.asking import Asker, Call
+from vector_pipeline.serving.embedding import Embeddings
+from vector_pipeline.serving.examining import examine
 from vector_pipeline.serving.following import Follower
-from vector_pipeline.serving.metering import Meter, Metrics
-from vector_pipeline.targets.base import Filter, Match, Target
+from vector_pipeline.serving.metering import Metrics
+from vector_pipeline.serving.resolving import Followed
+from vector_pipeline.serving.threads import Threads
+from vector_pipeline.targets.base import Filter
+
+THREADS = 64
+"""Calls with a time limit that run at once; what comes then waits, within its time."""
 
 
 def open_index(
@@ -37,6 +45,7 @@ def open_index(
     timeout_s: float | None = 30.0,
     retries: int = 2,
     route: bool = True,
+    fallback: bool = True,
     space: str | None = None,
 ) -> "Index":
     """A reader of a dataset's live version.
@@ -50,8 +59,9 @@ def open_index(
         target: one of several targets that serve the dataset; default: the first one, whichever that is.
         max_staleness_s: a cutover is noticed at most this late, in seconds; 0 asks the registry at every query.
         timeout_s: of a whole query, in seconds; None: as long as its parts take.
-        retries: how often a part that does not answer is asked again within that time.
+        retries: how often an embedder or target that does not answer is asked again within that time.
         route: this reader takes part where a share of production's readers gets another version.
+        fallback: the version that production served before answers while the index of the present one does not.
         space: embed queries with this space's model although another space may be live: through a bridge that is on, or not at
             all. Default: with the model of whatever is live.
 
@@ -64,10 +74,12 @@ def open_index(
         path = path / "vector_pipeline.yaml"
     parts = Parts.load(path, environment=environment)
     index = Index(
-        parts, dataset, alias, max_staleness_s, target, timeout_s=timeout_s, retries=retries, route=route, space=space
-    )
+        parts, dataset, alias, max_staleness_s, target, timeout_s=timeout_s, retries=retries, route=route,
+        fallback=fallback, space=space,
+    )  # fmt: skip
     try:
         index.refresh()
+        index.listen()
     except BaseException:
         index.close()
         raise
@@ -88,16 +100,19 @@ class Index:
         timeout_s: float | None = None,
         retries: int = 0,
         route: bool = False,
+        fallback: bool = False,
         space: str | None = None,
     ) -> None:
         parts.dataset(dataset)
-        self._crossings = Crossings(parts, dataset, space, max_staleness_s) if space is not None else None
-        self._alias = alias
-        self._meter = Meter()
-        self._limits = (timeout_s, retries, route)
+        if timeout_s is not None and not timeout_s > 0:
+            raise InputError(f"timeout_s is {timeout_s:g}", fix="Give seconds above 0, or None")
         self._parts = parts
-        self._dataset = dataset
-        self._follower = Follower(parts, dataset, alias, max_staleness_s, target)
+        self._timeout = timeout_s
+        self._follower = Follower(Followed(parts, dataset, alias, target, route, fallback), max_staleness_s)
+        crossings = Crossings(parts, dataset, space, max_staleness_s) if space is not None else None
+        self._embeddings = Embeddings(parts, crossings)
+        self._asker = Asker(parts, self._follower, alias, self._embeddings, retries)
+        self._threads = Threads(THREADS, "reader")
 
     @overload
     def query(
@@ -130,49 +145,53 @@ class Index:
         """The nearest chunks to one text, and where they come from. Arguments and errors are those of ``query``."""
         return self._answers([text], top_k, filter, key)[0]
 
-    def _answers(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:  # noqa: ARG002
+    def begin(
+        self, texts: list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
+    ) -> "tuple[Call, Future[list[Answer]]]":
+        """Begin a call on a thread: for who does not wait on his own. Whoever stops waiting says so with ``give_up``."""
+        call = self._call(texts, top_k, filter, key)
+        return call, self._threads.submit(lambda: self._asker.answers(call))
+
+    def give_up(self, call: Call, future: "Future[list[Answer]]") -> UnavailableError:
+        """Nobody waits for a call any more: its time is over. The error to raise."""
+        future.cancel()
+        self._asker.give_up(call)
+        what = (
+            f"where {call.served.deployment.target} is asked" if call.served is not None else "where the alias is asked"
+        )
+        return UnavailableError(
+            f"the query was not answered within {self._timeout:g} s: it is {what}",
+            fix="Try again, or allow more with timeout_s",
+            kind="timeout",
+        )
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Of a whole query, in seconds."""
+        return self._timeout
+
+    def _answers(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
+        if self._timeout is None:
+            return self._asker.answers(self._call(texts, top_k, filter, key))
+        call, future = self.begin(texts, top_k=top_k, filter=filter, key=key)
+        try:
+            return future.result(self._timeout)
+        except TimeoutError:
+            raise self.give_up(call, future) from None
+
+    def _call(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> Call:
         if not texts or any(not isinstance(one, str) or not one.strip() for one in texts):
             raise InputError("the query is empty", fix="Give it at least one word")
-        started, failed = time.perf_counter(), True
-        try:
-            live = self._follower.current()
-            deployment = live.alias.deployment
-            target = self._parts.target_named(deployment.target, read_only=True)
-            most = target.capabilities.max_top_k
-            if not 1 <= top_k <= most:
-                raise InputError(f"top_k is {top_k}", fix=f"Ask for 1 to {most} hits")
-            embedding = query_embedding(self._parts, live.version, self._crossings)
-            found = target.query(
-                deployment.namespace, embedding.vectors(texts), top_k=top_k, version=deployment.version,
-                filter=filter, exact=not _approximate(target),
-            )  # fmt: skip
-            took = time.perf_counter() - started
-            failed = False
-            return [
-                Answer(
-                    [_hit(match, deployment.version) for match in matches], deployment.version, live.version.space,
-                    self._alias, embedding.bridged, took, embedding.bridge, embedding.recall,
-                )
-                for matches in found
-            ]  # fmt: skip
-        finally:
-            self._meter.add(self._alias, time.perf_counter() - started, failed=failed)
+        until = None if self._timeout is None else time.perf_counter() + self._timeout
+        return Call(texts, top_k, filter, key, until)
 
     def health(self) -> Health:
-        """Ask every part that a query needs; loads no model. Never raises for what does not answer."""
-        registry = _part(lambda: self._follower.refresh())
-        live = self._follower.known
-        target = _part(self.reach)
-        embedder = _part(lambda: query_embedding(self._parts, self._follower.current().version, self._crossings))
-        return Health(
-            target.ok and embedder.ok, self._dataset, self._alias, live.version.number if live else None,
-            live.version.space if live else None, self._alias, time.monotonic() - live.asked if live else None, False, "closed",
-            registry, target, embedder,
-        )  # fmt: skip
+        """Ask every part that a query needs, for a few seconds at most; loads no model. Raises nothing for what does not answer."""
+        return examine(self._parts, self._follower, self._asker, self._embeddings, self._threads)
 
     def metrics(self) -> Metrics:
         """What was counted since the index was opened."""
-        return self._meter.read()
+        return self._asker.meter.read()
 
     @property
     def version(self) -> int:
@@ -188,8 +207,14 @@ class Index:
         deployment = self._follower.current().alias.deployment
         self._parts.target_named(deployment.target, read_only=True).describe(deployment.namespace)
 
+    def listen(self) -> None:
+        """Hear of moves at once, where the registry tells of them: PostgreSQL. ``open_index`` does it."""
+        self._follower.listen()
+
     def close(self) -> None:
-        """Release connections. The index must not be used afterwards."""
+        """Release connections, once what has begun has ended. The index must not be used afterwards."""
+        self._follower.close()
+        self._threads.close()
         self._parts.close()
 
     def __enter__(self) -> Self:
@@ -197,20 +222,3 @@ class Index:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _part(ask: Callable[[], object]) -> PartHealth:
-    try:
-        ask()
-    except VectorPipelineError as error:
-        return PartHealth(False, str(error))
-    return PartHealth(True)
-
-
-def _approximate(target: Target) -> bool:
-    """An index that was asked for in the configuration is used; else search is exact."""
-    return target.capabilities.approximate
-
-
-def _hit(match: Match, version: int) -> Hit:
-    return Hit(match.document_id, match.score, match.text or "", match.metadata, version, match.id)

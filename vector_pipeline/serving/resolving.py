@@ -1,0 +1,137 @@
+"""What the registry says of an alias: the version that it names, the one that some readers are routed to, and the one before.
+
+Laws
+----
+1. Alias and version belong together: the version's row is read once for each generation of the alias.
+2. Whoever asks for a target follows it whatever its alias is called: swapping the places in the configuration moves nobody.
+3. A route counts where the alias is production, and the routed version is whole in the target that this reader reads.
+4. The version before is where a rollback would go, if it is whole, and elsewhere than what the alias names: what does not answer at
+   one place does not answer there for another version either.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.parts import Parts
+from vector_pipeline.release.mirrors import at, goes_back_apart, standing, version_to_return, whole_on
+from vector_pipeline.release.promote import PRODUCTION, rollback_target
+from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Route, Version
+from vector_pipeline.release.registry import plain_name as plain
+from vector_pipeline.serving.answers import PREVIOUS_ARM, ROUTE_ARM
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A version where readers search it."""
+
+    arm: str
+    deployment: Deployment
+    version: Version
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Target and namespace: what answers, or does not."""
+        return self.deployment.target, self.deployment.namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the registry said when it was asked (monotonic seconds)."""
+
+    alias: Alias
+    served: Served
+    asked: float
+    route: Route | None = None
+    routed: Served | None = None
+    """None with a route: it cannot be followed here."""
+    previous: Served | None = None
+
+    @property
+    def version(self) -> Version:
+        return self.served.version
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a reader follows: one alias of a dataset, or the one of that rank at a target."""
+
+    parts: Parts
+    dataset: str
+    name: str
+    target: str | None = None
+    route: bool = False
+    previous: bool = False
+    """Whether the reader takes the version before where the present one does not answer."""
+
+    def ask(self, known: Live | None) -> Live:
+        """Ask the registry now. ``NotFoundError`` when nothing was promoted, or not there."""
+        asked = time.monotonic()
+        registry = self.parts.registry(read_only=True)
+        alias = self._alias(registry)
+        if known is None or _identity(known.alias) != _identity(alias):
+            version = registry.version(self.dataset, alias.deployment.version)
+            previous = self._previous(registry, alias) if self.previous else None
+            known = Live(alias, Served(self.name, alias.deployment, version), asked, previous=previous)
+        route = registry.route(self.dataset, self.parts.environment) if self._routes(alias) else None
+        if route is None or known.route is None or known.route.id != route.id:
+            routed = self._routed(registry, alias, route) if route is not None else None
+            known = replace(known, route=route, routed=routed)
+        return replace(known, asked=asked)
+
+    def _routes(self, alias: Alias) -> bool:
+        return self.route and plain(alias.name) == PRODUCTION
+
+    def _routed(self, registry: Registry, alias: Alias, route: Route) -> Served | None:
+        """Law 3."""
+        if route.version == alias.deployment.version:
+            return None
+        found = whole_on(registry, self.dataset, self.parts.environment, alias.deployment.target, route.version)
+        return Served(ROUTE_ARM, found[0], registry.version(self.dataset, route.version)) if found else None
+
+    def _previous(self, registry: Registry, alias: Alias) -> Served | None:
+        """Law 4."""
+        dataset, environment, target = self.dataset, self.parts.environment, alias.deployment.target
+        if plain(alias.name) != PRODUCTION:
+            return None
+        try:
+            if alias.name != PRODUCTION or goes_back_apart(registry, dataset, environment):
+                number = version_to_return(registry, dataset, environment, None)[1]
+                found = next(iter(whole_on(registry, dataset, environment, target, number)), None)
+            else:
+                found = rollback_target(registry, dataset, environment, None)[1]
+        except (NotFoundError, RefusedError):
+            return None
+        if found is None or found.status != DeploymentStatus.PUSHED:
+            return None
+        before = Served(PREVIOUS_ARM, found, registry.version(dataset, found.version))
+        return before if before.place != (target, alias.deployment.namespace) else None
+
+    def _alias(self, registry: Registry) -> Alias:
+        """Law 2: whatever a place's alias is called, its deployment says which target it is."""
+        environment = self.parts.environment
+        verb = "promote" if self.name == PRODUCTION else "push"
+        if self.target is None:
+            found = registry.alias(self.dataset, environment, self.name)
+            if found is None:
+                raise NotFoundError(
+                    f"nothing of {self.dataset} is in {self.name} yet", fix=f"vector-pipeline {verb} {self.dataset}"
+                )
+            return found
+        found = at(standing(registry, self.dataset, environment, self.name), self.target)
+        if found is not None:
+            return found
+        out = [one for one in registry.withdrawals(self.dataset, environment) if one.target == self.target]
+        if out:
+            raise NotFoundError(
+                f"{self.target} is out of service for {self.dataset} since {out[0].at:%Y-%m-%d %H:%M} UTC ({out[0].reason})",
+                fix="Read another target, or leave it to the alias: open_index without target",
+            )
+        raise NotFoundError(
+            f"nothing of {self.dataset} is in {self.name} on {self.target}",
+            fix=f"vector-pipeline {verb} {self.dataset}",
+        )
+
+
+def _identity(alias: Alias) -> tuple[str, int, int]:
+    return alias.name, alias.generation, alias.deployment.id
