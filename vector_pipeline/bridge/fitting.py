@@ -28,7 +28,7 @@ from vector_pipeline.bridge.texts import (
     sentences,
 )
 from vector_pipeline.config import BridgeConfig
-from vector_pipeline.embedding.base import Embedder
+from vector_pipeline.embedding.base import Embedder, TokenCounter
 from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.targets.base import Vector
@@ -36,6 +36,8 @@ from vector_pipeline.verify.context import GateContext, Side
 
 Report = Callable[[str, int, int, str], None]
 _BLOCK = 256
+_COUNTED = 100
+"""Texts whose tokens are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Work:
     """Of them, those that the lake has the new model's vectors for."""
     characters: int
     """Of those that are embedded."""
+    tokens: int
+    """The same, by the ratio in some of them."""
     questions: int
     """Questions and first sentences that both models embed, at most."""
 
@@ -68,12 +72,15 @@ class Outcome:
     """The same as JSON, with the other kind's figures beside."""
 
 
-def work_of(context: GateContext, sample: Texts) -> Work:
-    """Of a sample that was drawn."""
+def work_of(context: GateContext, sample: Texts, tokens: TokenCounter) -> Work:
+    """Of a sample that was drawn; ``tokens``: as the new model counts them."""
     parts, asked = parted(sample), real_questions(context)
     limits = ((parts.measure, MEASURED), (parts.choose, CHOSEN), (parts.fit, BESIDE))
     questions = len(asked.measure) + len(asked.choose) + sum(min(len(rows), most) for rows, most in limits)
-    return Work(len(sample), int(sample.known.sum()), sample.characters, questions)
+    counted = [sample.texts[row] for row in np.flatnonzero(~sample.known)[:_COUNTED].tolist()]
+    read = sum(min(tokens.count(text), tokens.limit or 1_000_000) for text in counted)
+    whole = round(read * sample.characters / max(1, sum(map(len, counted))))
+    return Work(len(sample), int(sample.known.sum()), sample.characters, whole, questions)
 
 
 def fit_and_measure(

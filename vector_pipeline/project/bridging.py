@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from vector_pipeline.bridge.fitting import Work
     from vector_pipeline.bridge.texts import NewSide, Texts
 
+_FILLS = 64
+"""Newest fills that a rate is taken from."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
@@ -36,6 +39,10 @@ class Prepared:
     new: "NewSide"
     sample: "Texts"
     work: "Work"
+    seconds: float | None
+    """That embedding its texts takes, at the rate of the space's fills; None where none has told it."""
+    money: tuple[float, str] | None
+    """Amount and currency, by the embedder's prices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +56,15 @@ class BridgeState:
     """Names of the space that queries come from and of the one that they are mapped into, where both are configured with these
     embedders on this machine now; else None.
     """
-    used: bool
-    """Production is in the space that it leads to, so that readers who ask for the other space go through it."""
+    fits: bool
+    """It leads to the embedder of what production serves."""
     serving: int | None
     """Version that production serves."""
+
+    @property
+    def used(self) -> bool:
+        """Readers who ask for the space that it leads from go through it."""
+        return self.on and self.fits
 
     def to_json(self) -> dict[str, Any]:
         one = self.bridge
@@ -89,7 +101,12 @@ class Bridging(Questioning):
         context = self.gate_context(side.version, side.deployment)
         new = NewSide(resolved, self.embedder(dataset, space), self.tables(dataset, space))
         drawn = draw(context, side, new, settings.sample)
-        return Prepared(dataset, settings, context, side, new, drawn, work_of(context, drawn))
+        work = work_of(context, drawn, new.embedder.tokens)
+        prices = self.dataset(dataset).spaces[space].embedder.prices
+        money = (work.tokens * prices.per_million_tokens / 1e6, prices.currency) if prices is not None else None
+        return Prepared(
+            dataset, settings, context, side, new, drawn, work, self._fill_seconds(new, work.embedded), money
+        )
 
     def fit_bridge(
         self, dataset: str, space: str, *, sample: int | None = None, by: str, run_id: str | None = None
@@ -126,9 +143,9 @@ class Bridging(Questioning):
             if one.in_force or one.fit is None:
                 shown[one.from_embedder, one.to_embedder, one.in_force] = one
         on = {one.fit for one in shown.values() if one.in_force}
-        names, served = self._embedders(dataset), self._serves(dataset)
+        names, served = self._bridge_ends(dataset), self._in_production_now(dataset)
         return [
-            self._state(one, names, served)
+            self._bridge_state(one, names, served)
             for one in sorted(shown.values(), key=lambda one: -one.id)
             if one.in_force or one.id not in on
         ]
@@ -141,7 +158,7 @@ class Bridging(Questioning):
         settings = self._bridge_settings(dataset)
         served = self._aliased(dataset, PRODUCTION).version
         wanted = None if space is None else self.space(dataset, space).embedder_fingerprint
-        known = {prints for _, prints in self._embedders(dataset)}
+        known = {prints for _, prints in self._bridge_ends(dataset)}
         fits = [
             one
             for one in self.registry(read_only=True).bridges(dataset, self.environment)
@@ -175,6 +192,11 @@ class Bridging(Questioning):
         pair = {} if space is None else {"from_embedder": self.space(dataset, space).embedder_fingerprint}
         return self.registry().turn_bridges_off(dataset, self.environment, by=by, **pair)
 
+    def _fill_seconds(self, new: "NewSide", texts: int) -> float | None:
+        fills = self.registry(read_only=True).fills(new.tables.dataset.dataset, new.space.fingerprint)[-_FILLS:]
+        embedded, seconds = sum(one.embedded for one in fills), sum(one.seconds for one in fills)
+        return texts * seconds / embedded if embedded and seconds else None
+
     def _bridge_settings(self, dataset: str) -> BridgeConfig:
         settings = self.dataset(dataset).bridge
         if settings is None:
@@ -184,7 +206,7 @@ class Bridging(Questioning):
             )
         return settings
 
-    def _embedders(self, dataset: str) -> list[tuple[str, str]]:
+    def _bridge_ends(self, dataset: str) -> list[tuple[str, str]]:
         """Configured spaces whose models are on this machine, with the fingerprints of their embedders."""
         found = []
         for name in self.dataset(dataset).spaces:
@@ -192,16 +214,16 @@ class Bridging(Questioning):
                 found.append((name, self.space(dataset, name).embedder_fingerprint))
         return found
 
-    def _serves(self, dataset: str) -> Version | None:
+    def _in_production_now(self, dataset: str) -> Version | None:
         registry = self.registry(read_only=True)
         alias = registry.alias(dataset, self.environment, PRODUCTION)
         return None if alias is None else registry.version(dataset, alias.deployment.version)
 
-    def _state(self, one: Bridge, names: list[tuple[str, str]], served: Version | None) -> BridgeState:
+    def _bridge_state(self, one: Bridge, names: list[tuple[str, str]], served: Version | None) -> BridgeState:
         sides = [
             next((name for name, prints in names if prints == wanted), None)
             for wanted in (one.from_embedder, one.to_embedder)
         ]
         spaces = (sides[0], sides[1]) if sides[0] is not None and sides[1] is not None else None
-        used = one.in_force and served is not None and served.embedder_fingerprint == one.to_embedder
-        return BridgeState(one, one.in_force, spaces, used, served.number if served is not None else None)
+        fits = served is not None and served.embedder_fingerprint == one.to_embedder
+        return BridgeState(one, one.in_force, spaces, fits, served.number if served is not None else None)
