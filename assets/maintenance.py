@@ -29,6 +29,7 @@ _SAYS: dict[MaintenanceVerb, str] = {
     "repair": "Restore what the target should hold, with the fewest writes.",
     "expire": "Forget versions and states of the lake that nothing needs any more. Only `dry_run: false` does it.",
     "collect": "Delete closed records, retired namespaces and files that nothing needs. Only `dry_run: false` does it.",
+    "retire": "Drop the namespaces and lake tables of a space that nothing needs any more. Only `dry_run: false` does it.",
     "erase": "Remove a document from the lake, every kept version and the targets, and report what is gone.",
     "adopt": "Take over an index that grew by hand: its vectors that fit, and the rest embedded, make a baseline version.",
 }
@@ -44,6 +45,7 @@ _METHODS: dict[MaintenanceVerb, Callable[..., Reported]] = {
     "repair": Project.repair,
     "expire": Project.expire,
     "collect": Project.collect,
+    "retire": Project.retire,
     "erase": Project.erase,
     "adopt": Project.adopt,
 }

@@ -18,9 +18,21 @@ if TYPE_CHECKING:
 
 _UNCHANGED = "Production is unchanged"
 Verb = Literal[
-    "build", "push", "verify", "promote", "release", "audit", "attest", "repair", "expire", "collect", "erase", "adopt"
+    "build",
+    "push",
+    "verify",
+    "promote",
+    "release",
+    "audit",
+    "attest",
+    "repair",
+    "expire",
+    "collect",
+    "retire",
+    "erase",
+    "adopt",
 ]
-"""The jobs of a dataset; of the last seven, ``outcome.values[verb]`` is what the project's method returned, as JSON."""
+"""The jobs of a dataset; of the last eight, ``outcome.values[verb]`` is what the project's method returned, as JSON."""
 
 
 def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | None = None) -> "RunOutcome":

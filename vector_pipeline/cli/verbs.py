@@ -16,8 +16,10 @@ from vector_pipeline.cli import (
     planning,
     pushing,
     reading,
+    reembedding,
     reporting,
     retention,
+    spaces,
     standing,
     starting,
     tracing,
@@ -42,8 +44,10 @@ __all__ = [
     "planning",
     "pushing",
     "reading",
+    "reembedding",
     "reporting",
     "retention",
+    "spaces",
     "standing",
     "starting",
     "tracing",
@@ -51,7 +55,7 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "rollback", "status", "query",
+    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "reembed", "report", "promote", "rollback", "status", "query",
     "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(

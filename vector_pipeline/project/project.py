@@ -15,6 +15,7 @@ from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
+from vector_pipeline.project.spaces import Spaces
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
@@ -69,7 +70,7 @@ class Status:
     """Gates that a person let past what production serves."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing):
+class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:

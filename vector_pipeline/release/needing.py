@@ -10,6 +10,7 @@ Laws
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from vector_pipeline.release.holding import writers
 from vector_pipeline.release.registry import Registry, Use
 from vector_pipeline.release.registry.spaces import said, way_out
 from vector_pipeline.release.spaces import KnownSpace, Line
@@ -54,20 +55,11 @@ def holds(
 
 
 def being_written(registry: Registry, resources: Iterable[str]) -> list[Hold]:
-    """Leases in force on some resources or parts of them. One whose holder was killed goes within a minute."""
-    found = []
-    for resource in dict.fromkeys(resources):
-        whole = registry.lease(resource)
-        for lease in [*([whole] if whole is not None else []), *registry.leases_below(resource)]:
-            until = lease.expires_at.isoformat(timespec="seconds")
-            found.append(
-                Hold(
-                    "being written",
-                    f"{lease.resource} is being written by {lease.holder}, until {until}",
-                    "Wait until that has ended, and run it again",
-                )
-            )
-    return found
+    """Who writes to some resources, or to parts of them."""
+    fix = "Wait until that has ended, and run it again"
+    return [
+        Hold("being written", one.what, fix) for name in dict.fromkeys(resources) for one in writers(registry, name)
+    ]
 
 
 def _word(use: Use) -> str:
