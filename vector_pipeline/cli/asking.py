@@ -57,7 +57,10 @@ def query(
     if alias not in ("production", "staging"):
         raise NotFoundError(f"no alias {alias!r}", fix="It is production or staging")
     path = session.config_path()
-    with open_index(name, project=path, environment=session.environment, alias=alias, target=target) as index:
+    # What an operator asks about is what the alias names: neither chance nor an outage chooses another version.
+    with open_index(
+        name, project=path, environment=session.environment, alias=alias, target=target, route=False, fallback=False
+    ) as index:  # fmt: skip
         index.reach()  # Loading a model takes seconds: that there is nothing to ask is said before.
         hits = index.query(text, top_k=top_k, filter=wanted)
     if json_:

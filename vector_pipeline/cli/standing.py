@@ -126,6 +126,11 @@ def _print_status(
             found.newest, found.staging, found.production, gates_of(found), held, found.modes, found.overridden
         )
     )
+    if found.route is not None:
+        from vector_pipeline.cli.routing import shown
+
+        one = found.route
+        say(f"Route: {shown(one.share)} of the readers get v{one.version} since {moment(one.at)} UTC, by {one.by}.")
     if places:
         say("Targets:")
         show(places_table([{**one, "index": _held(one["index"])} for one in places]))
@@ -176,10 +181,11 @@ def _places_advice(found: "Status") -> tuple[str, ...]:
 def _status_json(
     name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    from vector_pipeline.cli.routing import route_json
     from vector_pipeline.cli.shapes import alias_json, gates_json, override_json, version_json
 
     if found is None:
-        keys = ("environment", "newest", "staging", "production", "index")
+        keys = ("environment", "newest", "staging", "production", "route", "index")
         return {"dataset": name, **dict.fromkeys(keys), "gates": [], "gates_off": [], "overrides": [], "places": []}
     return {
         "dataset": name,
@@ -187,6 +193,7 @@ def _status_json(
         "newest": version_json(found.newest) if found.newest else None,
         "staging": alias_json(found.staging),
         "production": alias_json(found.production),
+        "route": route_json(found.route),
         "gates": gates_json(gates_of(found), found.modes),
         "gates_off": [gate for gate, mode in found.modes.items() if mode == "off"],
         "overrides": [override_json(one) for one in found.overridden],

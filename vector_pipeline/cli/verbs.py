@@ -19,6 +19,7 @@ from vector_pipeline.cli import (
     reembedding,
     reporting,
     retention,
+    routing,
     spaces,
     standing,
     starting,
@@ -47,6 +48,7 @@ __all__ = [
     "reembedding",
     "reporting",
     "retention",
+    "routing",
     "spaces",
     "standing",
     "starting",
@@ -55,8 +57,9 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "reembed", "report", "promote", "rollback", "status", "query",
-    "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase", "adopt", "pin", "unpin", "expire", "collect",
+    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "reembed", "report", "promote", "route",
+    "rollback", "status", "query", "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase", "adopt",
+    "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

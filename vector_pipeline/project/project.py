@@ -15,11 +15,12 @@ from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
+from vector_pipeline.project.routing import Routing
 from vector_pipeline.project.spaces import Spaces
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
-from vector_pipeline.release.registry import Alias, Override, Verdict, Version, Withdrawal
+from vector_pipeline.release.registry import Alias, Override, Route, Verdict, Version, Withdrawal
 from vector_pipeline.verify.outcome import CheckResult
 
 
@@ -68,9 +69,11 @@ class Status:
     """How strict each gate is here."""
     overridden: tuple[Override, ...] = ()
     """Gates that a person let past what production serves."""
+    route: Route | None = None
+    """A share of production's readers that gets another version."""
 
 
-class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces):
+class Project(Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
@@ -103,6 +106,7 @@ class Project(Living, Retaining, Tracing, Adopting, Reporting, Bridging, Questio
             tuple(self.said_now(staging.deployment, mark=seen)) if staging is not None else (),
             self.modes(dataset),
             tuple(self.let_past_in_production(dataset)),
+            self.routed(dataset),
         )
 
     def let_past_in_production(self, dataset: str) -> list[Override]:

@@ -1,0 +1,81 @@
+"""Route a share of production's readers to another version: the step before a cut-over.
+
+Laws
+----
+1. Readers are routed only to what a promotion would take now: whole, its gates passed as they count now, on every place in service.
+   Nobody is routed past a gate, and whether the configuration serves the version's space does not matter: that is what is tried.
+2. A route is a word in the registry. It writes to no target and moves no alias; readers follow within their staleness.
+3. Promotion and rollback end it. It is no step of production's history: a rollback does not go back to what was only routed to.
+"""
+
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.project.promoting import Promoting
+from vector_pipeline.release.plan import Strategy
+from vector_pipeline.release.promote import PRODUCTION
+from vector_pipeline.release.registry import Alias, Deployment, Route
+
+
+class Routing(Promoting):
+    """Routes between production and another version."""
+
+    def routed(self, dataset: str) -> Route | None:
+        """The route in force here; None: every reader gets what production names."""
+        self.dataset(dataset)
+        return self.registry(read_only=True).route(dataset, self.environment)
+
+    def route(
+        self, dataset: str, version: int, share: float, *, by: str, reason: str = "", run_id: str | None = None
+    ) -> Route:
+        """Give a share of production's readers (above 0, to 1) a version, until production moves or ``unroute``.
+
+        A route that is in force is replaced: to the same version with a larger share, whoever was routed stays so. ``RefusedError``
+        by law 1, or where production serves that version; ``ConflictError`` when production moves meanwhile.
+        """
+        if not 0 < share <= 1:
+            raise InputError(f"{share:g} is no share of the readers", fix="Give more than 0 and at most 1")
+        self._require_policy(dataset, reason)
+        production = self._plain(dataset)
+        wanted = self.version(dataset, version)
+        if wanted.number == production.deployment.version:
+            raise RefusedError(
+                f"production of {dataset} serves version {wanted.number} to every reader",
+                fix="Route to another version, or end the route: --off",
+            )
+        goals = [self._goal_at(dataset, wanted.number, target) for target in self.places(dataset)]
+        for one in goals:
+            if len(goals) > 1:
+                self._require_ready(one, goals[0], ())
+            else:
+                self._require_judged(one, ())
+        return self.registry().begin_route(
+            dataset, self.environment, version=wanted.number, share=share, beside=production.deployment.id, by=by,
+            reason=reason, run_id=run_id,
+        )  # fmt: skip
+
+    def unroute(self, dataset: str, *, by: str) -> Route | None:
+        """Give every reader what production names; returns the route that was in force, or None."""
+        self.dataset(dataset)
+        return self.registry().end_route(dataset, self.environment, by=by)
+
+    def _plain(self, dataset: str) -> Alias:
+        found = self.registry(read_only=True).alias(dataset, self.environment, PRODUCTION)
+        if found is None:
+            raise NotFoundError(
+                f"nothing of {dataset} is in production, so there are no readers to route",
+                fix=f"Promote first: vector-pipeline promote {dataset}",
+            )
+        return found
+
+    def _goal_at(self, dataset: str, version: int, target: str) -> Deployment:
+        """Law 1, of a place: the deployment that readers would read there."""
+        try:
+            found = self.deployment_of(self.version(dataset, version), target)
+        except NotFoundError as error:
+            raise RefusedError(error.what, fix=error.fix) from None
+        if found.strategy is Strategy.IN_PLACE:
+            raise RefusedError(
+                f"version {version} of {dataset} is in {found.namespace} of {found.target}, which is written in place: readers who "
+                "do not filter cannot be routed to it",
+                fix="Push it with another strategy",
+            )
+        return found
