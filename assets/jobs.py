@@ -12,6 +12,7 @@ from assets.names import (
     DATASET_TAG,
     DRIFT,
     EMBEDDINGS,
+    FILL_TAG,
     SNAPSHOT,
     STAGING_INDEX,
     AssetVerb,
@@ -30,7 +31,7 @@ from assets.names import (
 from assets.partitions import range_tags
 from vector_pipeline.config import DatasetConfig
 
-SHARDED_VERBS: tuple[Verb, ...] = ("build", "release")
+SHARDED_VERBS: tuple[Verb, ...] = ("build", "release", "reembed")
 """Verbs whose runs cover a range of shards."""
 _PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "target", "by")
 """Settings of a push."""
@@ -46,12 +47,13 @@ _SAYS = {
     "audit": "What production serves, compared with what it should hold. Nothing is moved or written.",
     "attest": "Golden texts and a sample of what production serves, embedded again. `quarantine: true` moves what is wrong.",
     "release": "The whole chain to staging and its gates; production too where promotion is automatic.",
+    "reembed": "Fill a space that does not serve, make a version of it, write that beside production, and run its gates.",
 }
 
 
 def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
-    """The asset jobs of a dataset, one a verb."""
-    return [
+    """The asset jobs of a dataset, one a verb; of ``reembed``, one a space that does not serve."""
+    jobs = [
         dg.define_asset_job(
             job_name(dataset, verb),
             selection=_selection(dataset, config, verb),
@@ -59,7 +61,21 @@ def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
             tags={DATASET_TAG: dataset},
         )
         for verb in ASSET_VERBS
+        if verb != "reembed"
     ]
+    for space in config.spaces:
+        if space != config.serving_space:
+            jobs.append(
+                dg.define_asset_job(
+                    job_name(dataset, "reembed", space),
+                    selection=dg.AssetSelection.assets(
+                        *(space_key(dataset, space, step) for step in (CHUNKS, EMBEDDINGS, SNAPSHOT, STAGING_INDEX))
+                    ),
+                    description=_SAYS["reembed"],
+                    tags={FILL_TAG: dataset},
+                )
+            )
+    return jobs
 
 
 def _selection(dataset: str, config: DatasetConfig, verb: AssetVerb) -> dg.AssetSelection:
@@ -87,12 +103,11 @@ def _left_half(dataset: str, spaces: Sequence[str]) -> list[dg.AssetKey]:
     return [documents_key(dataset), *(space_key(dataset, space, step) for space in spaces for step in steps)]
 
 
-def sharded_keys(dataset: str, config: DatasetConfig) -> list[dg.AssetKey]:
-    """Assets that are partitioned by shard."""
-    return [
-        documents_key(dataset),
-        *(space_key(dataset, space, step) for space in config.spaces for step in (CHUNKS, EMBEDDINGS)),
-    ]
+def sharded_keys(dataset: str, config: DatasetConfig, space: str | None = None) -> list[dg.AssetKey]:
+    """Assets that are partitioned by shard: those of the dataset, or of one space's branch."""
+    spaces = config.spaces if space is None else [space]
+    keys = [space_key(dataset, one, step) for one in spaces for step in (CHUNKS, EMBEDDINGS)]
+    return [documents_key(dataset), *keys] if space is None else keys
 
 
 def full_range(config: DatasetConfig) -> dict[str, str]:
@@ -105,7 +120,8 @@ def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str
     if maintains(verb):
         given = {name: value for name, value in values.items() if value is not None}
         return {"ops": {maintenance_op(dataset, verb): {"config": given}}} if given else {}
-    serving = config.serving_space
+    space = values.pop("space") if verb == "reembed" else None
+    serving = space or config.serving_space
     push = op_of(space_key(dataset, serving, STAGING_INDEX))
     snapshots = [op_of(space_key(dataset, space, SNAPSHOT)) for space in config.spaces]
     takers: dict[AssetVerb, dict[str, Sequence[str]]] = {
@@ -114,6 +130,11 @@ def run_config(dataset: str, config: DatasetConfig, verb: Verb, values: dict[str
         "push": {**{name: [push] for name in _PUSH}, "version": [push, staging_checks_op(dataset, serving)]},
         "audit": {name: [audit_op(dataset)] for name in ("level", "by")},
         "attest": {name: [attest_op(dataset)] for name in ("space", *ATTEST)},
+        "reembed": {
+            "message": [op_of(space_key(dataset, serving, SNAPSHOT))],
+            **{name: [op_of(space_key(dataset, serving, EMBEDDINGS))] for name in ("texts_per_s", "over_budget")},
+            **{name: [push] for name in ("allow_removed_share", "strategy", "load", "on_drift", "by")},
+        },
         "verify": {"version": [staging_checks_op(dataset, serving)]},
         "promote": {name: [op_of(production_key(dataset))] for name in _PROMOTE},
         "release": {

@@ -5,9 +5,9 @@ from typing import Literal, get_args
 import dagster as dg
 from typing_extensions import TypeIs
 
-AssetVerb = Literal["build", "push", "verify", "promote", "release", "audit", "attest"]
+AssetVerb = Literal["build", "push", "verify", "promote", "release", "audit", "attest", "reembed"]
 """Verbs that materialise or check assets."""
-MaintenanceVerb = Literal["repair", "expire", "collect", "erase", "adopt"]
+MaintenanceVerb = Literal["repair", "expire", "collect", "retire", "erase", "adopt"]
 """Verbs that tend an index and materialise nothing."""
 Verb = AssetVerb | MaintenanceVerb
 ASSET_VERBS: tuple[AssetVerb, ...] = get_args(AssetVerb)
@@ -34,6 +34,8 @@ LOCATION = "vector_pipeline"
 """Name of the code location in ``workspace.yaml``."""
 DATASET_TAG = "vector_pipeline/dataset"
 """On every run of a dataset's jobs; the run queue lets one of them run at a time."""
+FILL_TAG = "vector_pipeline/fill"
+"""On every run that fills a space of a dataset: it goes on beside the dataset's other jobs, so it has no ``DATASET_TAG``."""
 PROCESS_TAG = "vector_pipeline/process"
 """``host/pid`` of a run that a command executes in its own process."""
 
@@ -78,6 +80,6 @@ def maintenance_op(dataset: str, verb: MaintenanceVerb) -> str:
     return f"{verb}__{dataset}"
 
 
-def job_name(dataset: str, verb: Verb) -> str:
-    """Name of a dataset's job."""
-    return f"{dataset}__{verb}"
+def job_name(dataset: str, verb: Verb, space: str | None = None) -> str:
+    """Name of a dataset's job; of ``reembed`` there is one a space."""
+    return f"{dataset}__{verb}" if space is None else f"{dataset}__{verb}__{space}"

@@ -7,6 +7,7 @@ Laws
 3. Dagster's own console log is off, unless ``VECTOR_PIPELINE_DEBUG`` is set: the run's log has everything.
 """
 
+import logging
 import os
 import socket
 import uuid
@@ -25,7 +26,7 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from assets.interrupts import interrupts
 from assets.jobs import SHARDED_VERBS, run_config, sharded_keys
 from assets.loading import project_definitions
-from assets.names import DATASET_TAG, LOCATION, PROCESS_TAG, RESULT, Verb, job_name
+from assets.names import DATASET_TAG, FILL_TAG, LOCATION, PROCESS_TAG, RESULT, Verb, job_name
 from assets.partitions import range_tags
 from assets.steps import take_errors
 from resources.home import ensure_home
@@ -35,6 +36,8 @@ from vector_pipeline.errors import InputError, VectorPipelineError
 from vector_pipeline.project import Project
 
 DEBUG = "VECTOR_PIPELINE_DEBUG"
+_PLAN_LOG = "dagster"
+"""Says of each check below a step that had nothing to do that it said nothing: of every release while a space is filled in part."""
 _PLACE = {"dagster/code_location": LOCATION, ".dagster/repository": f"{SINGLETON_REPOSITORY_NAME}@{LOCATION}"}
 """Tags by which the UI finds a run under its job; a run that Dagster launches gets the same."""
 
@@ -69,16 +72,18 @@ def run_job(
 
     ``config`` is flat. build: ``message``; push: ``version``, ``allow_removed_share``, ``over_budget``, ``plan_json``,
     ``strategy``, ``on_drift``, ``by``; verify: ``version``; promote: ``verb``, ``version``, ``to``, ``by``, ``reason``; release:
-    what build and push take, but no version; audit: ``level``, ``by``; attest: ``space``, ``quarantine``,
+    what build and push take, but no version; reembed: ``space``, ``texts_per_s``, ``over_budget``, ``message``;
+    audit: ``level``, ``by``; attest: ``space``, ``quarantine``,
     ``whole``, ``everything``, ``sample``, ``seed``; a maintenance verb: keyword arguments of the project's
     method of that name.
     Raises ``NotFoundError`` for an unknown dataset, ``ConfigError`` for a bad file, ``InputError`` for an unknown setting;
     whatever happens inside the run is in the outcome.
     """
     project = open_project(project_config, environment)
-    settings = project.dataset(dataset)
+    settings, given = project.dataset(dataset), dict(config or {})
+    space, shards = (given.get("space"), given.pop("shards", None)) if verb == "reembed" else (None, None)
     try:
-        values = run_config(dataset, settings, verb, dict(config or {}))
+        values = run_config(dataset, settings, verb, given)
     except KeyError as error:
         raise InputError(f"{verb} has no setting {error}") from None
     with ExitStack() as stack:
@@ -88,9 +93,17 @@ def run_job(
         close_dead_runs(instance)
         definitions = project_definitions(project_config, environment=environment, only=dataset)
         job, tags = _covering(
-            definitions.resolve_job_def(job_name(dataset, verb)), instance, dataset, settings, verb, project
+            definitions.resolve_job_def(job_name(dataset, verb, space)),
+            instance,
+            dataset,
+            settings,
+            verb,
+            project,
+            space,
+            shards,
         )
         if not os.environ.get(DEBUG):
+            logging.getLogger(_PLAN_LOG).setLevel(logging.ERROR)
             values["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
         run_id = str(uuid.uuid4())
         interrupted = stack.enter_context(interrupts())
@@ -99,7 +112,7 @@ def run_job(
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags={**tags, **_PLACE, DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
+            tags={**tags, **_PLACE, FILL_TAG if space else DATASET_TAG: dataset, PROCESS_TAG: _this_process()},
         )
         events = result.all_events
         return RunOutcome(
@@ -123,6 +136,8 @@ def _covering(
     settings: DatasetConfig,
     verb: Verb,
     project: Project,
+    space: str | None,
+    shards: Sequence[int] | None,
 ) -> tuple[dg.JobDefinition, dict[str, str]]:
     """The job and the tags that make a run cover the shards with something to do: an event costs more than a shard that is skipped.
 
@@ -130,22 +145,35 @@ def _covering(
     """
     if verb not in SHARDED_VERBS:
         return job, {}
-    sharded = sharded_keys(dataset, settings)
+    sharded = sharded_keys(dataset, settings, space)
     try:
-        wanted = project.pending(dataset)
+        wanted = project.pending(dataset) if space is None else project.to_fill(dataset, space)
     except VectorPipelineError:
         wanted = set(range(settings.shards))  # The run meets the same error, and keeps it where people look.
     for key in sharded:
         if len(wanted) == settings.shards:
             break
         done = {int(name) for name in instance.get_materialized_partitions(key)}
-        wanted |= set(range(settings.shards)) - done
+        wanted |= _told_here(project, dataset, key, space, settings) - done
+    if shards is not None:
+        wanted &= set(shards)
     if wanted:
         return job, range_tags(min(wanted), max(wanted))
     # The checks of the shards still run, and stop what is below them: one that failed before has not passed since.
     covered = job.asset_layer.selected_asset_keys
     checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in covered}
     return job.get_subset(asset_selection=set(covered) - set(sharded), asset_check_selection=checks), {}
+
+
+def _told_here(
+    project: Project, dataset: str, key: dg.AssetKey, space: str | None, settings: DatasetConfig
+) -> set[int]:
+    """Shards of an asset that this instance ought to show: of a space that does not serve, those that are filled."""
+    every = set(range(settings.shards))
+    branch = key.path[1] if len(key.path) == 3 else None
+    if branch is None or branch == space:
+        return every
+    return set(project.shards_to_build(dataset, branch, sorted(every)) or [])
 
 
 def _this_process() -> str:

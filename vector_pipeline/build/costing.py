@@ -12,6 +12,7 @@ Laws
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -177,28 +178,27 @@ def _standing(there: list[Span], chunk: Chunk) -> int:
 
 def _to_embed(cut: _Sample, new: set[str], members: int, before: int) -> tuple[Numbers, Numbers]:
     """Of each sampled document, by id: texts to embed and their tokens, each as this document's share of it (law 2)."""
-    seen_in: dict[str, int] = {}
-    for one in cut.seen.values():
-        for key in one.contents:
-            seen_in[key] = seen_in.get(key, 0) + 1
-    scale = members / len(cut.seen) if cut.seen else 1.0
+    seen_in = Counter(key for one in cut.seen.values() for key in one.contents)
+    scale, counted = members / max(len(cut.seen), 1), set[str]()
     texts, counts = [], []
     for _, one in sorted(cut.seen.items()):
-        shares = {
-            key: 1 / _documents_with(seen_in[key], known, scale)
-            for key, (_, known) in one.contents.items()
-            if key in new
-        }
+        if scale > 1:
+            among = {key: _documents_with(seen_in[key], known, scale) for key, (_, known) in one.contents.items()}
+            shares = {key: 1 / among[key] for key in one.contents if key in new}
+        else:
+            # All was seen: a text is the first document's that has it, so that sums are whole numbers.
+            shares = {key: 1.0 for key in one.contents if key in new and key not in counted}
+            counted.update(shares)
         texts.append(sum(shares.values()))
         counts.append(sum(share * (before + one.contents[key][0]) for key, share in shares.items()))
     return np.array(texts, dtype=np.float64), np.array(counts, dtype=np.float64)
 
 
 def _documents_with(seen: int, known: float, scale: float) -> float:
-    """How many documents have a text that the sample shows ``seen`` times. A sample of all shows all."""
-    if scale <= 1:
-        return float(seen)
-    return max(known, seen * scale if seen > 1 else 1.0)
+    """How many documents have a text that the sample shows ``seen`` times. What other tables know is believed, unless more was seen."""
+    if seen <= known:
+        return known
+    return seen * scale if seen > 1 else 1.0
 
 
 def _pending(

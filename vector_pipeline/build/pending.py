@@ -1,10 +1,11 @@
 """Which shards have something to do? Asked before a run, so that it covers them and no others. Reads only.
 
 A shard is pending when its listing differs from the lake's (or a parser does), a document lacks its chunks, a chunk its document
-or its vector. A source whose changes cannot be told from its revision makes every shard pending.
+or its vector. A source whose changes cannot be told from its revision makes every shard pending. What a space lacks of shards
+that a build leaves out there (ADR 0014, law 2) does not count.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,20 +23,21 @@ from vector_pipeline.lake.tables import DatasetTables, SpaceTables
 
 
 def pending_shards(
-    lake: Lake, dataset: str, config: DatasetConfig, base: Path, spaces: Iterable[SpaceTables]
+    lake: Lake, dataset: str, config: DatasetConfig, base: Path, spaces: Iterable[tuple[SpaceTables, Set[int]]]
 ) -> set[int]:
-    """Shards that a build of the dataset, in these spaces, would change. Raises what a listing raises."""
+    """Shards that a build of the dataset would change, in these spaces: of each, those that it covers there. Raises what a listing
+    raises.
+    """
     tables, every = DatasetTables(dataset), set(range(config.shards))
     if not lake.has_table(dataset, "documents"):
         return every
     pending = _changed(lake, tables, config, base)
-    for space in spaces:
+    for space, covered in spaces:
         if pending == every:
             break
         names = (space.chunk_table, space.embedding_table)
-        if not all(lake.has_table(dataset, name) for name in names):
-            return every
-        pending |= _unfinished(lake, space)
+        there = all(lake.has_table(dataset, name) for name in names)
+        pending |= (_unfinished(lake, space) if there else every) & covered
     return pending
 
 

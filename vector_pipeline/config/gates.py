@@ -18,6 +18,7 @@ GateKey = Literal[
     "embeddings_expectations",
     "attestation",
     "source_freshness",
+    "catch_up",
     "lost_content",
     "text_damage",
     "embedding_shift",
@@ -112,6 +113,10 @@ class AnswersConfig(Model):
     """Documents of each answer that are compared."""
     min_overlap: Share = 0.5
     """Mean share of production's first documents that must still come."""
+    min_overlap_of_models: Share = 0.2
+    """The same where candidate and production are of two models, as declared: these differ about which documents come, and judgements
+    and canaries say which is right. That fewer come says that one of both finds nothing.
+    """
     max_emptied: Share = 0.02
     """Share of queries that may lose every answer."""
     min_retained: Share = 0.85

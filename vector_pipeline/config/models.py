@@ -208,6 +208,19 @@ class BridgeConfig(Model):
     """Documents of each answer that are compared."""
 
 
+class ReembedConfig(Model):
+    """How a space that does not serve is filled. Production's own builds are bound by none of it."""
+
+    max_texts_per_s: float | None = Field(default=None, gt=0)
+    """Texts that each process may embed in a second; default: as fast as it can."""
+    parallel: int = Field(default=2, ge=1)
+    """Processes that may fill at once, of all spaces of the dataset and wherever they run; others wait for their turn."""
+    max_texts: int | None = Field(default=None, gt=0)
+    """A re-embedding that would embed more texts is refused, unless a person lets it go over its budget."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """The same in money, by the embedder's `prices`."""
+
+
 class DatasetConfig(Model):
     """A named corpus: where it comes from, how it is embedded, where it is served."""
 
@@ -235,6 +248,8 @@ class DatasetConfig(Model):
     """What is kept to go back to."""
     drift: DriftConfig = DriftConfig()
     """What happens when somebody else has written to the index."""
+    reembed: ReembedConfig = ReembedConfig()
+    """How a space that does not serve is filled."""
     bridge: BridgeConfig | None = None
     """Allows a bridge while the space changes; without it none is ever used."""
     owners: list[str] = []

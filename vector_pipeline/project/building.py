@@ -3,19 +3,21 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
 from vector_pipeline.build.attesting import Attesting, declared
 from vector_pipeline.build.pending import pending_shards
 from vector_pipeline.config.models import gates_of
+from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
 from vector_pipeline.parts import Parts
-from vector_pipeline.release.holding import Held, hold
+from vector_pipeline.release.filled import Taken
+from vector_pipeline.release.holding import hold_parts, hold_whole
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import make_version, reads_back, tables_of
 from vector_pipeline.report.progress import ProgressSink, current_sink
@@ -58,21 +60,36 @@ class Building(Parts):
             lake = self.lake(read_only=True)
         except NotFoundError:
             return set(range(settings.shards))
-        return pending_shards(
-            lake, dataset, settings, self.base, (self.tables(dataset, space) for space in settings.spaces)
-        )
+        every = range(settings.shards)
+        spaces = [
+            (self.tables(dataset, space), set(self.shards_to_build(dataset, space, every) or []))
+            for space in settings.spaces
+        ]
+        return pending_shards(lake, dataset, settings, self.base, spaces)
 
     def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
         """Documents → chunks of a space."""
         tables = self.tables(dataset, space)
-        with self._writing(dataset, tables.chunk_table):
+        with self._writing(dataset, tables.chunk_table, self._parts(dataset, space, shards)):
             return chunk_documents(
                 self.lake(), tables, self.space(dataset, space), self.chunker(dataset, space), shards=shards,
                 on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
             )  # fmt: skip
 
-    def embed(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> EmbedCounts:
-        """Chunks → embeddings of a space."""
+    def embed(
+        self,
+        dataset: str,
+        *,
+        space: str | None = None,
+        shards: Sequence[int] | None = None,
+        run_id: str | None = None,
+        embedder: Embedder | None = None,
+        limit: int | None = None,
+    ) -> EmbedCounts:
+        """Chunks → embeddings of a space. What was whole at the end, or failed, the registry keeps as fills.
+
+        ``embedder``: the space's own, slowed perhaps. ``limit``: texts that are embedded at most.
+        """
 
         def report(progress: Progress) -> None:
             left = (
@@ -82,13 +99,37 @@ class Building(Parts):
             )
             self.progress.update("embed", progress.done, progress.total, unit="texts", note=left)
 
-        tables = self.tables(dataset, space)
+        tables, resolved = self.tables(dataset, space), self.space(dataset, space)
+        taken = Taken(self.registry(), tables, resolved, run_id)
         # By table, not by space: two spaces of one embedder share their vectors.
-        with self._writing(dataset, tables.embedding_table):
-            return embed_chunks(
-                self.lake(), tables, self.space(dataset, space), self.embedder(dataset, space), shards=shards,
-                on_progress=report, attesting=self.attesting(dataset, space),
+        with taken, self._writing(dataset, tables.embedding_table, self._parts(dataset, space, shards)):
+            counts = embed_chunks(
+                self.lake(), tables, resolved, embedder or self.embedder(dataset, space), shards=shards,
+                on_progress=report, attesting=self.attesting(dataset, space), limit=limit, on_shard=taken.add,
             )  # fmt: skip
+        taken.record(self.lake(), range(self.dataset(dataset).shards) if shards is None else shards)
+        return counts
+
+    def shards_to_build(self, dataset: str, space: str, shards: Sequence[int] | None) -> list[int] | None:
+        """Of the shards that a build covers (None: all), those that it brings up to date in a space: where it does not serve, those
+        that were filled. A build fills none: production's release would wait for a migration.
+        """
+        if self.serves(dataset, space):
+            return None if shards is None else list(shards)
+        filled = self.registry().filled_shards(dataset, self.space(dataset, space).fingerprint)
+        return sorted(filled if shards is None else filled & set(shards))
+
+    def serves(self, dataset: str, space: str | None) -> bool:
+        """Whether production serves a space, as the configuration says."""
+        return space is None or space == self.dataset(dataset).serving_space
+
+    def _parts(self, dataset: str, space: str | None, shards: Sequence[int] | None) -> Sequence[int] | None:
+        """Shards of a table that a writer takes for itself; None: the whole table. Spaces that do not serve are filled by several
+        at once, and none of them may keep production's own build waiting.
+        """
+        if self.serves(dataset, space):
+            return None
+        return range(self.dataset(dataset).shards) if shards is None else shards
 
     def attesting(self, dataset: str, space: str | None = None) -> Attesting | None:
         """How what is embedded is attested; None where the gate is turned off."""
@@ -100,15 +141,22 @@ class Building(Parts):
         return Attesting(gates.attestation, self.base, said, self.space(dataset, space).model)
 
     @contextmanager
-    def _writing(self, dataset: str, table: str) -> Iterator[Held]:
-        """One writer a table: what is missing is worked out and written under one lease, or two builds would write it twice."""
+    def _writing(self, dataset: str, table: str, shards: Sequence[int] | None = None) -> Iterator[None]:
+        """One writer a table, or a shard of it: what is missing is worked out and written under one lease, or two builds would
+        write it twice.
+        """
 
         def waiting(error: ConflictError) -> None:
             self.progress.update(f"waiting: {error.what}", 0, 1)
 
-        with hold(self.registry(), f"lake/{dataset}/{table}", wait_s=WAIT_SECONDS, on_wait=waiting) as held:
+        resource = f"lake/{dataset}/{table}"
+        with ExitStack() as stack:
+            if shards is None:
+                stack.enter_context(hold_whole(self.registry(), resource, wait_s=WAIT_SECONDS, on_wait=waiting))
+            else:
+                stack.enter_context(hold_parts(self.registry(), resource, shards, wait_s=WAIT_SECONDS, on_wait=waiting))
             self._require_whole(dataset)
-            yield held
+            yield
 
     def _require_whole(self, dataset: str) -> None:
         """``RefusedError`` while an erasure is half done: the tables do not hold the present state."""

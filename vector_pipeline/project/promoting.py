@@ -21,6 +21,7 @@ from vector_pipeline.release.mirrors import before_last_move, goes_back_apart
 from vector_pipeline.release.plan import FORMAT, Plan, Strategy
 from vector_pipeline.release.promote import (
     PRODUCTION,
+    STAGING,
     left_behind,
     move_back,
     promote,
@@ -57,6 +58,7 @@ class Promoting(Together):
         self._require_policy(dataset, reason, automatic=automatic)
         past = self._to_override(dataset, overrides, reason, automatic=automatic)
         why = Why(by, reason, run_id)
+        self._require_serving(dataset, version)
         if without or self.apart(dataset):
             return self._promote_places(dataset, version, why, without, past)
         staged = self._staged(dataset).deployment if version is None else None
@@ -76,6 +78,26 @@ class Promoting(Together):
         )  # fmt: skip
         self.followed(before, [alias])
         return alias, moved
+
+    def _require_serving(self, dataset: str, version: int | None) -> None:
+        """``RefusedError`` for a version (default: what staging holds) of a space that the configuration does not serve: the next
+        release would leave it again. Going back to one is no promotion.
+        """
+        serving = self.dataset(dataset).serving_space
+        if version is None:
+            staged = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
+            if staged is None:
+                return  # Said below, better.
+            version = staged.deployment.version
+        space = self.version(dataset, version).space
+        if space == serving:
+            return
+        known = space in self.dataset(dataset).spaces
+        raise RefusedError(
+            f"version {version} of {dataset} is of space {space}, and the configuration serves {serving}",
+            fix=(f"To serve {space}, set `serving: {space}`, push and promote; else push" if known else "Push")
+            + f" a version of {serving}: vector-pipeline push {dataset}",
+        )
 
     def rollback(
         self,

@@ -7,14 +7,17 @@ Laws
 2. A lease is renewed on a thread of its own, so that a long batch cannot lose it. Whoever lost it all the same (a process that was
    suspended) is told at the next ``check``, before it writes.
 3. The fence grows with every acquisition and travels with every write to a target.
+4. A resource may be held whole or in parts. Whoever wants the whole announces it first, then waits for those who hold parts;
+   whoever wants parts takes them first, then gives all of them back while somebody holds or awaits the whole. So one of both always
+   sees the other, and none holds what the other waits for.
 """
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vector_pipeline.errors import ConflictError, VectorPipelineError
@@ -79,6 +82,70 @@ def hold(
         held.release()
 
 
+@contextmanager
+def hold_whole(
+    registry: Registry, resource: str, *, wait_s: float = 0.0, on_wait: Callable[[ConflictError], None] | None = None
+) -> Iterator[Held]:
+    """Hold a resource that others may hold parts of (law 4)."""
+    deadline = time.monotonic() + wait_s
+    with hold(registry, resource, wait_s=wait_s, on_wait=on_wait) as held:
+        while (others := _alive(registry, registry.leases_below(resource))) is not None:
+            _wait(others, deadline, on_wait)
+        yield held
+
+
+@contextmanager
+def hold_parts(
+    registry: Registry,
+    resource: str,
+    parts: Iterable[object],
+    *,
+    wait_s: float = 0.0,
+    on_wait: Callable[[ConflictError], None] | None = None,
+) -> Iterator[list[Held]]:
+    """Hold some parts of a resource, all or none of them (law 4)."""
+    # In one order, so that two who want the same ones never wait for each other.
+    names = sorted(f"{resource}/{part}" for part in parts)
+    deadline = time.monotonic() + wait_s
+    while True:
+        with ExitStack() as stack:
+            left = max(0.0, deadline - time.monotonic())
+            held = [stack.enter_context(hold(registry, name, wait_s=left, on_wait=on_wait)) for name in names]
+            whole = registry.lease(resource)
+            other = None if whole is None else _alive(registry, [whole])
+            if other is None:
+                yield held
+                return
+        _wait(other, deadline, on_wait)
+
+
+def writers(registry: Registry, resource: str) -> list[ConflictError]:
+    """Who holds a resource or parts of it now, as what stands in the way of others: not this thread, and nobody who is dead."""
+    whole = registry.lease(resource)
+    held = [*([whole] if whole is not None else []), *registry.leases_below(resource)]
+    found = (_alive(registry, [one]) for one in held)
+    return [error for error in found if error is not None]
+
+
+def _alive(registry: Registry, leases: Iterable[Lease]) -> ConflictError | None:
+    """What stands in the way of those who want what these leases are on; None where all holders are this thread's or dead."""
+    for one in leases:
+        if one.holder != holder_name() and _dead_holder(registry, one.resource) is None:
+            until = one.expires_at.isoformat(timespec="seconds")
+            return ConflictError(
+                f"{one.resource} is being written by {one.holder}, until {until}", fix="wait, then repeat"
+            )
+    return None
+
+
+def _wait(error: ConflictError, deadline: float, on_wait: Callable[[ConflictError], None] | None) -> None:
+    if time.monotonic() >= deadline:
+        raise error
+    if on_wait is not None:
+        on_wait(error)
+    time.sleep(_POLL_S)
+
+
 def _acquire(
     registry: Registry, resource: str, wait_s: float, ttl_s: float, on_wait: Callable[[ConflictError], None] | None
 ) -> Lease:
@@ -90,11 +157,7 @@ def _acquire(
             dead = _dead_holder(registry, resource)
             if dead is not None:
                 return registry.acquire_lease(resource, holder_name(), ttl_s, instead_of=dead)
-            if time.monotonic() >= deadline:
-                raise
-            if on_wait is not None:
-                on_wait(error)
-        time.sleep(_POLL_S)
+            _wait(error, deadline, on_wait)
 
 
 def holder_name() -> str:

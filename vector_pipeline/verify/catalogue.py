@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from vector_pipeline.config.gates import GateKey
-from vector_pipeline.verify import attest, coverage, expectations, recall
+from vector_pipeline.verify import attest, catchup, coverage, expectations, recall
 from vector_pipeline.verify.answers import gate as answers
 from vector_pipeline.verify.canaries import gate as canaries
 from vector_pipeline.verify.context import GateContext
@@ -66,6 +66,10 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate(attest.NAME, Scope.VERSION, "Every vector is what the space's model makes of its text today.", attest.judge, vectors=True),
     Gate(freshness.NAME, Scope.VERSION, "The version is as new as its source, in every shard.", freshness.judge),
+    Gate(
+        catchup.NAME, Scope.CHANGE, "In another space than production's, no document is missing or behind.", catchup.judge,
+        vectors=True,
+    ),
     Gate(lost.NAME, Scope.CHANGE, "What production serves is still there, in every topic.", lost.judge, vectors=True),
     Gate(damage.NAME, Scope.CHANGE, "Texts are no worse than those that production serves.", damage.judge),
     Gate(

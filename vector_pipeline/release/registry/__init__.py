@@ -18,6 +18,7 @@ from vector_pipeline.release.registry.fills import Fill, FillStatus, NewFill
 from vector_pipeline.release.registry.grouping import GroupCommit
 from vector_pipeline.release.registry.journal import Intent, JournalEntry, Outcome, OutcomeRecord
 from vector_pipeline.release.registry.leases import Lease
+from vector_pipeline.release.registry.listening import Listener
 from vector_pipeline.release.registry.moving import Move
 from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.overrides import NewOverride, Override
@@ -44,6 +45,7 @@ __all__ = [
     "Intent",
     "JournalEntry",
     "Lease",
+    "Listener",
     "Move",
     "MoveKind",
     "NamespaceRecord",

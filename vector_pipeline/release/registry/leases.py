@@ -103,6 +103,17 @@ class Leases(Part):
 
         return self._db.read(work)
 
+    def leases_below(self, resource: str) -> list[Lease]:
+        """Leases that are held now on parts of a resource (``<resource>/<part>``)."""
+
+        def work(connection: Connection) -> list[Lease]:
+            mine = table.c.resource.startswith(f"{resource}/", autoescape=True), table.c.holder.is_not(None)
+            now = self._db.now(connection)
+            rows = connection.execute(select(table).where(*mine).order_by(table.c.resource)).all()
+            return [Lease(one.resource, one.holder, one.fence, one.expires_at) for one in rows if one.expires_at > now]
+
+        return self._db.read(work)
+
 
 def _lifetime(ttl_s: float) -> timedelta:
     if not 0 < ttl_s < 10**8:
