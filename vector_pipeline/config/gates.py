@@ -114,8 +114,8 @@ class AnswersConfig(Model):
     min_overlap: Share = 0.5
     """Mean share of production's first documents that must still come."""
     min_overlap_of_models: Share = 0.2
-    """The same where candidate and production are of two models, as declared: these differ about which documents come, and judgements
-    and canaries say which is right. That fewer come says that one of both finds nothing.
+    """The same where candidate and production are of two models, as declared: these differ about which documents come, and which of
+    both is right, judgements and canaries say. That fewer come says that one of both finds nothing.
     """
     max_emptied: Share = 0.02
     """Share of queries that may lose every answer."""

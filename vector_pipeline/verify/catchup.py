@@ -48,7 +48,9 @@ def judge(context: GateContext) -> CheckResult:
     if faults:
         return CheckResult(NAME, Status.FAILED, f"{'; '.join(faults)} ({told})", detail, _examples(context, production))
     also = f"; {since:,} were edited or deleted since, and are so there" if since else ""
-    return CheckResult(NAME, Status.PASSED, f"{told}: none missing, none behind, every chunk with its vector{also}", detail)
+    return CheckResult(
+        NAME, Status.PASSED, f"{told}: none missing, none behind, every chunk with its vector{also}", detail
+    )
 
 
 _WORDS: Mapping[str, str] = {
