@@ -54,8 +54,8 @@ def test_a_build_fills_nothing_of_a_space_that_does_not_serve(project: Project) 
     assert set(states(project).values()) == {"pending"}
     # Nothing is pending for a build either: else every release would cover every shard while a space is filled.
     assert project.pending("handbook") == set()
+    project.fill("handbook", "other", shards=[0])
     with pytest.raises(RefusedError, match="no version can be made"):
-        project.fill("handbook", "other", shards=[0])
         project.snapshot("handbook", space="other")
 
 

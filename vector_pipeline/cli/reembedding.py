@@ -155,9 +155,7 @@ def _next(session: Session, name: str, status: "SpaceFill") -> None:
     named = session.named(name)
     if status.serves:
         session.next("status", *named)
-    elif not status.whole:
-        session.next("reembed", *named, f"--space {status.space}")
-    elif status.newest is None:
+    elif not status.whole or status.newest is None:
         session.next("reembed", *named, f"--space {status.space}")
     else:
         say(f"It is whole. To serve it, set `serving: {status.space}` in vector_pipeline.yaml; then:")

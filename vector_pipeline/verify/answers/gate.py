@@ -5,9 +5,9 @@ Laws
 1. Both versions are asked the same (``queries``): exactly in the lake, and on their targets as readers ask them.
 2. It fails when what is wrong is surely wrong: the near end of the interval lies beyond the limit. One of these suffices.
    *overlap*: documents of both versions that came, come no more (of two models less is required than of edits). *changed
-   documents*: they do not come where their former texts came first: their vectors are not of their texts. *emptied*: queries have no answer any
-   more. *dominant*: one document comes to unrelated queries, or added ones fill the answers. *scores*: the target scores the same
-   documents otherwise.
+   documents*: they do not come where their former texts came first: their vectors are not of their texts. *emptied*: queries have
+   no answer any more. *dominant*: one document comes to unrelated queries, or added ones fill the answers. *scores*: the target
+   scores the same documents otherwise.
 3. Of little data nothing is said: fewer than ``ENOUGH`` queries, documents or changed documents prove nothing. That no query at all
    has an answer any more needs no proof.
 4. Vectors of both versions come from one table where the model is the same: a table that is wrong as a whole is wrong on both sides
