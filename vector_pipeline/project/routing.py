@@ -46,7 +46,7 @@ class Routing(Promoting):
             if len(goals) > 1:
                 self._require_ready(one, goals[0], ())
             else:
-                self._require_judged(one, ())
+                self._require_judged(one, (), back=False)
         return self.registry().begin_route(
             dataset, self.environment, version=wanted.number, share=share, beside=production.deployment.id, by=by,
             reason=reason, run_id=run_id,

@@ -1,0 +1,153 @@
+"""Time limits, retries, counts and health."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vector_pipeline.errors import InputError, RefusedError, UnavailableError
+from vector_pipeline.project import Project
+from vector_pipeline.serving import Index, open_index
+from vector_pipeline.serving.metering import BUCKETS_S, Meter
+from vector_pipeline.targets.duckdb.target import DuckDBTarget
+
+
+@pytest.fixture
+def index(released: Project) -> Iterator[Index]:
+    with open_index("handbook", project=released.base) as opened:
+        yield opened
+
+
+class Flaky:
+    """A target's ``query`` that fails as often as it is told, or holds on until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fails = 0
+        self.asked = 0
+        self.held: threading.Event | None = None
+        query = DuckDBTarget.query
+        flaky = self
+
+        def asked(self: DuckDBTarget, *args: Any, **keywords: Any) -> Any:
+            flaky.asked += 1
+            if flaky.held is not None:
+                flaky.held.wait(30)
+            if flaky.fails > 0:
+                flaky.fails -= 1
+                raise UnavailableError("it does not answer for the moment")
+            return query(self, *args, **keywords)
+
+        monkeypatch.setattr(DuckDBTarget, "query", asked)
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+    made = Flaky(monkeypatch)
+    yield made
+    if made.held is not None:
+        made.held.set()
+
+
+def test_what_does_not_answer_is_asked_again_so_often(released: Project, flaky: Flaky) -> None:
+    with open_index("handbook", project=released.base, retries=2) as index:
+        flaky.fails = 2
+        assert index.query("about page 1")
+        assert flaky.asked == 3
+        flaky.fails = 3
+        with pytest.raises(UnavailableError):
+            index.query("about page 1")
+        assert flaky.asked == 6
+    arm = index.metrics().arms["production"]
+    assert (arm.count, arm.errors) == (2, 1)
+
+
+def test_a_query_ends_in_its_time_and_counts_against_the_place(released: Project, flaky: Flaky) -> None:
+    flaky.held = threading.Event()
+    with open_index("handbook", project=released.base, timeout_s=0.2) as index:
+        for _ in range(3):
+            with pytest.raises(UnavailableError, match=r"within 0.2 s: it is where local is asked") as raised:
+                index.query("about page 1")
+            assert raised.value.code == "timeout"
+        assert index.health().breaker == "open"
+        arm = index.metrics().arms["production"]
+        assert (arm.count, arm.errors) == (3, 3)
+        flaky.held.set()
+
+
+def test_nothing_is_tried_again_when_time_is_over(released: Project, flaky: Flaky) -> None:
+    flaky.fails = 10_000
+    with open_index("handbook", project=released.base, timeout_s=0.5, retries=1_000) as index:
+        before = time.monotonic()
+        with pytest.raises(UnavailableError):
+            index.query("about page 1")
+        assert time.monotonic() - before < 20
+        index.close()  # Waits for what has begun.
+        asked = flaky.asked
+    assert flaky.asked == asked
+
+
+def test_threads_share_an_index(index: Index) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda number: index.search(f"about page {number % 4}", top_k=1), range(64)))
+    assert [one.hits[0].document for one in found] == [f"page{number % 4}.md" for number in range(64)]
+    arm = index.metrics().arms["production"]
+    assert (arm.count, arm.errors, arm.buckets[-1]) == (64, 0, (float("inf"), 64))
+    assert arm.seconds > arm.embed_s + arm.search_s > 0
+
+
+def test_an_answer_says_where_it_comes_from(index: Index) -> None:
+    answer = index.search("about page 1", top_k=2)
+    assert (answer.version, answer.space, answer.arm, answer.bridged) == (1, "tiny", "production", False)
+    assert answer.took_s > 0
+    assert answer.hits == index.query("about page 1", top_k=2)
+
+
+def test_health_names_what_is_wrong(released: Project) -> None:
+    with open_index("handbook", project=released.base) as index:
+        health = index.health()
+        assert (health.ok, health.version, health.space, health.arm, health.pushed) == (True, 1, "tiny", "production", False)
+        assert health.to_json()["registry"] == {"ok": True, "said": ""}
+        released.target("handbook").drop_namespace(
+            released.registry().alias("handbook", "dev", "production").deployment.namespace,  # type: ignore[union-attr]
+            fence=1_000,
+        )
+        health = index.health()
+        assert (health.ok, health.target.ok, health.registry.ok) == (False, False, True)
+        assert "has no handbook--tiny" in health.target.said
+
+
+def test_bad_limits_are_refused(released: Project) -> None:
+    with pytest.raises(InputError, match="timeout_s"):
+        open_index("handbook", project=released.base, timeout_s=0)
+
+
+def test_an_embedder_gone_wrong_is_told_apart(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vector_pipeline.embedding.deterministic import DeterministicEmbedder
+
+    def refuse(*_: object) -> np.ndarray[Any, Any]:
+        raise RefusedError("no such model")
+
+    monkeypatch.setattr(DeterministicEmbedder, "embed_queries", refuse)
+    with pytest.raises(RefusedError):
+        index.query("about page 1")
+    arm = index.metrics().arms["production"]
+    assert (arm.errors, arm.search_s) == (1, 0.0)
+
+
+def test_buckets_are_cumulative_and_lose_nothing() -> None:
+    meter = Meter()
+
+    def add(seconds: float) -> Callable[[], None]:
+        return lambda: meter.add("production", seconds)
+
+    with ThreadPoolExecutor(8) as threads:
+        for bound in (*BUCKETS_S, 99.0):
+            for _ in range(100):
+                threads.submit(add(bound))
+    arm = meter.read().arms["production"]
+    assert [calls for _, calls in arm.buckets] == [100 * (n + 1) for n in range(len(BUCKETS_S) + 1)]
+    assert arm.count == arm.buckets[-1][1]

@@ -1,0 +1,87 @@
+"""Spans: what they say, what they never say, and that nothing is imported for them where they are not wanted."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from vector_pipeline.errors import InputError
+from vector_pipeline.project import Project
+from vector_pipeline.serving import open_index
+
+trace = pytest.importorskip("opentelemetry.trace")
+sdk = pytest.importorskip("opentelemetry.sdk.trace")
+export = pytest.importorskip("opentelemetry.sdk.trace.export")
+memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[object]:
+    """A process has one provider for good: the exporter is emptied before each test."""
+    found = memory.InMemorySpanExporter()
+    provider = sdk.TracerProvider()
+    provider.add_span_processor(export.SimpleSpanProcessor(found))
+    trace.set_tracer_provider(provider)
+    yield found
+    provider.shutdown()
+
+
+def test_a_query_is_a_span_with_its_parts_below_that_of_the_application(released: Project, exporter) -> None:  # type: ignore[no-untyped-def]
+    exporter.clear()
+    with open_index("handbook", project=released.base) as index:
+        with trace.get_tracer("application").start_as_current_span("request"):
+            index.search("a secret question", top_k=3, filter={"title": "nobody may know"}, key="user@example.org")
+        with pytest.raises(InputError):
+            index.query("another secret", filter={"year": {"$bad": 1}})
+    spans = exporter.get_finished_spans()
+    byname = {span.name: span for span in spans[:5]}
+    assert list(byname) == [
+        "vector_pipeline.alias", "vector_pipeline.embed", "vector_pipeline.search", "vector_pipeline.query", "request",
+    ]  # fmt: skip
+    query = byname["vector_pipeline.query"]
+    assert query.parent.span_id == byname["request"].context.span_id
+    assert {byname[f"vector_pipeline.{one}"].parent.span_id for one in ("alias", "embed", "search")} == {
+        query.context.span_id
+    }
+    told = {key.removeprefix("vector_pipeline."): value for key, value in query.attributes.items()}
+    assert told == {
+        "dataset": "handbook", "alias": "production", "version": 1, "space": "tiny", "arm": "production", "top_k": 3,
+        "hits": 0,
+    }  # fmt: skip
+    failed = next(span for span in spans[5:] if span.name == "vector_pipeline.query")
+    assert (failed.attributes["error.type"], failed.status.status_code.name) == ("input", "ERROR")
+    said = " ".join(span.to_json() for span in spans)
+    assert not [word for word in ("secret", "nobody", "user@", "$bad") if word in said]
+
+
+@pytest.mark.slow
+def test_nothing_heavy_is_imported_by_reading(released: Project) -> None:
+    script = (
+        "import sys\n"
+        "from vector_pipeline.serving import open_index\n"
+        "HEAVY = ('dagster', 'torch', 'pandas', 'great_expectations', 'sentence_transformers', 'alembic', 'rich', 'typer',\n"
+        "         'fastapi', 'chromadb', 'pinecone', 'psycopg')\n"
+        "print([name for name in HEAVY if name in sys.modules])\n"
+        f"with open_index('handbook', project={str(released.base)!r}) as index:\n"
+        "    assert index.search('about page 1').hits\n"
+        "    assert index.health().ok\n"
+        "print([name for name in HEAVY if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["[]", "[]"], done.stderr
+
+
+@pytest.mark.slow
+def test_without_the_library_there_are_no_spans_and_no_import(released: Project) -> None:
+    script = (
+        "import sys, importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name.startswith('opentelemetry') else find(name, *more)\n"
+        "from vector_pipeline.serving import open_index\n"
+        f"with open_index('handbook', project={str(released.base)!r}) as index:\n"
+        "    assert index.search('about page 1').hits\n"
+        "print('opentelemetry' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "False", done.stderr
