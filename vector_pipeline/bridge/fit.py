@@ -66,15 +66,20 @@ class Trial:
     among: Vector
     """float32[m, d_old]."""
     k: int
+    metric: str = "cosine"
+    """Of the old space."""
 
     def recall(self, bridge: BridgeMap) -> float:
         """Share of the old model's first ``k`` that the mapped questions find."""
-        corpus = scaled(self.among)
+        cosine, far = self.metric == "cosine", self.metric == "euclidean"
+        corpus = scaled(self.among) if cosine else self.among
+        # Of a distance what the query has no part in.
+        less = (corpus**2).sum(axis=1) / 2 if far else np.zeros(len(corpus), np.float32)
         kept: list[Vector] = []
         for begin in range(0, len(self.questions), _BLOCK):
             some = slice(begin, begin + _BLOCK)
-            true = _first(scaled(self.questions.old[some]), corpus, self.k)
-            found = _first(scaled(bridge.apply(self.questions.new[some])), corpus, self.k)
+            true = _first(self.questions.old[some] @ corpus.T - less, self.k)
+            found = _first(bridge.apply(self.questions.new[some]) @ corpus.T - less, self.k)
             kept.append((true[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32))
         return float(np.concatenate(kept).mean()) if kept else 0.0
 
@@ -148,6 +153,11 @@ def _rotations(pairs: Pairs, sums: _Sums, normalise: bool) -> Iterator[Tried]:
     plain = procrustes(pairs.new, pairs.old)
     yield BridgeMap("procrustes", plain, np.zeros(plain.shape[1], np.float32), normalise), {"centred": False}
     yield sums.map("procrustes", sums.rotation, normalise), {"centred": True}
+    spread = float(np.trace(sums.within))
+    if not normalise and spread > 0:
+        # Where lengths mean something, those of the new model are other ones.
+        scale = float((sums.rotation * sums.across).sum()) / spread
+        yield sums.map("procrustes", sums.rotation * scale, normalise), {"centred": True, "scale": scale}
 
 
 def _best_affine(sums: _Sums, trial: Trial, normalise: bool) -> Best:
@@ -155,9 +165,9 @@ def _best_affine(sums: _Sums, trial: Trial, normalise: bool) -> Best:
     full = min(sums.across.shape)
     best = _best(((_affine(sums, ridge, full, normalise), {"ridge": ridge, "rank": full}) for ridge in RIDGES), trial)
     ridge = float(best[2]["ridge"])
-    ranks = sorted({max(1, round(share * full)) for share in RANKS} - {full})
-    lower = ((_affine(sums, ridge, rank, normalise), {"ridge": ridge, "rank": rank}) for rank in ranks)
-    return max(best, _best(lower, trial), key=lambda one: one[0])
+    lower = sorted({max(1, round(share * full)) for share in RANKS} - {full})
+    tried = ((_affine(sums, ridge, rank, normalise), {"ridge": ridge, "rank": rank}) for rank in lower)
+    return max(best, _best(tried, trial), key=lambda one: one[0]) if lower else best
 
 
 def _affine(sums: _Sums, ridge: float, rank: int, normalise: bool) -> BridgeMap:
@@ -174,16 +184,10 @@ def _affine(sums: _Sums, ridge: float, rank: int, normalise: bool) -> BridgeMap:
 
 def _best(tried: Iterable[Tried], trial: Trial) -> Best:
     """The first one of the best."""
-    best: Best | None = None
-    for bridge, settings in tried:
-        recall = trial.recall(bridge)
-        if best is None or recall > best[0]:
-            best = recall, bridge, settings
-    return best if best is not None else (-1.0, bridge, settings)
+    return max(((trial.recall(bridge), bridge, settings) for bridge, settings in tried), key=lambda one: one[0])
 
 
-def _first(queries: Vector, corpus: Vector, k: int) -> npt.NDArray[np.intp]:
-    """int[n, k]: places of the nearest, in no order."""
-    scores = queries @ corpus.T
+def _first(scores: Vector, k: int) -> npt.NDArray[np.intp]:
+    """int[n, k]: places of the highest, in no order."""
     k = min(k, scores.shape[1])
     return np.argpartition(-scores, k - 1, axis=1)[:, :k]

@@ -109,7 +109,7 @@ def fit_and_measure(
     choosing = tuple(dict.fromkeys((*asked.choose, *sentences(whole, parts.choose, CHOSEN))))
     measured = tuple(dict.fromkeys((*asked.measure, *sentences(whole, parts.measure, MEASURED))))
     both = _embedded((choosing, beside, measured), new.embedder, old, report)
-    trial = Trial(both[0], whole.old, min(settings.k, max(1, len(whole) // 5)))
+    trial = Trial(both[0], whole.old, min(settings.k, max(1, len(whole) // 5)), side.version.metric)
     pairs = Pairs(whole.new[parts.fit], whole.old[parts.fit]).beside(both[1])
     fitted = fit(pairs, trial, normalise=unit_length(whole.old))
     questions = Questions(measured, tuple(one in real for one in measured), both[2])
