@@ -10,23 +10,19 @@ Laws
 3. Nothing is embedded here: ``probe`` are the texts that a measurement of the embedder's rate would take.
 """
 
-import json
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vector_pipeline.build.chunks import record_metadata
+from vector_pipeline.build.cutting import Sample, cut_sample, tokens_read
 from vector_pipeline.build.estimates import Estimate, Numbers, expand
 from vector_pipeline.corpus import Chunker
-from vector_pipeline.corpus.model import Chunk, Document
 from vector_pipeline.embedding.base import TokenCounter
-from vector_pipeline.hashing import canonical_json, content_hash
+from vector_pipeline.hashing import content_hash
 from vector_pipeline.lake import sampled as store
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sampled import Held, Span
+from vector_pipeline.lake.sampled import Held
 from vector_pipeline.lake.tables import SpaceTables
 
 _PENDING = 2_000
@@ -67,28 +63,6 @@ class SpaceWork:
     probe_tokens: int = 0
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A sampled document, cut."""
-
-    size: int
-    chunks: int
-    payload: int
-    rows: int
-    contents: dict[str, tuple[int, float]]
-    """By content hash, in order: tokens, and in how many documents it stands, as far as other tables tell."""
-
-
-@dataclass(slots=True)
-class _Sample:
-    seen: dict[str, _Seen] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def column(self, name: str) -> Numbers:
-        return np.array([getattr(self.seen[one], name) for one in sorted(self.seen)], dtype=np.float64)
-
-
 def work_of(
     lake: Lake, tables: SpaceTables, chunker: Chunker, tokens: TokenCounter, *,
     sample: int, prompt: str = "", alike: SpaceTables | None = None, own: bool = True,
@@ -98,7 +72,7 @@ def work_of(
     """
     holds = store.held(lake, tables)
     before = tokens.count(prompt) if prompt else 0
-    cut = _cut(lake, tables, chunker, tokens, sample, alike)
+    cut = cut_sample(lake, tables, chunker, tokens, sample, alike)
     whole = len(cut.seen) >= holds.missing
     size = float(cut.column("size").sum()) if whole else float(store.missing_bytes(lake, tables))
     embedded, waiting = store.known(lake, tables, sorted(cut.texts))
@@ -132,51 +106,11 @@ def work_of(
         cut_s=cut.seconds * (size / float(sizes.sum()) if sizes.sum() else 0.0),
         moved=whole and holds.missing > 0 and own and _same(lake, tables, cut),
         probe=tuple(text for _, text in probe),
-        probe_tokens=sum(before + _read(tokens, text) for _, text in probe),
+        probe_tokens=sum(before + tokens_read(tokens, text) for _, text in probe),
     )  # fmt: skip
 
 
-def _cut(
-    lake: Lake, tables: SpaceTables, chunker: Chunker, tokens: TokenCounter, sample: int, alike: SpaceTables | None
-) -> _Sample:
-    made, cuts = _Sample(), {}
-    for document in _documents(lake, tables, sample):
-        began = time.perf_counter()
-        cuts[document.id] = (document, chunker.chunk(document))
-        made.seconds += time.perf_counter() - began
-    copies = store.copies(lake, tables) if cuts else {}
-    others = store.spans(lake, alike) if cuts and alike is not None else {}
-    for name, (document, chunks) in cuts.items():
-        least, there = copies.get(name, 1), others.get(name, [])
-        contents: dict[str, tuple[int, float]] = {}
-        for chunk in chunks:
-            text = chunk.embedded_text
-            key = content_hash(text)
-            if key not in made.texts:
-                made.texts[key] = text
-            if key not in contents:
-                contents[key] = (_read(tokens, text), float(max(least, _standing(there, chunk))))
-        metadata = sum(_bytes(canonical_json(record_metadata(document, chunk))) for chunk in chunks)
-        payload = sum(_bytes(chunk.text) for chunk in chunks) + metadata
-        rows = sum(_bytes(chunk.embedded_text) for chunk in chunks) + metadata
-        made.seen[name] = _Seen(_bytes(document.text), len(chunks), payload, rows, contents)
-    return made
-
-
-def _documents(lake: Lake, tables: SpaceTables, sample: int) -> Iterator[Document]:
-    for batch in store.sampled_documents(lake, tables, sample):
-        for row in batch.to_pylist():
-            metadata = json.loads(row["metadata"])
-            yield Document(row["document_id"], row["text"], row["title"], row["media_type"], metadata)
-
-
-def _standing(there: list[Span], chunk: Chunk) -> int:
-    """In how many documents the text stands that another space has in the middle of this chunk."""
-    middle = (chunk.start + chunk.end) // 2
-    return min((one.documents for one in there if one.start <= middle < one.end), default=1)
-
-
-def _to_embed(cut: _Sample, new: set[str], members: int, before: int) -> tuple[Numbers, Numbers]:
+def _to_embed(cut: Sample, new: set[str], members: int, before: int) -> tuple[Numbers, Numbers]:
     """Of each sampled document, by id: texts to embed and their tokens, each as this document's share of it (law 2)."""
     seen_in = Counter(key for one in cut.seen.values() for key in one.contents)
     scale, counted = members / max(len(cut.seen), 1), set[str]()
@@ -195,7 +129,7 @@ def _to_embed(cut: _Sample, new: set[str], members: int, before: int) -> tuple[N
 
 
 def _documents_with(seen: int, known: float, scale: float) -> float:
-    """How many documents have a text that the sample shows ``seen`` times. What other tables know is believed, unless more was seen."""
+    """How many documents have a text that the sample shows ``seen`` times. What other tables know counts, unless more was seen."""
     if seen <= known:
         return known
     return seen * scale if seen > 1 else 1.0
@@ -209,24 +143,14 @@ def _pending(
         return Estimate.exactly(0), Estimate.exactly(0), []
     found = store.pending_sample(lake, tables, _PENDING)
     texts = found["text"].to_pylist()
-    counts = np.array([before + _read(tokens, text) for text in texts], dtype=np.float64)
+    counts = np.array([before + tokens_read(tokens, text) for text in texts], dtype=np.float64)
     sizes = found["size"].to_numpy().astype(np.float64)
     return Estimate.exactly(holds.pending), expand(counts, sizes, holds.pending, holds.pending_bytes), texts
 
 
-def _same(lake: Lake, tables: SpaceTables, cut: _Sample) -> bool:
+def _same(lake: Lake, tables: SpaceTables, cut: Sample) -> bool:
     held = store.same_chunks(lake, tables)
     return all(
         set(held.get(name, [])) == set(one.contents) and len(held.get(name, [])) == one.chunks
         for name, one in cut.seen.items()
     )
-
-
-def _read(tokens: TokenCounter, text: str) -> int:
-    """Tokens that the model reads of a text."""
-    count = tokens.count(text)
-    return count if tokens.limit is None else min(count, tokens.limit)
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8"))

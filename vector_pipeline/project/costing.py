@@ -2,10 +2,12 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 from vector_pipeline.build.costing import PROBE, SpaceWork, work_of
 from vector_pipeline.build.estimates import Estimate
+from vector_pipeline.config.models import ReembedConfig
 from vector_pipeline.embedding.base import EmbeddingSpace
 from vector_pipeline.embedding.factory import resolve_space
 from vector_pipeline.errors import InputError, NotFoundError
@@ -69,8 +71,11 @@ class Costing(Planning):
         )  # fmt: skip
         if change is Change.NONE and work.moved and not work.texts.high and not work.orphaned:
             change = Change.METADATA
-        pace, prices = self._pace(dataset, resolved, work, measure=measure), config.embedder.prices
         serves = resolved.name == self.dataset(dataset).serving_space
+        fills = self.dataset(dataset).reembed if not serves else None
+        pace, prices = self._pace(dataset, resolved, work, measure=measure), config.embedder.prices
+        pace = replace(pace, most_per_s=fills.max_texts_per_s if fills is not None else None)
+        money = work.tokens.times(prices.per_million_tokens / 1e6) if prices is not None else None
         return SpacePlan(
             dataset=dataset,
             environment=self.environment,
@@ -89,11 +94,14 @@ class Costing(Planning):
             pace=pace,
             embed_s=_seconds(work, pace),
             cut_s=work.cut_s if measure else None,
-            money=work.tokens.times(prices.per_million_tokens / 1e6) if prices is not None else None,
+            money=money,
             currency=prices.currency if prices is not None else None,
             vector_bytes=work.texts.times(4 * resolved.dimension),
             text_bytes=work.rows,
             loads=tuple(self._load_of(dataset, name, resolved, since, work) for name in places),
+            refused=_refused(work.texts, money, prices.currency if prices is not None else "", fills)
+            if fills is not None
+            else None,
             notes=_notes(dataset, resolved.name, change, serves=serves),
         )
 
@@ -174,20 +182,31 @@ def _settings(chunker: str | None) -> dict[str, Any] | None:
 
 
 def _seconds(work: SpaceWork, pace: Pace) -> Estimate | None:
-    """Of embedding."""
+    """Of embedding, by one process."""
     if not work.texts.high:
         return Estimate.exactly(0)
+    if pace.held and pace.most_per_s:
+        return work.texts.times(1 / pace.most_per_s)
     if pace.tokens_per_s:
         return work.tokens.times(1 / pace.tokens_per_s)
     return work.texts.times(1 / pace.texts_per_s) if pace.texts_per_s else None
 
 
+def _refused(texts: Estimate, money: Estimate | None, currency: str, fills: ReembedConfig) -> str | None:
+    """What the budget of a re-embedding says."""
+    if fills.max_texts is not None and texts.count > fills.max_texts:
+        return f"would embed {texts.count:,} texts, more than reembed.max_texts allows ({fills.max_texts:,})"
+    if fills.max_cost is not None and money is not None and money.value > fills.max_cost:
+        return f"would cost {money.value:,.2f} {currency}, more than reembed.max_cost allows ({fills.max_cost:,.2f} {currency})"
+    return None
+
+
 def _notes(dataset: str, name: str, change: Change, *, serves: bool) -> tuple[str, ...]:
     if change in (Change.NONE, Change.METADATA):
         return (f"it is the same space: what changed documents would write is in vector-pipeline plan {dataset}",)
-    if not serves:
-        return ()
-    return (
-        f"{name} is the space that staging follows: the next build makes it anew, and releases wait for it; give it a name of "
-        "its own to fill it beside the one that serves",
-    )
+    if serves:
+        return (
+            f"{name} is the space that staging follows: the next build makes it anew, and releases wait for it; give it a name "
+            "of its own to fill it beside the one that serves",
+        )
+    return ()

@@ -63,6 +63,13 @@ class Pace:
     """Of a measurement: texts differ in length, so time is told by tokens."""
     texts: int = 0
     """That were embedded for it."""
+    most_per_s: float | None = None
+    """Texts that a process may embed in a second, whatever it can: ``reembed.max_texts_per_s``."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is the limit that tells how fast texts are embedded."""
+        return self.most_per_s is not None and self.most_per_s < (self.texts_per_s or float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +182,10 @@ def differences(since: SpaceFacts, space: SpaceFacts) -> tuple[str, ...]:
         found.append(
             f"embedder: {since.model or 'not recorded'} → {space.model}" + (", with other settings" if same else "")
         )
-    for name, was, now in (("dimension", since.dimension, space.dimension), ("metric", since.metric, space.metric)):
-        if was != now:
-            found.append(f"{name}: {was} → {now}")
+    if since.dimension != space.dimension:
+        found.append(f"dimension: {since.dimension} → {space.dimension}")
+    if since.metric != space.metric:
+        found.append(f"metric: {since.metric} → {space.metric}")
     was, now = since.chunker or {}, space.chunker or {}
     found += [f"chunker.{key}: {was[key]} → {now[key]}" for key in now if key in was and was[key] != now[key]]
     if not found and since.fingerprint != space.fingerprint:

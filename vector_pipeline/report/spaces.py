@@ -67,8 +67,7 @@ def spelled(estimate: Estimate, words: Callable[[float], str], unit: str = "") -
 def _three(value: float) -> int:
     """To three digits: more would say what nobody knows."""
     whole = round(value)
-    unit = 10 ** max(len(str(abs(whole))) - 3, 0)
-    return round(whole / unit) * unit
+    return round(whole, -max(len(str(abs(whole))) - 3, 0))
 
 
 def _change(plan: SpacePlan) -> Table:
@@ -123,9 +122,12 @@ def _time(plan: SpacePlan) -> str:
 
 
 def _pace(pace: Pace) -> str:
-    rate = f"{pace.texts_per_s or 0:,.0f}" if (pace.texts_per_s or 0) >= 10 else f"{pace.texts_per_s or 0:.1f}"
-    how = "as earlier fills took" if pace.source == "fills" else f"measured now with {pace.texts:,} texts"
-    return f"at {rate} texts/s ({how})"
+    rate = (pace.most_per_s if pace.held else pace.texts_per_s) or 0.0
+    shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    if pace.held:
+        return f"at {shown} texts/s (reembed.max_texts_per_s)"
+    how = "as earlier fills took" if pace.source == "fills" else f"measured now with {plural(pace.texts, 'text')}"
+    return f"at {shown} texts/s ({how})"
 
 
 def _money(amount: float, currency: str | None) -> str:
