@@ -112,7 +112,7 @@ class SpacePlan:
     tokens: Estimate
     pace: Pace
     embed_s: Estimate | None
-    """Seconds of embedding, by one process; None where no rate is known."""
+    """Seconds of embedding, by one process; None where no rate is known. The interval is that of the work, at this very rate."""
     cut_s: float | None
     """Seconds of cutting documents; None where nothing was measured."""
     money: Estimate | None

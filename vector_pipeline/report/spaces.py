@@ -34,11 +34,15 @@ def space_plan_lines(plan: SpacePlan) -> Group:
 
 def space_plan_summary(plan: SpacePlan) -> str:
     """The last line: what there is to do."""
-    what = f"{plan.change}: {figure(plan.texts, 'text')} to embed"
+    what = f"{plan.change}: {_about(plan.texts)} {'text' if plan.texts.count == 1 else 'texts'} to embed"
     if plan.embed_s is not None and plan.texts.value:
-        what += f" in {spelled(plan.embed_s, duration)}"
-    records = f", {figure(plan.chunks, 'record')} to load" if any(one.way for one in plan.loads) else ""
+        what += f" in ≈ {duration(plan.embed_s.value)}"
+    records = f", {_about(plan.chunks)} records to load" if any(one.way for one in plan.loads) else ""
     return f"Plan: {what}{records}. What production serves does not change until promote."
+
+
+def _about(estimate: Estimate) -> str:
+    return f"{estimate.count:,}" if estimate.exact else f"≈ {_three(estimate.value):,}"
 
 
 def figure(estimate: Estimate, noun: str = "") -> str:
@@ -117,7 +121,8 @@ def _time(plan: SpacePlan) -> str:
     elif plan.embed_s is None:
         embed = "to embed: not known; fill a shard, or plan without --no-measure"
     else:
-        embed = f"{spelled(plan.embed_s, duration)} to embed, {_pace(plan.pace)}"
+        # No interval: how far the rate itself is off, nobody knows.
+        embed = f"≈ {duration(plan.embed_s.value)} to embed, {_pace(plan.pace)}"
     return embed if not plan.cut_s else f"{embed}; {duration(plan.cut_s)} to cut"
 
 
