@@ -65,14 +65,29 @@ class AsyncIndex:
     ) -> list[Hit] | list[list[Hit]]:
         """As ``Index.query``."""
         texts = [text] if isinstance(text, str) else list(text)
-        answers = await self._answers(texts, top_k, filter, key)
+        answers = await self.answers(texts, top_k=top_k, filter=filter, key=key)
         return answers[0].hits if isinstance(text, str) else [one.hits for one in answers]
 
     async def search(
         self, text: str, *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> Answer:
         """As ``Index.search``."""
-        return (await self._answers([text], top_k, filter, key))[0]
+        return (await self.answers([text], top_k=top_k, filter=filter, key=key))[0]
+
+    async def answers(
+        self, texts: list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
+    ) -> list[Answer]:
+        """As ``search``, of several texts at once: one version answers all of them."""
+        call, future = self._index.begin(texts, top_k=top_k, filter=filter, key=key)
+        # A cancelled task cancels the future, which tells the thread's, if it has not begun.
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await asyncio.wait_for(waiting, self._index.timeout_s)
+        except TimeoutError:
+            raise self._index.give_up(call, future) from None
+        except asyncio.CancelledError:
+            call.until = 0.0  # Nothing is tried again.
+            raise
 
     async def health(self) -> Health:
         """As ``Index.health``."""
@@ -91,15 +106,3 @@ class AsyncIndex:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    async def _answers(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
-        call, future = self._index.begin(texts, top_k=top_k, filter=filter, key=key)
-        # A cancelled task cancels the future, which tells the thread's, if it has not begun.
-        waiting = asyncio.wrap_future(future)
-        try:
-            return await asyncio.wait_for(waiting, self._index.timeout_s)
-        except TimeoutError:
-            raise self._index.give_up(call, future) from None
-        except asyncio.CancelledError:
-            call.until = 0.0  # Nothing is tried again.
-            raise
