@@ -106,15 +106,12 @@ def test_what_passed_is_asked_again_when_more_is_wanted(served: Path) -> None:
 
 def test_no_bridge_without_the_configurations_word(served: Path) -> None:
     write(served, bridge="")
+    said = r"allows handbook no bridge\. Under `datasets: handbook:` write `bridge: \{\}`"
     with Project.load(served / CONFIG) as project:
-        for ask in (
-            lambda: project.fit_bridge("handbook", "new", by="ann"),
-            lambda: project.bridge_on("handbook", by="ann"),
-        ):
-            with pytest.raises(
-                RefusedError, match=r"allows handbook no bridge\. Under `datasets: handbook:` write `bridge: \{\}`"
-            ):
-                ask()
+        with pytest.raises(RefusedError, match=said):
+            project.fit_bridge("handbook", "new", by="ann")
+        with pytest.raises(RefusedError, match=said):
+            project.bridge_on("handbook", by="ann")
         assert project.bridge_status("handbook") == []
         assert project.bridge_off("handbook", by="ann") == 0
 

@@ -92,11 +92,11 @@ class Crossings:
 
     def _current(self, version: Version, here: EmbeddingSpace) -> Crossing | None:
         pair = (version.dataset, here.embedder_fingerprint, version.embedder_fingerprint)
-        known = self._known.get(pair)
-        if known is not None and time.monotonic() - known.asked < self._staleness:
+        known, now = self._known.get(pair), time.monotonic()
+        if known is not None and now - known.asked < self._staleness:
             return known.crossing
-        # One thread asks; others take what is known meanwhile.
-        if not self._lock.acquire(blocking=known is None):
+        # One thread asks; others take what is known meanwhile, unless it is too old.
+        if not self._lock.acquire(blocking=known is None or not self._recent(known, now)):
             assert known is not None
             return known.crossing
         try:
