@@ -53,7 +53,7 @@ def beside(tables: SpaceTables) -> tuple[str, ...]:
 
 
 def table_sizes(lake: Lake, dataset: str) -> dict[str, TableSize]:
-    """What each of a dataset's tables takes, by name."""
+    """What each of a dataset's tables takes, by name; with those that are dropped and not handed over, of no rows."""
     tables = DatasetTables(dataset)
     files = {
         str(name): (int(count), int(size))
@@ -64,10 +64,12 @@ def table_sizes(lake: Lake, dataset: str) -> dict[str, TableSize]:
             [dataset],
         )
     }
-    found = {}
-    for name in tables_of_dataset(lake, dataset):
-        count, size = files.get(name, (0, 0))
-        found[name] = TableSize(name, int(lake.row(f"SELECT count(*) FROM {tables.named(name)}")[0]), size, count)
+    left, found = left_over(lake, dataset), {}
+    there = tables_of_dataset(lake, dataset)
+    for name in sorted({*there, *left}):
+        rows = int(lake.row(f"SELECT count(*) FROM {tables.named(name)}")[0]) if name in there else 0
+        (count, size), more = files.get(name, (0, 0)), left.get(name, LeftOver(0, 0))
+        found[name] = TableSize(name, rows, size + more.bytes, count + more.files)
     return found
 
 

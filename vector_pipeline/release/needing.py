@@ -10,6 +10,7 @@ Laws
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from vector_pipeline.errors import ConflictError
 from vector_pipeline.release.holding import writers
 from vector_pipeline.release.registry import Registry, Use
 from vector_pipeline.release.registry.spaces import said, way_out
@@ -51,15 +52,13 @@ def holds(
         )
     resources = [f"lake/{space.dataset}/{table}" for table in tables]
     resources += [f"{line.target}/{line.namespace}" for line in lines]
-    return [*found, *being_written(registry, resources)]
+    written = [being_written(one) for resource in dict.fromkeys(resources) for one in writers(registry, resource)]
+    return [*found, *written]
 
 
-def being_written(registry: Registry, resources: Iterable[str]) -> list[Hold]:
-    """Who writes to some resources, or to parts of them."""
-    fix = "Wait until that has ended, and run it again"
-    return [
-        Hold("being written", one.what, fix) for name in dict.fromkeys(resources) for one in writers(registry, name)
-    ]
+def being_written(error: ConflictError) -> Hold:
+    """Of somebody's lease."""
+    return Hold("being written", error.what, "Wait until that has ended, and run it again")
 
 
 def _word(use: Use) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.dropping import left_over, table_sizes
+from vector_pipeline.lake.dropping import table_sizes
 from vector_pipeline.release.needing import Hold, holds
 from vector_pipeline.release.registry import Registry
 from vector_pipeline.release.retention import version_back
@@ -104,21 +104,19 @@ class Setting:
     on_step: OnStep = field(default=lambda _: None)
 
 
-def refusal(space: KnownSpace, found: Sequence[Hold]) -> RefusedError | None:
-    """One line of what needs a space; None where nothing does."""
+def require_unneeded(space: KnownSpace, found: Sequence[Hold]) -> None:
+    """``RefusedError``: one line of what needs a space."""
     if not found:
-        return None
+        return
     more = f" (and {len(found) - 1} more: vector-pipeline space list {space.dataset})" if len(found) > 1 else ""
-    return RefusedError(f"{found[0].what}{more}: it is not retired", fix=found[0].fix)
+    raise RefusedError(f"{found[0].what}{more}: it is not retired", fix=found[0].fix)
 
 
 def plan_retirement(setting: Setting) -> Retirement:
     """What ``retire_space`` would do now. ``RefusedError`` while something needs it, ``UnavailableError``: a target is away."""
     space, lines = setting.space, lines_of_space(setting.registry, setting.space)
     goes, _ = own_tables(setting.lake, space, setting.spaces)
-    found = holds(setting.registry, space, lines, grace_s=setting.grace_s, tables=goes)
-    if (refused := refusal(space, found)) is not None:
-        raise refused
+    require_unneeded(space, holds(setting.registry, space, lines, grace_s=setting.grace_s, tables=goes))
     return look_at_space(setting, lines, dry_run=True)
 
 
@@ -126,21 +124,19 @@ def look_at_space(setting: Setting, lines: Sequence[Line], *, dry_run: bool) -> 
     """What there is of a space in the registry, the targets and the lake."""
     space, lake = setting.space, setting.lake
     goes, stays = own_tables(lake, space, setting.spaces)
-    sizes, left = table_sizes(lake, space.dataset), left_over(lake, space.dataset)
+    sizes = table_sizes(lake, space.dataset)
+    gone = [sizes[name] for name in goes if name in sizes]
     notes: list[str] = []
-    gone = [TableGone(name, sizes[name].rows, sizes[name].bytes) for name in goes if name in sizes]
-    gone += [TableGone(name, 0, left[name].bytes) for name in goes if name in left and name not in sizes]
     return Retirement(
         space.dataset, space.name, space.fingerprint, dry_run,
         tuple(one.number for one in space.kept),
         tuple(_namespaces(setting, lines, notes)),
-        tuple(gone),
+        tuple(TableGone(one.table, one.rows, one.bytes) for one in gone),
         tuple(
             TableStays(name, sizes[name].rows, sizes[name].bytes, tuple(why))
             for name, why in stays.items() if name in sizes
         ),
-        sum(sizes[name].files for name in goes if name in sizes)
-        + sum(left[name].files for name in goes if name in left),
+        sum(one.files for one in gone),
         (*notes, *_ways_back(setting)),
     )  # fmt: skip
 

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from vector_pipeline.errors import ConflictError, RefusedError
+from vector_pipeline.errors import ConflictError
 from vector_pipeline.lake.dropping import drop_tables, hand_over
 from vector_pipeline.release.dropping import drop_line
 from vector_pipeline.release.holding import Held, hold, hold_whole
 from vector_pipeline.release.journalling import abandon_open
-from vector_pipeline.release.needing import holds
+from vector_pipeline.release.needing import being_written, holds
 from vector_pipeline.release.remembering import forget
-from vector_pipeline.release.retirement import Retirement, Setting, look_at_space, refusal
+from vector_pipeline.release.retirement import Retirement, Setting, look_at_space, require_unneeded
 from vector_pipeline.release.spaces import Line, lines_of_space, own_tables
 
 
@@ -33,8 +33,7 @@ def retire_space(setting: Setting) -> Retirement:
     """
     registry, space = setting.registry, setting.space
     lines = lines_of_space(registry, space)
-    if (refused := refusal(space, holds(registry, space, (), grace_s=setting.grace_s))) is not None:
-        raise refused
+    require_unneeded(space, holds(registry, space, (), grace_s=setting.grace_s))
     goes, _ = own_tables(setting.lake, space, setting.spaces)
     with ExitStack() as stack:
         leases = _Leases(setting, stack)
@@ -72,10 +71,7 @@ class _Leases:
             try:
                 self.held[resource] = self.stack.enter_context(way)
             except ConflictError as error:
-                raise RefusedError(
-                    f"{error.what}: space {self.setting.space.label} is not retired meanwhile",
-                    fix="Wait until that has ended, and run it again",
-                ) from None
+                require_unneeded(self.setting.space, [being_written(error)])
         return self.held[resource]
 
     def step(self, name: str) -> None:

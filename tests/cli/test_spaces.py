@@ -1,0 +1,76 @@
+"""``space list`` and ``space retire``: what they print, and that a run does it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import RunCommand
+from tests.spaces.conftest import NEW, OLD, MakeWorld, World, make_world, migrated_folder
+
+__all__ = ["make_world", "migrated_folder"]
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, migrated_folder: Path) -> World:
+    world = make_world(migrated_folder)
+    world.configure({"new": NEW}, "new")
+    world.project.close()
+    return world
+
+
+def test_spaces_are_listed_with_what_needs_them(vp: RunCommand, world: World) -> None:
+    where = ("--project", world.folder)
+    shown = vp("space", "list", *where)
+    assert shown.code == 0, shown.err
+    new, old = (next(line for line in shown.out.splitlines() if f"  {name}  " in line) for name in ("new", "old"))
+    assert "serving" in new
+    assert "production (dev), staging (dev)" in new
+    assert new.rstrip().endswith("no")
+    assert "structure 60/5/10" in old
+    assert "local (dev):" in old
+    assert old.rstrip().endswith("yes")
+    assert f"vector-pipeline --project {world.folder} space retire old" in shown.out.replace(
+        f"vector-pipeline space retire old --project {world.folder}",
+        f"vector-pipeline --project {world.folder} space retire old",
+    )
+    told = vp("space", "list", "handbook", "--json", *where).json
+    assert [(one["space"], one["retire"]) for one in told] == [("new", "no"), ("old", "yes")]
+    assert "no dataset 'handbok'" in vp("space", "list", "handbok", *where).err
+
+
+def test_what_is_needed_is_refused_in_one_line(vp: RunCommand, world: World) -> None:
+    where = ("--project", world.folder)
+    ran = vp("space", "retire", "new", "--yes", *where)
+    assert ran.code == 1
+    assert ran.err.startswith("Error: space new (")
+    assert "is the one that handbook serves (and 2 more: vector-pipeline --project" in ran.err
+    assert ran.err.count("\n") == 1
+    world.configure({"old": OLD, "new": NEW}, "new")
+    world.project.close()
+    assert "Take old out of `spaces` first" in vp("space", "retire", "handbook", "old", *where).err
+    assert vp("space", "retire", "handbook", "old", "more", *where).code == 2
+    assert "there is and was no space odl" in vp("space", "retire", "odl", *where).err
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_goes_and_a_run_does_it(vp: RunCommand, world: World) -> None:
+    where = ("--project", world.folder)
+    dry = vp("space", "retire", "old", *where)
+    assert dry.code == 0, dry.err
+    assert "handbook--old--" in dry.out
+    assert "chunks_old_" in dry.out
+    assert "Would retire space old (" in dry.out
+    assert "expire 1 version (v1), drop 1 namespace with" in dry.out
+    assert "goes back to v1, of this space" in dry.out
+    assert "--yes" in dry.out
+    told = vp("space", "retire", "handbook", "old", "--json", *where).json
+    assert told["dry_run"]
+    done = vp("space", "retire", "handbook", "old", "--yes", *where)
+    assert done.code == 0, done.err
+    assert "Retired space old (" in done.out
+    assert f"Its {told['files']} files in the lake are freed by the collection" in done.out
+    assert "collect --yes" in done.out
+    again = vp("space", "retire", "old", *where)
+    assert "Nothing is left of space old" in again.out
+    listed = vp("space", "list", "--json", *where).json
+    assert [(one["space"], one["retire"]) for one in listed] == [("new", "no"), ("old", "retired")]
