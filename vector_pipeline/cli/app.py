@@ -11,6 +11,7 @@ from vector_pipeline.cli.session import Session
 _PANEL = "Options of every command"
 _ARGUMENTS = {
     "dataset": "May be left out when the project has one.",
+    "datasets": "Default: all of the project.",
     "words": "The dataset may be left out when the project has one.",
     "folder": "Made if need be. Default: here.",
 }

@@ -20,6 +20,7 @@ from vector_pipeline.cli import (
     reporting,
     retention,
     routing,
+    serving,
     spaces,
     standing,
     starting,
@@ -49,6 +50,7 @@ __all__ = [
     "reporting",
     "retention",
     "routing",
+    "serving",
     "spaces",
     "standing",
     "starting",
@@ -58,8 +60,8 @@ __all__ = [
 
 _ORDER = (
     "init", "check", "build", "versions", "diff", "plan", "push", "verify", "reembed", "report", "promote", "route",
-    "rollback", "status", "query", "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase", "adopt",
-    "pin", "unpin", "expire", "collect",
+    "rollback", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase",
+    "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

@@ -1,0 +1,91 @@
+"""Services: in this process over ASGI, and as processes of their own over HTTP."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from tests.serving.conftest import released, template  # noqa: F401
+from vector_pipeline.parts import Parts
+from vector_pipeline.service.app import create_app
+from vector_pipeline.service.limits import Limits
+from vector_pipeline.service.readers import Readers
+
+T = TypeVar("T")
+QUERY = "/v1/datasets/handbook/query"
+Ask = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def client(config: Path, *, limits: Limits | None = None, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service in this process; what goes wrong inside is a response, as behind a server."""
+    limits = limits or Limits()
+    with Parts.load(config) as parts:
+        app = create_app(Readers(parts, config, list(parts.config.datasets), limits.timeout_s), limits=limits, **options)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://service") as made,
+        ):
+            yield made
+
+
+def asked(config: Path, ask: Ask, **options: Any) -> None:
+    """Run ``ask`` with a client of a service."""
+
+    async def work() -> None:
+        async with client(config, **options) as made:
+            await ask(made)
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+class Running:
+    """``vector-pipeline serve --port 0`` as a process."""
+
+    def __init__(self, config: Path, *words: str, environment: dict[str, str] | None = None) -> None:
+        self.log = config.parent / "service.log"
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "vector_pipeline.cli", "serve", *words, "--port", "0", "--project", str(config)],
+                stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        found = re.search(r"on (http://\S+)", self.said)
+        assert found, f"{self.said}\n{self.log.read_text()}"
+        self.url = found.group(1)
+        self.next = self.process.stdout.readline()
+
+    def end(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code."""
+        self.process.send_signal(by)
+        return self.process.wait(60)
+
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start services (arguments are those of ``Running``); they end with the test."""
+    with ExitStack() as stack:
+
+        def start(config: Path, *words: str, **options: Any) -> Running:
+            made = Running(config, *words, **options)
+            assert made.process.stdout is not None
+            stack.callback(made.process.stdout.close)
+            stack.callback(made.process.wait)
+            stack.callback(made.process.kill)
+            return made
+
+        yield start

@@ -1,0 +1,121 @@
+"""Running the service in this process until it is told to end.
+
+Laws
+----
+1. SIGTERM and Ctrl-C stop it accepting at once; what is in flight is answered, within the time that it has; then the readers are
+   closed, and the process ends. A second Ctrl-C ends it without waiting.
+2. It ends although a target never answers: what hangs then is left hanging.
+3. What it logs holds no secret: every line is scrubbed.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from vector_pipeline.errors import UnavailableError
+from vector_pipeline.service.limits import Limits
+from vector_pipeline.service.readers import Readers
+
+GRACE_S = 25
+"""Seconds that requests in flight have at most when the service ends: what watches processes commonly kills after thirty."""
+_BLOCKING = 32
+"""Threads that readers are opened and examined on: enough that what hangs stops nobody else."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 is any that is free. ``UnavailableError`` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise UnavailableError(f"cannot listen on {host} port {port}: {said}", fix="Try another --port") from None
+
+
+def address(bound: socket.socket) -> str:
+    """Of a service on a socket, for clients on this machine."""
+    host, port = bound.getsockname()[:2]
+    named = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{named}]:{port}" if ":" in named else f"http://{named}:{port}"
+
+
+def serve(
+    app: FastAPI, readers: Readers, bound: socket.socket, *, limits: Limits, ready: Callable[[], None]
+) -> signal.Signals | None:
+    """Serve until a signal ends it; returns which. ``ready`` is called once requests are accepted."""
+    _log_to_stderr(readers.clean)
+    config = uvicorn.Config(
+        app, lifespan="on", ws="none", access_log=False, log_config=None, server_header=False, proxy_headers=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=min(GRACE_S, int(limits.timeout_s) + 1),
+    )  # fmt: skip
+    server = Server(config, ready)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(_BLOCKING, thread_name_prefix="vector-pipeline"))
+        runner.run(server.serve(sockets=[bound]))
+        if readers.stuck:
+            logging.getLogger(__name__).warning("ended although a query is still waiting for its target")
+            _leave()
+    return server.ended_by
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it accepts, and leaves to its caller what a signal means for the process."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self.ended_by: signal.Signals | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        """As uvicorn's, which raises the signals again at the end: the process would not end by itself."""
+        before = {one: signal.signal(one, self.handle_exit) for one in _SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+            if self._captured_signals:
+                self.ended_by = signal.Signals(self._captured_signals[0])
+
+
+class _Scrubbed(logging.Formatter):
+    """Law 3."""
+
+    def __init__(self, clean: Callable[[str], str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._clean = clean
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._clean(super().format(record))
+
+
+def _log_to_stderr(clean: Callable[[str], str]) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Scrubbed(clean))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("vector_pipeline.service").setLevel(logging.INFO)
+
+
+def _leave() -> None:
+    """Law 2: an interpreter that ends by itself waits for all its threads."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
