@@ -158,6 +158,7 @@ def _served(core: Project, alias: Alias, verb: str, moved: bool) -> show.Metadat
         else f"nothing to do: production serves version {deployment.version} already",
         "moved": moved,
         "version": deployment.version,
+        "space": deployment.space,
         "digest": deployment.digest or "",
         "records": deployment.records,
         "generation": alias.generation,

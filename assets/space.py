@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import dagster as dg
+from pydantic import Field
 
 from assets import metadata as show
 from assets.names import CHUNKS, EMBEDDINGS, SNAPSHOT, documents_key, job_name, space_key
@@ -39,7 +40,7 @@ class SnapshotSettings(dg.Config):
 class FillSettings(dg.Config):
     """What a run may say about filling a space that does not serve."""
 
-    texts_per_s: float | None = None
+    texts_per_s: float | None = Field(default=None, gt=0)
     """Texts that are embedded in a second at most; default: ``reembed.max_texts_per_s``."""
     over_budget: bool = False
     """Lets it embed more than ``reembed.max_texts`` and ``reembed.max_cost``."""
@@ -119,7 +120,10 @@ def chunks(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefiniti
             core = project.get()
             if not core.serves(dataset, space) and _catches_up(context, core, dataset, space, shards):
                 return
-            made = core.chunk(dataset, space=space, shards=shards)
+            filling = not core.serves(dataset, space) and fills(context, dataset)
+            made = (
+                core.chunk_each(dataset, space, shards) if filling else core.chunk(dataset, space=space, shards=shards)
+            )
             took = time.perf_counter() - started
             lake, tables = core.lake(read_only=True), core.tables(dataset, space)
             facts = chunk_shards(lake, tables, shards)

@@ -29,7 +29,7 @@ class EmbedCounts:
     seconds: float = 0.0
     """Spent embedding."""
     left: int = 0
-    """Texts that were left for another call, because of its limit."""
+    """Texts that were left to another call, because this one was stopped."""
 
 
 def embed_chunks(
@@ -42,14 +42,15 @@ def embed_chunks(
     on_progress: Callable[[Progress], None] | None = None,
     commit_rows: int = COMMIT_ROWS,
     attesting: Attesting | None = DEFAULT,
-    limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
     on_shard: Callable[[int, int, float], None] | None = None,
 ) -> EmbedCounts:
     """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending.
 
     ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``); None: not at all.
-    ``RefusedError`` where it is not the model that it was. ``limit``: texts that are embedded at most. ``on_shard``: told a shard
-    when it begins (no texts, no seconds), and how many of its texts were embedded in what time when it ends.
+    ``RefusedError`` where it is not the model that it was. ``stop``: asked before each commit; once it says yes, that commit is the
+    last, and the rest is left to another call. ``on_shard``: told a shard when it begins (no texts, no seconds), and how many of
+    its texts were embedded in what time when it ends.
     """
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
@@ -61,20 +62,24 @@ def embed_chunks(
     attestor = Attestor(lake, tables, embedder, attesting) if attesting is not None and total_texts else None
     if attestor is not None:
         attestor.begin(total_texts)
-    wanted = total_texts if limit is None else min(total_texts, limit)
+    stopped = False
     for shard in pending:
-        if not shard.embed or embedded >= wanted:
+        if not shard.embed or stopped:
             continue
         if on_shard is not None:
             on_shard(shard.shard, 0, 0.0)
-        texts = store.pending_texts(lake, tables, shard.shard).slice(0, wanted - embedded)
+        texts = store.pending_texts(lake, tables, shard.shard)
         before, began = embedded, time.monotonic()
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
         for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report):
             message = f"embed {vectors.num_rows} texts of {tables.dataset.dataset}"
             embedded += vectors.num_rows
-            also = attestor.attest(last=embedded == wanted) if attestor is not None else None
+            stopped = stop is not None and stop()
+            last = stopped or embedded == total_texts
+            also = attestor.attest(last=last) if attestor is not None else None
             store.store_vectors(lake, tables, shard.shard, vectors, message, also)
+            if stopped:
+                break
         if on_shard is not None:
             on_shard(shard.shard, embedded - before, time.monotonic() - began)
     seconds = time.monotonic() - started if embedded else 0.0

@@ -14,7 +14,7 @@ from vector_pipeline.errors import InputError, NotFoundError
 from vector_pipeline.report.units import plural
 
 if TYPE_CHECKING:
-    from vector_pipeline.project.filling import SpaceFill
+    from vector_pipeline.project.fillstatus import SpaceFill
 
 STATUS = "status"
 _WATCH_S = 2.0

@@ -23,6 +23,7 @@ Verb = Literal[
     "verify",
     "promote",
     "release",
+    "reembed",
     "audit",
     "attest",
     "repair",

@@ -2,12 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
 from vector_pipeline.build.attesting import Attesting, declared
+from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.build.pending import pending_shards
 from vector_pipeline.config.models import gates_of
 from vector_pipeline.embedding.base import Embedder
@@ -84,20 +85,23 @@ class Building(Parts):
         shards: Sequence[int] | None = None,
         run_id: str | None = None,
         embedder: Embedder | None = None,
-        limit: int | None = None,
+        commit_rows: int = COMMIT_ROWS,
+        stop: Callable[[], bool] | None = None,
+        of: tuple[int, int] | None = None,
     ) -> EmbedCounts:
         """Chunks → embeddings of a space. What was whole at the end, or failed, the registry keeps as fills.
 
-        ``embedder``: the space's own, slowed perhaps. ``limit``: texts that are embedded at most.
+        ``embedder``: the space's own, slowed perhaps. ``commit_rows``: texts in one commit. ``stop``: asked before each commit
+        whether it is the last. ``of``: texts that were embedded before, and all there are, where this is a part of longer work.
         """
 
         def report(progress: Progress) -> None:
-            left = (
-                ""
-                if progress.remaining_s is None
-                else f"{progress.rate_per_s:.0f}/s, {progress.remaining_s:.0f} s left"
-            )
-            self.progress.update("embed", progress.done, progress.total, unit="texts", note=left)
+            before, total = of or (0, progress.total)
+            done, left = before + progress.done, progress.remaining_s
+            if left is not None and of is not None:
+                left = (total - done) / progress.rate_per_s if progress.rate_per_s else None
+            note = "" if left is None else f"{progress.rate_per_s:.0f}/s, {left:.0f} s left"
+            self.progress.update("embed", done, total, unit="texts", note=note)
 
         tables, resolved = self.tables(dataset, space), self.space(dataset, space)
         taken = Taken(self.registry(), tables, resolved, run_id)
@@ -105,7 +109,8 @@ class Building(Parts):
         with taken, self._writing(dataset, tables.embedding_table, self._parts(dataset, space, shards)):
             counts = embed_chunks(
                 self.lake(), tables, resolved, embedder or self.embedder(dataset, space), shards=shards,
-                on_progress=report, attesting=self.attesting(dataset, space), limit=limit, on_shard=taken.add,
+                on_progress=report, commit_rows=commit_rows, attesting=self.attesting(dataset, space), stop=stop,
+                on_shard=taken.add,
             )  # fmt: skip
         taken.record(self.lake(), range(self.dataset(dataset).shards) if shards is None else shards)
         return counts

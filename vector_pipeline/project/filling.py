@@ -3,33 +3,43 @@
 Laws
 ----
 1. A release never fills (ADR 0014): ``shards_to_build`` leaves out what was not filled yet, where a space does not serve.
-2. A fill may be stopped anywhere and run again; it embeds what has no vector yet, and nothing else. Between two slices of it others
-   get their turn at the table.
-3. Documents that change meanwhile are caught up by the fill itself: it ends when its shards are whole.
+2. A fill may be stopped anywhere and run again; it embeds what has no vector yet, and nothing else.
+3. It holds only the shards that it is at, and those for seconds: whoever wants them, or the whole table, gets them after its next
+   commit. Several fills of the same shards take different ones.
+4. Documents that change meanwhile are caught up by the fill itself: it ends when its shards are whole.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
-from vector_pipeline.build import EmbedCounts
-from vector_pipeline.build.filling import ShardState, shard_states, total
+from vector_pipeline.build import ChunkCounts, EmbedCounts
+from vector_pipeline.build.attesting import Attestor
+from vector_pipeline.build.embeddings import COMMIT_ROWS
+from vector_pipeline.build.filling import ShardState, shard_states
+from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.paced import Paced
-from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
-from vector_pipeline.project.building import Building, VersionMade
+from vector_pipeline.errors import ConflictError, RefusedError
+from vector_pipeline.lake.golden import GoldenTables, read_golden
+from vector_pipeline.lake.tables import SpaceTables, within
+from vector_pipeline.project.building import VersionMade
+from vector_pipeline.project.fillguards import FillGuards
+from vector_pipeline.project.fillstatus import seen_rate
 from vector_pipeline.release.filled import Taken
-from vector_pipeline.release.holding import hold
-from vector_pipeline.release.registry import Fill, FillStatus, Version
-from vector_pipeline.release.registry.fills import failed_now
 
 SLICE = 4096
-"""Texts after which a fill gives its leases back for a moment."""
+"""Texts at most of the shards that a fill works at together: it holds their leases, and no others."""
+SLICE_S = 60.0
+"""Seconds that it works at them before it gives the leases back for a moment. Each time all golden texts are embedded again."""
+CHUNK_DOCUMENTS = 4096
+"""Documents of the shards that are chunked together."""
 PASSES = 20
 """How often a fill begins anew because documents have changed while it ran."""
+_COMMIT_S = 15.0
+"""Embedding that a commit holds at most, at the rate that was seen: what a kill loses, and what a release may wait for."""
+_FIRST = 256
+"""Texts that are embedded together while no rate is known."""
 _TURN_S = 0.5
-_NEWEST = 32
-"""Fills that the rate is told from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Filled:
     copied: int = 0
     """Vectors that another shard had already."""
     vectors: int = 0
-    """Vectors of the shards that it wrote last."""
+    """Vectors that the shards hold now that it was asked for."""
     seconds: float = 0.0
     """Spent embedding."""
     left: int = 0
@@ -55,63 +65,13 @@ class Filled:
     def plus(self, made: EmbedCounts) -> "Filled":
         """With what one more call embedded."""
         return replace(
-            self, embedded=self.embedded + made.embedded, copied=self.copied + made.copied, vectors=made.vectors,
+            self, embedded=self.embedded + made.embedded, copied=self.copied + made.copied,
             seconds=self.seconds + made.seconds,
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ShardFill:
-    """One shard of a space."""
-
-    state: ShardState
-    status: str
-    """``done``; ``filling``: somebody is at it; ``failed``; ``stale``: it was filled, and documents changed since; ``pending``."""
-    last: Fill | None
-    """Its newest attempt."""
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceFill:
-    """How far a space is."""
-
-    dataset: str
-    space: str
-    fingerprint: str
-    model: str
-    serves: bool
-    shards: tuple[ShardFill, ...]
-    rate_per_s: float | None
-    """Texts, as the newest fills measured; None where nothing was."""
-    remaining_s: float | None
-    """Seconds, by one process at that rate; None where it cannot be told."""
-    newest: Version | None
-    """Newest version of the space."""
-
-    @property
-    def total(self) -> ShardState:
-        """All shards together."""
-        return total(one.state for one in self.shards)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it holds every document that there is now."""
-        return all(one.state.whole for one in self.shards)
-
-
-class Filling(Building):
+class Filling(FillGuards):
     """Spaces that do not serve."""
-
-    def unfilled(self, dataset: str, space: str) -> int:
-        """Shards that are not filled yet, for a space that does not serve."""
-        every = range(self.dataset(dataset).shards)
-        return len(every) - len(self.shards_to_build(dataset, space, every) or [])
-
-    def to_fill(self, dataset: str, space: str) -> set[int]:
-        """Shards of a space that a fill would change, or tell. Writes nothing."""
-        status = self.fill_status(dataset, space)
-        return {one.state.shard for one in status.shards if one.status != "done" or one.last is None}
 
     def fill(
         self,
@@ -121,54 +81,117 @@ class Filling(Building):
         shards: Sequence[int] | None = None,
         texts_per_s: float | None = None,
         over_budget: bool = False,
+        commit_rows: int | None = None,
         run_id: str | None = None,
         on_filled: Callable[[ShardState], None] = lambda _: None,
     ) -> Filled:
-        """Bring shards (None: all) of a space to hold every document. Laws 2 and 3.
+        """Bring shards (None: all) of a space to hold every document. Laws 2 to 4.
 
-        ``texts_per_s``: default is ``reembed.max_texts_per_s``. ``RefusedError`` when more would be embedded than the budget says;
-        ``ConflictError`` when documents change faster than they are embedded. ``on_filled``: told each shard that has become whole.
+        ``texts_per_s``: default is ``reembed.max_texts_per_s``. ``commit_rows``: texts in one commit; default: by the rate.
+        ``on_filled``: told each shard that has become whole. ``RefusedError`` when more would be embedded than the budget says;
+        ``ConflictError`` when documents change faster than they are embedded.
         """
-        settings, tables = self.dataset(dataset).reembed, self.tables(dataset, space)
+        tables, pace = self.tables(dataset, space), texts_per_s or self.dataset(dataset).reembed.max_texts_per_s
         tables.ensure(self.lake())
-        pace = texts_per_s or settings.max_texts_per_s
         embedder = self.embedder(dataset, space)
-        embedder = Paced(embedder, pace) if pace is not None else embedder
+        slowed = Paced(embedder, pace) if pace is not None else embedder
+        work = _Work(dataset, space, tables, slowed, run_id, commit_rows, pace, on_filled)
         wanted = list(range(self.dataset(dataset).shards) if shards is None else shards)
-        with self._turn(dataset):
-            lacking = [one.shard for one in shard_states(self.lake(), tables, wanted) if not one.whole]
+        with self.turn(dataset):
+            lacking = self._lacking(tables, wanted)
             done = Filled(space, len(lacking))
             # What was whole before anybody asked counts as filled too.
             self._told(dataset, space, wanted, run_id)
             for number in range(PASSES):
                 if not lacking:
-                    return replace(done, left=self.unfilled(dataset, space))
-                chunked = self.chunk(dataset, space=space, shards=lacking).documents_chunked
+                    vectors = self.lake().row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(wanted)}")[0]
+                    return replace(done, vectors=int(vectors), left=self.unfilled(dataset, space))
+                chunked = self.chunk_each(dataset, space, lacking).documents_chunked
                 done = replace(done, chunked=done.chunked + chunked)
                 if not number and not over_budget:
-                    self._require_affordable(dataset, space, lacking)
-                left = 1
-                while left:
-                    made = self.embed(
-                        dataset, space=space, shards=lacking, run_id=run_id, embedder=embedder, limit=SLICE
-                    )
-                    left, done = made.left, done.plus(made)
-                    for state in shard_states(self.lake(), tables, lacking):
-                        if state.whole:
-                            lacking.remove(state.shard)
-                            on_filled(state)
-                    if left and self._waited_for(dataset, tables.embedding_table):
-                        time.sleep(_TURN_S)
+                    self.require_affordable(dataset, space, lacking)
+                done = self._embed_each(work, lacking, done)
+                lacking = self._lacking(tables, lacking)
         raise ConflictError(
             f"documents of {dataset} change faster than they are embedded in space {space}",
             fix="Run it again when fewer change, or let it embed faster: reembed.max_texts_per_s",
         )
 
+    def chunk_each(self, dataset: str, space: str, shards: Sequence[int] | None) -> ChunkCounts:
+        """Documents → chunks of a space that does not serve, a few shards at a time (law 3)."""
+        every, tables = range(self.dataset(dataset).shards) if shards is None else shards, self.tables(dataset, space)
+        tables.ensure(self.lake())
+        states = shard_states(self.lake(), tables, every)
+        counts = ChunkCounts()
+        for group in _together({one.shard: one.missing + one.stale for one in states}, CHUNK_DOCUMENTS):
+            made = self.chunk(dataset, space=space, shards=group)
+            counts = ChunkCounts(
+                **{field.name: getattr(counts, field.name) + getattr(made, field.name) for field in fields(counts)}
+            )
+        return counts
+
+    def _embed_each(self, work: "_Work", shards: Sequence[int], done: Filled) -> Filled:
+        """Every shard once. One whose documents changed meanwhile stays as it is."""
+        ahead = {one.shard: one.pending for one in shard_states(self.lake(), work.tables, shards)}
+        begun, texts = done.embedded, sum(ahead.values())
+        if texts:
+            self._introduce(work)
+        if work.rate is None:
+            work.rate = seen_rate(self.registry().fills(work.dataset, self.space(work.dataset, work.space).fingerprint))
+        while ahead:
+            group = self._next(work, ahead)
+            made = self.embed(
+                work.dataset, space=work.space, shards=group, run_id=work.run_id, embedder=work.embedder,
+                commit_rows=work.commit_rows or work.texts_in(_COMMIT_S, COMMIT_ROWS), stop=self._turn_over(work),
+                of=(done.embedded - begun, max(texts, done.embedded - begun)),
+            )  # fmt: skip
+            done = done.plus(made)
+            if made.embedded and made.seconds:
+                work.rate = made.embedded / made.seconds
+            for state in shard_states(self.lake(), work.tables, group):
+                if state.whole:
+                    work.on_filled(state)
+                if state.whole or not made.left:
+                    del ahead[state.shard]
+                else:
+                    ahead[state.shard] = state.pending
+            if made.left:
+                time.sleep(_TURN_S)
+        return done
+
+    def _introduce(self, work: "_Work") -> None:
+        """Golden texts of a table are made once: not by each of several fills that begin at the same time."""
+        how = self.attesting(work.dataset, work.space)
+        if how is None or read_golden(self.lake(), GoldenTables.of(work.tables)) is not None:
+            return
+        with self._writing(work.dataset, work.tables.embedding_table):
+            Attestor(self.lake(), work.tables, work.embedder, how).begin(0)
+
+    def _next(self, work: "_Work", ahead: Mapping[int, int]) -> list[int]:
+        """Shards to embed together: such that nobody else is at, or the first that there is, to wait for it."""
+        busy = self.busy_shards(work.dataset, work.space)
+        free = {shard: texts for shard, texts in ahead.items() if shard not in busy}
+        return next(_together(free, work.texts_in(SLICE_S, SLICE))) if free else [next(iter(ahead))]
+
+    def _turn_over(self, work: "_Work") -> Callable[[], bool]:
+        """Law 3: whether others are to have the shards now."""
+        until = time.monotonic() + SLICE_S
+        whole = f"lake/{work.dataset}/{work.tables.embedding_table}"
+        return lambda: time.monotonic() > until or self.registry().lease(whole) is not None
+
+    def _lacking(self, tables: SpaceTables, shards: Sequence[int]) -> list[int]:
+        return [one.shard for one in shard_states(self.lake(), tables, shards) if not one.whole]
+
     def catch_up(self, dataset: str, space: str, shards: Sequence[int], *, run_id: str | None = None) -> Filled:
-        """Bring filled shards of a space up to date with their documents, once."""
-        chunked = self.chunk(dataset, space=space, shards=shards).documents_chunked
-        made = self.embed(dataset, space=space, shards=shards, run_id=run_id)
-        return replace(Filled(space, len(shards), chunked).plus(made), left=self.unfilled(dataset, space))
+        """Bring filled shards of a space up to date with their documents, once. Shards that are take no lease."""
+        tables = self.tables(dataset, space)
+        behind = self._lacking(tables, shards)
+        done = Filled(space, len(behind))
+        if behind:
+            chunked = self.chunk(dataset, space=space, shards=behind).documents_chunked
+            made = self.embed(dataset, space=space, shards=behind, run_id=run_id)
+            done = replace(done, chunked=chunked, vectors=made.vectors).plus(made)
+        return replace(done, left=self.unfilled(dataset, space))
 
     def snapshot_caught_up(
         self, dataset: str, *, space: str, message: str = "", run_id: str | None = None
@@ -183,9 +206,8 @@ class Filling(Building):
             try:
                 return self.snapshot(dataset, space=space, message=message, run_id=run_id)
             except RefusedError:
-                if (
-                    not behind
-                ):  # It was whole a moment ago: what refuses is something else, or a document changed just now.
+                if not behind:
+                    # It was whole a moment ago: what refuses is something else, or a document changed just now.
                     self._require_whole(dataset)
         return self.snapshot(dataset, space=space, message=message, run_id=run_id)
 
@@ -194,109 +216,34 @@ class Filling(Building):
             self.lake(), shards
         )
 
-    def _waited_for(self, dataset: str, table: str) -> bool:
-        return self.registry().lease(f"lake/{dataset}/{table}") is not None
 
-    @contextmanager
-    def _turn(self, dataset: str) -> Iterator[None]:
-        """One of the processes that may fill at once. A dead one's turn is free."""
-        turns = self.dataset(dataset).reembed.parallel
-        while True:
-            for number in range(turns):
-                with ExitStack() as stack:
-                    try:
-                        stack.enter_context(hold(self.registry(), f"fill/{dataset}/{number}"))
-                    except ConflictError as error:
-                        busy = error.what
-                        continue
-                    yield
-                    return
-            self.progress.update(f"waiting for a turn ({turns} may fill at once): {busy}", 0, 1)
-            time.sleep(_TURN_S)
+@dataclass(slots=True)
+class _Work:
+    """What one fill needs all the time, and the rate that it saw last."""
 
-    def _require_affordable(self, dataset: str, space: str, shards: Sequence[int]) -> None:
-        """``RefusedError`` when more than the budget's texts or money lie ahead."""
-        settings, prices = self.dataset(dataset).reembed, self.dataset(dataset).spaces[space].embedder.prices
-        if settings.max_texts is None and (settings.max_cost is None or prices is None):
-            return
-        texts = total(shard_states(self.lake(), self.tables(dataset, space), shards)).pending
-        again = f"Let it: vector-pipeline reembed {dataset} --space {space} --over-budget; or raise"
-        if settings.max_texts is not None and texts > settings.max_texts:
-            raise RefusedError(
-                f"{texts:,} texts of {dataset} would be embedded in space {space}, more than its budget of {settings.max_texts:,}",
-                fix=f"{again} reembed.max_texts",
-            )
-        if settings.max_cost is not None and prices is not None:
-            cost = self._tokens_pending(dataset, space, shards, texts) / 1e6 * prices.per_million_tokens
-            if cost > settings.max_cost:
-                raise RefusedError(
-                    f"embedding {texts:,} texts of {dataset} in space {space} would cost {cost:,.2f} {prices.currency}, more than "
-                    f"its budget of {settings.max_cost:,.2f}",
-                    fix=f"{again} reembed.max_cost",
-                )
+    dataset: str
+    space: str
+    tables: SpaceTables
+    embedder: Embedder
+    run_id: str | None
+    commit_rows: int | None
+    rate: float | None
+    on_filled: Callable[[ShardState], None]
 
-    def _tokens_pending(self, dataset: str, space: str, shards: Sequence[int], texts: int) -> float:
-        """Tokens of texts without a vector, from a sample of them."""
-        tables, count = self.tables(dataset, space), self.embedder(dataset, space).tokens.count
-        rows = self.lake().rows(
-            f"""SELECT context || text FROM {tables.chunks} ANTI JOIN {tables.embeddings} USING (shard, content_hash)
-                WHERE shard IN ({", ".join(map(str, shards))}) ORDER BY md5(content_hash) LIMIT 500"""
-        )
-        return texts * sum(count(text) for (text,) in rows) / max(1, len(rows))
-
-    def fill_status(self, dataset: str, space: str) -> SpaceFill:
-        """How far a space is. Writes nothing."""
-        resolved, registry = self.space(dataset, space), self.registry(read_only=True)
-        every = range(self.dataset(dataset).shards)
-        try:
-            states = shard_states(self.lake(read_only=True), self.tables(dataset, space), every)
-        except NotFoundError:
-            states = [ShardState(shard) for shard in every]
-        attempts = registry.fills(dataset, resolved.fingerprint)
-        last, failed = {one.shard: one for one in attempts}, failed_now(attempts)
-        filled = {one.shard for one in attempts if one.status is FillStatus.DONE}
-        busy = self._busy(dataset, space)
-        shards = tuple(
-            ShardFill(
-                one, _status(one, one.shard in busy, one.shard in failed, one.shard in filled), last.get(one.shard),
-                failed[one.shard].error if one.shard in failed and not one.whole else None,
-            )
-            for one in states
-        )  # fmt: skip
-        rate = _rate(attempts)
-        return SpaceFill(
-            dataset, space, resolved.fingerprint, resolved.model, self.serves(dataset, space), shards, rate,
-            _remaining(total(states), rate), registry.latest_version(dataset, space, resolved.fingerprint),
-        )  # fmt: skip
-
-    def _busy(self, dataset: str, space: str) -> set[int]:
-        """Shards that somebody writes vectors of now."""
-        resource = f"lake/{dataset}/{self.tables(dataset, space).embedding_table}"
-        registry = self.registry(read_only=True)
-        return {int(one.resource.rpartition("/")[2]) for one in registry.leases_below(resource)}
+    def texts_in(self, seconds: float, most: int) -> int:
+        """Texts that take about so long."""
+        return _FIRST if self.rate is None else min(most, max(1, int(self.rate * seconds)))
 
 
-def _status(state: ShardState, busy: bool, failed: bool, filled: bool) -> str:
-    if state.whole:
-        return "done"
-    if busy:
-        return "filling"
-    if failed:
-        return "failed"
-    return "stale" if filled else "pending"
-
-
-def _rate(attempts: Sequence[Fill]) -> float | None:
-    seen = [one for one in attempts if one.embedded and one.seconds][-_NEWEST:]
-    return sum(one.embedded for one in seen) / sum(one.seconds for one in seen) if seen else None
-
-
-def _remaining(state: ShardState, rate: float | None) -> float | None:
-    """Documents without chunks are taken to have as many as the others."""
-    if not (state.missing or state.stale or state.pending):
-        return 0.0
-    chunked = state.documents - state.missing
-    if rate is None or (state.missing and not chunked):
-        return None
-    per_document = state.records / chunked if chunked else 0.0
-    return (state.pending + (state.missing + state.stale) * per_document) / rate
+def _together(counts: Mapping[int, int], limit: int) -> Iterator[list[int]]:
+    """The shards in order, in groups of at most ``limit``, or of one."""
+    group: list[int] = []
+    size = 0
+    for shard, count in counts.items():
+        if group and size + count > limit:
+            yield group
+            group, size = [], 0
+        group.append(shard)
+        size += count
+    if group:
+        yield group

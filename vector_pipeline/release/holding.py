@@ -127,6 +127,11 @@ def writers(registry: Registry, resource: str) -> list[ConflictError]:
     return [error for error in found if error is not None]
 
 
+def living(registry: Registry, resource: str) -> list[Lease]:
+    """Leases on parts of a resource, without those of holders that are known to be dead."""
+    return [one for one in registry.leases_below(resource) if _dead_holder(registry, one.resource) is None]
+
+
 def _alive(registry: Registry, leases: Iterable[Lease]) -> ConflictError | None:
     """What stands in the way of those who want what these leases are on; None where all holders are this thread's or dead."""
     for one in leases:

@@ -9,7 +9,7 @@ from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import moment, plural
 
 if TYPE_CHECKING:
-    from vector_pipeline.project.filling import SpaceFill
+    from vector_pipeline.project.fillstatus import SpaceFill
 
 _STYLES = {"done": "green", "filling": "cyan", "failed": "red", "stale": "yellow", "pending": "dim"}
 
