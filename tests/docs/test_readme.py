@@ -14,6 +14,7 @@ PAGES = (
     "README.md",
     "docs/first-ten-minutes.md",
     "docs/releasing.md",
+    "docs/reading.md",
     "docs/reports.md",
     "docs/moving-between-targets.md",
     "docs/canaries-and-filters.md",

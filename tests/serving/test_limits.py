@@ -109,7 +109,13 @@ def test_an_answer_says_where_it_comes_from(index: Index) -> None:
 def test_health_names_what_is_wrong(released: Project) -> None:
     with open_index("handbook", project=released.base) as index:
         health = index.health()
-        assert (health.ok, health.version, health.space, health.arm, health.pushed) == (True, 1, "tiny", "production", False)
+        assert (health.ok, health.version, health.space, health.arm, health.pushed) == (
+            True,
+            1,
+            "tiny",
+            "production",
+            False,
+        )
         assert health.to_json()["registry"] == {"ok": True, "said": ""}
         released.target("handbook").drop_namespace(
             released.registry().alias("handbook", "dev", "production").deployment.namespace,  # type: ignore[union-attr]
