@@ -9,10 +9,14 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from openapi_core import Config, OpenAPI
+from openapi_core.deserializing.media_types.util import json_loads
+from openapi_core.testing import MockRequest, MockResponse
 
 from tests.serving.conftest import released, template  # noqa: F401
 from vector_pipeline.parts import Parts
@@ -20,9 +24,28 @@ from vector_pipeline.service.app import create_app
 from vector_pipeline.service.limits import Limits
 from vector_pipeline.service.readers import Readers
 
-T = TypeVar("T")
 QUERY = "/v1/datasets/handbook/query"
 Ask = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+class Checked:
+    """Every response is what the document says of it."""
+
+    def __init__(self, app: FastAPI) -> None:
+        config = Config(extra_media_type_deserializers={"application/problem+json": json_loads})
+        self._document = OpenAPI.from_dict(app.openapi(), config=config)
+        self._routes = {re.compile(re.sub(r"{\w+}", "[^/]+", one)) for one in app.openapi()["paths"]}
+
+    async def check(self, response: httpx.Response) -> None:
+        asked = response.request
+        if response.status_code == 405 or not any(one.fullmatch(asked.url.path) for one in self._routes):
+            return
+        await response.aread()
+        media_type = response.headers["content-type"].partition(";")[0]
+        self._document.validate_response(
+            MockRequest("http://service", asked.method, asked.url.path),
+            MockResponse(response.content, response.status_code, dict(response.headers), media_type),
+        )
 
 
 @asynccontextmanager
@@ -30,11 +53,14 @@ async def client(config: Path, *, limits: Limits | None = None, **options: Any) 
     """A client of a service in this process; what goes wrong inside is a response, as behind a server."""
     limits = limits or Limits()
     with Parts.load(config) as parts:
-        app = create_app(Readers(parts, config, list(parts.config.datasets), limits.timeout_s), limits=limits, **options)
+        readers = Readers(parts, config, list(parts.config.datasets), limits.timeout_s)
+        app = create_app(readers, limits=limits, **options)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://service") as made,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://service", event_hooks={"response": [Checked(app).check]}
+            ) as made,
         ):
             yield made
 

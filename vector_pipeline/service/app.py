@@ -76,6 +76,8 @@ def create_app(
     app = Service(
         title="vector-pipeline", version=__version__, description=_ABOUT, lifespan=life, docs_url=None, redoc_url=None,
         redirect_slashes=False,
+        # Spans of requests join those of whoever asks; logs would hold what exceptions say.
+        telemetry={"logs": False, "operation_spans": False},
     )  # fmt: skip
     app.add_middleware(Gate, limits=limits, token=token, tally=tally)
     tell_problems(app, readers.clean)

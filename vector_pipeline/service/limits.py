@@ -7,6 +7,8 @@ MAX_QUERIES = 64
 MAX_TEXT = 32_768
 """Characters of one text: more than any model reads."""
 MAX_TOP_K = 1_000
+MAX_DEPTH = 16
+"""Of conditions within conditions of a filter."""
 MAX_KEY = 512
 """Characters of a key."""
 

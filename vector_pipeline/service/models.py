@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from vector_pipeline.service.limits import MAX_KEY, MAX_QUERIES, MAX_TEXT, MAX_TOP_K
+from vector_pipeline.service.limits import MAX_DEPTH, MAX_KEY, MAX_QUERIES, MAX_TEXT, MAX_TOP_K
 from vector_pipeline.service.readers import Standing, State
 from vector_pipeline.serving import Answer
 
@@ -30,7 +30,7 @@ class QueryRequest(Wire):
     """One text, or a list of them."""
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 5
     """Hits of each text, at most."""
-    filter: dict[str, Any] | None = None
+    filter: Annotated[dict[str, Any], AfterValidator(lambda value: _shallow(value))] | None = None
     """On metadata, applied before the nearest are taken: `{"folder": "guides", "year": {"$gte": 2024}}`. Operators: `$eq $ne
     $gt $gte $lt $lte $in $nin $exists $and $or`."""
     key: ShortText | None = None
@@ -157,6 +157,21 @@ class Problem(Wire):
     """A stable code for machines: `input`, `not-found`, `refused`, `conflict`, `unavailable`, `timeout`, `saturated`, …"""
     errors: list[Mistake] = []
     """Of a request that is not as the document says."""
+
+
+def _shallow(filter: dict[str, Any]) -> dict[str, Any]:
+    """Whoever reads a filter calls itself for each level."""
+    level: list[Any] = [filter]
+    for _ in range(2 * MAX_DEPTH):  # An object, and the list in it.
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return filter
+    raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
 
 
 def answer_of(dataset: str, answers: list[Answer]) -> QueryAnswer:

@@ -5,7 +5,8 @@ Laws
 1. SIGTERM and Ctrl-C stop it accepting at once; what is in flight is answered, within the time that it has; then the readers are
    closed, and the process ends. A second Ctrl-C ends it without waiting.
 2. It ends although a target never answers: what hangs then is left hanging.
-3. What it logs holds no secret: every line is scrubbed.
+3. What it logs holds no secret and no text of a query: every line is scrubbed, and of an unexpected exception, whose message may
+   hold anything, only its kind and place are told.
 """
 
 import asyncio
@@ -14,9 +15,11 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,6 +32,8 @@ GRACE_S = 25
 """Seconds that requests in flight have at most when the service ends: what watches processes commonly kills after thirty."""
 _BLOCKING = 32
 """Threads that readers are opened and examined on: enough that what hangs stops nobody else."""
+_FRAMES = 12
+"""Of a traceback, that are logged: the innermost."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -62,9 +67,9 @@ def serve(
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.get_loop().set_default_executor(ThreadPoolExecutor(_BLOCKING, thread_name_prefix="vector-pipeline"))
         runner.run(server.serve(sockets=[bound]))
-        if readers.stuck:
-            logging.getLogger(__name__).warning("ended although a query is still waiting for its target")
-            _leave()
+        if readers.stuck or server.force_exit:
+            logging.getLogger(__name__).warning("ended although a query may still be waiting for its target")
+            _leave(server.ended_by)
     return server.ended_by
 
 
@@ -104,6 +109,10 @@ class _Scrubbed(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return self._clean(super().format(record))
 
+    def formatException(self, ei: Any) -> str:
+        kind, _, trace = ei
+        return "".join([*traceback.format_tb(trace)[-_FRAMES:], getattr(kind, "__name__", "?")])
+
 
 def _log_to_stderr(clean: Callable[[str], str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
@@ -114,8 +123,8 @@ def _log_to_stderr(clean: Callable[[str], str]) -> None:
     logging.getLogger("vector_pipeline.service").setLevel(logging.INFO)
 
 
-def _leave() -> None:
+def _leave(ended_by: signal.Signals | None) -> None:
     """Law 2: an interpreter that ends by itself waits for all its threads."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(0)
+    os._exit(128 + ended_by if ended_by == signal.SIGINT else 0)
