@@ -24,7 +24,7 @@ from vector_pipeline.bridge.map import BridgeMap, Kind, scaled
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Vector
 
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+RIDGES = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Tried: in units of the mean variance of the new model's components."""
 RANKS = (0.125, 0.25, 0.5, 1.0)
 """Tried, of the correction: shares of the smaller dimension."""
