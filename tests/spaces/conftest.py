@@ -45,6 +45,8 @@ Model = tuple[str, int, int]
 class World:
     """One project on disk, opened anew whenever its configuration changes."""
 
+    project: Project
+
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
         self.config = folder / "vector_pipeline.yaml"

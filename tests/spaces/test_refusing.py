@@ -104,6 +104,24 @@ def test_one_that_somebody_pushes(migrated: Project) -> None:
     assert "is being written by elsewhere/1/1" in refused(migrated)
 
 
+def test_one_whose_namespace_holds_another_space_too(migrated: Project) -> None:
+    """Nobody pushes so, but what was adopted may stand anywhere."""
+    line, other = migrated.spaces_of(DATASET)[1].lines[0], migrated.version(DATASET, 2)
+    migrated.registry().begin_deployment(
+        dataset=DATASET, environment="dev", target=line.target, namespace=line.namespace, version=2, space=other.space,
+        fingerprint=other.fingerprint, records=1,
+    )  # fmt: skip
+    assert f"namespace {line.namespace} of local holds v2 of space new too" in refused(migrated)
+
+
+def test_a_dataset_whose_erasure_was_interrupted(migrated: Project) -> None:
+    migrated.registry().record_erasure(
+        dataset=DATASET, document_key="0" * 24, by="test", reason="", report={"state": "open", "document": "page1.md"}
+    )
+    with pytest.raises(RefusedError, match=r"was not finished. Finish it: vector-pipeline erase handbook --yes"):
+        migrated.retire(DATASET, space="old", dry_run=False)
+
+
 def test_one_that_is_not_there(migrated: Project) -> None:
     with pytest.raises(NotFoundError, match="there is and was no space odl; there are: new"):
         migrated.retire(DATASET, space="odl", dry_run=True)

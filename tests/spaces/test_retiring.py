@@ -87,7 +87,7 @@ def test_an_edited_space_is_another_one_of_the_same_name(world: World) -> None:
     prints = []
     for tokens in (60, 40, 30):
         project = world.configure({"old": ("seed", 16, tokens)}, "old")
-        world.release()
+        project.build(DATASET)
         prints.append(project.space(DATASET).fingerprint)
     with pytest.raises(RefusedError, match=r"there are several spaces old: old .* Say which: --fingerprint") as error:
         project.retire(DATASET, space="old", dry_run=True)

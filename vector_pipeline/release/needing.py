@@ -3,18 +3,19 @@
 Laws
 ----
 1. A space is needed while it serves, while something uses a version of it (``registry.spaces``), while it is in the configuration,
-   and while somebody writes its tables or namespaces. In every environment that shares the registry.
+   while a namespace of it holds another space too (one that was adopted may), and while somebody writes its tables or namespaces.
+   In every environment that shares the registry.
 2. Versions that are merely kept need nothing: retiring a space is what ends them.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from vector_pipeline.errors import ConflictError
 from vector_pipeline.release.holding import writers
 from vector_pipeline.release.registry import Registry, Use
 from vector_pipeline.release.registry.spaces import said, way_out
-from vector_pipeline.release.spaces import KnownSpace, Line
+from vector_pipeline.release.spaces import FINAL, KnownSpace, Line
 
 
 class Hold(NamedTuple):
@@ -27,7 +28,7 @@ class Hold(NamedTuple):
 
 
 def holds(
-    registry: Registry, space: KnownSpace, lines: Iterable[Line], *, grace_s: float, tables: Collection[str] = ()
+    registry: Registry, space: KnownSpace, lines: Sequence[Line], *, grace_s: float, tables: Collection[str]
 ) -> list[Hold]:
     """What needs a space now (law 1), what weighs most first. ``tables``: its own, that somebody may be writing."""
     found = []
@@ -50,10 +51,23 @@ def holds(
                 f"Take {space.name} out of `spaces` first",
             )
         )
+    found += _shared(registry, space, lines)
     resources = [f"lake/{space.dataset}/{table}" for table in tables]
     resources += [f"{line.target}/{line.namespace}" for line in lines]
     written = [being_written(one) for resource in dict.fromkeys(resources) for one in writers(registry, resource)]
     return [*found, *written]
+
+
+def _shared(registry: Registry, space: KnownSpace, lines: Sequence[Line]) -> Iterator[Hold]:
+    places = {(line.target, line.namespace) for line in lines}
+    for one in registry.deployments(space.dataset):
+        other = (one.space, one.fingerprint) != (space.name, space.fingerprint)
+        if other and (one.target, one.namespace) in places and one.status not in FINAL:
+            yield Hold(
+                f"shared with {one.space}",
+                f"namespace {one.namespace} of {one.target} holds v{one.version} of space {one.space} too",
+                f"Push {one.space} into a namespace of its own, then collect: vector-pipeline collect {one.dataset} --yes",
+            )
 
 
 def being_written(error: ConflictError) -> Hold:

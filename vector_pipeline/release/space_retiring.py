@@ -33,8 +33,8 @@ def retire_space(setting: Setting) -> Retirement:
     """
     registry, space = setting.registry, setting.space
     lines = lines_of_space(registry, space)
-    require_unneeded(space, holds(registry, space, (), grace_s=setting.grace_s))
     goes, _ = own_tables(setting.lake, space, setting.spaces)
+    require_unneeded(space, holds(registry, space, lines, grace_s=setting.grace_s, tables=goes))
     with ExitStack() as stack:
         leases = _Leases(setting, stack)
         for table in goes:

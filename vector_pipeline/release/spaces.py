@@ -72,10 +72,11 @@ class Line(NamedTuple):
     @property
     def there(self) -> bool:
         """Whether the registry knows of something in it."""
-        return self.records is not None or any(one.status not in _FINAL for one in self.deployments)
+        return self.records is not None or any(one.status not in FINAL for one in self.deployments)
 
 
-_FINAL = frozenset({DeploymentStatus.RETIRED, DeploymentStatus.REPLACED})
+FINAL = frozenset({DeploymentStatus.RETIRED, DeploymentStatus.REPLACED})
+"""A deployment in one of these states holds nothing."""
 
 
 def known_spaces(
