@@ -33,6 +33,7 @@ from vector_pipeline.config.secrets import scrub
 from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
+from vector_pipeline.lake.whole import WHOLE
 
 T = TypeVar("T")
 CATALOG = "lake"
@@ -142,6 +143,7 @@ class Lake:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._root.cursor()
+            cursor.execute(WHOLE)
             self._local.cursor = cursor
         return cursor
 

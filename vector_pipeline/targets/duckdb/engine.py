@@ -20,6 +20,7 @@ import duckdb
 
 from vector_pipeline.errors import CorruptError, NotFoundError, UnavailableError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
+from vector_pipeline.lake.whole import WHOLE
 from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.manifest import Manifest
@@ -68,12 +69,16 @@ class Engine:
         self._attached: Counter[str] = Counter()
 
     @contextmanager
-    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own for one operation; errors that leave the block are ours."""
+    def cursor(self, *, streams: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for one operation; errors that leave the block are ours. ``streams``: its results are read while
+        they are made. Else they are held whole: that is what lets every query end (``lake.whole``).
+        """
         with translated(self._root):
             with self._lock:
                 cursor = self._connection().cursor()
             try:
+                if not streams:
+                    cursor.execute(WHOLE)
                 yield cursor
             finally:
                 cursor.close()
@@ -96,9 +101,6 @@ class Engine:
                     "allow_unsigned_extensions": self._hnsw and unsigned("vss"),
                 }
             )
-            # On one core: with a single thread DuckDB 1.5 never ends some streamed unions, such as a fetch over changed segments.
-            if con.execute("SELECT current_setting('threads')").fetchone() == (1,):
-                con.execute("SET threads = 2")
             if self._hnsw:
                 load_extensions(con, "vss")
                 con.execute("SET GLOBAL hnsw_enable_experimental_persistence = true")

@@ -159,7 +159,7 @@ class DuckDBTarget(Target):
         return self._scan(self._folder(namespace), prefix, batch_records)
 
     def _scan(self, folder: Folder, prefix: str, batch_records: int) -> Iterator[pa.RecordBatch]:
-        with self._engine.view(folder) as view, self._engine.cursor() as cursor:
+        with self._engine.view(folder) as view, self._engine.cursor(streams=True) as cursor:
             rows = live(view, MARK_SCHEMA.names)
             columns = ", ".join(MARK_SCHEMA.names)
             where, parameters = "", {}
