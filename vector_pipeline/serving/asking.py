@@ -5,10 +5,10 @@ Laws
 1. One call sees one version in one space: what was resolved when it began it keeps to its end, whatever moves meanwhile. Only where
    that version's place does not answer is the whole call begun again, with another one, and the answer says so.
 2. A key gets the same version throughout a route, in every process, and goes on getting it when the share grows.
-3. A route never costs an answer: where the routed version cannot answer, production does. The failure is counted.
+3. A route costs no answer: where the routed version cannot answer in time, production does. The failure is counted.
 4. Of production, places that fail again and again are not asked for a while: the version before answers, if it is elsewhere. Only
    the target's own failures count: a wrong query, a registry or an embedder that does not answer open no breaker.
-5. Every attempt of an arm is counted once, by its arm.
+5. Every attempt of an arm is counted once, by its arm. A wrong question is no failure of whoever was asked.
 """
 
 import hashlib
@@ -116,8 +116,9 @@ class Asker:
             try:
                 found = self._ask(call, served)
             except VectorPipelineError as error:
-                self._count(call, failed=True)
-                if isinstance(error, InputError) or call.abandoned:
+                wrong = isinstance(error, InputError)
+                self._count(call, failed=not wrong)
+                if wrong or call.abandoned:
                     raise
                 failure = error
                 # Law 3; law 4: what opens the breaker is answered already by what stands in.

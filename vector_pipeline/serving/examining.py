@@ -21,7 +21,7 @@ PATIENCE_S = 3.0
 def examine(
     parts: Parts, follower: Follower, asker: Asker, embeddings: Embeddings, threads: Threads
 ) -> Health:  # fmt: skip
-    """Health of a reader. Takes ``PATIENCE_S`` at most, beside reading the files of a model that was never looked at."""
+    """Health of a reader, within ``PATIENCE_S``. A model that was never looked at may take longer: it is not ready until then."""
     until = time.monotonic() + PATIENCE_S
     followed = follower.followed
     registry = _within(threads.submit(follower.refresh), until)
@@ -36,8 +36,8 @@ def examine(
     asked = threads.submit(lambda: _reach(parts, live.served))
     stands_in = live.previous is not None and state != "closed"
     before = threads.submit(lambda: _reach(parts, live.previous)) if stands_in else None
-    embedder = _said(lambda: embeddings.of(live.version))
-    target = _within(asked, until)
+    embedding = threads.submit(lambda: embeddings.of(live.version))
+    target, embedder = _within(asked, until), _within(embedding, until)
     answers = target.ok or (before is not None and _within(before, until).ok)
     age = time.monotonic() - live.asked
     served = live.previous if live.previous is not None and state == "open" else live.served

@@ -2,7 +2,7 @@
 
 Laws
 ----
-1. Every call is counted once, by the arm that answered or failed last; a call of several texts is one.
+1. Every attempt of an arm is counted once: a call that another arm stood in for counts with both. A call of several texts is one.
 2. Counters only grow. A metric is a copy of one moment: its buckets add up to its count.
 """
 
@@ -23,6 +23,7 @@ class ArmMetrics:
     count: int
     """Calls, failed ones too."""
     errors: int
+    """Of them, those that were not answered, but for wrong questions (``InputError``)."""
     seconds: float
     """Sum over all calls, of the whole call."""
     embed_s: float

@@ -5,7 +5,7 @@ Laws
 1. What is told is told in the transaction that changes something: nobody hears of a change that was not committed.
 2. A listener that was cut off comes back by itself, and says "" then: what was told meanwhile nobody knows, so ask. It is a help,
    never a proof: whoever hears nothing asks all the same, as often as he would without it.
-3. No exception of the driver leaves this file, and closing waits for nothing but a call of ``hear``.
+3. No exception of the driver leaves this file. Closing waits for a call of ``hear`` that is under way, and not for a server.
 """
 
 import random
@@ -23,6 +23,8 @@ _BEAT_S = 20.0
 """So often a quiet connection is tried, to notice one that is dead."""
 _PAUSE_S = (0.2, 5.0)
 """Between attempts to connect: the first and the longest."""
+_ENDING_S = 1.0
+"""How long closing waits for the thread itself: one that is still connecting ends by itself."""
 _LONGEST = 2_000
 """Characters of what is told: PostgreSQL takes 8,000 bytes."""
 
@@ -40,6 +42,7 @@ class Listener:
         self._hear = hear
         self._stopped = False
         self._hearing = False
+        self._calling = threading.Lock()
         self._wake, self._sleep = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="vector-pipeline-listener", daemon=True)
 
@@ -56,11 +59,20 @@ class Listener:
         """Stop hearing. Nothing is called afterwards, unless it is called from ``hear`` itself."""
         self._stopped = True
         self._wake.close()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
-        self._sleep.close()
+        if not self._thread.ident:
+            self._sleep.close()
+        elif threading.current_thread() is not self._thread:
+            with self._calling:
+                pass
+            self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
+        try:
+            self._connected()
+        finally:
+            self._sleep.close()
+
+    def _connected(self) -> None:
         import psycopg
 
         pause = _PAUSE_S[0]
@@ -85,9 +97,10 @@ class Listener:
             connection.execute("SELECT 1")
             # What comes several times is one question.
             for payload in dict.fromkeys(heard):
-                if self._stopped:
-                    return
-                self._hear(payload)
+                with self._calling:
+                    if self._stopped:
+                        return
+                    self._hear(payload)
             heard.clear()
             self._rest(connection.fileno(), _BEAT_S)
 
