@@ -104,9 +104,7 @@ def test_an_edited_space_is_another_one_of_the_same_name(world: World) -> None:
 
 def test_a_rollback_into_it_is_said_to_end(migrated: World) -> None:
     told = migrated.project.retire(DATASET, space="old", dry_run=True)
-    assert told.notes == (
-        "a plain rollback of production in dev goes back to v1, of this space: it cannot any more afterwards",
-    )
+    assert told.notes == ("with it ends a way back: a plain rollback of production in dev would go to v1",)
     migrated.project.retire(DATASET, space="old", dry_run=False)
     with pytest.raises((RefusedError, NotFoundError), match="expired"):
         migrated.project.rollback(DATASET, by="test")

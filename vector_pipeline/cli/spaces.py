@@ -27,7 +27,7 @@ def list_(
     json_: Json = False,
 ) -> None:
     """List every space that a dataset has or had: what it takes, what needs it, whether it can be retired."""
-    from vector_pipeline.report.spacestable import spaces_table
+    from vector_pipeline.report.spacestable import spaces_lines
 
     session = session_of(ctx)
     project = session.project()
@@ -36,7 +36,7 @@ def list_(
     if json_:
         emit(found)
         return
-    show(spaces_table(found))
+    show(spaces_lines(found))
     idle = next((one for one in found if one["retire"] == "yes"), None)
     if idle is not None:
         twins = [one for one in found if (one["dataset"], one["space"]) == (idle["dataset"], idle["space"])]

@@ -161,6 +161,5 @@ def _ways_back(setting: Setting) -> Iterator[str]:
     for alias in setting.registry.aliases(setting.space.dataset):
         if alias.name == "production" and (back := version_back(setting.registry, alias)) in numbers:
             yield (
-                f"a plain rollback of production in {alias.environment} goes back to v{back}, of this space: it cannot "
-                "any more afterwards"
+                f"with it ends a way back: a plain rollback of production in {alias.environment} would go to v{back}"
             )

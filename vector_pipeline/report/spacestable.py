@@ -1,11 +1,10 @@
 """What a terminal shows of spaces, and of retiring one. From their JSON, so that a run's result and a dry run look alike."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.report.tables import table
@@ -14,28 +13,44 @@ from vector_pipeline.report.units import human_bytes, plural
 _COLORS = {"yes": "green", "no": "", "retired": "dim"}
 
 
-def spaces_table(spaces: Iterable[Mapping[str, Any]]) -> Table:
-    """Of ``SpaceStanding.to_json``: a row a space."""
-    columns = (
-        "dataset", "space", "fingerprint", "", "model", "chunks", "dimension", "metric", "newest", "kept", "records",
-        "in the lake", "on targets", "held by", "retire",
-    )  # fmt: skip
-    return table(columns, map(_row, spaces), right=("dimension", "kept", "records", "in the lake"))
+def spaces_lines(spaces: Sequence[Mapping[str, Any]]) -> Group:
+    """Of ``SpaceStanding.to_json``: a row a space, and below what each is, where it is and what needs it."""
+    columns = ("dataset", "space", "fingerprint", "", "vectors", "newest", "kept", "records", "lake", "retire")
+    several = len({one["dataset"] for one in spaces}) > 1
+    rows = (_row(one)[0 if several else 1 :] for one in spaces)
+    shown = table(columns[0 if several else 1 :], rows, right=("kept", "records", "lake"))
+    return Group(shown, Text(""), *(Text(_said(one, several)) for one in spaces))
 
 
 def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
     state = "serving" if one["serving"] else "configured" if one["configured"] else ""
+    vectors = f"{one['dimension']} {one['metric']}" if one["dimension"] is not None else None
     newest = f"v{one['newest']}" if one["newest"] is not None else None
-    targets = ", ".join(
-        f"{line['target']} ({line['environment']}): {'?' if line['records'] is None else format(line['records'], ',')}"
-        for line in one["namespaces"]
-    )
-    held = ", ".join(word for word in one["held_by"] if word != "serving")
     return (
-        one["dataset"], one["space"], one["fingerprint"][:8], state, one["model"], chunker_words(one["chunker"]),
-        one["dimension"], one["metric"], newest, len(one["kept"]), one["records"], human_bytes(one["bytes"]), targets,
-        held, Text(one["retire"], style=_COLORS[one["retire"]]),
+        one["dataset"], one["space"], one["fingerprint"][:8], state, vectors, newest, len(one["kept"]), one["records"],
+        human_bytes(one["bytes"]), Text(one["retire"], style=_COLORS[one["retire"]]),
     )  # fmt: skip
+
+
+def _said(one: Mapping[str, Any], several: bool) -> str:
+    name = f"{one['dataset']}, {one['space']}" if several else one["space"]
+    made = ", ".join(part for part in (one["model"], _chunks(one["chunker"])) if part)
+    lines = [
+        f"{'?' if line['records'] is None else format(line['records'], ',')} in {line['target']} ({line['environment']})"
+        for line in one["namespaces"]
+    ]
+    there = [f"records: {', '.join(lines)}"] if lines else []
+    shared = [f"shares {', '.join(table['table'] for table in one['shared'])}"] if one["shared"] else []
+    held = [f"held by {', '.join(one['held_by'])}"] if one["held_by"] else []
+    said = "; ".join([*([made] if made else []), *there, *shared, *held])
+    return (
+        f"{name} ({one['fingerprint'][:8] or 'not resolved here'}): {said or 'nothing is known of it but its tables'}"
+    )
+
+
+def _chunks(settings: str | None) -> str:
+    words = chunker_words(settings)
+    return f"chunks {words}" if words else ""
 
 
 def chunker_words(settings: str | None) -> str:
