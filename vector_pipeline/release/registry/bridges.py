@@ -156,7 +156,7 @@ def _passed(bridge: Bridge) -> None:
     wanted = f", and {least:.0%} were wanted" if isinstance(least, float) else ""
     low = bridge.detail.get("low", bridge.recall)
     raise RefusedError(
-        f"bridge {bridge.fingerprint} keeps {bridge.recall:.1%} of the answers (surely no more than {low:.1%} at least){wanted}",
+        f"bridge {bridge.fingerprint} keeps {bridge.recall:.1%} of the answers, surely {low:.1%}{wanted}",
         fix=f"Fit another one: vector-pipeline bridge fit {bridge.dataset}",
     )
 
