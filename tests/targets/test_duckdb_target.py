@@ -362,3 +362,26 @@ def test_nothing_is_opened_by_construction(tmp_path: Path) -> None:
     assert not (tmp_path / "index").exists()
     target.close()
     target.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_fetch_over_changed_segments_ends_on_one_thread(tmp_path: Path) -> None:
+    """DuckDB 1.5.5 never ended this union where its result was streamed (``lake.whole``): the sizes are those of a real index."""
+    target = DuckDBTarget("local", tmp_path)
+    target.ensure_namespace(replace(SPEC, dimension=256))
+    target._engine._connection().execute("SET threads = 1")
+    closed = {
+        2: [(0, 452), (1550, 63)], 4: [(500, 10), (1700, 6)], 5: [(600, 12), (1620, 5), (1940, 3), (1942, 2)], 7: [(2110, 1)],
+    }  # fmt: skip
+    count = 0
+    for number, size in enumerate((1550, 243, 146, 2, 165, 72, 20, 95)):
+        vectors = unit_vectors(size, dimension=256)
+        target.upsert("ns", make_records(numbered(count, size), vectors=vectors, text="text {id} " * 60))
+        count += size
+        for first, some in closed.get(number, []):
+            target.set_removed("ns", pa.array(numbered(first, some)), 4)
+    for seed in range(5):
+        wanted = sorted(np.random.default_rng(seed).choice(count, 300, replace=False).tolist())
+        found = target.fetch("ns", [f"d#{index:06d}" for index in wanted])
+        assert sorted(found["id"].to_pylist()) == [f"d#{index:06d}" for index in wanted]
+    target.close()
