@@ -1,6 +1,9 @@
 """What spaces there are, what they take, and what needs them."""
 
+import pytest
+
 from tests.spaces.conftest import DATASET, NEW, OLD, World
+from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project import Project
 from vector_pipeline.release.registry import NewFill
 from vector_pipeline.release.registry.fills import FillStatus
@@ -47,19 +50,21 @@ def test_spaces_that_differ_in_their_chunker_share_their_vectors(world: World) -
     assert old.space.fingerprint != fine.space.fingerprint
 
 
-def test_a_space_whose_model_is_not_here_is_listed_all_the_same(world: World) -> None:
-    world.configure({"old": OLD}, "old")
-    world.release()
-    world.configure({"old": OLD, "lost": OLD}, "old")
-    before, _, after = world.config.read_text(encoding="utf-8").partition("      lost:")
-    lost = after.replace("deterministic, model: seed, dimension: 16", "sentence-transformers, model: none_such", 1)
-    world.project.close()
-    world.config.write_text(f"{before}      lost:{lost}", encoding="utf-8")
+def test_a_space_whose_model_is_not_here_may_be_any_of_that_name(world: World) -> None:
+    project = world.configure({"old": OLD}, "old")
+    version = project.build(DATASET).version
+    project.close()
+    text = world.config.read_text(encoding="utf-8")
+    lost = text.replace("deterministic, model: seed, dimension: 16", "sentence-transformers, model: none_such")
+    world.config.write_text(lost, encoding="utf-8")
     with Project.load(world.config) as project:
-        found = {one.space.name: one for one in project.spaces_of(DATASET)}
-    assert (found["lost"].space.fingerprint, found["lost"].retire) == ("", "no")
-    assert "not resolved here" in found["lost"].space.label
-    assert found["old"].space.fingerprint
+        here, made = project.spaces_of(DATASET)
+        assert (here.space.fingerprint, here.space.serving, here.retire) == ("", True, "no")
+        assert "not resolved here" in here.space.label
+        assert (made.space.fingerprint, made.retire) == (version.fingerprint, "no")
+        assert [one.word for one in made.holds] == ["configured"]
+        with pytest.raises(NotFoundError, match="none_such"):
+            project.retire(DATASET, space="old", dry_run=True)
 
 
 def test_what_was_filled_and_never_became_a_version_is_known(world: World) -> None:

@@ -10,7 +10,7 @@ Laws
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vector_pipeline.embedding.base import EmbeddingSpace
 from vector_pipeline.lake.connection import Lake
@@ -89,6 +89,8 @@ def known_spaces(
     versions: dict[tuple[str, str], list[Version]] = {}
     for version in registry.versions(dataset):
         versions.setdefault((version.space, version.fingerprint), []).append(version)
+    # Where the space of a name cannot be resolved here, it may be any of those of that name.
+    unclear = {name for name, space in configured.items() if space is None}
     found: dict[tuple[str, str], KnownSpace] = {}
     for name, space in configured.items():
         here = (name, space.fingerprint if space is not None else "")
@@ -101,16 +103,14 @@ def known_spaces(
         found.setdefault(
             (name, fingerprint),
             KnownSpace(
-                dataset, name, fingerprint, False, False, last.model, last.chunker, last.dimension, last.metric,
+                dataset, name, fingerprint, name in unclear, False, last.model, last.chunker, last.dimension, last.metric,
                 last.embedding_table, tuple(ones),
             ),
         )  # fmt: skip
     there = tables_there(lake, dataset)
     for name, fingerprint in registry.filled_spaces(dataset):
-        found.setdefault((name, fingerprint), KnownSpace(dataset, name, fingerprint, False, False))
+        found.setdefault((name, fingerprint), KnownSpace(dataset, name, fingerprint, name in unclear, False))
     of_tables = {one.chunk_table for one in found.values()}
-    # Where a space of that name cannot be resolved here, its table may be any of them.
-    unclear = {name for name, space in configured.items() if space is None}
     for table in sorted(there - of_tables):
         name, _, short = table.removeprefix(_CHUNKS).rpartition("_")
         if table.startswith(_CHUNKS) and name not in unclear:
@@ -118,7 +118,7 @@ def known_spaces(
     return list(found.values())
 
 
-def _resolved(dataset: str, space: EmbeddingSpace | None) -> dict[str, str | int]:
+def _resolved(dataset: str, space: EmbeddingSpace | None) -> dict[str, Any]:
     if space is None:
         return {}
     return {
