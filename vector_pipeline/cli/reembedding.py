@@ -8,13 +8,13 @@ import typer
 from vector_pipeline.cli.app import Command, Json, app, session_of
 from vector_pipeline.cli.output import emit, say, show
 from vector_pipeline.cli.reporting import say_report
-from vector_pipeline.cli.running import run, show_gates, stop
+from vector_pipeline.cli.running import checks_of, run, show_gates, stop
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import InputError, NotFoundError
 from vector_pipeline.report.units import plural
 
 if TYPE_CHECKING:
-    from vector_pipeline.project.fillstatus import SpaceFill
+    from vector_pipeline.release.spacefill import SpaceFill
 
 STATUS = "status"
 _WATCH_S = 2.0
@@ -98,16 +98,17 @@ def _fill(session: Session, name: str, space: str, asked: dict[str, Any]) -> Non
     project = session.project()
     if project.serves(name, space):
         raise InputError(f"{space} serves {name}: a build fills it", fix=f"vector-pipeline build {name}")
-    project.space(name, space)
+    if not project.fill_status(name, space).total.documents:
+        raise NotFoundError(f"{name} has no documents yet", fix=f"Build it first: vector-pipeline build {name}")
     config = {"space": space, "by": who(), **{option: value for option, value in asked.items() if value is not None}}
     outcome = run(session, name, "reembed", config)
-    from vector_pipeline.cli.running import checks_of
-
     values = {key.rpartition("/")[2]: value for key, value in outcome.values.items() if "passed" not in value}
     made = values.get("embeddings", {})
     if made:
         rate = f" ({made['texts_per_second']:,.1f} a second)" if made.get("texts_per_second") else ""
         say(f"Space {space}: {plural(made.get('embedded', 0), 'text')} embedded{rate}")
+    elif outcome.success:
+        say(f"Space {space}: nothing to embed")
     stop(outcome, checks_of(outcome), f"space {space} of {name}", lambda: "Production is unchanged")
     status = session.project().fill_status(name, space)
     left = sum(one.status != "done" for one in status.shards)

@@ -19,13 +19,13 @@ from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.build.filling import ShardState, shard_states
 from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.paced import Paced
-from vector_pipeline.errors import ConflictError, RefusedError
+from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.golden import GoldenTables, read_golden
 from vector_pipeline.lake.tables import SpaceTables, within
 from vector_pipeline.project.building import VersionMade
 from vector_pipeline.project.fillguards import FillGuards
-from vector_pipeline.project.fillstatus import seen_rate
 from vector_pipeline.release.filled import Taken
+from vector_pipeline.release.spacefill import seen_rate
 
 SLICE = 4096
 """Texts at most of the shards that a fill works at together: it holds their leases, and no others."""
@@ -120,6 +120,10 @@ class Filling(FillGuards):
     def chunk_each(self, dataset: str, space: str, shards: Sequence[int] | None) -> ChunkCounts:
         """Documents → chunks of a space that does not serve, a few shards at a time (law 3)."""
         every, tables = range(self.dataset(dataset).shards) if shards is None else shards, self.tables(dataset, space)
+        if not self.lake().has_table(dataset, "documents"):
+            raise NotFoundError(
+                f"{dataset} has no documents in the lake yet", fix=f"Build it first: vector-pipeline build {dataset}"
+            )
         tables.ensure(self.lake())
         states = shard_states(self.lake(), tables, every)
         counts = ChunkCounts()

@@ -73,7 +73,9 @@ class Status:
     """A share of production's readers that gets another version."""
 
 
-class Project(Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces):
+class Project(
+    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces
+):
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:

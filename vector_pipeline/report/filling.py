@@ -1,5 +1,6 @@
 """How far a space is, for people and machines: the whole in lines, each shard in a row."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -9,7 +10,7 @@ from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import moment, plural
 
 if TYPE_CHECKING:
-    from vector_pipeline.project.fillstatus import SpaceFill
+    from vector_pipeline.release.spacefill import SpaceFill
 
 _STYLES = {"done": "green", "filling": "cyan", "failed": "red", "stale": "yellow", "pending": "dim"}
 
@@ -27,19 +28,17 @@ def fill_lines(status: "SpaceFill") -> RenderableType:
         lines.append(f"Newest version: v{status.newest.number}, {moment(status.newest.created_at)} UTC")
     rows = [
         (
-            f"{one.state.shard:02d}", Text(one.status, style=_STYLES[one.status]), one.state.documents, one.state.done,
-            one.state.missing + one.state.unembedded, one.state.stale, one.state.gone, one.state.records, one.state.pending,
-            moment(one.last.at) if one.last is not None else None,
+            f"{one.state.shard:02d}", Text(one.status, style=_STYLES[one.status]), one.state.done,
+            one.state.missing + one.state.unembedded, one.state.stale, one.state.gone, one.state.records,
+            one.state.records - one.state.pending, f"{one.last.at.astimezone(UTC):%m-%d %H:%M}" if one.last is not None else None,
         )
         for one in status.shards
     ]  # fmt: skip
-    columns = (
-        "shard", "state", "documents", "done", "pending", "stale", "gone", "records", "without vector", "last filled (UTC)",
-    )  # fmt: skip
+    columns = ("shard", "state", "done", "pending", "stale", "gone", "records", "vectors", "filled (UTC)")
     failed = [
         Text(f"shard {one.state.shard:02d} failed: {one.error}", style="red") for one in status.shards if one.error
     ]
-    return Group(*map(Text, filter(None, lines)), table(columns, rows, right=columns[2:9]), *failed)
+    return Group(*map(Text, filter(None, lines)), table(columns, rows, right=columns[2:8]), *failed)
 
 
 def _ahead(status: "SpaceFill") -> str:
@@ -47,8 +46,11 @@ def _ahead(status: "SpaceFill") -> str:
     if status.whole:
         return f"Whole. Filled at {rate}" if rate else "Whole"
     if status.remaining_s is None:
-        return f"{rate}; how long it will take is not known yet".removeprefix("; ")
-    return f"{rate}; about {duration(status.remaining_s)} left by one process"
+        return f"{rate}; how long it takes is not known yet" if rate else "How long it takes is not known yet"
+    ends = ""
+    if any(one.status == "filling" for one in status.shards):
+        ends = f", until {moment(datetime.now(UTC) + timedelta(seconds=status.remaining_s))} UTC"
+    return f"{rate}; about {duration(status.remaining_s)} left by one process{ends}"
 
 
 def duration(seconds: float) -> str:

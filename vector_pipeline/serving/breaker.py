@@ -5,7 +5,7 @@ Laws
 1. ``failures`` calls in a row that failed within ``within_s`` seconds open it; one that succeeded in between starts the count anew.
 2. Open, it lets nobody through for ``pause_s`` seconds; then it is half-open: one call at a time tries. Its success closes, its
    failure opens again. A trial that nobody ended within another pause is taken for lost, and the next one may try.
-3. No lock is held while something is called: calls do not wait for each other (as they do in the libraries that were looked at).
+3. No lock is held while something is called: calls do not wait for each other.
 """
 
 import threading
