@@ -9,7 +9,7 @@ WORKERS ?= 4
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,11 @@ test-crash: $(STAMP) ## kill pushes at every step and at random, drop, delay and
 	 $(BIN)/python -m pytest -n $(WORKERS) -q tests/engine tests/process; status=$$?; \
 	 $(BIN)/python -m tests.survived $$survived || status=1; rm -f $$survived; \
 	 echo "make test-crash took $$(( $$(date +%s) - start )) s"; exit $$status
+
+test-reembed: $(STAMP) ## a new model on a real corpus, under reads and edits, killed in the middle, cut over, back and forth
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/reembed/requirements.txt
+	@start=$$(date +%s); $(BIN)/python -m pytest -q tests/reembed tests/bridge tests/spaces tests/serving; status=$$?; \
+	 echo "make test-reembed took $$(( $$(date +%s) - start )) s"; exit $$status
 
 lint: $(STAMP) ## ruff, mypy --strict, layer contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
