@@ -36,7 +36,7 @@ from vector_pipeline.errors import InputError, VectorPipelineError
 from vector_pipeline.project import Project
 
 DEBUG = "VECTOR_PIPELINE_DEBUG"
-_PLAN_LOG = "dagster"
+_PLAN_LOG = "dagster._core.execution.plan.active"
 """Says of each check below a step that had nothing to do that it said nothing: of every release while a space is filled in part."""
 _PLACE = {"dagster/code_location": LOCATION, ".dagster/repository": f"{SINGLETON_REPOSITORY_NAME}@{LOCATION}"}
 """Tags by which the UI finds a run under its job; a run that Dagster launches gets the same."""

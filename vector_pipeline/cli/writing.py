@@ -238,7 +238,9 @@ def moved_line(session: Session, name: str, before: "list[Alias]") -> None:
     else:
         left = sorted({one.deployment.target for one in before} - {one.deployment.target for one in after})
         also = f" It is not on {named(left)} any more." if left and (where or len(before) > 1) else ""
-        say(f"production serves {now}; before: v{before[0].deployment.version}.{also}")
+        new, old = after[0].deployment, before[0].deployment
+        into, of = (f" (space {new.space})", f" ({old.space})") if new.space != old.space else ("", "")
+        say(f"production serves {now}{into}; before: v{old.version}{of}.{also}")
     for target, one in project.withdrawn(name).items():
         if not one.removed and where:
             say(f"{target} is out of service: {one.reason}")
