@@ -52,6 +52,10 @@ def reembed(
     asked = given[:1] == [STATUS]
     if len(given) > 1 + asked:
         raise typer.BadParameter(f"expected [status] [DATASET], got {len(given)} words")
+    if asked and (shards or rate or over_budget):
+        raise typer.BadParameter("status fills nothing: it takes no --shards, --rate or --over-budget")
+    if not asked and (watch or json_):
+        raise typer.BadParameter("--watch and --json go with `reembed status`")
     name = session.dataset(given[asked] if len(given) > asked else None)
     wanted = _space(session, name, space)
     if asked:
