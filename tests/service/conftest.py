@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from openapi_core import Config, OpenAPI
-from openapi_core.deserializing.media_types.util import json_loads
+from openapi_core.deserializing.media_types.util import json_loads, plain_loads
 from openapi_core.testing import MockRequest, MockResponse
 
 from tests.serving.conftest import released, template  # noqa: F401
@@ -24,7 +24,9 @@ from vector_pipeline.service.app import create_app
 from vector_pipeline.service.limits import Limits
 from vector_pipeline.service.readers import Readers
 
+PROGRAM = ("vector_pipeline.cli",)
 QUERY = "/v1/datasets/handbook/query"
+_READ = {"application/problem+json": json_loads, "application/openmetrics-text": plain_loads}
 Ask = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 
@@ -32,7 +34,7 @@ class Checked:
     """Every response is what the document says of it."""
 
     def __init__(self, app: FastAPI) -> None:
-        config = Config(extra_media_type_deserializers={"application/problem+json": json_loads})
+        config = Config(extra_media_type_deserializers=_READ)
         self._document = OpenAPI.from_dict(app.openapi(), config=config)
         self._routes = {re.compile(re.sub(r"{\w+}", "[^/]+", one)) for one in app.openapi()["paths"]}
 
@@ -78,11 +80,13 @@ def asked(config: Path, ask: Ask, **options: Any) -> None:
 class Running:
     """``vector-pipeline serve --port 0`` as a process."""
 
-    def __init__(self, config: Path, *words: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, config: Path, *words: str, environment: dict[str, str] | None = None, program: tuple[str, ...] = PROGRAM
+    ) -> None:
         self.log = config.parent / "service.log"
         with self.log.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "vector_pipeline.cli", "serve", *words, "--port", "0", "--project", str(config)],
+                [sys.executable, "-m", *program, "serve", *words, "--port", "0", "--project", str(config)],
                 stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})},
             )  # fmt: skip
         assert self.process.stdout is not None

@@ -25,8 +25,10 @@ from vector_pipeline.service.models import (
 )
 from vector_pipeline.service.problems import MEDIA_TYPE, tell_problems
 from vector_pipeline.service.readers import Readers
-from vector_pipeline.service.telling import registry_of, text_of
+from vector_pipeline.service.telling import TEXTS, registry_of, text_of
 
+_FREE: dict[str, Any] = {"security": []}
+"""Needs no token."""
 _REF = "#/components/schemas/{model}"
 _ABOUT = """Asks the live version of a dataset. Which version that is, is decided where it is promoted: a cut-over or a rollback is
 followed within a second, and every answer says which version of which space gave it. Errors are `application/problem+json`
@@ -87,7 +89,7 @@ def create_app(
 
     @app.get(
         "/metrics", summary="Metrics, in Prometheus's format", operation_id="metrics", response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(401)},
+        responses={200: {"content": {one: {"schema": {"type": "string"}} for one in TEXTS}}, **_problems(401)},
     )  # fmt: skip
     async def metrics(request: Request) -> Response:
         await readers.standings()
@@ -137,7 +139,9 @@ def _ask(app: FastAPI, readers: Readers) -> None:
 
 
 def _tell(app: FastAPI, readers: Readers, required: frozenset[str]) -> None:
-    @app.get("/healthz", summary="Whether the process lives", operation_id="alive", response_model=Alive)
+    @app.get(
+        "/healthz", summary="Whether the process lives", operation_id="alive", response_model=Alive, openapi_extra=_FREE
+    )  # fmt: skip
     async def alive() -> Alive:
         """Asks nothing else: who restarts processes asks this."""
         return Alive()
@@ -145,6 +149,7 @@ def _tell(app: FastAPI, readers: Readers, required: frozenset[str]) -> None:
     @app.get(
         "/readyz", summary="Whether queries are answered", operation_id="ready", response_model=Readiness,
         responses={503: {"model": Readiness, "description": "A dataset cannot answer: it says which and why."}},
+        openapi_extra=_FREE,
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         """Asks every part that a query needs, for a few seconds at most: who sends requests here asks this."""

@@ -16,13 +16,15 @@ TAGS = ("text", "texts")
 
 
 class Wire(BaseModel):
-    """Base: field docstrings become descriptions, and no error repeats what a client sent."""
+    """Base: field docstrings become descriptions, and no error repeats what a client sent. Answers may get more fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class QueryRequest(Wire):
     """A question, or several that one version shall answer."""
+
+    model_config = ConfigDict(extra="forbid")
 
     query: Annotated[
         _OneText | _Texts, Discriminator(lambda value: "texts" if isinstance(value, list) else "text")

@@ -21,6 +21,8 @@ from vector_pipeline.service.limits import Limits
 from vector_pipeline.service.readers import Readers, State
 from vector_pipeline.serving import ArmMetrics
 
+TEXTS = ("text/plain", "application/openmetrics-text")
+"""Media types that metrics are told in."""
 _BREAKER = ("closed", "half-open", "open")
 _ARM = ["dataset", "arm"]
 
