@@ -37,7 +37,8 @@ def test_the_graph_of_a_dataset(config: Path) -> None:
     beside = {(key.asset_key.path[-1], key.name) for key in graph.asset_check_keys if not graph.get(key).blocking}
     assert beside == {("production_index", "drift"), ("production_index", "attestation")}
     jobs = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert jobs == {f"handbook__{verb}" for verb in (*ASSET_VERBS, *MAINTENANCE_VERBS)}
+    # Re-embedding has a job for each space that does not serve: here is none.
+    assert jobs == {f"handbook__{verb}" for verb in (*ASSET_VERBS, *MAINTENANCE_VERBS) if verb != "reembed"}
     production = dg.AssetKey(["handbook", "production_index"])
     assert graph.get(production).parent_keys == {dg.AssetKey(["handbook", "tiny", "staging_index"])}
 
