@@ -87,7 +87,7 @@ class Server(uvicorn.Server):
             self._ready()
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, which raises the signals again at the end: the process would not end by itself."""
         before = {one: signal.signal(one, self.handle_exit) for one in _SIGNALS}
         try:

@@ -107,8 +107,8 @@ class ReaderCollector(Collector):
             if health.age_s is not None:
                 age.add_metric([one.dataset], health.age_s + now - one.at)
             pushed.add_metric([one.dataset], health.pushed)
-            for name in _BREAKER:
-                breaker.add_metric([one.dataset, name], health.breaker == name)
+            for closed in _BREAKER:
+                breaker.add_metric([one.dataset, closed], health.breaker == closed)
             if health.route is not None:
                 share.add_metric([one.dataset, str(health.route["version"])], _number(health.route, "share"))
         yield from (ready, state, info, age, pushed, breaker, share)
