@@ -47,6 +47,7 @@ def test_a_fit_says_what_it_costs_and_what_it_keeps(served: Path) -> None:
         assert (again.fingerprint, again.recall) == (made.fingerprint, made.recall), "nothing is left to chance"
 
 
+@pytest.mark.slow
 def test_vectors_that_the_lake_has_are_not_made_again(served: Path) -> None:
     with Project.load(served / CONFIG) as project:
         project.chunk("handbook", space="new", shards=[0, 1])
@@ -63,6 +64,7 @@ def test_vectors_that_the_lake_has_are_not_made_again(served: Path) -> None:
         assert project.fit_bridge("handbook", "new", by="ann").detail["pairs"] == fitted.detail["pairs"]
 
 
+@pytest.mark.slow
 def test_real_questions_measure_and_judgements_are_told(tmp_path: Path) -> None:
     folder = tmp_path / "asked"
     config = write(
@@ -116,6 +118,7 @@ def test_no_bridge_without_the_configurations_word(served: Path) -> None:
         assert project.bridge_off("handbook", by="ann") == 0
 
 
+@pytest.mark.slow
 def test_no_bridge_where_none_is_needed(served: Path, tmp_path: Path) -> None:
     with Project.load(served / CONFIG) as project:
         with pytest.raises(RefusedError, match="need no bridge"):
@@ -130,6 +133,7 @@ def test_no_bridge_where_none_is_needed(served: Path, tmp_path: Path) -> None:
             project.fit_bridge("handbook", "new", by="ann")
 
 
+@pytest.mark.slow
 def test_few_texts_fit_nothing(tmp_path: Path) -> None:
     with Project.load(write(tmp_path / "small", pages=6)) as project:
         release(project)
@@ -137,6 +141,7 @@ def test_few_texts_fit_nothing(tmp_path: Path) -> None:
             project.fit_bridge("handbook", "new", by="ann")
 
 
+@pytest.mark.slow
 def test_a_small_sample_proves_little(tmp_path: Path) -> None:
     """The same model under another name of its prompt keeps everything: of ten questions that is not sure."""
     with Project.load(write(tmp_path / "one", pages=20, bridge="    bridge: {min_recall: 0.9}")) as project:
@@ -163,6 +168,7 @@ def test_a_map_that_is_not_what_was_measured_is_not_used(served: Path) -> None:
             opened(made, other)
 
 
+@pytest.mark.slow
 def test_documents_that_change_after_the_fit_change_nothing_of_it(served: Path) -> None:
     with Project.load(served / CONFIG) as project:
         made = project.fit_bridge("handbook", "new", by="ann")

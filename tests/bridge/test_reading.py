@@ -94,6 +94,7 @@ def test_the_configuration_has_the_last_word(bridged: Path, bridge: str, said: s
         index.search(ASKED)
 
 
+@pytest.mark.slow
 def test_a_cut_over_makes_it_unused_by_itself_and_a_rollback_used_again(bridged: Path) -> None:
     with open_index("handbook", project=bridged, space="new", max_staleness_s=0) as index:
         assert index.search(ASKED).bridged

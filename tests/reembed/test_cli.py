@@ -32,6 +32,7 @@ def here(vp: RunCommand) -> Callable[[Path], Here]:
     return lambda config: lambda *words: vp(*words, "--project", config)
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_version_beside_production(
     here: Callable[[Path], Here], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def two_spaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(tmp_path_factory.mktemp("two"))
 
 
+@pytest.mark.slow
 def test_which_space_is_meant(here: Callable[[Path], Here], tmp_path: Path) -> None:
     alone = here(write_project(tmp_path / "alone", 2))("reembed")
     assert alone.code == 1

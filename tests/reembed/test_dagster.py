@@ -80,6 +80,7 @@ def test_a_release_fills_nothing(ready: Ready) -> None:
     ready.run("promote", by="me", reason="second")
 
 
+@pytest.mark.slow
 def test_a_shard_is_filled_and_caught_up_by_the_next_release(ready: Ready) -> None:
     part = ready.run("reembed", space="other", shards=[FIRST])
     key = f"{FIRST:02d}"
@@ -109,6 +110,7 @@ def test_a_shard_is_filled_and_caught_up_by_the_next_release(ready: Ready) -> No
     assert ready.made(ready.run("release")) == {}
 
 
+@pytest.mark.slow
 def test_a_reembedding_ends_in_a_judged_version_beside_production(ready: Ready) -> None:
     ready.run("promote", by="me", reason="third")
     before = {name: ready.alias(name) for name in ("staging", "production")}
@@ -125,6 +127,7 @@ def test_a_reembedding_ends_in_a_judged_version_beside_production(ready: Ready) 
     ready.outcomes["reembed"] = outcome
 
 
+@pytest.mark.slow
 def test_a_reembedding_of_what_is_whole_does_nothing_twice(ready: Ready) -> None:
     again = ready.run("reembed", space="other")
     assert ready.made(again) == {SNAPSHOT: {None}, STAGING: {None}}
@@ -132,6 +135,7 @@ def test_a_reembedding_of_what_is_whole_does_nothing_twice(ready: Ready) -> None
     assert again.values[STAGING]["written"] == 0
 
 
+@pytest.mark.slow
 def test_the_configuration_cuts_over_and_back(ready: Ready) -> None:
     number = int(ready.outcomes["reembed"].values[SNAPSHOT]["version"])
     old, space = ready.served()

@@ -47,6 +47,7 @@ def states(project: Project) -> dict[int, str]:
     return {one.state.shard: one.status for one in project.fill_status("handbook", "other").shards}
 
 
+@pytest.mark.slow
 def test_a_build_fills_nothing_of_a_space_that_does_not_serve(project: Project) -> None:
     assert project.shards_to_build("handbook", "other", None) == []
     assert project.shards_to_build("handbook", "tiny", None) is None
@@ -87,6 +88,7 @@ def test_what_was_edited_after_its_fill_is_stale_until_it_is_caught_up(project: 
     assert project.fill_status("handbook", "other").whole
 
 
+@pytest.mark.slow
 def test_a_rechunked_space_takes_the_vectors_that_are_there(config: Path) -> None:
     with Project.load(config) as opened:
         opened.build("handbook")
@@ -99,6 +101,7 @@ def test_a_rechunked_space_takes_the_vectors_that_are_there(config: Path) -> Non
         assert opened.fill_status("handbook", "other").whole
 
 
+@pytest.mark.slow
 def test_a_budget_stops_a_fill_before_it_embeds(config: Path) -> None:
     with Project.load(config) as opened:
         opened.build("handbook")
@@ -149,6 +152,7 @@ def test_the_cut_over_is_exact(project: Project) -> None:
     assert result.detail["changed_since"] == 1
 
 
+@pytest.mark.slow
 def test_production_moves_into_a_space_only_when_the_configuration_serves_it(project: Project, config: Path) -> None:
     project.push("handbook")
     project.verify("handbook")

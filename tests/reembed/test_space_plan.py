@@ -142,6 +142,7 @@ def several(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "change", "differs"),
     [
@@ -184,6 +185,7 @@ def test_an_edited_space_is_compared_with_what_it_was(opened: Open) -> None:
         assert "a name of its own" in plan.notes[0]
 
 
+@pytest.mark.slow
 def test_what_production_serves_counts_and_not_what_staging_follows(opened: Open) -> None:
     with opened(new=OTHER) as project:
         released(project)
@@ -223,6 +225,7 @@ def test_metadata_only(opened: Open) -> None:
         assert project.space_plan(DATASET, "tiny", measure=False).change is Change.NONE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_sample_of_everything_is_exact_whatever_stands_twice(opened: Open, seed: int) -> None:
     with opened(corpus(seed, 40), new=[FINER, OTHER, WIDER][seed]) as project:
@@ -246,6 +249,7 @@ def test_the_truth_lies_in_the_interval(opened: Open, seed: int) -> None:
             assert one.spread < 0.25, (name, one)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_counted(opened: Open) -> None:
     with opened(corpus(7, 60), new=OTHER) as project:
         whole = project.space_plan(DATASET, "new", measure=False)
@@ -307,6 +311,7 @@ def test_money_by_the_million_tokens(opened: Open) -> None:
         assert cheap.space_plan(DATASET, "new", measure=False).money is None
 
 
+@pytest.mark.slow
 def test_the_first_load_is_what_a_push_then_plans(opened: Open) -> None:
     local = {"local": {"kind": "duckdb", "prices": {"per_million_records": 1000.0}}}
     with opened(corpus(3, 30), new=WIDER, targets=local) as project:
@@ -332,6 +337,7 @@ def test_budgets_that_would_refuse_the_load(opened: Open) -> None:
         assert "max_cost is not checked" in load.notes[0]
 
 
+@pytest.mark.slow
 def test_what_a_re_embedding_may_take(opened: Open) -> None:
     priced = {**OTHER, "embedder": {**OTHER["embedder"], "prices": {"per_million_tokens": 1e6}}}
     with opened(new=priced, reembed={"max_texts": 5, "max_texts_per_s": 2}) as project:

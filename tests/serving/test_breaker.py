@@ -119,6 +119,7 @@ def test_an_embedder_that_is_not_here_opens_nothing(served: Project) -> None:
         assert (health.ok, health.embedder.ok, health.target.ok, health.breaker) == (False, False, True, "closed")
 
 
+@pytest.mark.slow
 def test_versions_in_one_namespace_do_not_stand_in_for_each_other(released: Project) -> None:
     """What does not answer there does not answer there for another version."""
     released.promote("handbook", by="test")

@@ -25,6 +25,7 @@ def release(project: Project) -> None:
     project.promote("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_query_returns_text_document_score_and_version(make_project: MakeProject) -> None:
     pages = {f"guides/page{n}.md": page(n) for n in range(6)} | {"other/page9.md": page(9)}
     project = make_project(pages)
@@ -76,6 +77,7 @@ def test_nothing_promoted_and_bad_queries_are_named(project: Project) -> None:
             index.query("x", filter={"year": {"$bad": 1}})
 
 
+@pytest.mark.slow
 def test_a_query_is_never_embedded_with_another_space(project: Project) -> None:
     release(project)
     config = project.base / "vector_pipeline.yaml"
@@ -100,6 +102,7 @@ def test_reading_imports_neither_dagster_nor_torch(project: Project) -> None:
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_the_index_is_untouched_by_reading(project: Project) -> None:
     release(project)
     root = project.base / ".vector_pipeline" / "index"
@@ -135,6 +138,7 @@ def test_another_chunker_does_not_stop_production(project: Project) -> None:
         assert changed.rollback("handbook", by="test")[0].deployment.version == 1
 
 
+@pytest.mark.slow
 def test_what_is_live_is_read_where_it_was_deployed(project: Project) -> None:
     release(project)
     config = project.base / "vector_pipeline.yaml"

@@ -69,6 +69,7 @@ def test_who_is_in_at_a_share_is_in_at_every_larger_one(keys: list[str], one: fl
     assert all(takes("d", 7, 1.0, key) for key in keys)
 
 
+@pytest.mark.slow
 def test_keys_are_alike_in_every_process_and_the_share_is_what_was_asked() -> None:
     mine = [key for key in KEYS if takes("handbook", 2, 0.25, key)]
     script = f"from vector_pipeline.serving.asking import takes\nprint([k for k in {KEYS!r} if takes('handbook', 2, 0.25, k)])"
@@ -95,6 +96,7 @@ def test_only_what_a_promotion_would_take_is_routed_to(released: Project) -> Non
         routed(released, 0.1, version=built)
 
 
+@pytest.mark.slow
 def test_moves_of_production_end_it_and_begin_no_other(released: Project) -> None:
     before = routed(released, 0.05)
     assert released.routed("handbook") == before

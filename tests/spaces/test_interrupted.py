@@ -47,6 +47,7 @@ def ended(world: World) -> None:
     assert project.target("handbook").describe(production.deployment.namespace).records == second.records  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["expired", "dropped"])
 def test_interrupted_after_any_step(migrated: World, step: str) -> None:
     def interrupt(name: str) -> None:
@@ -60,6 +61,7 @@ def test_interrupted_after_any_step(migrated: World, step: str) -> None:
     ended(migrated)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "expired"])
 def test_a_target_that_is_away(migrated: World, when: str) -> None:
     """Before it begins, nothing is done; in the middle, the tables of the lake stay until the namespace is dropped."""

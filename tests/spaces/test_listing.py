@@ -9,6 +9,7 @@ from vector_pipeline.release.registry import NewFill
 from vector_pipeline.release.registry.fills import FillStatus
 
 
+@pytest.mark.slow
 def test_a_space_from_its_first_version_to_its_end(world: World) -> None:
     world.configure({"old": OLD}, "old")
     world.release()
@@ -40,6 +41,7 @@ def test_a_space_from_its_first_version_to_its_end(world: World) -> None:
     assert [one.number for one in gone.space.versions] == [1]
 
 
+@pytest.mark.slow
 def test_spaces_that_differ_in_their_chunker_share_their_vectors(world: World) -> None:
     world.configure({"old": OLD, "fine": ("seed", 16, 40)}, "old")
     world.release()
@@ -50,6 +52,7 @@ def test_spaces_that_differ_in_their_chunker_share_their_vectors(world: World) -
     assert old.space.fingerprint != fine.space.fingerprint
 
 
+@pytest.mark.slow
 def test_a_space_whose_model_is_not_here_may_be_any_of_that_name(world: World) -> None:
     project = world.configure({"old": OLD}, "old")
     version = project.build(DATASET).version
@@ -67,6 +70,7 @@ def test_a_space_whose_model_is_not_here_may_be_any_of_that_name(world: World) -
             project.retire(DATASET, space="old", dry_run=True)
 
 
+@pytest.mark.slow
 def test_what_was_filled_and_never_became_a_version_is_known(world: World) -> None:
     world.configure({"old": OLD, "new": NEW}, "old")
     world.release()

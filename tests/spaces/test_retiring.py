@@ -58,6 +58,7 @@ def test_everything_of_it_goes_and_nothing_of_another_one(migrated: World) -> No
         project.push(DATASET, version=1)
 
 
+@pytest.mark.slow
 def test_vectors_stay_that_another_space_needs(world: World) -> None:
     fine = ("seed", 16, 40)
     world.configure({"old": OLD}, "old", attested="block")
@@ -83,6 +84,7 @@ def test_vectors_stay_that_another_space_needs(world: World) -> None:
     assert done.stay == ()
 
 
+@pytest.mark.slow
 def test_an_edited_space_is_another_one_of_the_same_name(world: World) -> None:
     prints = []
     for tokens in (60, 40, 30):
@@ -110,6 +112,7 @@ def test_a_rollback_into_it_is_said_to_end(migrated: World) -> None:
         migrated.project.rollback(DATASET, by="test")
 
 
+@pytest.mark.slow
 def test_it_may_come_back_and_is_filled_from_the_beginning(migrated: World) -> None:
     project = migrated.project
     project.retire(DATASET, space="old", dry_run=False)
