@@ -19,6 +19,9 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
 
+_IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
     """What a complete state is."""
@@ -108,6 +111,7 @@ def read_vectors(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: 
         )
 
 
-def read_identities(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.Table:
-    """Record id and metadata hash of every record at a lake snapshot: what proves an index complete."""
-    return lake.table(f"SELECT record_id, metadata_hash FROM {at(tables.chunks, snapshot)}")
+def read_identities(lake: Lake, tables: SpaceTables, snapshot: int | None) -> pa.RecordBatchReader:
+    """Record id and metadata hash of every record at a lake snapshot, read once: what proves an index complete."""
+    batches = lake.stream(f"SELECT record_id, metadata_hash FROM {at(tables.chunks, snapshot)}", rows=65_536)
+    return pa.RecordBatchReader.from_batches(_IDENTITIES, batches)
