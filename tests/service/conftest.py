@@ -74,7 +74,7 @@ def asked(config: Path, ask: Ask, **options: Any) -> None:
         async with client(config, **options) as made:
             await ask(made)
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), 240))
 
 
 class Running:
@@ -99,7 +99,7 @@ class Running:
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
         self.process.send_signal(by)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 Serve = Callable[..., Running]

@@ -37,7 +37,7 @@ def test_many_who_ask_at_once_open_one_reader(released: Project) -> None:
             await readers.close()
             assert not readers.stuck
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), 240))
     assert opened == ["handbook", "handbook"]
 
 
@@ -46,7 +46,7 @@ def test_a_reader_that_does_not_open_keeps_nobody(released: Project) -> None:
 
     async def held(dataset: str, **options: Any) -> AsyncIndex:
         await let.wait()
-        return await open_async_index(dataset, **options)
+        return await open_async_index(dataset, **{**options, "timeout_s": 60})
 
     async def work() -> None:
         with Parts.load(config_of(released)) as parts:
@@ -63,7 +63,7 @@ def test_a_reader_that_does_not_open_keeps_nobody(released: Project) -> None:
             assert (await (await readers.reader("handbook")).search("about page 1")).version == 1
             await readers.close()
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), 240))
 
 
 def test_warm_loads_the_model_of_what_is_live(released: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,8 @@ class Gate:
     async def _body(self, headers: Headers, receive: Receive) -> bytes | Response:
         """The whole body, or what refuses it."""
         most = self._limits.body_bytes
-        too_much = problem(413, f"the body is larger than {most} bytes. Send fewer texts", kind="input")
+        said, close = f"the body is larger than {most} bytes. Send fewer texts", {"connection": "close"}
+        too_much = problem(413, said, kind="input", headers=close)
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most:
             return too_much
@@ -140,7 +141,7 @@ class Gate:
                         return bytes(body)
         except TimeoutError:
             said = f"the body did not arrive within {self._limits.timeout_s:g} s"
-            return problem(408, said, kind="timeout", headers={"connection": "close"})
+            return problem(408, said, kind="timeout", headers=close)
         finally:
             self._tally.reading -= 1
 

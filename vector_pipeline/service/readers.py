@@ -200,8 +200,7 @@ class Readers:
         return found
 
     async def _warm(self, dataset: str, space: str | None) -> None:
-        embedder = self._parts.embedder(dataset, space)
         try:
-            await asyncio.to_thread(embedder.embed_queries, ["warm"])
+            await asyncio.to_thread(lambda: self._parts.embedder(dataset, space).embed_queries(["warm"]))
         except VectorPipelineError as error:
             _log.warning("%s: its model cannot be loaded: %s", dataset, self.clean(str(error)))

@@ -28,7 +28,7 @@ from vector_pipeline.errors import UnavailableError
 from vector_pipeline.service.limits import Limits
 from vector_pipeline.service.readers import Readers
 
-GRACE_S = 25
+GRACE_S = 20
 """Seconds that requests in flight have at most when the service ends: what watches processes commonly kills after thirty."""
 _BLOCKING = 32
 """Threads that readers are opened and examined on: enough that what hangs stops nobody else."""
