@@ -15,7 +15,7 @@ from assets.jobs import dataset_jobs
 from assets.maintenance import maintenance_jobs
 from assets.production import production_index
 from assets.release import staging_index
-from assets.space import chunks, embeddings, snapshot
+from assets.space import branch, chunks, embeddings, snapshot
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
 
@@ -39,7 +39,7 @@ def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: se
     checks: list[Any] = data_checks(name, spaces, config.gates)
     for space in spaces:
         assets += [step(name, config, space) for step in (chunks, embeddings, snapshot)]
-        assets.append(staging_index(name, config, space, kinds))
+        assets.append(staging_index(name, config, space, kinds | branch(config, space)))
         gates = staging_checks(name, space, config.gates, mirrored=bool(config.mirrors))
         checks += [gates] if gates is not None else []
     assets.append(production_index(name, config, kinds))

@@ -87,6 +87,11 @@ def tell_shard(context: dg.AssetExecutionContext, key: dg.AssetKey, shard: int, 
     context.log_event(dg.AssetMaterialization(key, partition=shard_key(shard), metadata=facts))
 
 
+def branch(config: DatasetConfig, space: str) -> set[str]:
+    """The space's name as a kind of its assets, where there are several: the graph shows the last word of a key alone."""
+    return {space} if len(config.spaces) > 1 else set()
+
+
 def code_version(space: SpaceConfig) -> str:
     """Name of a space's configuration. Not its fingerprint: that needs the model, and definitions load without it."""
     embedder = space.embedder.model_dump(mode="json", exclude=_NOT_OF_THE_SPACE)
@@ -106,7 +111,7 @@ def chunks(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefiniti
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
-        kinds={"python", "ducklake"},
+        kinds={"python", "ducklake", *branch(config, space)},
         code_version=code_version(settings),
         description=(
             f"Documents cut into chunks of at most {settings.chunker.max_tokens} tokens of {settings.embedder.model}. "
@@ -151,7 +156,7 @@ def embeddings(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefi
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
-        kinds={_KIND_OF.get(settings.embedder.kind, "python"), "ducklake"},
+        kinds={_KIND_OF.get(settings.embedder.kind, "python"), "ducklake", *branch(config, space)},
         code_version=code_version(settings),
         description=f"Vectors made with {settings.embedder.model}. No text is ever embedded twice in a space.",
     )
@@ -213,7 +218,7 @@ def snapshot(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefini
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
         owners=config.owners,
-        kinds={"ducklake"},
+        kinds={"ducklake", *branch(config, space)},
         code_version=code_version(config.spaces[space]),
         description="The lake's present state as a numbered version. Made only if its content differs from the last one's.",
     )

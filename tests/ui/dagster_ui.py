@@ -33,6 +33,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SIZE = (1600, 1000)
+PATIENCE_S = 1200.0
+"""Nothing here takes so long, but on a machine that is busy with other things."""
 
 
 def missing() -> str | None:
@@ -56,7 +58,7 @@ class Ui:
         """Data of a GraphQL query."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=180) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
         return data
 
@@ -66,7 +68,7 @@ class Ui:
         runs: list[dict[str, Any]] = self.ask(query)["runsOrError"]["results"]
         return runs
 
-    def wait_for_runs(self, known: set[str], wanted: int = 1, timeout_s: float = 480) -> list[dict[str, Any]]:
+    def wait_for_runs(self, known: set[str], wanted: int = 1, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Runs besides ``known``, when so many of them have ended and none is going."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -82,7 +84,7 @@ class Ui:
         found: list[dict[str, Any]] = self.ask(query)["partitionBackfillsOrError"]["results"]
         return found
 
-    def wait_for_backfills(self, timeout_s: float = 120) -> None:
+    def wait_for_backfills(self, timeout_s: float = PATIENCE_S) -> None:
         """Return when none is going."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -133,7 +135,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _wait_until_loaded(ui: Ui, process: subprocess.Popen[bytes], log: Path, timeout_s: float = 180) -> None:
+def _wait_until_loaded(ui: Ui, process: subprocess.Popen[bytes], log: Path, timeout_s: float = PATIENCE_S) -> None:
     query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -157,7 +159,7 @@ def browser() -> Iterator["Page"]:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         try:
             page = chromium.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(300_000)
             page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
             yield page
         finally:
@@ -168,6 +170,15 @@ def open_graph(page: "Page", ui: Ui, dataset: str) -> None:
     """The asset graph of a dataset."""
     page.goto(f"{ui.url}/locations/vector_pipeline/asset-groups/{dataset}", wait_until="domcontentloaded")
     page.get_by_text("production_index").first.wait_for()
+
+
+def open_branch(page: "Page", ui: Ui, dataset: str, space: str) -> None:
+    """The asset graph of a dataset with one space's assets alone, as a person selects them."""
+    open_graph(page, ui, dataset)
+    page.locator(".CodeMirror").first.click()
+    page.keyboard.type(f'key:"{dataset}/{space}/*"')
+    page.keyboard.press("Enter")
+    page.get_by_text("production_index").first.wait_for(state="detached")
 
 
 def open_asset(page: "Page", ui: Ui, key: str, view: str = "overview") -> None:
@@ -185,13 +196,37 @@ def launch_backfill(page: "Page", ui: Ui, dataset: str) -> list[dict[str, Any]]:
     """Materialise every partition of every asset of a dataset, as a person does; returns the runs when all have ended."""
     open_graph(page, ui, dataset)
     known = {run["id"] for run in ui.runs()}
+    choose_all_shards(page)
+    return launch_chosen(page, ui, known)
+
+
+def choose_all_shards(page: "Page") -> None:
+    """Open the dialog that materialises what the graph shows, and choose every partition."""
     page.get_by_role("button", name="Materialize all…").click()
     page.get_by_role("button", name="All", exact=True).click()
+
+
+def launch_chosen(page: "Page", ui: Ui, known: set[str]) -> list[dict[str, Any]]:
+    """Launch what the dialog has; returns the runs besides ``known`` when all have ended."""
     page.get_by_role("button", name="Launch backfill").click()
     # One run over the range of shards, then one of what has no shards.
     runs = ui.wait_for_runs(known, wanted=2)
     ui.wait_for_backfills()
     return runs
+
+
+def reload_definitions(page: "Page", ui: Ui, dataset: str, serving: str) -> None:
+    """Click "Reload definitions" after an edit of the configuration; returns when production is below that space."""
+    open_graph(page, ui, dataset)
+    page.get_by_role("button", name="Reload definitions").click()
+    query = "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { dependencyKeys { path } } } }"
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = ui.ask(query, key={"path": [dataset, "production_index"]})["assetNodeOrError"].get("dependencyKeys", [])
+        if [dataset, serving, "staging_index"] in [one["path"] for one in found]:
+            return
+        time.sleep(0.5)
+    raise TimeoutError(f"production of {dataset} is not below space {serving}")
 
 
 def materialize(page: "Page", ui: Ui, key: str) -> list[dict[str, Any]]:
