@@ -78,13 +78,13 @@ def test_what_was_filled_counts_as_not_filled_afterwards(three: Registry) -> Non
     three.record_fills(*OLD, [done, failed])
     three.record_fills("handbook", "mpnet", "mpnet-1", [done])
     assert three.filled_spaces("handbook") == [("minilm", "minilm-1"), ("mpnet", "mpnet-1")]
-    assert three.filled_shards("handbook", "minilm-1") == {0}
+    assert three.filled_shards("handbook", "minilm", "minilm-1") == {0}
     three.retire_space(*OLD, grace_s=0)
-    assert three.filled_shards("handbook", "minilm-1") == set()
-    assert failed_now(three.fills("handbook", "minilm-1")) == {}
-    assert three.filled_shards("handbook", "mpnet-1") == {0}
-    rows = len(three.fills("handbook", "minilm-1"))
+    assert three.filled_shards("handbook", "minilm", "minilm-1") == set()
+    assert failed_now(three.fills("handbook", "minilm", "minilm-1")) == {}
+    assert three.filled_shards("handbook", "mpnet", "mpnet-1") == {0}
+    assert three.fills("handbook", "minilm", "minilm-1") == []
+    assert three.filled_shards("handbook", "renamed", "mpnet-1") == set()
     three.retire_space(*OLD, grace_s=0)
-    assert len(three.fills("handbook", "minilm-1")) == rows
     three.record_fills(*OLD, [done])
-    assert three.filled_shards("handbook", "minilm-1") == {0}
+    assert three.filled_shards("handbook", "minilm", "minilm-1") == {0}

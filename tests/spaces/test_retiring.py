@@ -117,7 +117,7 @@ def test_it_may_come_back_and_is_filled_from_the_beginning(migrated: World) -> N
     project = migrated.project
     project.retire(DATASET, space="old", dry_run=False)
     project = migrated.configure({"new": NEW, "old": OLD}, "new")
-    assert project.registry().filled_shards(DATASET, project.space(DATASET, "old").fingerprint) == set()
+    assert project.registry().filled_shards(DATASET, "old", project.space(DATASET, "old").fingerprint) == set()
     assert migrated.standing("old").retire == "no"
     project = migrated.configure({"new": NEW, "old": OLD}, "old")
     deployment = migrated.release()

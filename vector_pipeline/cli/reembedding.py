@@ -114,10 +114,9 @@ def _fill(session: Session, name: str, space: str, asked: dict[str, Any]) -> Non
     elif outcome.success:
         say(f"Space {space}: nothing to embed")
     stop(outcome, checks_of(outcome), f"space {space} of {name}", lambda: "Production is unchanged")
-    status = session.project().fill_status(name, space)
-    left = sum(one.status != "done" for one in status.shards)
+    left, shards = session.project().unfilled(name, space), session.project().dataset(name).shards
     if left:
-        say(f"{left} of {plural(len(status.shards), 'shard')} are left.")
+        say(f"{left} of {plural(shards, 'shard')} are left.")
         session.next("reembed", STATUS, *session.named(name), f"--space {space}")
         return
     pushed = values.get("staging_index", {})

@@ -52,7 +52,8 @@ def _ready(session: Session, name: str) -> None:
     """Fail at once, before Dagster is even imported, when a model or a setting is wrong."""
     project = session.project()
     for space in project.dataset(name).spaces:
-        project.space(name, space)
+        if project.serves(name, space) or project.filled(name, space):
+            project.space(name, space)
 
 
 def _newest(session: Session, name: str) -> "Version | None":

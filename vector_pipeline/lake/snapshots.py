@@ -18,7 +18,6 @@ from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
-
 _IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
 
 

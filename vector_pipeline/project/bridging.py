@@ -193,7 +193,9 @@ class Bridging(Questioning):
         return self.registry().turn_bridges_off(dataset, self.environment, by=by, **pair)
 
     def _fill_seconds(self, new: "NewSide", texts: int) -> float | None:
-        fills = self.registry(read_only=True).fills(new.tables.dataset.dataset, new.space.fingerprint)[-_FILLS:]
+        fills = self.registry(read_only=True).fills(new.tables.dataset.dataset, new.space.name, new.space.fingerprint)[
+            -_FILLS:
+        ]
         embedded, seconds = sum(one.embedded for one in fills), sum(one.seconds for one in fills)
         return texts * seconds / embedded if embedded and seconds else None
 

@@ -62,10 +62,8 @@ class Building(Parts):
         except NotFoundError:
             return set(range(settings.shards))
         every = range(settings.shards)
-        spaces = [
-            (self.tables(dataset, space), set(self.shards_to_build(dataset, space, every) or []))
-            for space in settings.spaces
-        ]
+        covered = {space: set(self.shards_to_build(dataset, space, every) or []) for space in settings.spaces}
+        spaces = [(self.tables(dataset, space), shards) for space, shards in covered.items() if shards]
         return pending_shards(lake, dataset, settings, self.base, spaces)
 
     def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
@@ -121,8 +119,21 @@ class Building(Parts):
         """
         if self.serves(dataset, space):
             return None if shards is None else list(shards)
-        filled = self.registry().filled_shards(dataset, self.space(dataset, space).fingerprint)
+        filled = self.filled(dataset, space)
         return sorted(filled if shards is None else filled & set(shards))
+
+    def filled(self, dataset: str, space: str) -> set[int]:
+        """Shards of a space that were filled. Of one that was never begun the model is not asked for: it may be elsewhere."""
+        registry = self.registry()
+        if registry.latest_version(dataset, space) is None and all(
+            name != space for name, _ in registry.filled_spaces(dataset)
+        ):
+            return set()
+        fingerprint = self.space(dataset, space).fingerprint
+        if registry.latest_version(dataset, space, fingerprint) is not None:
+            # A version is made of a whole space only, and a retired one has none: also of before there were fills.
+            return set(range(self.dataset(dataset).shards))
+        return registry.filled_shards(dataset, space, fingerprint)
 
     def serves(self, dataset: str, space: str | None) -> bool:
         """Whether production serves a space, as the configuration says."""

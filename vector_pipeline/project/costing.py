@@ -135,7 +135,7 @@ class Costing(Planning):
         return SpaceTables(own.dataset, others.chunk_table, own.embedding_table) if elsewhere else own
 
     def _pace(self, dataset: str, space: EmbeddingSpace, work: SpaceWork, *, measure: bool) -> Pace:
-        fills = self.registry(read_only=True).fills(dataset, space.fingerprint)
+        fills = self.registry(read_only=True).fills(dataset, space.name, space.fingerprint)
         told = [one for one in reversed(fills) if one.embedded and one.seconds > 0][:_FILLS]
         texts = sum(one.embedded for one in told)
         if texts >= PROBE:

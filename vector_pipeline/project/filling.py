@@ -141,7 +141,9 @@ class Filling(FillGuards):
         if texts:
             self._introduce(work)
         if work.rate is None:
-            work.rate = seen_rate(self.registry().fills(work.dataset, self.space(work.dataset, work.space).fingerprint))
+            work.rate = seen_rate(
+                self.registry().fills(work.dataset, work.space, self.space(work.dataset, work.space).fingerprint)
+            )
         while ahead:
             group = self._next(work, ahead)
             made = self.embed(

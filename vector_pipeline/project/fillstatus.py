@@ -4,7 +4,6 @@ from vector_pipeline.build.filling import ShardState, shard_states, total
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project.building import Building
 from vector_pipeline.release.holding import living
-from vector_pipeline.release.registry import FillStatus
 from vector_pipeline.release.registry.fills import failed_now
 from vector_pipeline.release.spacefill import ShardFill, SpaceFill, remaining, seen_rate, status_of
 
@@ -30,9 +29,9 @@ class FillTelling(Building):
             states = shard_states(self.lake(read_only=True), self.tables(dataset, space), every)
         except NotFoundError:
             states = [ShardState(shard) for shard in every]
-        attempts = registry.fills(dataset, resolved.fingerprint)
+        attempts = registry.fills(dataset, space, resolved.fingerprint)
         last, failed = {one.shard: one for one in attempts}, failed_now(attempts)
-        filled = {one.shard for one in attempts if one.status is FillStatus.DONE}
+        filled = self.filled(dataset, space)
         busy = self.busy_shards(dataset, space)
         shards = tuple(
             ShardFill(

@@ -33,7 +33,7 @@ class Taken:
     def record(self, lake: Lake, shards: Sequence[int]) -> None:
         """Shards that are whole now, and were not known to be or took much work: rates are told from them."""
         dataset = self._tables.dataset.dataset
-        attempts = self._registry.fills(dataset, self._space.fingerprint)
+        attempts = self._registry.fills(dataset, self._space.name, self._space.fingerprint)
         known = {one.shard for one in attempts if one.status is FillStatus.DONE} - set(failed_now(attempts))
         # A few texts say nothing of a rate, and a row for every edit would fill the registry.
         looked = [shard for shard in shards if shard not in known or self._spent.get(shard, (0,))[0] >= ENOUGH]

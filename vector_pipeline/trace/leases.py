@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from vector_pipeline.release.holding import Held, hold
+from vector_pipeline.release.holding import Held, hold, hold_whole
 from vector_pipeline.trace.finding import Setting
 
 
@@ -17,7 +17,9 @@ class Leases:
 
     def hold(self, resource: str) -> Held:
         if resource not in self.held:
+            # Tables of the lake are written in parts too, by whoever fills a space.
+            take = hold_whole if resource.startswith("lake/") else hold
             self.held[resource] = self.stack.enter_context(
-                hold(self.setting.registry, resource, wait_s=self.setting.wait_s)
+                take(self.setting.registry, resource, wait_s=self.setting.wait_s)
             )
         return self.held[resource]

@@ -73,18 +73,19 @@ class Fills(Part):
 
         self._db.write(work)
 
-    def fills(self, dataset: str, fingerprint: str) -> list[Fill]:
-        """Every attempt in a space, oldest first."""
-        query = select(table).where(table.c.dataset == dataset, table.c.fingerprint == fingerprint).order_by(table.c.id)
+    def fills(self, dataset: str, space: str, fingerprint: str) -> list[Fill]:
+        """Attempts in a space of that name and fingerprint since it was retired last, oldest first. Tables of the lake are named by
+        both: under another name nothing of them is there.
+        """
+        known = (table.c.dataset == dataset, table.c.space == space, table.c.fingerprint == fingerprint)
+        retired = select(func.coalesce(func.max(table.c.id), 0)).where(*known, table.c.status == FillStatus.RETIRED)
+        query = select(table).where(*known, table.c.id > retired.scalar_subquery()).order_by(table.c.id)
         return [_fill(row) for row in self._db.read(lambda connection: connection.execute(query).all())]
 
-    def filled_shards(self, dataset: str, fingerprint: str) -> set[int]:
+    def filled_shards(self, dataset: str, space: str, fingerprint: str) -> set[int]:
         """Law 1."""
-        known = (table.c.dataset == dataset, table.c.fingerprint == fingerprint)
-        retired = select(func.coalesce(func.max(table.c.id), 0)).where(*known, table.c.status == FillStatus.RETIRED)
-        query = select(table.c.shard).distinct().where(*known, table.c.status == FillStatus.DONE)
-        since = query.where(table.c.id > retired.scalar_subquery())
-        return set(self._db.read(lambda connection: connection.execute(since).scalars().all()))
+        attempts = self.fills(dataset, space, fingerprint)
+        return {one.shard for one in attempts if one.status is FillStatus.DONE}
 
 
 def failed_now(attempts: Iterable[Fill]) -> dict[int, Fill]:
