@@ -7,6 +7,7 @@ import pytest
 from tests.dagster.conftest import make_config
 from tests.reembed.test_filling import with_space
 from tests.ui import dagster_ui as dagster
+from vector_pipeline.cli import run
 from vector_pipeline.project import Project
 
 _MISSING = dagster.missing()
@@ -18,13 +19,12 @@ pytestmark = [
 OLD, NEW = "handbook/tiny", "handbook/other"
 
 
-def test_a_person_changes_the_model(tmp_path: Path) -> None:
+def test_a_person_changes_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / ".vector_pipeline" / "dagster"))
     config = with_space(make_config(tmp_path))
-    with Project.load(config) as project:
-        project.build("handbook")
-        project.push("handbook")
-        project.verify("handbook", only=project.gates_of("handbook", "local"))
-        project.promote("handbook", by="me", reason="first")
+    for verb in ("build", "push", "promote"):
+        assert run([verb, "--project", str(config)]) == 0
+    monkeypatch.delenv("DAGSTER_HOME")
     assert served(config) == (1, "tiny")
     with dagster.served(config) as ui, dagster.browser() as page:
         dagster.open_branch(page, ui, "handbook", "other")
