@@ -77,7 +77,7 @@ def coverage(
     version: int,
     fingerprint: str,
     *,
-    memory_limit: str = "600MB",
+    memory_limit: str = "256MB",
 ) -> CheckResult:
     """Compare a snapshot's (record_id, metadata_hash) rows with a target's scan (``MARK_SCHEMA`` batches).
 
