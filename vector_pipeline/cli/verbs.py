@@ -59,9 +59,9 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "reembed", "report", "promote", "route",
-    "rollback", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame", "erase",
-    "adopt", "pin", "unpin", "expire", "collect",
+    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
+    "rollback", "reembed", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame",
+    "erase", "adopt", "pin", "unpin", "expire", "collect",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
