@@ -30,6 +30,9 @@ REPORTS: tuple[tuple[str, int, int, Literal["light", "dark"], str], ...] = (
 )
 """Name, size and theme of the report's pictures, and the part at which they begin."""
 STAGING = f"{DATASET}/minilm/staging_index"
+NEW = "words"
+DECLARED = f"      {NEW}:\n        embedder: {{kind: static, model: wordllama}}\n    serving: minilm\n    target: local"
+"""The second space of the pictures on changing the model."""
 
 
 def main() -> None:
@@ -47,6 +50,7 @@ def main() -> None:
         with dagster.served(project / "vector_pipeline.yaml") as ui, dagster.browser() as page:
             take(page, ui, project)
             take_report(page, project)
+            take_reembedding(page, ui, project)
 
 
 def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
@@ -85,6 +89,42 @@ def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
     dagster.open_asset(page, ui, STAGING, "events")
     page.get_by_text("[Show Markdown]").first.click()
     shoot(page, "checks_report")
+
+
+def take_reembedding(page: "Page", ui: dagster.Ui, project: Path) -> None:
+    """The documents are mended and released; then the model is changed."""
+    write_documents(project / "documents")
+    dagster.launch_backfill(page, ui, DATASET)
+    config = project / "vector_pipeline.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("    target: local", DECLARED, 1), encoding="utf-8")
+    dagster.reload_definitions(page, ui, DATASET, NEW, serves=False)
+    dagster.open_graph(page, ui, DATASET)
+    page.get_by_text("Never materialized").first.wait_for()
+    shoot(page, "reembed_graph")
+
+    dagster.open_branch(page, ui, DATASET, NEW)
+    known = {run["id"] for run in ui.runs()}
+    dagster.choose_all_shards(page)
+    page.get_by_text("Launch runs to materialize 4 assets").first.wait_for()
+    shoot(page, "reembed_launch")
+    dagster.launch_chosen(page, ui, known)
+    dagster.open_asset(page, ui, f"{DATASET}/{NEW}/embeddings", "partitions&partition=03")
+    page.get_by_text("shard_vectors").first.wait_for()
+    shoot(page, "reembed_shards")
+    dagster.open_asset(page, ui, f"{DATASET}/{NEW}/staging_index", "checks")
+    page.get_by_text("catch_up").first.click()
+    page.get_by_text("none missing, none behind").first.wait_for()
+    shoot(page, "reembed_gate")
+
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("serving: minilm", f"serving: {NEW}"), encoding="utf-8"
+    )
+    dagster.reload_definitions(page, ui, DATASET, NEW, serves=True)
+    dagster.materialize(page, ui, f"{DATASET}/{NEW}/staging_index")
+    dagster.materialize(page, ui, f"{DATASET}/production_index")
+    dagster.open_asset(page, ui, f"{DATASET}/production_index")
+    page.get_by_text(f"{DATASET}--{NEW}--").first.wait_for()
+    shoot(page, "reembed_production")
 
 
 def take_report(page: "Page", project: Path) -> None:

@@ -215,18 +215,20 @@ def launch_chosen(page: "Page", ui: Ui, known: set[str]) -> list[dict[str, Any]]
     return runs
 
 
-def reload_definitions(page: "Page", ui: Ui, dataset: str, serving: str) -> None:
-    """Click "Reload definitions" after an edit of the configuration; returns when production is below that space."""
+def reload_definitions(page: "Page", ui: Ui, dataset: str, space: str, *, serves: bool) -> None:
+    """Click "Reload definitions" after an edit of the configuration; returns when the space has its branch, and production is below
+    it or not.
+    """
     open_graph(page, ui, dataset)
     page.get_by_role("button", name="Reload definitions").click()
-    query = "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { dependencyKeys { path } } } }"
+    query = "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { dependedByKeys { path } } } }"
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        found = ui.ask(query, key={"path": [dataset, "production_index"]})["assetNodeOrError"].get("dependencyKeys", [])
-        if [dataset, serving, "staging_index"] in [one["path"] for one in found]:
+        found = ui.ask(query, key={"path": [dataset, space, "staging_index"]})["assetNodeOrError"].get("dependedByKeys")
+        if found is not None and ([dataset, "production_index"] in [one["path"] for one in found]) is serves:
             return
         time.sleep(0.5)
-    raise TimeoutError(f"production of {dataset} is not below space {serving}")
+    raise TimeoutError(f"{dataset} has no branch {space}, or it {'does not serve' if serves else 'serves'}")
 
 
 def materialize(page: "Page", ui: Ui, key: str) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def test_a_person_changes_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert served(config) == (1, "tiny")
 
         config.write_text(config.read_text().replace("serving: tiny", "serving: other"))
-        dagster.reload_definitions(page, ui, "handbook", "other")
+        dagster.reload_definitions(page, ui, "handbook", "other", serves=True)
         (pushed,) = dagster.materialize(page, ui, f"{NEW}/staging_index")
         assert pushed["status"] == "SUCCESS"
         (promoted,) = dagster.materialize(page, ui, "handbook/production_index")
