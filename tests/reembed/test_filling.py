@@ -178,3 +178,48 @@ def test_production_moves_into_a_space_only_when_the_configuration_serves_it(pro
         assert (back.deployment.version, back.deployment.space) == (1, "tiny")
         forth, _ = switched.promote("handbook", version=2, **WHY)
         assert forth.deployment.space == "other"
+
+
+def test_a_revision_that_gives_the_same_records_is_not_behind(config: Path) -> None:
+    with Project.load(config) as opened:
+        opened.build("handbook")
+    structured = OTHER.replace("kind: whole", "max_tokens: 60, overlap_tokens: 5, min_tokens: 10")
+    whole = config.read_text(encoding="utf-8").replace(
+        "chunker: {max_tokens: 60, overlap_tokens: 5, min_tokens: 10}", "chunker: {kind: whole}"
+    )
+    config.write_text(whole, encoding="utf-8")
+    with Project.load(with_space(config, structured)) as project:
+        project.build("handbook")
+        project.fill("handbook", "other")
+        beside = project.snapshot("handbook", space="other").version
+        # One more blank line is another text of a whole document, and the same sections.
+        edit(project, 3, page(3).replace("\n\n## Details", "\n\n\n## Details"))
+        served = project.snapshot("handbook").version
+        assert served.number > beside.number
+        project.push("handbook", version=served.number)
+        project.verify("handbook", version=served.number)
+        project.promote("handbook", **WHY)
+        again = project.snapshot_caught_up("handbook", space="other").version
+        deployment = project.push("handbook", version=again.number).deployment
+        result = judge(project.gate_context(again, deployment))
+        assert again.number == beside.number
+        assert result.status is Status.PASSED, result.summary
+
+
+def test_a_space_of_before_there_were_fills_is_caught_up(project: Project) -> None:
+    project.fill("handbook", "other")
+    assert project.snapshot("handbook", space="other").made
+    with project.registry()._db._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM vp_fills")
+    assert project.unfilled("handbook", "other") == 0
+    assert project.shards_to_build("handbook", "other", None) == [0, 1, 2, 3]
+
+
+def test_a_space_that_nobody_began_asks_no_release_for_its_model(config: Path) -> None:
+    with Project.load(config) as opened:
+        opened.build("handbook")
+    elsewhere = "      other: {embedder: {model: a-model-on-another-machine}}\n"
+    with Project.load(with_space(config, elsewhere)) as project:
+        assert project.pending("handbook") == set()
+        assert project.shards_to_build("handbook", "other", None) == []
+        assert project.unfilled("handbook", "other") == 4
