@@ -71,7 +71,7 @@ def take(page: "Page", ui: dagster.Ui, project: Path) -> None:
 
     (run,) = dagster.materialize(page, ui, STAGING)
     page.goto(f"{ui.url}/runs/{run['id']}", wait_until="domcontentloaded")
-    page.get_by_text("Materialized").first.wait_for()
+    page.get_by_text("RUN_SUCCESS").first.wait_for()
     shoot(page, "run")
     dagster.open_asset(page, ui, f"{DATASET}/minilm/snapshot")
     page.get_by_text("lake_snapshot").first.wait_for()
