@@ -11,6 +11,7 @@ import pytest
 
 from tests.service.conftest import QUERY, asked
 from tests.service.test_endpoints import config_of
+from tests.support.spans import collected
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.parts import Parts
 from vector_pipeline.project import Project
@@ -100,16 +101,6 @@ def test_logged_exceptions_say_where_and_not_what(released: Project) -> None:
 
 
 def test_spans_continue_the_callers_and_hold_no_text(released: Project) -> None:
-    trace = pytest.importorskip("opentelemetry.trace")
-    sdk = pytest.importorskip("opentelemetry.sdk.trace")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    found = memory.InMemorySpanExporter()
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, sdk.TracerProvider):  # A process has one for good.
-        provider = sdk.TracerProvider()
-        trace.set_tracer_provider(provider)
-    provider.add_span_processor(export.SimpleSpanProcessor(found))
     caller = "0af7651916cd43dd8448eb211c80319c"
 
     async def ask(client: httpx.AsyncClient) -> None:
@@ -119,7 +110,8 @@ def test_spans_continue_the_callers_and_hold_no_text(released: Project) -> None:
         wrong = {"query": SECRET, "filter": {"$no": SECRET}, "top_k": 0}
         assert (await client.post(QUERY, json=wrong, headers=headers)).status_code == 422
 
-    asked(config_of(released), ask)
+    with collected() as found:
+        asked(config_of(released), ask)
     spans = found.get_finished_spans()
     assert {f"{span.context.trace_id:032x}" for span in spans} == {caller}
     assert {"vector_pipeline.query", "vector_pipeline.search"} <= {span.name for span in spans}

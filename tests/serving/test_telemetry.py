@@ -3,32 +3,25 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.support.spans import collected
 from vector_pipeline.errors import InputError
 from vector_pipeline.project import Project
 from vector_pipeline.serving import open_index
 
 trace = pytest.importorskip("opentelemetry.trace")
-sdk = pytest.importorskip("opentelemetry.sdk.trace")
-export = pytest.importorskip("opentelemetry.sdk.trace.export")
-memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
 
 
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[object]:
-    """A process has one provider for good: the exporter is emptied before each test."""
-    found = memory.InMemorySpanExporter()
-    provider = sdk.TracerProvider()
-    provider.add_span_processor(export.SimpleSpanProcessor(found))
-    trace.set_tracer_provider(provider)
-    yield found
-    provider.shutdown()
+@pytest.fixture
+def exporter() -> Iterator[Any]:
+    with collected() as found:
+        yield found
 
 
-def test_a_query_is_a_span_with_its_parts_below_that_of_the_application(released: Project, exporter) -> None:  # type: ignore[no-untyped-def]
-    exporter.clear()
+def test_a_query_is_a_span_with_its_parts_below_that_of_the_application(released: Project, exporter: Any) -> None:
     with open_index("handbook", project=released.base) as index:
         with trace.get_tracer("application").start_as_current_span("request"):
             index.search("a secret question", top_k=3, filter={"title": "nobody may know"}, key="user@example.org")
