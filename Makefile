@@ -9,7 +9,7 @@ WORKERS ?= 4
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash test-reembed lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,7 +60,7 @@ format: $(STAMP) ## let ruff rewrite what it can
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py
 
-bench: bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale ## every benchmark
+bench: bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)
@@ -80,6 +80,9 @@ bench-gates: $(STAMP) ## seeded failures and harmless releases against the gates
 
 bench-gates-scale: $(STAMP) ## all gates on a million vectors: seconds and memory
 	@$(BIN)/python -m benchmarks.gates.scale $(SCALE)
+
+bench-reader: $(STAMP) ## what the reader takes beside a bare search on the same target (READER=options)
+	@$(BIN)/python -m benchmarks.reader $(READER)
 
 screenshots: $(STAMP) ## take the pictures in docs/ from a real Dagster in a real browser
 	@$(BIN)/python docs/take_screenshots.py
