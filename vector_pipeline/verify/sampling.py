@@ -119,31 +119,45 @@ def _read(context: GateContext, side: Side, limit: int) -> dict[str, VectorSampl
     other = context.production if side is context.candidate else context.candidate
     mine, theirs = (ADDED, REMOVED) if side is context.candidate else (REMOVED, ADDED)
     groups = (UNCHANGED, mine, theirs) if shares_vectors(context) else (UNCHANGED, mine)
-    rows = context.lake.table(
-        f"""WITH a AS ({_contents(side)}), b AS ({_contents(other)}),
+    lake = context.lake
+    # Eight bytes a content tell the groups apart and order them: names are read of those that were drawn.
+    names = lake.table(
+        f"""WITH keyed AS ({_keys(side, 1)} UNION ALL {_keys(other, 2)}),
             contents AS (
-                SELECT coalesce(a.content_hash, b.content_hash) AS content_hash,
-                       coalesce(a.document_id, b.document_id) AS document_id, coalesce(a.shard, b.shard) AS shard,
-                       CASE WHEN b.content_hash IS NULL THEN '{mine}' WHEN a.content_hash IS NULL THEN '{theirs}'
-                            ELSE '{UNCHANGED}' END AS change
-                FROM a FULL JOIN b ON a.content_hash = b.content_hash),
+                SELECT key, CASE bit_or(side) WHEN 1 THEN '{mine}' WHEN 2 THEN '{theirs}' ELSE '{UNCHANGED}' END AS change
+                FROM keyed GROUP BY key),
             picked AS (
-                SELECT *, count(*) OVER (PARTITION BY change) AS total,
-                       row_number() OVER (PARTITION BY change ORDER BY md5(content_hash)) AS place
-                FROM contents QUALIFY place <= {int(limit)})
-            SELECT p.*, e.vector
-            FROM picked p JOIN {side.tables.embeddings} e ON e.shard = p.shard AND e.content_hash = p.content_hash
-            WHERE len(e.vector) = {int(side.version.dimension)} ORDER BY place"""
+                SELECT change, count(*) AS total, unnest(min(key, {int(limit)})) AS key FROM contents GROUP BY change)
+            {_named(side, f"change <> '{theirs}'")} UNION ALL {_named(other, f"change = '{theirs}'")}"""
     )
+    # A statement of its own: the planner knows that it is these that are few, and not the vectors.
+    with lake.registered("drawn_contents", names):
+        rows = lake.table(
+            f"""SELECT n.*, e.vector
+                FROM drawn_contents n JOIN {side.tables.embeddings} e USING (shard, content_hash)
+                WHERE len(e.vector) = {int(side.version.dimension)} ORDER BY n.key, n.content_hash"""
+        )
     return {name: _sample(rows, name, side.version.dimension) for name in groups}
 
 
-def _contents(side: Side | None) -> str:
-    """A version's distinct contents, each with the first document that it stands in. A document is in one shard."""
+def _keys(side: Side | None, number: int) -> str:
+    """Where each content of a version stands in the order of law 1, with the number of the side."""
     if side is None:
-        return "SELECT NULL::VARCHAR AS content_hash, NULL::VARCHAR AS document_id, NULL::INTEGER AS shard WHERE false"
-    return f"""SELECT content_hash, min(document_id) AS document_id, arg_min(shard, document_id) AS shard
-               FROM {side.chunks} GROUP BY content_hash"""
+        return f"SELECT NULL::UBIGINT AS key, {number} AS side WHERE false"
+    return f"SELECT md5_number_upper(content_hash) AS key, {number} AS side FROM {side.chunks}"
+
+
+def _named(side: Side | None, condition: str) -> str:
+    """Those contents that were picked of a version, each with the first document that it stands in. A document is in one shard."""
+    chunks = (
+        side.chunks
+        if side
+        else "(SELECT NULL AS content_hash, NULL AS document_id, NULL::INTEGER AS shard WHERE false)"
+    )
+    return f"""SELECT p.key, c.content_hash, any_value(p.change) AS change, any_value(p.total) AS total,
+                      min(c.document_id) AS document_id, arg_min(c.shard, c.document_id) AS shard
+               FROM {chunks} c JOIN picked p ON md5_number_upper(c.content_hash) = p.key
+               WHERE {condition} GROUP BY p.key, c.content_hash"""
 
 
 def _sample(rows: pa.Table, group: str, dimension: int) -> VectorSample:
@@ -161,13 +175,17 @@ def _sample(rows: pa.Table, group: str, dimension: int) -> VectorSample:
 def _merged(a: VectorSample, b: VectorSample) -> VectorSample:
     """Both in the order of law 1."""
     hashes = a.content_hashes + b.content_hashes
-    keys = [hashlib.md5(value.encode(), usedforsecurity=False).digest() for value in hashes]
-    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.intp)
+    order = np.array(sorted(range(len(hashes)), key=lambda row: (_key(hashes[row]), hashes[row])), dtype=np.intp)
     both = VectorSample(
         hashes, a.document_ids + b.document_ids, np.concatenate([a.shards, b.shards]),
         np.concatenate([a.vectors, b.vectors]), a.total + b.total,
     )  # fmt: skip
     return both.take(order)
+
+
+def _key(content_hash: str) -> int:
+    """DuckDB's ``md5_number_upper``: the first eight bytes, the least significant first."""
+    return int.from_bytes(hashlib.md5(content_hash.encode(), usedforsecurity=False).digest()[:8], "little")
 
 
 def _empty(dimension: int) -> VectorSample:
