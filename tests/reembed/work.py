@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tests.process.steps import Steps
 from vector_pipeline.embedding.base import Embedder, Vectors
+from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.lake import embeddings as store
 from vector_pipeline.project import Project, filling
+from vector_pipeline.release import holding
 
 FILLED = "other"
 """The space that is filled."""
@@ -56,10 +58,13 @@ def fill(
     texts_per_s: float | None = None,
     slice_texts: int | None = None,
     together: Barrier | None = None,
+    lease_s: float | None = None,
 ) -> None:
     """Fill the space. ``kill_at_step``: dies before (odd) or after (even) a commit of vectors. ``slice_texts``: of the shards that
-    are taken together. ``together``: begins when the others do.
+    are taken together. ``together``: begins when the others do. ``lease_s``: what its leases last.
     """
+    if lease_s is not None:
+        holding.LEASE_SECONDS = lease_s
     Steps(kill_at_step).around(store, "store_vectors")  # type: ignore[arg-type]
     if slice_texts is not None:
         filling.SLICE = filling._FIRST = slice_texts
@@ -67,4 +72,8 @@ def fill(
         project.asked = asked
         if together is not None:
             together.wait(120)
-        project.fill("handbook", FILLED, shards=shards, texts_per_s=texts_per_s, commit_rows=commit_rows)
+        try:
+            project.fill("handbook", FILLED, shards=shards, texts_per_s=texts_per_s, commit_rows=commit_rows)
+        except VectorPipelineError as error:
+            asked.with_suffix(".error").write_text(str(error), encoding="utf-8")
+            raise

@@ -57,6 +57,23 @@ def test_a_lost_lease_is_not_renewed(registry: Registry) -> None:
         registry.renew_lease(taken, 60)
 
 
+@pytest.mark.parametrize("mine", ["lake/x", "lake/x/3"], ids=["the whole", "a part"])
+def test_what_expired_is_not_renewed_beside_who_took_the_whole_or_a_part(registry: Registry, mine: str) -> None:
+    other = {"lake/x": "lake/x/3", "lake/x/3": "lake/x"}[mine]
+    lease = registry.acquire_lease(mine, "ann", 0.001)
+    registry.acquire_lease("lake/x2", "cid", 60)
+    registry.acquire_lease("lake/x/33", "ann", 60)
+    acquire_when_free(registry, "dot")  # nobody of these stands in its way
+    taken = registry.acquire_lease(other, "bob", 60)
+    with pytest.raises(ConflictError, match=rf"the lease on {mine} was lost: it had run out, and bob took {other}\."):
+        registry.renew_lease(lease, 60)
+    registry.release_lease(taken)
+    assert registry.renew_lease(lease, 60).fence == lease.fence
+    # One in force is kept: whoever wants the whole waits for its parts, and parts give way to the whole.
+    registry.acquire_lease(other, "bob", 60)
+    assert registry.renew_lease(lease, 60).fence == lease.fence
+
+
 def test_a_lease_is_taken_only_from_the_holder_known_to_be_dead(registry: Registry) -> None:
     registry.acquire_lease("local/main", "ann", 60)
     with pytest.raises(ConflictError, match="by ann"):

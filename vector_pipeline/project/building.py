@@ -159,7 +159,7 @@ class Building(Parts):
     @contextmanager
     def _writing(self, dataset: str, table: str, shards: Sequence[int] | None = None) -> Iterator[None]:
         """One writer a table, or a shard of it: what is missing is worked out and written under one lease, or two builds would
-        write it twice.
+        write it twice. Each commit asks first whether the lease is still held: a process that was suspended writes nothing.
         """
 
         def waiting(error: ConflictError) -> None:
@@ -168,9 +168,15 @@ class Building(Parts):
         resource = f"lake/{dataset}/{table}"
         with ExitStack() as stack:
             if shards is None:
-                stack.enter_context(hold_whole(self.registry(), resource, wait_s=WAIT_SECONDS, on_wait=waiting))
+                held = [
+                    stack.enter_context(hold_whole(self.registry(), resource, wait_s=WAIT_SECONDS, on_wait=waiting))
+                ]
             else:
-                stack.enter_context(hold_parts(self.registry(), resource, shards, wait_s=WAIT_SECONDS, on_wait=waiting))
+                held = stack.enter_context(
+                    hold_parts(self.registry(), resource, shards, wait_s=WAIT_SECONDS, on_wait=waiting)
+                )
+            for one in held:
+                stack.enter_context(self.lake().guarded(one.check))
             self._require_whole(dataset)
             yield
 

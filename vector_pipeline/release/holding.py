@@ -5,7 +5,7 @@ Laws
 1. At most one living process holds a resource. A holder that was killed on this machine is replaced at once; one on another
    machine when its lease has run out.
 2. A lease is renewed on a thread of its own, so that a long batch cannot lose it. Whoever lost it all the same (a process that was
-   suspended) is told at the next ``check``, before it writes.
+   suspended) is told at the next ``check``, before it writes: a lease that was not renewed for most of its time is renewed there.
 3. The fence grows with every acquisition and travels with every write to a target.
 4. A resource may be held whole or in parts. Whoever wants the whole announces it first, then waits for those who hold parts;
    whoever wants parts takes them first, then gives all of them back while somebody holds or awaits the whole. So one of both always
@@ -33,9 +33,11 @@ class Held:
 
     def __init__(self, registry: Registry, lease: Lease, ttl_s: float) -> None:
         self._registry, self._lease, self._ttl = registry, lease, ttl_s
+        self._renewed = _clocks()
+        self._one = threading.Lock()
         self._lost: VectorPipelineError | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease {lease.resource}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"lease {lease.resource}", daemon=True)
         self._thread.start()
 
     @property
@@ -43,7 +45,10 @@ class Held:
         return self._lease.fence
 
     def check(self) -> None:
-        """``ConflictError`` when the lease was lost: stop writing at once."""
+        """``ConflictError`` when the lease was lost: stop writing at once. ``UnavailableError`` where nobody can tell."""
+        if self._lost is None and self._asleep() > self._ttl * 3 / 4:
+            # The thread woke up when this one did, and may not have had its turn.
+            self._renew()
         if self._lost is not None:
             raise ConflictError(self._lost.what, fix=self._lost.fix)
 
@@ -53,16 +58,32 @@ class Held:
         self._thread.join()
         self._registry.release_lease(self._lease)
 
+    def _keep(self) -> None:
+        while self._lost is None and not self._stop.wait(self._ttl / 4):
+            try:
+                self._renew()
+            except VectorPipelineError:
+                # The registry does not answer now; the lease lasts a while yet, and the next round asks again.
+                continue
+
     def _renew(self) -> None:
-        while not self._stop.wait(self._ttl / 4):
+        with self._one:
+            before = _clocks()
             try:
                 self._lease = self._registry.renew_lease(self._lease, self._ttl)
             except ConflictError as error:
                 self._lost = error
-                return
-            except VectorPipelineError:
-                # The registry does not answer now; the lease lasts a while yet, and the next round asks again.
-                continue
+            else:
+                self._renewed = before
+
+    def _asleep(self) -> float:
+        """Seconds since the lease was renewed, by the clock that says more."""
+        return max(now - then for now, then in zip(_clocks(), self._renewed, strict=True))
+
+
+def _clocks() -> tuple[float, float]:
+    """The one stands still while the machine sleeps, the other may be set back."""
+    return time.monotonic(), time.time()
 
 
 @contextmanager
@@ -71,11 +92,15 @@ def hold(
     resource: str,
     *,
     wait_s: float = 0.0,
-    ttl_s: float = LEASE_SECONDS,
+    ttl_s: float | None = None,
     on_wait: Callable[[ConflictError], None] | None = None,
 ) -> Iterator[Held]:
-    """Hold ``resource`` for a block. Waits for a living holder up to ``wait_s``, then ``ConflictError`` names it."""
-    held = Held(registry, _acquire(registry, resource, wait_s, ttl_s, on_wait), ttl_s)
+    """Hold ``resource`` for a block. Waits for a living holder up to ``wait_s``, then ``ConflictError`` names it.
+
+    ``ttl_s``: default ``LEASE_SECONDS``.
+    """
+    lasts = LEASE_SECONDS if ttl_s is None else ttl_s
+    held = Held(registry, _acquire(registry, resource, wait_s, lasts, on_wait), lasts)
     try:
         yield held
     finally:

@@ -5,14 +5,16 @@ Laws
 1. A resource's fence only grows, for ever: over expiry, release and re-acquisition. Whoever got a larger one later may
    write; a writer that slept through its lease is told apart by its smaller one.
 2. A lease is lost when somebody else acquired it or it was released, not by the clock alone: renewing one that expired
-   unnoticed and untaken is allowed, because its fence is still the largest.
+   unnoticed and untaken is allowed, because its fence is still the largest. But for what it is part of, and its parts
+   (``<resource>/<part>``): who took one of those after the end relied on it.
 3. Time is the database server's where there is a server, else this machine's.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from vector_pipeline.errors import ConflictError, InputError
 from vector_pipeline.release.registry.engine import Part
@@ -42,7 +44,7 @@ class Leases(Part):
         lifetime = _lifetime(ttl_s)
 
         def work(connection: Connection) -> Lease:
-            self._db.serialise(connection, f"lease:{resource}")
+            self._alone(connection, resource)
             held = connection.execute(select(table).where(table.c.resource == resource)).one_or_none()
             now = self._db.now(connection)
             if held is not None and held.holder not in (None, holder, instead_of) and held.expires_at > now:
@@ -62,23 +64,22 @@ class Leases(Part):
 
     def renew_lease(self, lease: Lease, ttl_s: float) -> Lease:
         """The lease with its end moved to ``ttl_s`` seconds from now, and the same fence. ``ConflictError`` when it is
-        lost.
+        lost (law 2).
         """
         lifetime = _lifetime(ttl_s)
 
         def work(connection: Connection) -> Lease:
-            renewed = Lease(lease.resource, lease.holder, lease.fence, self._db.now(connection) + lifetime)
-            mine = (
-                update(table)
-                .where(table.c.resource == lease.resource, table.c.holder == lease.holder, table.c.fence == lease.fence)
-                .values(expires_at=renewed.expires_at)
-            )
-            if connection.execute(mine).rowcount == 0:
-                holder = connection.execute(select(table.c.holder).where(table.c.resource == lease.resource)).scalar()
-                taken = f"taken by {holder}" if holder else "released"
-                raise ConflictError(
-                    f"the lease on {lease.resource} was lost: {taken}", fix="stop writing, and begin again"
-                )
+            self._alone(connection, lease.resource)
+            held = connection.execute(select(table).where(table.c.resource == lease.resource)).one_or_none()
+            now = self._db.now(connection)
+            if held is None or (held.holder, held.fence) != (lease.holder, lease.fence):
+                raise _lost(lease, f"taken by {held.holder}" if held is not None and held.holder else "released")
+            # Whoever took the whole or a part reads who else is there after that: this has to be written by then.
+            if held.expires_at <= now + lifetime / 8 and (other := _beside(connection, lease, now)) is not None:
+                raise _lost(lease, f"it had run out, and {other.holder} took {other.resource}")
+            renewed = Lease(lease.resource, lease.holder, lease.fence, now + lifetime)
+            mine = update(table).where(table.c.resource == lease.resource)
+            connection.execute(mine.values(expires_at=renewed.expires_at))
             return renewed
 
         return self._db.write(work)
@@ -103,16 +104,37 @@ class Leases(Part):
 
         return self._db.read(work)
 
+    def _alone(self, connection: Connection, resource: str) -> None:
+        """Nobody else takes or renews the resource, what it is part of, or a part of it, until the commit."""
+        # From above to below, everywhere: so two never wait for each other.
+        self._db.serialise(connection, f"lease:{resource.rpartition('/')[0]}")
+        self._db.serialise(connection, f"lease:{resource}")
+
     def leases_below(self, resource: str) -> list[Lease]:
         """Leases that are held now on parts of a resource (``<resource>/<part>``)."""
 
         def work(connection: Connection) -> list[Lease]:
-            mine = table.c.resource.startswith(f"{resource}/", autoescape=True), table.c.holder.is_not(None)
+            mine = _part_of(resource), table.c.holder.is_not(None)
             now = self._db.now(connection)
             rows = connection.execute(select(table).where(*mine).order_by(table.c.resource)).all()
             return [Lease(one.resource, one.holder, one.fence, one.expires_at) for one in rows if one.expires_at > now]
 
         return self._db.read(work)
+
+
+def _part_of(resource: str) -> ColumnElement[bool]:
+    return table.c.resource.startswith(f"{resource}/", autoescape=True)
+
+
+def _beside(connection: Connection, lease: Lease, now: datetime) -> Row[Any] | None:
+    """A lease in force of somebody else, on what this one's resource is part of or on a part of it."""
+    near = or_(table.c.resource == lease.resource.rpartition("/")[0], _part_of(lease.resource))
+    others = select(table).where(near, table.c.holder.is_not(None), table.c.holder != lease.holder)
+    return next((one for one in connection.execute(others.order_by(table.c.resource)) if one.expires_at > now), None)
+
+
+def _lost(lease: Lease, why: str) -> ConflictError:
+    return ConflictError(f"the lease on {lease.resource} was lost: {why}", fix="stop writing, and begin again")
 
 
 def _lifetime(ttl_s: float) -> timedelta:
