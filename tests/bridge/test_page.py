@@ -9,7 +9,7 @@ import pytest
 from tests.bridge.conftest import write
 from tests.cli.conftest import RunCommand, vp  # noqa: F401  (a fixture)
 from tests.support.configuration import with_piece, yaml_blocks
-from vector_pipeline.bridge import measure, texts
+from vector_pipeline.bridge import measure, parting
 from vector_pipeline.config import BridgeConfig
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "bridge.md").read_text(encoding="utf-8")
@@ -31,6 +31,6 @@ def test_the_commands_work(vp: RunCommand, served: Path, monkeypatch: pytest.Mon
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    assert f"up to {texts.MEASURED} texts), and for choosing (up to {texts.CHOSEN})" in " ".join(TEXT.split())
-    assert f"up to {texts.BESIDE:,} first sentences" in TEXT
+    assert f"up to {parting.MEASURED} texts), and for choosing (up to {parting.CHOSEN})" in " ".join(TEXT.split())
+    assert f"up to {parting.BESIDE:,} first sentences" in TEXT
     assert f"From {measure.ENOUGH} real ones on" in TEXT

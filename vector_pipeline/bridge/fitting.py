@@ -15,18 +15,8 @@ import numpy as np
 from vector_pipeline.bridge.fit import LEAST_PAIRS, Pairs, Trial, fit
 from vector_pipeline.bridge.map import BridgeMap
 from vector_pipeline.bridge.measure import Measured, Questions, measure
-from vector_pipeline.bridge.texts import (
-    BESIDE,
-    CHOSEN,
-    MEASURED,
-    NewSide,
-    Texts,
-    complete,
-    draw,
-    parted,
-    real_questions,
-    sentences,
-)
+from vector_pipeline.bridge.parting import Parts, parted
+from vector_pipeline.bridge.texts import NewSide, Texts, complete, draw, real_questions
 from vector_pipeline.config import BridgeConfig
 from vector_pipeline.embedding.base import Embedder, TokenCounter
 from vector_pipeline.embedding.batches import Progress
@@ -53,7 +43,7 @@ class Work:
     tokens: int
     """The same, by the ratio in some of them."""
     questions: int
-    """Questions and first sentences that both models embed, at most."""
+    """Questions and first sentences that both models embed."""
 
     @property
     def embedded(self) -> int:
@@ -74,9 +64,7 @@ class Outcome:
 
 def work_of(context: GateContext, sample: Texts, tokens: TokenCounter) -> Work:
     """Of a sample that was drawn; ``tokens``: as the new model counts them."""
-    parts, asked = parted(sample), real_questions(context)
-    limits = ((parts.measure, MEASURED), (parts.choose, CHOSEN), (parts.fit, BESIDE))
-    questions = len(asked.measure) + len(asked.choose) + sum(min(len(rows), most) for rows, most in limits)
+    questions = parted(sample, real_questions(context)).questions
     counted = [sample.texts[row] for row in np.flatnonzero(~sample.known)[:_COUNTED].tolist()]
     read = sum(min(tokens.count(text), tokens.limit or 1_000_000) for text in counted)
     whole = round(read * sample.characters / max(1, sum(map(len, counted))))
@@ -93,26 +81,18 @@ def fit_and_measure(
 ) -> Outcome:
     """The better map. ``report``: receives step, done, total and a note.
 
-    ``RefusedError`` where there are too few texts, or the old model is not on this machine.
+    ``RefusedError`` where there are too few texts, or none to measure with, or the old model is not on this machine.
     """
     old = context.embedder(side)
-    parts = parted(sample)
-    if len(parts.fit) < LEAST_PAIRS:
-        raise RefusedError(
-            f"{len(sample)} texts of version {side.version.number} of {side.version.dataset} are too few to fit a bridge on",
-            fix="Re-embed it: so few are done at once",
-        )
+    parts = parted(sample, real_questions(context))
+    _enough(sample, parts, side)
     whole = complete(sample, new.embedder, lambda done: report("embed", done.done, done.total, _left(done)))
-    asked = real_questions(context)
-    real = set(asked.measure)
-    beside = sentences(whole, parts.fit, BESIDE)
-    choosing = tuple(dict.fromkeys((*asked.choose, *sentences(whole, parts.choose, CHOSEN))))
-    measured = tuple(dict.fromkeys((*asked.measure, *sentences(whole, parts.measure, MEASURED))))
-    both = _embedded((choosing, beside, measured), new.embedder, old, report)
+    both = _embedded((parts.chosen, parts.beside, parts.measured), new.embedder, old, report)
     trial = Trial(both[0], whole.old, min(settings.k, max(1, len(whole) // 5)), side.version.metric)
     pairs = Pairs(whole.new[parts.fit], whole.old[parts.fit]).beside(both[1])
     fitted = fit(pairs, trial, normalise=unit_length(whole.old))
-    questions = Questions(measured, tuple(one in real for one in measured), both[2])
+    real = len(parts.real)
+    questions = Questions(parts.measured, tuple(place < real for place in range(len(parts.measured))), both[2])
     found = measure(context, side, fitted.maps, questions, settings.k, settings.min_recall)
     kinds = [
         {"kind": one.kind, "chosen_by": recall, **said, **result.to_json()}
@@ -124,6 +104,22 @@ def fit_and_measure(
         "to_model": side.version.model, "shape": list(fitted.maps[0].shape), "kinds": kinds,
     }  # fmt: skip
     return Outcome(fitted.maps[0], found[0], len(pairs), detail)
+
+
+def _enough(sample: Texts, parts: Parts, side: Side) -> None:
+    """``RefusedError`` where too little is left to fit or to measure with, and why."""
+    of = f"of {len(sample):,} texts of version {side.version.number} of {side.version.dataset}"
+    if len(parts.fit) < LEAST_PAIRS:
+        raise RefusedError(
+            f"{len(parts.fit)} {of} are too few to fit a bridge on: {len(parts.measure) + len(parts.choose):,} are in documents "
+            "that it is measured on or chosen by",
+            fix="Take a larger --sample. Where there are no more, re-embed: so few are done at once",
+        )
+    if not parts.measured:
+        raise RefusedError(
+            f"no question is left to measure a bridge with: none {of} has a sentence that other documents have not",
+            fix="Name real questions: gates.answers.queries",
+        )
 
 
 def _embedded(groups: Sequence[Sequence[str]], new: Embedder, old: Embedder, report: Report) -> list[Pairs]:

@@ -4,7 +4,7 @@ Laws
 ----
 1. A question's recall is the share of the first ``depth`` documents, of those that the old model finds, which the mapped question
    finds too: both by exact search of the same version in the lake. Documents that tie with the last one count as one another.
-2. No question was seen by what was fitted or chosen (``texts``).
+2. No question was seen by what was fitted or chosen, nor any text of a document that holds it (``parting``).
 3. It passes where it is surely enough: the lower end of the 95% interval over questions is not below ``min_recall``. From
    ``ENOUGH`` real questions on, they alone decide; else first sentences of texts decide with them. Of fewer than ``ENOUGH``
    questions the interval is Wilson's, which is the widest that a share can have: ten lucky ones prove nothing.

@@ -4,14 +4,13 @@ Laws
 ----
 1. Texts are contents of the version that production serves, with the vectors that the lake has for them. Those come first that the
    lake has the new model's vectors for, then the others; each in the order of a hash: the same lake gives the same sample.
-2. Whole documents are set aside for measuring, then for choosing settings, before anything is fitted: no text of theirs fits.
-3. Questions are real ones where there are any (``gates.answers.queries``, canaries, judged queries), by hash: the first
-   ``MEASURED`` measure, the others help to choose. Beside them stand first sentences of the texts that were set aside.
+2. A content knows every document that it stands in. One that stands in more than ``HELD`` is boilerplate, and of no sample.
+3. Questions are real ones where there are any (``gates.answers.queries``, canaries, judged queries), in the order of a hash. What
+   measures, chooses and fits is decided in ``parting``.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,16 +26,8 @@ from vector_pipeline.verify.exact import as_matrix
 from vector_pipeline.verify.queries import load_queries
 from vector_pipeline.verify.retrieval.judgements import load_judgements
 
-MEASURED = 300
-"""Most questions of a kind that are measured with."""
-CHOSEN = 200
-"""Most that settings are chosen by."""
-BESIDE = 1_000
-"""First sentences that a map is fitted on beside whole texts: a model may embed questions otherwise than documents."""
-_SHARE = 4
-"""Of a small sample one part in so many is set aside for each."""
-_SENTENCE = re.compile(r"(?<=[.!?。])\s+|\n+")
-_WORDS, _CHARS = 4, 300
+HELD = 8
+"""Documents that a text of a sample may stand in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,8 @@ class Texts:
     """A sample of contents, in the order of law 1."""
 
     hashes: tuple[str, ...]
-    documents: tuple[str, ...]
+    documents: tuple[tuple[str, ...], ...]
+    """That each stands in: one at least, ``HELD`` at most."""
     texts: tuple[str, ...]
     """As they were embedded: with their headings."""
     bare: tuple[str, ...]
@@ -75,15 +67,6 @@ class Texts:
         return sum(len(self.texts[row]) for row in np.flatnonzero(~self.known).tolist())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parts:
-    """Rows of a sample by what they are for (law 2)."""
-
-    measure: npt.NDArray[np.intp]
-    choose: npt.NDArray[np.intp]
-    fit: npt.NDArray[np.intp]
-
-
 def draw(context: GateContext, side: Side, new: NewSide, limit: int) -> Texts:
     """At most ``limit`` contents of a side."""
     dimension, lake = side.version.dimension, context.lake
@@ -95,17 +78,20 @@ def draw(context: GateContext, side: Side, new: NewSide, limit: int) -> Texts:
     )
     found = lake.table(
         f"""WITH contents AS (
-                SELECT content_hash, min(document_id) AS document_id, arg_min(shard, document_id) AS shard,
+                SELECT content_hash, arg_min(shard, document_id) AS shard,
                        any_value(context || text) AS text, any_value(text) AS bare
                 FROM {side.chunks} c GROUP BY content_hash),
             picked AS (
                 SELECT *, content_hash IN (SELECT content_hash FROM {made}) AS known FROM contents
                 ORDER BY known DESC, md5(content_hash) LIMIT {int(limit)}),
             news AS (SELECT content_hash, any_value(vector) AS new FROM {made}
-                     WHERE content_hash IN (SELECT content_hash FROM picked) GROUP BY content_hash)
-            SELECT p.content_hash, p.document_id, p.text, p.bare, e.vector AS old, n.new
-            FROM picked p JOIN {side.tables.embeddings} e USING (shard, content_hash) LEFT JOIN news n USING (content_hash)
-            WHERE len(e.vector) = {int(dimension)} ORDER BY p.known DESC, md5(p.content_hash)"""
+                     WHERE content_hash IN (SELECT content_hash FROM picked) GROUP BY content_hash),
+            holders AS (SELECT content_hash, list_sort(list(DISTINCT document_id)[:{HELD + 1}]) AS documents FROM {side.chunks}
+                        WHERE content_hash IN (SELECT content_hash FROM picked) GROUP BY content_hash)
+            SELECT p.content_hash, h.documents, p.text, p.bare, e.vector AS old, n.new
+            FROM picked p JOIN {side.tables.embeddings} e USING (shard, content_hash) JOIN holders h USING (content_hash)
+            LEFT JOIN news n USING (content_hash)
+            WHERE len(e.vector) = {int(dimension)} AND len(h.documents) <= {HELD} ORDER BY p.known DESC, md5(p.content_hash)"""
     )
     known = found["new"].is_valid().to_numpy()
     vectors = np.zeros((len(known), new.space.dimension), np.float32)
@@ -113,9 +99,8 @@ def draw(context: GateContext, side: Side, new: NewSide, limit: int) -> Texts:
         made_already = found["new"].combine_chunks().filter(found["new"].combine_chunks().is_valid())
         vectors[known] = as_matrix(made_already, new.space.dimension, new.tables.embeddings)
     old = as_matrix(found["old"].combine_chunks(), dimension, side.tables.embeddings)
-    hashes, documents, texts, bare = (
-        tuple(found[name].to_pylist()) for name in ("content_hash", "document_id", "text", "bare")
-    )
+    hashes, texts, bare = (tuple(found[name].to_pylist()) for name in ("content_hash", "text", "bare"))
+    documents = tuple(map(tuple, found["documents"].to_pylist()))
     return Texts(hashes, documents, texts, bare, old, vectors, known)
 
 
@@ -137,35 +122,10 @@ def complete(sample: Texts, embedder: Embedder, report: Callable[[Progress], Non
     for unit in embed_pending(embedder, pending, on_progress=report):
         rows = [places[name] for name in unit["content_hash"].to_pylist()]
         vectors[rows] = as_matrix(unit["vector"].combine_chunks(), vectors.shape[1], "the embedder's answer")
-    return Texts(
-        sample.hashes, sample.documents, sample.texts, sample.bare, sample.old, vectors, np.ones(len(sample), np.bool_)
-    )
+    return replace(sample, new=vectors, known=np.ones(len(sample), np.bool_))
 
 
-def parted(sample: Texts) -> Parts:
-    """Law 2: documents in the order of a hash, until enough of their texts are set aside for each."""
-    order = sorted(set(sample.documents), key=content_hash)
-    place = {document: number for number, document in enumerate(order)}
-    rank = np.array([place[document] for document in sample.documents], dtype=np.intp)
-    sizes = np.bincount(rank, minlength=len(order)) if len(order) else np.zeros(0, np.intp)
-    # Texts of the documents before each: a document is where its first text falls.
-    before = np.cumsum(sizes) - sizes
-    share = len(sample) // _SHARE
-    measure = min(MEASURED, share)
-    choose = measure + min(CHOSEN, share)
-    role = np.where(before < measure, 0, np.where(before < choose, 1, 2))[rank] if len(rank) else rank
-    return Parts(*(np.flatnonzero(role == number) for number in range(3)))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Questions by what they are for."""
-
-    measure: tuple[str, ...]
-    choose: tuple[str, ...]
-
-
-def real_questions(context: GateContext) -> Asked:
+def real_questions(context: GateContext) -> tuple[str, ...]:
     """Law 3: what people ask, as far as the configuration names it."""
     gates = context.gates
     texts = {one.query for one in canaries_of(gates, context.base).canaries}
@@ -174,18 +134,4 @@ def real_questions(context: GateContext) -> Asked:
     if gates.retrieval.queries is not None and gates.retrieval.judgements is not None:
         judged = load_judgements(context.base / gates.retrieval.queries, context.base / gates.retrieval.judgements)
         texts |= set(judged.queries.values())
-    ordered = sorted(texts, key=content_hash)
-    return Asked(tuple(ordered[:MEASURED]), tuple(ordered[MEASURED : MEASURED + CHOSEN]))
-
-
-def sentences(sample: Texts, rows: npt.NDArray[np.intp], limit: int) -> tuple[str, ...]:
-    """First sentences of some of the texts, each once."""
-    found = (first_sentence(sample.bare[row]) for row in rows.tolist())
-    return tuple(dict.fromkeys(one for one in found if one))[:limit]
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of four words or more, without marks of a heading; else the text's beginning."""
-    pieces = (" ".join(piece.lstrip("#>*- \t").split()) for piece in _SENTENCE.split(text))
-    found = next((piece for piece in pieces if len(piece.split()) >= _WORDS), " ".join(text.split()))
-    return found[:_CHARS].strip()
+    return tuple(sorted(texts, key=content_hash))

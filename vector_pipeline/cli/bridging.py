@@ -132,7 +132,7 @@ def _cost(prepared: "Prepared") -> str:
         said += f", for {prepared.money[0]:,.2f} {prepared.money[1]}"
     if prepared.seconds is not None and work.embedded:
         said += f", in about {_time(prepared.seconds)} at the rate of its fills"
-    return f"{said}; and up to {work.questions:,} questions and first sentences, by both models."
+    return f"{said}; and {work.questions:,} questions and first sentences, by both models."
 
 
 def _time(seconds: float) -> str:
