@@ -15,18 +15,19 @@ Laws
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, create_engine, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from vector_pipeline.config import SecretTemplate
-from vector_pipeline.errors import ConfigError, ConflictError, InputError, UnknownOutcomeError
+from vector_pipeline.errors import ConfigError, ConflictError, InputError, UnavailableError, UnknownOutcomeError
+from vector_pipeline.release.registry.connecting import SILENCE_S, Silence, libpq, speak_sqlite
 from vector_pipeline.release.registry.faults import did_not_happen, own_error
 from vector_pipeline.release.registry.listening import CHANNEL, Listener, told
 
@@ -66,7 +67,8 @@ def parse_url(url: str) -> URL:
 class Database:
     """An engine with the rules above. Safe to share between threads, and after a fork."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patient: bool = True) -> None:
+        """``patient``: waits for a server however long it takes; readers do not (``connecting``)."""
         self._url = parse_url(url)
         # Of the settings only what is known to be harmless: a misspelt `password=` is no known secret.
         hidden = self._url.query.keys() - _SHOWN
@@ -74,10 +76,13 @@ class Database:
         """The URL for messages: without its passwords."""
         self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
         """The SQLite file; None for PostgreSQL."""
-        arguments: dict[str, Any] = {"timeout": BUSY_MS / 1000} if self.path else {"connect_timeout": 10}
+        arguments: dict[str, Any] = {"timeout": BUSY_MS / 1000} if self.path else libpq(self._url)
         self._engine = create_engine(self._url, connect_args=arguments, hide_parameters=True, max_overflow=20)
         if self.path:
-            _speak_sqlite(self._engine)
+            speak_sqlite(self._engine)
+        self._silence = Silence(self._engine) if self.path is None and not patient else None
+        self._file: tuple[int, int] | None = None
+        """Which SQLite file it was, when that was last looked at."""
         # Reads are single statements: in PostgreSQL autocommit saves their BEGIN and ROLLBACK on the wire.
         self._reader = self._engine if self.path else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._process = os.getpid()
@@ -93,7 +98,34 @@ class Database:
             with self._reader.connect() as connection:
                 return work(connection)
 
-        return self._repeat(once)
+        return self._repeat(once if self._silence is None else partial(self._in_time, once, self._silence))
+
+    def _in_time(self, once: Callable[[], T], silence: Silence) -> T:
+        """What a reader asks, or ``UnavailableError`` when nobody answers: not asked again then, as a lost connection is."""
+        with silence.bounded() as wait:
+            try:
+                return once()
+            except DBAPIError:
+                if not wait.cut:
+                    raise
+        raise UnavailableError(
+            f"the registry {self.where} said nothing for {SILENCE_S:g} s", fix="check the server and the network"
+        )
+
+    def require_present(self) -> None:
+        """``UnavailableError`` where a SQLite file is gone, which those who have it open would not see. Another one is opened."""
+        if self.path is None:
+            return
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise UnavailableError(
+                f"the registry {self.where} is gone: {error.strerror}", fix="check the folder, or restore it"
+            ) from None
+        now = found.st_dev, found.st_ino
+        if self._file is not None and self._file != now:
+            self._engine.dispose()
+        self._file = now
 
     def serialise(self, connection: Connection, key: str) -> None:
         """From here to the commit, nobody else runs with this key. (SQLite: ``BEGIN IMMEDIATE`` did it already.)"""
@@ -111,7 +143,8 @@ class Database:
         """A thread, not yet started, that calls ``hear`` with what ``notify`` tells: see ``listening``. None: SQLite."""
         if self.path is not None:
             return None
-        return Listener(self._url.set(drivername="postgresql").render_as_string(hide_password=False), hear)
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return Listener(plain, hear, libpq(self._url))
 
     def now(self, connection: Connection) -> datetime:
         """This moment by the database server's clock where there is a server, else by this machine's."""
@@ -138,6 +171,8 @@ class Database:
 
     def close(self) -> None:
         """Close every pooled connection."""
+        if self._silence is not None:
+            self._silence.cut_all()
         self._engine.dispose()
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
@@ -199,17 +234,3 @@ class Part:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _speak_sqlite(engine: Engine) -> None:
-    """SQLAlchemy's recipe for true transactions in SQLite: the driver begins nothing, ``begin`` below does."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("vp_write"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -4,7 +4,8 @@ Laws
 ----
 1. What is told is told in the transaction that changes something: nobody hears of a change that was not committed.
 2. A listener that was cut off comes back by itself, and says "" then: what was told meanwhile nobody knows, so ask. It is a help,
-   never a proof: whoever hears nothing asks all the same, as often as he would without it.
+   never a proof: whoever hears nothing asks all the same, as often as he would without it. One that nobody answers within
+   ``_ANSWER_S`` is cut off.
 3. No exception of the driver leaves this file. Closing waits for a call of ``hear`` that is under way, and not for a server.
 """
 
@@ -12,8 +13,9 @@ import random
 import selectors
 import socket
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 CHANNEL = "vp_alias"
 _BEAT_S = 20.0
 """So often a quiet connection is tried, to notice one that is dead."""
+_ANSWER_S = 10.0
 _PAUSE_S = (0.2, 5.0)
 """Between attempts to connect: the first and the longest."""
 _ENDING_S = 1.0
@@ -37,8 +40,10 @@ def told(dataset: str, environment: str) -> str:
 class Listener:
     """Calls ``hear`` with what is told, and with "" whenever something may have been missed: one call at a time, on a thread."""
 
-    def __init__(self, url: str, hear: Callable[[str], None]) -> None:
+    def __init__(self, url: str, hear: Callable[[str], None], options: Mapping[str, Any] | None = None) -> None:
+        """``options``: of libpq, beside what the URL says."""
         self._url = url
+        self._options = dict(options or {"connect_timeout": 10})
         self._hear = hear
         self._stopped = False
         self._hearing = False
@@ -78,23 +83,26 @@ class Listener:
         pause = _PAUSE_S[0]
         while not self._stopped:
             try:
-                with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
+                connection = psycopg.connect(self._url, autocommit=True, **self._options)
+                try:
+                    self._answered(connection, f"LISTEN {CHANNEL}")
                     self._hearing, pause = True, _PAUSE_S[0]
                     self._listen(connection)
+                finally:
+                    self._hearing = False
+                    connection.close()
             except (psycopg.Error, OSError, ValueError):
                 pass  # The server is away, or restarts: law 2.
-            finally:
-                self._hearing = False
             self._rest(None, pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, _PAUSE_S[1])
 
     def _listen(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         heard = [""]
-        connection.add_notify_handler(lambda note: heard.append(note.payload))
         while not self._stopped:
-            # The driver hands over what has come with an answer: a question also shows whether anybody is there.
-            connection.execute("SELECT 1")
+            # What has come is handed over with an answer: a question also shows whether anybody is there.
+            self._answered(connection, "SELECT 1")
+            while (note := connection.pgconn.notifies()) is not None:
+                heard.append(note.extra.decode())
             # What comes several times is one question.
             for payload in dict.fromkeys(heard):
                 with self._calling:
@@ -104,12 +112,32 @@ class Listener:
             heard.clear()
             self._rest(connection.fileno(), _BEAT_S)
 
-    def _rest(self, descriptor: int | None, seconds: float) -> None:
+    def _answered(self, connection: "psycopg.Connection[tuple[object, ...]]", statement: str) -> None:
+        """Ask, and wait for the end of the answer: ``_ANSWER_S`` at most, and not when somebody closes. The driver itself waits for
+        ever for a server that is silent.
+        """
+        wire, until = connection.pgconn, time.monotonic() + _ANSWER_S
+        wire.send_query(statement.encode())
+        while True:
+            unsent = wire.flush()
+            if not unsent and not wire.is_busy():
+                result = wire.get_result()
+                if result is None:
+                    return
+                if result.error_message:
+                    raise OSError("the server refused")
+                continue
+            if self._stopped or time.monotonic() > until:
+                raise TimeoutError
+            self._rest(connection.fileno(), until - time.monotonic(), writing=bool(unsent))
+            wire.consume_input()
+
+    def _rest(self, descriptor: int | None, seconds: float, *, writing: bool = False) -> None:
         """Until something comes, time is over, or somebody closes."""
         if self._stopped:
             return
         with selectors.DefaultSelector() as selector:
             selector.register(self._sleep, selectors.EVENT_READ)
             if descriptor is not None:
-                selector.register(descriptor, selectors.EVENT_READ)
-            selector.select(seconds)
+                selector.register(descriptor, selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0))
+            selector.select(max(0.0, seconds))

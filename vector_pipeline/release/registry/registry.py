@@ -53,11 +53,12 @@ class Registry(
     def open(cls, url: str, *, migrate: bool = True) -> Self:
         """The registry at ``url``: ``sqlite:///relative``, ``sqlite:////absolute`` or ``postgresql://user@host/name``.
 
-        ``migrate`` makes what is missing: the file's folder, the tables. Readers pass False and never write.
+        ``migrate`` makes what is missing: the file's folder, the tables. Readers pass False, never write, and wait for a server
+        that says nothing for a bounded time: see ``connecting``.
         ``NotFoundError`` when there is nothing to read, ``RefusedError`` when a newer release wrote it, ``ConfigError``
         for another kind of URL, ``UnavailableError`` when the database does not answer.
         """
-        database = Database(url)
+        database = Database(url, patient=migrate)
         try:
             ensure_schema(database, migrate=migrate)
         except BaseException:
@@ -68,6 +69,10 @@ class Registry(
     def listener(self, hear: Callable[[str], None]) -> Listener | None:
         """A thread, not yet started, that calls ``hear`` when an alias or a route may have changed. None: SQLite tells nobody."""
         return self._db.listener(hear)
+
+    def require_present(self) -> None:
+        """``UnavailableError`` where the registry's file is gone. One that was put in its place is read from here on."""
+        self._db.require_present()
 
     @property
     def where(self) -> str:
