@@ -87,8 +87,9 @@ def measured(project: Project, folder: Path, pairs: int, variant: str, second: D
     assert production is not None
     if variant == "route":
         project.registry().begin_route(
-            *place, version=second.version, share=0.5, beside=production.deployment.id, by="benchmark", reason=""
-        )
+            *place, version=second.version, deployments=[second.id], share=0.5, beside=production.deployment.id,
+            by="benchmark", reason="",
+        )  # fmt: skip
     try:
         with VARIANTS[variant](folder) as index:
             if variant == "event_loop":

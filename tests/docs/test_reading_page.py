@@ -9,7 +9,8 @@ import pytest
 
 from tests.serving.conftest import released, template  # noqa: F401 (fixtures)
 from vector_pipeline.project import Project
-from vector_pipeline.serving import breaker, following, open_async_index, open_index
+from vector_pipeline.release.registry import connecting
+from vector_pipeline.serving import asking, breaker, following, open_async_index, open_index, questions, reader
 from vector_pipeline.serving.examining import PATIENCE_S
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/reading.md").read_text(encoding="utf-8")
@@ -44,3 +45,8 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert "not asked for 10 seconds" in plain
     assert f"served for {following.OUTAGE_S:g} seconds" in plain
     assert (following.WAIT_S, PATIENCE_S) == (1.0, 3.0)
+    assert (connecting.STATEMENT_S, connecting.SILENCE_S) == (10.0, 15.0)
+    assert "ends a reader's statement after 10 seconds, and a connection that has been silent for 15 is cut" in plain
+    assert f"{questions.MAX_CONDITIONS} conditions at most, and {questions.MAX_VALUES:,} values" in plain
+    assert (reader.CLOSE_S, asking.ROUTE_TIME, breaker.FLOOR_S) == (4.0, 0.5, 1.0)
+    assert "Closing waits four seconds at most" in plain

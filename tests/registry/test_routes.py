@@ -18,7 +18,7 @@ def served(registry: Registry, deployment: Deployment, expected: int | None = No
 
 def route(registry: Registry, to: Deployment, beside: Deployment, share: float = 0.05) -> Route:
     return registry.begin_route(
-        *PLACE, version=to.version, share=share, beside=beside.id, by="ann", reason="try it", run_id="run-3"
+        *PLACE, version=to.version, deployments=[to.id], share=share, beside=beside.id, by="ann", reason="try it", run_id="run-3"
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_what_it_names_is_whole_and_stays(registry: Registry) -> None:
         with pytest.raises(InputError):
             route(registry, half, one, share)
     with pytest.raises(NotFoundError):
-        registry.begin_route(*PLACE, version=99, share=1, beside=one.id, by="ann", reason="")
+        registry.begin_route(*PLACE, version=99, deployments=[1], share=1, beside=one.id, by="ann", reason="")
     two = pushed(registry, "c")
     route(registry, two, one)
     with pytest.raises(RefusedError, match=f"routed to v{two.version}"):

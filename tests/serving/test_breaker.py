@@ -51,7 +51,7 @@ def test_the_version_before_stands_in_and_is_marked(served: Project, index: Inde
 
 def test_it_is_tried_again_and_production_comes_back(served: Project, index: Index) -> None:
     now = 0.0
-    index._asker._breakers[index._follower.current().served.place] = Breaker(clock=lambda: now)
+    index._asker.arms._breakers[index._follower.current().served.deployment.id, False] = Breaker(clock=lambda: now)
     folder = index_folder(served) / namespace_of(served, 2)
     assert folder.is_dir()
     away = folder.with_name("away")

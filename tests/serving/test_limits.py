@@ -11,7 +11,7 @@ import pytest
 
 from vector_pipeline.errors import InputError, RefusedError, UnavailableError
 from vector_pipeline.project import Project
-from vector_pipeline.serving import Index, open_index
+from vector_pipeline.serving import Index, breaker, open_index
 from vector_pipeline.serving.metering import BUCKETS_S, Meter
 from vector_pipeline.targets.duckdb.target import DuckDBTarget
 
@@ -65,7 +65,10 @@ def test_what_does_not_answer_is_asked_again_so_often(released: Project, flaky: 
     assert (arm.count, arm.errors) == (2, 1)
 
 
-def test_a_query_ends_in_its_time_and_counts_against_the_place(released: Project, flaky: Flaky) -> None:
+def test_a_query_ends_in_its_time_and_counts_against_the_place(
+    released: Project, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "FLOOR_S", 0.05)
     flaky.held = threading.Event()
     with open_index("handbook", project=released.base, timeout_s=0.2) as index:
         for _ in range(3):

@@ -2,8 +2,7 @@
 
 import itertools
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,21 +11,13 @@ import pytest
 from tests.conftest import write_project
 from tests.registry.conftest import postgres  # noqa: F401 (a fixture)
 from tests.serving.conftest import edited
+from tests.support.waiting import eventually
 from vector_pipeline.project import Project
 from vector_pipeline.release.registry import Registry
 from vector_pipeline.release.registry.listening import Listener, told
 from vector_pipeline.serving import open_index
 
 _NAMES = itertools.count(1)
-PATIENCE_S = 60.0
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something holds that holds soon."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from vector_pipeline.project import Project
 from vector_pipeline.release.registry import Route
 from vector_pipeline.release.retention import kept
 from vector_pipeline.serving import Index, open_index
-from vector_pipeline.serving.asking import takes
+from vector_pipeline.serving.arms import takes
 
 KEYS = [f"user {number}" for number in range(400)]
 
@@ -72,7 +72,9 @@ def test_who_is_in_at_a_share_is_in_at_every_larger_one(keys: list[str], one: fl
 @pytest.mark.slow
 def test_keys_are_alike_in_every_process_and_the_share_is_what_was_asked() -> None:
     mine = [key for key in KEYS if takes("handbook", 2, 0.25, key)]
-    script = f"from vector_pipeline.serving.asking import takes\nprint([k for k in {KEYS!r} if takes('handbook', 2, 0.25, k)])"
+    script = (
+        f"from vector_pipeline.serving.arms import takes\nprint([k for k in {KEYS!r} if takes('handbook', 2, 0.25, k)])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == repr(mine)
     assert 0.15 < len(mine) / len(KEYS) < 0.35
@@ -114,7 +116,7 @@ def test_moves_of_production_end_it_and_begin_no_other(released: Project) -> Non
     assert [one.ended_by for one in ended] == ["test", "test"]
     with pytest.raises(ConflictError, match="moved meanwhile"):
         released.registry().begin_route(
-            "handbook", "dev", version=2, share=0.5, beside=10_000, by="late", reason=""
+            "handbook", "dev", version=2, deployments=[2], share=0.5, beside=10_000, by="late", reason=""
         )  # fmt: skip
 
 

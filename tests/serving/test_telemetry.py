@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.spans import collected
-from vector_pipeline.errors import InputError
+from vector_pipeline.errors import InputError, NotFoundError
 from vector_pipeline.project import Project
 from vector_pipeline.serving import open_index
 
@@ -46,6 +46,28 @@ def test_a_query_is_a_span_with_its_parts_below_that_of_the_application(released
     assert (failed.attributes["error.type"], failed.status.status_code.name) == ("input", "ERROR")
     said = " ".join(span.to_json() for span in spans)
     assert not [word for word in ("secret", "nobody", "user@", "$bad") if word in said]
+
+
+def test_a_query_that_fails_says_whom_it_asked(released: Project, exporter: Any) -> None:
+    released.promote("handbook", by="test")
+    with open_index("handbook", project=released.base, retries=0) as index:
+        with pytest.raises(InputError):
+            index.query("a secret", filter={"year": {"$bad": 1}})
+        released.target("handbook").drop_namespace(
+            released.deployment_of(released.version("handbook", 2)).namespace, fence=1_000
+        )
+        for _ in range(2):
+            with pytest.raises(NotFoundError):
+                index.query("a secret")
+    failed = [span for span in exporter.get_finished_spans() if span.name == "vector_pipeline.query"]
+    assert [span.attributes["error.type"] for span in failed] == ["input", "not-found", "not-found"]
+    for span in failed:
+        told = {key.removeprefix("vector_pipeline."): value for key, value in span.attributes.items()}
+        del told["error.type"]
+        assert told == {
+            "dataset": "handbook", "alias": "production", "version": 2, "space": "tiny", "arm": "production", "top_k": 5,
+        }  # fmt: skip
+        assert "secret" not in span.to_json()
 
 
 @pytest.mark.slow

@@ -74,9 +74,11 @@ def test_one_that_readers_are_routed_to_or_were_a_moment_ago(world: World, migra
     registry = migrated.registry()
     production = registry.alias(DATASET, "dev", "production")
     assert production is not None
+    whole = next(one for one in registry.deployments(DATASET, "dev") if one.version == 1)
     registry.begin_route(
-        DATASET, "dev", version=1, share=0.05, beside=production.deployment.id, by="test", reason="a try"
-    )
+        DATASET, "dev", version=1, deployments=[whole.id], share=0.05, beside=production.deployment.id, by="test",
+        reason="a try",
+    )  # fmt: skip
     assert "a route of dev points at v1 (5% of production's readers)" in refused(migrated)
     assert world.standing("old").holds[0].word == "route 5% (dev)"
     registry.end_route(DATASET, "dev", by="test")

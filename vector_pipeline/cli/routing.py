@@ -94,6 +94,7 @@ def route_json(found: "Route | None") -> dict[str, Any] | None:
         "dataset": found.dataset,
         "environment": found.environment,
         "version": found.version,
+        "deployments": list(found.deployments),
         "share": found.share,
         "since": found.at.isoformat(),
         "by": found.by,

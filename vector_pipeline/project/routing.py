@@ -4,9 +4,12 @@ Laws
 ----
 1. Readers are routed only to what a promotion would take now: whole, its gates passed as they count now, on every place in service.
    Nobody is routed past a gate, and whether the configuration serves the version's space does not matter: that is what is tried.
+   The route names the deployments that were judged: readers get no other, whatever the configuration says later.
 2. A route is a word in the registry. It writes to no target and moves no alias; readers follow within their staleness.
 3. Promotion and rollback end it. It is no step of production's history: a rollback does not go back to what was only routed to.
 """
+
+from collections.abc import Sequence
 
 from vector_pipeline.errors import InputError, NotFoundError, RefusedError
 from vector_pipeline.project.promoting import Promoting
@@ -42,14 +45,15 @@ class Routing(Promoting):
                 fix="Route to another version, or end the route: --off",
             )
         goals = [self._goal_at(dataset, wanted.number, target) for target in self.places(dataset)]
+        self._require_read_there(dataset, goals)
         for one in goals:
             if len(goals) > 1:
                 self._require_ready(one, goals[0], ())
             else:
                 self._require_judged(one, (), back=False)
         return self.registry().begin_route(
-            dataset, self.environment, version=wanted.number, share=share, beside=production.deployment.id, by=by,
-            reason=reason, run_id=run_id,
+            dataset, self.environment, version=wanted.number, deployments=[one.id for one in goals], share=share,
+            beside=production.deployment.id, by=by, reason=reason, run_id=run_id,
         )  # fmt: skip
 
     def unroute(self, dataset: str, *, by: str) -> Route | None:
@@ -65,6 +69,18 @@ class Routing(Promoting):
                 fix=f"Promote first: vector-pipeline promote {dataset}",
             )
         return found
+
+    def _require_read_there(self, dataset: str, goals: Sequence[Deployment]) -> None:
+        """Readers are where production is: what is judged elsewhere says nothing of what they would get."""
+        judged = {one.target for one in goals}
+        for alias in self.standing(dataset, PRODUCTION):
+            read = alias.deployment.target
+            if read not in judged:
+                raise RefusedError(
+                    f"readers of {dataset} read {read}, and the configuration has it served from {', '.join(sorted(judged))}, "
+                    "where gates are asked",
+                    fix=f"Promote a version there first, or put {read} back into the configuration",
+                )
 
     def _goal_at(self, dataset: str, version: int, target: str) -> Deployment:
         """Law 1, of a place: the deployment that readers would read there."""

@@ -4,60 +4,36 @@ Laws
 ----
 1. One call sees one version in one space: what was resolved when it began it keeps to its end, whatever moves meanwhile. Only where
    that version's place does not answer is the whole call begun again, with another one, and the answer says so.
-2. A key gets the same version throughout a route, in every process, and goes on getting it when the share grows.
-3. A route costs no answer: where the routed version cannot answer in time, production does. The failure is counted.
-4. Of production, places that fail again and again are not asked for a while: the version before answers, if it is elsewhere. Only
+2. A route costs no answer: where the routed version cannot answer within ``ROUTE_TIME`` of the call's time, production does. The
+   failure is counted against the route, wherever it was: also while the query was embedded.
+3. Of production, places that fail again and again are not asked for a while: the version before answers, if it is elsewhere. Only
    the target's own failures count: a wrong query, a registry or an embedder that does not answer open no breaker.
-5. Every attempt of an arm is counted once, by its arm. A wrong question is no failure of whoever was asked.
+4. Every attempt of an arm is counted once, by its arm. A wrong question is no failure of whoever was asked, and what its caller
+   cancelled counts for nothing.
 """
 
-import hashlib
-import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TypeVar
-
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_random_exponential
 
 from vector_pipeline.errors import CorruptError, InputError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.parts import Parts
+from vector_pipeline.serving.again import retried
 from vector_pipeline.serving.answers import ROUTE_ARM, Answer, Hit
-from vector_pipeline.serving.breaker import Breaker
+from vector_pipeline.serving.arms import Arms, Failure, out_of_time, told
+from vector_pipeline.serving.calls import Call
 from vector_pipeline.serving.embedding import Embeddings
 from vector_pipeline.serving.following import Follower
 from vector_pipeline.serving.metering import Meter
 from vector_pipeline.serving.resolving import Live, Served
 from vector_pipeline.serving.spans import Attributes, Spans
-from vector_pipeline.targets.base import Filter, Match
+from vector_pipeline.serving.threads import Threads, closed
+from vector_pipeline.targets.base import Match
+from vector_pipeline.targets.stopping import CALL
 
-T = TypeVar("T")
+ROUTE_TIME = 0.5
+"""Share of what is left of a call's time that a routed version has."""
+_THREADS = 64
 _FAILURES = (UnavailableError, NotFoundError, CorruptError)
 """Of a target: it does not answer, has lost the namespace, or what is in it cannot be read."""
-_WAIT_S = (0.05, 1.0)
-"""Before a part is asked again: at first, at most; at random below that."""
-
-
-@dataclass(slots=True)
-class Call:
-    """A query under way."""
-
-    texts: list[str]
-    top_k: int
-    filter: Filter | None
-    key: str | None
-    until: float | None = None
-    """When it must have ended (``perf_counter``)."""
-    began: float = field(default_factory=time.perf_counter)
-    arm_began: float = 0.0
-    """When the present arm was begun with."""
-    served: Served | None = None
-    """What is being asked now."""
-    searching: bool = False
-    abandoned: bool = False
-    """Nobody waits for it any more: it was counted by whoever gave up."""
-    embed_s: float = 0.0
-    search_s: float = 0.0
 
 
 class Asker:
@@ -70,120 +46,154 @@ class Asker:
         self._embeddings = embeddings
         self._retries = retries
         self._spans = Spans()
-        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._aside = Threads(_THREADS, "route")
+        self.arms = Arms()
         self.meter = Meter()
-
-    def breaker(self, served: Served) -> Breaker:
-        """Of the place where a version is."""
-        found = self._breakers.get(served.place)
-        return found if found is not None else self._breakers.setdefault(served.place, Breaker())
 
     def answers(self, call: Call) -> list[Answer]:
         """One answer for each text."""
         call.arm_began = call.began
-        about: Attributes = {"vector_pipeline.alias": self._name, "vector_pipeline.top_k": call.top_k}
-        with self._spans.span("vector_pipeline.query", about) as told:
+        about: Attributes = {
+            "vector_pipeline.dataset": self._follower.followed.dataset, "vector_pipeline.alias": self._name,
+            "vector_pipeline.top_k": call.top_k,
+        }  # fmt: skip
+        with self._spans.span("vector_pipeline.query", about) as said:
             try:
                 with self._spans.span("vector_pipeline.alias", {}):
                     live = self._follower.current()
             except VectorPipelineError:
                 self._count(call, failed=True)
                 raise
-            served, found = self._asked(call, live)
-            told["vector_pipeline.dataset"] = live.alias.dataset
-            told["vector_pipeline.version"] = served.deployment.version
-            told["vector_pipeline.space"] = served.version.space
-            told["vector_pipeline.arm"] = served.arm
-            told["vector_pipeline.hits"] = sum(len(one.hits) for one in found)
+            found = self._asked(call, live, said)
+            said["vector_pipeline.hits"] = sum(len(one.hits) for one in found)
             return found
 
     def give_up(self, call: Call) -> None:
         """Time is over: the call counts as failed here, whatever becomes of it on its thread."""
-        call.abandoned, served = True, call.served
-        if served is not None and call.searching:
-            self.breaker(served).failed()
-        self.meter.add(
-            served.arm if served else self._name, time.perf_counter() - call.arm_began, embed_s=call.embed_s,
-            search_s=call.search_s, failed=True,
-        )  # fmt: skip
+        self._leave(call, timed_out=True)
+        arm = call.part or call
+        name = call.served.arm if call.served is not None else self._name
+        self.meter.add(name, arm.seconds, embed_s=arm.embed_s, search_s=arm.search_s, failed=True)
 
-    def _asked(self, call: Call, live: Live) -> tuple[Served, list[Answer]]:
-        failure: VectorPipelineError | None = None
-        for served in self._sides(live, call.key):
-            if failure is not None:
-                call.arm_began, call.embed_s, call.search_s = time.perf_counter(), 0.0, 0.0
-            call.served = served
+    def cancel(self, call: Call) -> None:
+        """Its caller went away: nothing is counted, and what is being done for it is stopped."""
+        self._leave(call, timed_out=False)
+
+    def close(self, within_s: float) -> None:
+        """Ask no routed version any more."""
+        self._aside.close(within_s)
+
+    def _leave(self, call: Call, *, timed_out: bool) -> None:
+        served, arm = call.served, call.part or call
+        ended = arm.abandoned
+        call.leave()
+        if served is None or ended:
+            return
+        breaker = self.arms.breaker(served)
+        if not timed_out or (arm.search_began is None and served.arm != ROUTE_ARM):
+            breaker.unsaid()
+        else:
+            breaker.timed_out(time.perf_counter() - (arm.search_began or arm.arm_began))
+
+    def _asked(self, call: Call, live: Live, said: Attributes) -> list[Answer]:
+        failures: list[Failure] = []
+        for served in self.arms.sides(live, call.key):
+            call.turn_to(served)
+            # Said before it is asked: of a query that fails, too, it is known who was asked.
+            said["vector_pipeline.arm"], said["vector_pipeline.space"] = served.arm, served.version.space
+            said["vector_pipeline.version"] = served.deployment.version
             try:
-                found = self._ask(call, served)
+                found = self._routed(call) if served.arm == ROUTE_ARM else self._ask(call, served)
             except VectorPipelineError as error:
                 wrong = isinstance(error, InputError)
                 self._count(call, failed=not wrong)
-                if wrong or call.abandoned:
+                if wrong:
                     raise
-                failure = error
-                # Law 3; law 4: what opens the breaker is answered already by what stands in.
-                if served.arm != ROUTE_ARM and self.breaker(served).state == "closed":
-                    raise
-                continue
-            self._count(call, failed=False)
-            return served, found
-        assert failure is not None
-        raise failure
+                self._require_wanted(call)
+                failures.append((served, error))
+                # Law 3: what opens the breaker is answered already by what stands in.
+                if not self.arms.others_may(served, live):
+                    break
+            else:
+                self._count(call, failed=False)
+                return found
+        raise told(live, failures)
 
-    def _sides(self, live: Live, key: str | None) -> Iterator[Served]:
-        """What to ask, in this order."""
-        route, routed = live.route, live.routed
-        if (
-            route is not None
-            and routed is not None
-            and takes(route.dataset, route.version, route.share, key)
-            and self.breaker(routed).allows()
-        ):
-            yield routed
-        # With nothing else to ask, an open breaker stops nobody.
-        if self.breaker(live.served).allows() or live.previous is None:
-            yield live.served
-        if live.previous is not None:
-            yield live.previous
+    def _routed(self, call: Call) -> list[Answer]:
+        """Law 2: without a limit on the call there is none on its route."""
+        served = call.served
+        assert served is not None
+        if call.until is None:
+            return self._ask(call, served)
+        allowed = max(0.0, call.left_s * ROUTE_TIME)
+        part = call.apart(time.perf_counter() + allowed)
+        if call.abandoned:
+            part.leave()
+        future = self._aside.submit(lambda: self._ask(part, served))
+        try:
+            return future.result(allowed)
+        except TimeoutError:
+            future.cancel()
+            given_up = part.abandoned
+            part.leave()
+            late = out_of_time(served, allowed)
+            if not given_up:
+                self.arms.failed(served, late)
+            raise late from None
+        finally:
+            call.embed_s, call.search_s, call.part = part.embed_s, part.search_s, None
 
     def _ask(self, call: Call, served: Served) -> list[Answer]:
-        deployment, breaker = served.deployment, self.breaker(served)
-        said = False
+        """Ask one version, and tell its breaker how that ended, but where whoever gave up did."""
+        breaker, token, ended = self.arms.breaker(served), CALL.set(call.stop), False
         try:
-            target = self._parts.target_named(deployment.target, read_only=True)
-            able = target.capabilities
-            if not 1 <= call.top_k <= able.max_top_k:
-                raise InputError(f"top_k is {call.top_k}", fix=f"Ask for 1 to {able.max_top_k} hits")
-            embedding = self._embeddings.of(served.version)
-            with self._spans.span("vector_pipeline.embed", {"vector_pipeline.texts": len(call.texts)}):
-                before = time.perf_counter()
-                vectors = self._retried(lambda: embedding.vectors(call.texts), call)
-                call.embed_s = time.perf_counter() - before
-
-            def search() -> list[list[Match]]:
-                # An index that was asked for in the configuration is used; else search is exact.
-                return target.query(
-                    deployment.namespace, vectors, top_k=call.top_k, version=deployment.version, filter=call.filter,
-                    exact=not able.approximate,
-                )  # fmt: skip
-
-            with self._spans.span("vector_pipeline.search", {"vector_pipeline.target": deployment.target}):
-                before, call.searching = time.perf_counter(), True
-                try:
-                    found = self._retried(search, call)
-                except _FAILURES:
-                    said = True
-                    if not call.abandoned:
-                        breaker.failed()
-                    raise
-                finally:
-                    call.searching, call.search_s = False, time.perf_counter() - before
-            said = True
+            found = self._searched(call, served)
+            ended = True
             if not call.abandoned:
                 breaker.succeeded()
+            return found
+        except VectorPipelineError as error:
+            own = isinstance(error, _FAILURES) and call.search_began is not None
+            if call.abandoned:
+                ended = True
+            elif not isinstance(error, InputError) and (own or served.arm == ROUTE_ARM):
+                ended = True
+                self.arms.failed(served, error)
+            raise
         finally:
-            if not said:
+            CALL.reset(token)
+            if not ended:
                 breaker.unsaid()
+
+    def _searched(self, call: Call, served: Served) -> list[Answer]:
+        deployment = served.deployment
+        self._require_wanted(call)
+        target = self._parts.target_named(deployment.target, read_only=True)
+        able = target.capabilities
+        if not 1 <= call.top_k <= able.max_top_k:
+            raise InputError(f"top_k is {call.top_k}", fix=f"Ask for 1 to {able.max_top_k} hits")
+        embedding = self._embeddings.of(served.version)
+        with self._spans.span("vector_pipeline.embed", {"vector_pipeline.texts": len(call.texts)}):
+            before = time.perf_counter()
+            try:
+                vectors = retried(lambda: embedding.vectors(call.texts), call, self._retries)
+            finally:
+                call.embed_s = time.perf_counter() - before
+
+        def search() -> list[list[Match]]:
+            # An index that was asked for in the configuration is used; else search is exact.
+            return target.query(
+                deployment.namespace, vectors, top_k=call.top_k, version=deployment.version, filter=call.filter,
+                exact=not able.approximate,
+            )  # fmt: skip
+
+        self._require_wanted(call)
+        with self._spans.span("vector_pipeline.search", {"vector_pipeline.target": deployment.target}):
+            before = call.search_began = time.perf_counter()
+            try:
+                found = retried(search, call, self._retries)
+            finally:
+                call.search_s = time.perf_counter() - before
         took = time.perf_counter() - call.began
         number, space = deployment.version, served.version.space
         return [
@@ -194,40 +204,15 @@ class Asker:
             for matches in found
         ]  # fmt: skip
 
-    def _retried(self, work: Callable[[], T], call: Call) -> T:
-        """What does not answer is asked again, while there is time."""
-        try:
-            return work()
-        except UnavailableError:
-            if not self._retries:
-                raise
-            left = float("inf") if call.until is None else call.until - time.perf_counter()
-            pause = random.uniform(0, _WAIT_S[0])
-            if call.abandoned or left <= pause:
-                raise
-        time.sleep(pause)
-        stop = stop_after_attempt(self._retries)
-        again = Retrying(
-            retry=retry_if_exception_type(UnavailableError),
-            wait=wait_random_exponential(multiplier=2 * _WAIT_S[0], max=_WAIT_S[1]),
-            stop=stop if call.until is None else stop | stop_before_delay(max(left - pause, 0.001)),
-            reraise=True,
-        )
-        return again(work)
+    def _require_wanted(self, call: Call) -> None:
+        """Nothing is opened for a call that nobody waits for: the index may be closed already."""
+        if call.abandoned:
+            raise closed() if self._follower.closed else UnavailableError("nobody waits for it", kind="timeout")
 
     def _count(self, call: Call, *, failed: bool) -> None:
         if not call.abandoned:
             arm = call.served.arm if call.served is not None else self._name
-            took = time.perf_counter() - call.arm_began
-            self.meter.add(arm, took, embed_s=call.embed_s, search_s=call.search_s, failed=failed)
-
-
-def takes(dataset: str, version: int, share: float, key: str | None) -> bool:
-    """Law 2: whether a reader with this key is among the share; without one, chance decides."""
-    if key is None:
-        return random.random() < share
-    digest = hashlib.blake2b(f"{dataset}\0{version}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2.0**64
+            self.meter.add(arm, call.seconds, embed_s=call.embed_s, search_s=call.search_s, failed=failed)
 
 
 def _hit(match: Match, version: int) -> Hit:

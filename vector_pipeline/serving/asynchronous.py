@@ -4,7 +4,8 @@ Laws
 ----
 1. The loop is never blocked: databases and models are called on the index's threads; what comes when all are busy waits its turn,
    within its time.
-2. A call that is cancelled gives its turn back if it has not begun; one that has begun ends on its thread, and nobody hears of it.
+2. A call that is cancelled gives its turn back if it has not begun; one that has begun is stopped where its target can be, or ends
+   on its thread, and nobody hears of it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, overload
 
+from vector_pipeline.errors import InputError
 from vector_pipeline.serving.answers import Answer, Health, Hit
 from vector_pipeline.serving.metering import Metrics
 from vector_pipeline.serving.reader import Index, open_index
@@ -64,18 +66,19 @@ class AsyncIndex:
         self, text: str | list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> list[Hit] | list[list[Hit]]:
         """As ``Index.query``."""
-        texts = [text] if isinstance(text, str) else list(text)
-        answers = await self.answers(texts, top_k=top_k, filter=filter, key=key)
+        answers = await self.answers(text, top_k=top_k, filter=filter, key=key)
         return answers[0].hits if isinstance(text, str) else [one.hits for one in answers]
 
     async def search(
         self, text: str, *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> Answer:
         """As ``Index.search``."""
-        return (await self.answers([text], top_k=top_k, filter=filter, key=key))[0]
+        if not isinstance(text, str):
+            raise InputError(f"search takes one text, not {type(text).__name__}", fix="Ask several with query")
+        return (await self.answers(text, top_k=top_k, filter=filter, key=key))[0]
 
     async def answers(
-        self, texts: list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
+        self, texts: str | list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> list[Answer]:
         """As ``search``, of several texts at once: one version answers all of them."""
         call, future = self._index.begin(texts, top_k=top_k, filter=filter, key=key)
@@ -86,7 +89,7 @@ class AsyncIndex:
         except TimeoutError:
             raise self._index.give_up(call, future) from None
         except asyncio.CancelledError:
-            call.until = 0.0  # Nothing is tried again.
+            self._index.cancel(call, future)
             raise
 
     async def health(self) -> Health:
@@ -98,7 +101,7 @@ class AsyncIndex:
         return self._index.metrics()
 
     async def close(self) -> None:
-        """Release connections, once what has begun has ended."""
+        """As ``Index.close``."""
         await asyncio.to_thread(self._index.close)
 
     async def __aenter__(self) -> Self:

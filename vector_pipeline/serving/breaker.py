@@ -5,7 +5,9 @@ Laws
 1. ``failures`` calls in a row that failed within ``within_s`` seconds open it; one that succeeded in between starts the count anew.
 2. Open, it lets nobody through for ``pause_s`` seconds; then it is half-open: one call at a time tries. Its success closes, its
    failure opens again. A trial that nobody ended within another pause is taken for lost, and the next one may try.
-3. No lock is held while something is called: calls do not wait for each other.
+3. Time that a caller allowed and that ran out counts as a failure only where he allowed ``FLOOR_S`` seconds at least, and nobody
+   else was answered meanwhile: else his limit was small or his question large, and the place is well.
+4. No lock is held while something is called: calls do not wait for each other.
 """
 
 import threading
@@ -16,6 +18,7 @@ from collections.abc import Callable
 FAILURES = 3
 WITHIN_S = 30.0
 PAUSE_S = 10.0
+FLOOR_S = 1.0
 
 
 class Breaker:
@@ -37,6 +40,8 @@ class Breaker:
         """None: closed. Before it: open. After it: half-open."""
         self._tried: float | None = None
         """When the trial under way began."""
+        self._answered: float | None = None
+        """When it last answered."""
 
     @property
     def state(self) -> str:
@@ -59,6 +64,7 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The call answered."""
+        self._answered = self._clock()
         if self._waits_until is None and not self._last:
             return
         with self._lock:
@@ -78,6 +84,14 @@ class Breaker:
             self._last.append(now)
             if len(self._last) == self._last.maxlen and now - self._last[0] <= self._within:
                 self._waits_until = now + self._pause
+
+    def timed_out(self, seconds: float) -> None:
+        """The call did not answer within so many seconds, and whoever made it waits no longer (law 3)."""
+        answered = self._answered
+        if seconds < FLOOR_S or (answered is not None and answered > self._clock() - seconds):
+            self.unsaid()
+        else:
+            self.failed()
 
     def unsaid(self) -> None:
         """The call ended without saying whether the place answers: it was wrong in itself."""

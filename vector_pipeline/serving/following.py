@@ -7,6 +7,7 @@ Laws
 2. While it does not, the last known alias is given for ``OUTAGE_S`` seconds more: it is asked on a thread of its own, and no query
    that may take what is known waits for that longer than ``WAIT_S``, once.
 3. What is given never goes back: who asks later knows what is later.
+4. Whoever tells of a change waits for nobody: what it means is asked on the follower's own thread.
 """
 
 import logging
@@ -14,11 +15,12 @@ import os
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 
 from vector_pipeline.errors import ConflictError, UnavailableError, VectorPipelineError
 from vector_pipeline.release.registry.listening import Listener, told
 from vector_pipeline.serving.resolving import Followed, Live
-from vector_pipeline.serving.threads import Threads
+from vector_pipeline.serving.threads import Threads, closed
 
 OUTAGE_S = 60.0
 """How long the last known alias is served while the registry does not answer (or ``max_staleness_s``, if that is longer)."""
@@ -46,6 +48,9 @@ class Follower:
         self._slow = False
         """The registry did not answer, or not soon: nobody waits for it."""
         self._listener: Listener | None = None
+        self._told = False
+        """Something was told that was not asked about yet."""
+        self._closed = False
 
     @property
     def followed(self) -> Followed:
@@ -67,9 +72,16 @@ class Follower:
         """How old may be what is given while the registry does not answer, in seconds."""
         return max(OUTAGE_S, self._staleness)
 
+    @property
+    def closed(self) -> bool:
+        """Nothing is asked any more."""
+        return self._closed
+
     def refresh(self) -> Live:
         """Ask the registry now."""
         with self._resolving:
+            if self._closed:
+                raise closed()
             try:
                 self._live = self._followed.ask(self._live)
             except (UnavailableError, ConflictError) as error:
@@ -86,6 +98,8 @@ class Follower:
         """
         arrived = time.monotonic()
         while True:
+            if self._closed:
+                raise closed()
             live = self._live
             if live is not None and live.asked >= arrived - self._staleness:
                 return live
@@ -97,7 +111,7 @@ class Follower:
                 return recent
             try:
                 # Somebody else's question may have been asked before this one came: the loop looks again.
-                self._question().result(None if recent is None else 0 if self._slow else WAIT_S)
+                self.question().result(None if recent is None else 0 if self._slow else WAIT_S)
             except TimeoutError:
                 self._slow = True
                 assert recent is not None
@@ -114,23 +128,32 @@ class Follower:
             self._listener = listener
             listener.start()
 
-    def close(self) -> None:
-        """Stop asking and hearing."""
-        if self._listener is not None:
-            self._listener.close()
-        self._threads.close()
-
-    def _question(self) -> "Future[Live]":
-        """The question under way, or a new one."""
+    def question(self) -> "Future[Live]":
+        """The question under way, or a new one: however many wait for it, the registry is asked once."""
         with self._lock:
             if self._asking is None or self._asking[1].done() or self._asking[0] != os.getpid():
                 self._asking = os.getpid(), self._threads.submit(self.refresh)
             return self._asking[1]
 
+    def close(self, within_s: float) -> None:
+        """Stop asking and hearing. A registry that does not answer is waited for so long."""
+        self._closed = True
+        if self._listener is not None:
+            self._listener.close()
+        self._threads.close(within_s)
+
     def _hear(self, what: str) -> None:
-        if what in ("", told(self._followed.dataset, self._followed.parts.environment)):
-            try:
-                self.refresh()
-            except VectorPipelineError as error:
-                # Whoever queries next asks, and is told.
-                _log.debug("%s: asked in vain: %s", self._followed.dataset, error)
+        """Law 4. Of what is told while a question waits its turn, that question learns."""
+        mine = what in ("", told(self._followed.dataset, self._followed.parts.environment))
+        if mine and not self._told:
+            self._told = True
+            with suppress(UnavailableError):  # It was closed meanwhile.
+                self._threads.submit(self._ask_about_it)
+
+    def _ask_about_it(self) -> None:
+        self._told = False
+        try:
+            self.refresh()
+        except VectorPipelineError as error:
+            # Whoever queries next asks, and is told.
+            _log.debug("%s: asked in vain: %s", self._followed.dataset, error)

@@ -10,6 +10,8 @@ Laws
 3. A query is never embedded with another embedder, dimension or metric than those of the version it searches: such a query is
    refused. The chunker may have changed since.
 4. Reading writes nothing. What was deployed is read where it was deployed, whatever target the dataset is pushed to today.
+5. Closing takes ``CLOSE_S`` seconds at most: what has begun ends until then, or whoever waits for it is told that the index is
+   closed. Nothing is asked or opened afterwards.
 """
 
 import time
@@ -21,17 +23,23 @@ from vector_pipeline.bridge.crossing import Crossings
 from vector_pipeline.errors import InputError, UnavailableError
 from vector_pipeline.parts import Parts
 from vector_pipeline.serving.answers import Answer, Health, Hit
-from vector_pipeline.serving.asking import Asker, Call
+from vector_pipeline.serving.asking import Asker
+from vector_pipeline.serving.calls import Call
 from vector_pipeline.serving.embedding import Embeddings
 from vector_pipeline.serving.examining import examine
 from vector_pipeline.serving.following import Follower
 from vector_pipeline.serving.metering import Metrics
+from vector_pipeline.serving.questions import count_of, filter_of, key_of, texts_of
 from vector_pipeline.serving.resolving import Followed
-from vector_pipeline.serving.threads import Threads
+from vector_pipeline.serving.threads import Threads, closed
 from vector_pipeline.targets.base import Filter
 
 THREADS = 64
 """Calls with a time limit that run at once; what comes then waits, within its time."""
+_LOOKS = 8
+"""Parts that are asked at once how they are."""
+CLOSE_S = 4.0
+"""How long closing waits for what has begun."""
 
 
 def open_index(
@@ -113,6 +121,10 @@ class Index:
         self._embeddings = Embeddings(parts, crossings)
         self._asker = Asker(parts, self._follower, alias, self._embeddings, retries)
         self._threads = Threads(THREADS, "reader")
+        self._looks = Threads(_LOOKS, "health")
+        self._calls: set[Call] = set()
+        """Those that were begun and have not ended."""
+        self._closed = False
 
     @overload
     def query(
@@ -133,24 +145,33 @@ class Index:
         a session, who shall get one version throughout while a route is in force.
 
         Raises:
-            InputError: an empty query, a ``top_k`` out of bounds, a filter that is none.
+            InputError: an empty query, a ``top_k`` out of bounds, a filter that is none or too wide, text that is no Unicode.
             NotFoundError: nothing is promoted.
             RefusedError: this machine's embedder is not the live one, or the configuration has lost the live target.
-            UnavailableError: registry or target do not answer.
+            UnavailableError: registry or target do not answer; time is over (``timeout``); the index is closed (``closed``).
         """
-        answers = self._answers([text] if isinstance(text, str) else list(text), top_k, filter, key)
+        answers = self._answers(text, top_k, filter, key)
         return answers[0].hits if isinstance(text, str) else [one.hits for one in answers]
 
     def search(self, text: str, *, top_k: int = 5, filter: Filter | None = None, key: str | None = None) -> Answer:
         """The nearest chunks to one text, and where they come from. Arguments and errors are those of ``query``."""
-        return self._answers([text], top_k, filter, key)[0]
+        if not isinstance(text, str):
+            raise InputError(f"search takes one text, not {type(text).__name__}", fix="Ask several with query")
+        return self._answers(text, top_k, filter, key)[0]
 
     def begin(
-        self, texts: list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
+        self, texts: str | list[str], *, top_k: int = 5, filter: Filter | None = None, key: str | None = None
     ) -> "tuple[Call, Future[list[Answer]]]":
-        """Begin a call on a thread: for who does not wait on his own. Whoever stops waiting says so with ``give_up``."""
+        """Begin a call on a thread, for who waits in his own way; who stops waiting says so: ``give_up``, or ``cancel``."""
         call = self._call(texts, top_k, filter, key)
-        return call, self._threads.submit(lambda: self._asker.answers(call))
+        self._calls.add(call)
+        try:
+            future = self._threads.submit(lambda: self._asker.answers(call))
+        except UnavailableError:
+            self._calls.discard(call)
+            raise
+        future.add_done_callback(lambda _: self._calls.discard(call))
+        return call, future
 
     def give_up(self, call: Call, future: "Future[list[Answer]]") -> UnavailableError:
         """Nobody waits for a call any more: its time is over. The error to raise."""
@@ -170,27 +191,46 @@ class Index:
         """Of a whole query, in seconds."""
         return self._timeout
 
-    def _answers(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
+    def cancel(self, call: Call, future: "Future[list[Answer]]") -> None:
+        """Nobody waits for a call any more: whoever asked went away. It counts for nothing."""
+        future.cancel()
+        self._asker.cancel(call)
+
+    def _answers(self, texts: str | list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
         if self._timeout is None:
-            return self._asker.answers(self._call(texts, top_k, filter, key))
+            call = self._call(texts, top_k, filter, key)
+            self._calls.add(call)
+            try:
+                return self._threads.here(lambda: self._asker.answers(call))
+            finally:
+                self._calls.discard(call)
         call, future = self.begin(texts, top_k=top_k, filter=filter, key=key)
         try:
             return future.result(self._timeout)
         except TimeoutError:
             raise self.give_up(call, future) from None
+        except BaseException:
+            if not future.done():  # Whoever waited was interrupted.
+                self.cancel(call, future)
+            raise
 
-    def _call(self, texts: list[str], top_k: int, filter: Filter | None, key: str | None) -> Call:
-        if not texts or any(not isinstance(one, str) or not one.strip() for one in texts):
-            raise InputError("the query is empty", fix="Give it at least one word")
+    def _call(self, texts: str | list[str], top_k: int, filter: Filter | None, key: str | None) -> Call:
+        self._require_open()
         until = None if self._timeout is None else time.perf_counter() + self._timeout
-        return Call(texts, top_k, filter, key, until)
+        return Call(texts_of(texts), count_of(top_k), filter_of(filter), key_of(key), until)
+
+    def _require_open(self) -> None:
+        """Law 5."""
+        if self._closed:
+            raise closed()
 
     def health(self) -> Health:
         """Ask every part that a query needs, for a few seconds at most; loads no model. Raises nothing for what does not answer."""
-        return examine(self._parts, self._follower, self._asker, self._embeddings, self._threads)
+        self._require_open()
+        return examine(self._parts, self._follower, self._asker, self._embeddings, self._looks)
 
     def metrics(self) -> Metrics:
-        """What was counted since the index was opened."""
+        """What was counted since the index was opened; asks nobody, and may be read of a closed one."""
         return self._asker.meter.read()
 
     @property
@@ -209,12 +249,23 @@ class Index:
 
     def listen(self) -> None:
         """Hear of moves at once, where the registry tells of them: PostgreSQL. ``open_index`` does it."""
+        self._require_open()
         self._follower.listen()
 
     def close(self) -> None:
-        """Release connections, once what has begun has ended. The index must not be used afterwards."""
-        self._follower.close()
-        self._threads.close()
+        """Release connections, once what has begun has ended, or ``CLOSE_S`` seconds later. Every call afterwards, and whoever
+        waits still, gets ``UnavailableError`` (``closed``). Closing twice is no error.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        until, calls = time.monotonic() + CLOSE_S, list(self._calls)
+        self._threads.close(CLOSE_S)
+        for call in calls:
+            call.leave()  # Those that have ended it does not touch any more.
+        self._asker.close(until - time.monotonic())
+        self._looks.close(until - time.monotonic())
+        self._follower.close(until - time.monotonic())
         self._parts.close()
 
     def __enter__(self) -> Self:

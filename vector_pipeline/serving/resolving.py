@@ -4,9 +4,11 @@ Laws
 ----
 1. Alias and version belong together: the version's row is read once for each generation of the alias.
 2. Whoever asks for a target follows it whatever its alias is called: swapping the places in the configuration moves nobody.
-3. A route counts where the alias is production, and the routed version is whole in the target that this reader reads.
+3. A route counts where the alias is production, and only through a deployment that was judged when the route was begun: the one in
+   the target that this reader reads. Where none was judged there, nobody is routed.
 4. The version before is where a rollback would go, if it is whole, and elsewhere than what the alias names: what does not answer at
-   one place does not answer there for another version either.
+   one place does not answer there for another version either. Its space must be one of the configuration's still.
+5. Whether both are whole and kept is asked whenever the alias is: what was retired or has expired is about to be deleted.
 """
 
 import time
@@ -68,15 +70,20 @@ class Followed:
         """Ask the registry now. ``NotFoundError`` when nothing was promoted, or not there."""
         asked = time.monotonic()
         registry = self.parts.registry(read_only=True)
+        registry.require_present()
         alias = self._alias(registry)
         if known is None or _identity(known.alias) != _identity(alias):
             version = registry.version(self.dataset, alias.deployment.version)
             previous = self._previous(registry, alias) if self.previous else None
             known = Live(alias, Served(self.name, alias.deployment, version), asked, previous=previous)
+        elif known.previous is not None:
+            known = replace(known, previous=self._kept(registry, known.previous))
         route = registry.route(self.dataset, self.parts.environment) if self._routes(alias) else None
         if route is None or known.route is None or known.route.id != route.id:
             routed = self._routed(registry, alias, route) if route is not None else None
             known = replace(known, route=route, routed=routed)
+        elif known.routed is not None:
+            known = replace(known, routed=self._kept(registry, known.routed))
         return replace(known, asked=asked)
 
     def _routes(self, alias: Alias) -> bool:
@@ -86,8 +93,18 @@ class Followed:
         """Law 3."""
         if route.version == alias.deployment.version:
             return None
-        found = whole_on(registry, self.dataset, self.parts.environment, alias.deployment.target, route.version)
-        return Served(ROUTE_ARM, found[0], registry.version(self.dataset, route.version)) if found else None
+        judged = [registry.deployment(identifier) for identifier in route.deployments]
+        here = next((one for one in judged if one.target == alias.deployment.target), None)
+        if here is None:
+            return None
+        return self._kept(registry, Served(ROUTE_ARM, here, registry.version(self.dataset, route.version)))
+
+    def _kept(self, registry: Registry, served: Served) -> Served | None:
+        """Law 5."""
+        now = registry.deployment(served.deployment.id)
+        version = registry.version(self.dataset, now.version)
+        gone = now.status != DeploymentStatus.PUSHED or version.expired_at is not None
+        return None if gone else replace(served, deployment=now, version=version)
 
     def _previous(self, registry: Registry, alias: Alias) -> Served | None:
         """Law 4."""
@@ -105,7 +122,11 @@ class Followed:
         if found is None or found.status != DeploymentStatus.PUSHED:
             return None
         before = Served(PREVIOUS_ARM, found, registry.version(dataset, found.version))
-        return before if before.place != (target, alias.deployment.namespace) else None
+        known = (
+            before.version.space in self.parts.dataset(dataset).spaces and found.target in self.parts.settings.targets
+        )
+        elsewhere = before.place != (target, alias.deployment.namespace)
+        return self._kept(registry, before) if known and elsewhere else None
 
     def _alias(self, registry: Registry) -> Alias:
         """Law 2: whatever a place's alias is called, its deployment says which target it is."""

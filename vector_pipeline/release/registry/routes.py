@@ -3,8 +3,8 @@
 Laws
 ----
 1. One route a dataset and environment is in force at most: beginning one ends the one before.
-2. It names a version that is pushed and not expired, beside what production serves: begun only while production points where it was
-   seen. A move of production ends it, in the same transaction.
+2. It names a version that is pushed and not expired, and the very deployments of it that were judged, one a place, beside what
+   production serves: begun only while production points where it was seen. A move of production ends it, in the same transaction.
 3. What a route names is in use: neither expired nor retired while it is in force, nor until the readers' grace after it is over.
    Beginning a route cannot cross either: all lock the rows of versions or deployments first and look afterwards.
 4. Rows are only ever added; of one that is there only its end is written.
@@ -13,8 +13,9 @@ Laws
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from vector_pipeline.errors import ConflictError, InputError, RefusedError
 from vector_pipeline.release.registry.deployments import DeploymentStatus
@@ -43,6 +44,8 @@ class Route:
     run_id: str | None
     ended_at: datetime | None
     ended_by: str | None
+    deployments: tuple[int, ...]
+    """That passed their gates when it was begun: readers are routed to no other."""
 
 
 class Routes(Part):
@@ -52,7 +55,7 @@ class Routes(Part):
         """The one in force, in one query: cheap enough to poll. None: every reader gets what production names."""
         query = select(table).where(*_open(dataset, environment))
         row = self._db.read(lambda connection: connection.execute(query).one_or_none())
-        return None if row is None else Route(**row._mapping)
+        return None if row is None else _to_route(row)
 
     def routes(self, dataset: str, environment: str | None = None, *, grace_s: float | None = None) -> list[Route]:
         """Those in force and those that have ended, oldest first. ``grace_s``: without those that ended longer ago, in seconds."""
@@ -64,7 +67,7 @@ class Routes(Part):
             asked = query
             if grace_s is not None:
                 asked = asked.where(in_use(self._db.now(connection) - timedelta(seconds=grace_s)))
-            return [Route(**row._mapping) for row in connection.execute(asked).all()]
+            return [_to_route(row) for row in connection.execute(asked).all()]
 
         return self._db.read(work)
 
@@ -74,19 +77,23 @@ class Routes(Part):
         environment: str,
         *,
         version: int,
+        deployments: Sequence[int],
         share: float,
         beside: int,
         by: str,
         reason: str,
         run_id: str | None = None,
     ) -> Route:
-        """Give a share of production's readers a version (laws 1 and 2). ``beside``: deployment that production was seen to serve.
+        """Give a share of production's readers a version (laws 1 and 2). ``deployments``: of it, that were judged, one a place.
+        ``beside``: deployment that production was seen to serve.
 
-        ``ConflictError`` when production has moved since; ``RefusedError`` for a version that is not pushed, or has expired.
+        ``ConflictError`` when production has moved since; ``RefusedError`` for a version that has expired, or one of whose
+        deployments is not pushed.
         """
         if not 0 < share <= 1:
             raise InputError(f"{share:g} is no share of the readers", fix="Give more than 0 and at most 1")
         place = {"dataset": dataset, "environment": environment}
+        judged = sorted(set(deployments))
 
         def work(connection: Connection) -> Route:
             # As moves of production do: none comes between the look and the commit.
@@ -96,13 +103,13 @@ class Routes(Part):
                 raise ConflictError(
                     f"production of {dataset} in {environment} moved meanwhile", fix="Look at it again, then repeat"
                 )
-            _may_be_routed(connection, dataset, environment, version)
+            _may_be_routed(connection, dataset, environment, version, judged)
             at = self._db.now(connection)
             end(connection, dataset, environment, by=by, at=at)
             made = insert(table).values(
-                **place, version=version, share=share, at=at, by=by, reason=reason, run_id=run_id
+                **place, version=version, deployments=judged, share=share, at=at, by=by, reason=reason, run_id=run_id
             )  # fmt: skip
-            route = Route(**connection.execute(made.returning(table)).one()._mapping)
+            route = _to_route(connection.execute(made.returning(table)).one())
             self._db.notify(connection, dataset, environment)
             return route
 
@@ -118,7 +125,7 @@ class Routes(Part):
                 return None
             end(connection, dataset, environment, by=by, at=self._db.now(connection))
             self._db.notify(connection, dataset, environment)
-            return Route(**row._mapping)
+            return _to_route(row)
 
         return self._db.write(work)
 
@@ -158,8 +165,13 @@ def _open(dataset: str, environment: str) -> tuple[ColumnElement[bool], ...]:
     return table.c.dataset == dataset, table.c.environment == environment, table.c.ended_at.is_(None)
 
 
-def _may_be_routed(connection: Connection, dataset: str, environment: str, version: int) -> None:
-    """Law 2, with both rows locked against expiry and retirement before this commits."""
+def _to_route(row: Row[Any]) -> Route:
+    values = dict(row._mapping)
+    return Route(**{**values, "deployments": tuple(values["deployments"])})
+
+
+def _may_be_routed(connection: Connection, dataset: str, environment: str, version: int, judged: Sequence[int]) -> None:
+    """Law 2, with all rows locked against expiry and retirement before this commits."""
     of_version = select(versions.c.expired_at).where(versions.c.dataset == dataset, versions.c.number == version)
     row = connection.execute(of_version.with_for_update(read=True)).one_or_none()
     if row is None:
@@ -170,7 +182,8 @@ def _may_be_routed(connection: Connection, dataset: str, environment: str, versi
         dataset=dataset, environment=environment, version=version
     )
     found = connection.execute(there.order_by(deployments.c.id).with_for_update(read=True)).all()
-    if not any(one.status == DeploymentStatus.PUSHED for one in found):
+    whole = {one.id for one in found if one.status == DeploymentStatus.PUSHED}
+    if not judged or not whole.issuperset(judged):
         raise RefusedError(
             f"v{version} of {dataset} is not pushed whole in {environment}", fix="push it, then route readers to it"
         )

@@ -391,6 +391,8 @@ routes = Table(
     Column("run_id", Text),
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
+    # Ids of those that passed their gates when it was begun, one a place.
+    Column("deployments", Json, nullable=False),
     ForeignKeyConstraint(["dataset", "version"], ["vp_versions.dataset", "vp_versions.number"]),
     Index(None, "dataset", "environment"),
     sqlite_autoincrement=True,

@@ -24,6 +24,7 @@ from vector_pipeline.lake.whole import WHOLE
 from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.manifest import Manifest
+from vector_pipeline.targets.stopping import stopped_by
 
 _OPEN_NAMESPACES = 8
 _ATTEMPTS = 100
@@ -77,9 +78,10 @@ class Engine:
             with self._lock:
                 cursor = self._connection().cursor()
             try:
-                if not streams:
-                    cursor.execute(WHOLE)
-                yield cursor
+                with stopped_by(cursor.interrupt):
+                    if not streams:
+                        cursor.execute(WHOLE)
+                    yield cursor
             finally:
                 cursor.close()
 

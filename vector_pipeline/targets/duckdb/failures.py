@@ -52,6 +52,8 @@ def _from_duckdb(error: duckdb.Error, where: Path) -> VectorPipelineError | Vani
         return _out_of_memory(where)
     if "database does not exist" in lowered or "no such file" in lowered:
         return VanishedError(message)
+    if isinstance(error, duckdb.InterruptException):
+        return UnavailableError(f"{where}: the question was stopped: nobody waits for it any more", kind="timeout")
     if isinstance(error, duckdb.SerializationException) or any(sign in lowered for sign in _BROKEN):
         return CorruptError(f"{where}: {message}", fix="Drop the namespace and push it again")
     if isinstance(error, duckdb.ConnectionException) and "closed" in lowered:

@@ -50,6 +50,7 @@ def upgrade() -> None:
         text("run_id", nullable=True),
         sa.Column("ended_at", TIME, nullable=True),
         text("ended_by", nullable=True),
+        sa.Column("deployments", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["dataset", "version"], ["vp_versions.dataset", "vp_versions.number"], name="fk_vp_routes_dataset_version"
         ),
