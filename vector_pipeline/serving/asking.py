@@ -10,6 +10,7 @@ Laws
    the target's own failures count: a wrong query, a registry or an embedder that does not answer open no breaker.
 4. Every attempt of an arm is counted once, by its arm. A wrong question is no failure of whoever was asked, and what its caller
    cancelled counts for nothing.
+5. A move into another space is followed when its model is loaded (``warming``).
 """
 
 import time
@@ -26,6 +27,7 @@ from vector_pipeline.serving.metering import Meter
 from vector_pipeline.serving.resolving import Live, Served
 from vector_pipeline.serving.spans import Attributes, Spans
 from vector_pipeline.serving.threads import Threads, closed
+from vector_pipeline.serving.warming import Warming
 from vector_pipeline.targets.base import Match
 from vector_pipeline.targets.stopping import CALL
 
@@ -48,6 +50,10 @@ class Asker:
         self._spans = Spans()
         self._aside = Threads(_THREADS, "route")
         self.arms = Arms()
+        self._warming = Warming(
+            lambda version: embeddings.of(version).embedder,
+            lambda live: self.arms.breaker(live.served).state == "closed",
+        )
         self.meter = Meter()
 
     def answers(self, call: Call) -> list[Answer]:
@@ -60,13 +66,17 @@ class Asker:
         with self._spans.span("vector_pipeline.query", about) as said:
             try:
                 with self._spans.span("vector_pipeline.alias", {}):
-                    live = self._follower.current()
+                    live = self.served(self._follower.current())
             except VectorPipelineError:
                 self._count(call, failed=True)
                 raise
             found = self._asked(call, live, said)
             said["vector_pipeline.hits"] = sum(len(one.hits) for one in found)
             return found
+
+    def served(self, live: Live) -> Live:
+        """Law 5: what is searched now, of what the registry says."""
+        return self._warming.served(live)
 
     def give_up(self, call: Call) -> None:
         """Time is over: the call counts as failed here, whatever becomes of it on its thread."""
@@ -80,8 +90,9 @@ class Asker:
         self._leave(call, timed_out=False)
 
     def close(self, within_s: float) -> None:
-        """Ask no routed version any more."""
+        """Ask no routed version any more, and load no model."""
         self._aside.close(within_s)
+        self._warming.close(within_s)
 
     def _leave(self, call: Call, *, timed_out: bool) -> None:
         served, arm = call.served, call.part or call

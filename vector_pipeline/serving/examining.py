@@ -57,14 +57,14 @@ def examine(parts: Parts, follower: Follower, asker: Asker, embeddings: Embeddin
 
     followed = follower.followed
     said = within(question)
-    live = follower.known
-    if live is None:
+    known = follower.known
+    if known is None:
         nothing = PartHealth(False, "it is not known what to ask")
         return Health(
             False, followed.dataset, followed.name, None, None, followed.name, None, follower.hearing, "closed", _part(said),
             nothing, nothing,
         )  # fmt: skip
-    age = time.monotonic() - live.asked
+    age, live = time.monotonic() - known.asked, asker.served(known)
     # An outage is lived through; that nothing is promoted any more is an answer.
     follows = said is None or (isinstance(said, UnavailableError | ConflictError) and age < follower.bound_s)
     state = asker.arms.breaker(live.served).state
