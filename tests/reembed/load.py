@@ -66,7 +66,7 @@ class Readers:
                 self._seen.notify_all()
             self._stop.wait(self.pause_s)
 
-    def wait_for(self, holds: Callable[[Answer], bool], timeout_s: float = 60.0) -> None:
+    def wait_for(self, holds: Callable[[Answer], bool], timeout_s: float = 180.0) -> None:
         """Until an answer that is given from now on is such a one."""
         with self._seen:
             begun = len(self.reads)

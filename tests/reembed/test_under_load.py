@@ -136,6 +136,7 @@ def test_a_new_model_reaches_production_under_load(tmp_path: Path, model: Path) 
                 key: before[key] for key in before if key in after
             }
         assert len(editor.releases) >= 2, "production moved while the space was filled"
+        assert not readers.errors
         cut_over(config, tmp_path, model, readers)
 
     assert not readers.errors
