@@ -3,10 +3,10 @@ catalog.
 
 Laws
 ----
-1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits, erasures and fills are only ever added. Mutable
-   are: a version's ``pinned`` and ``expired_at`` (and what an erasure left of it), a deployment's state, where an alias points,
-   who holds a lease, a push's status, what a namespace was last seen as after a write of ours, and when a withdrawal, a route or a
-   bridge ended.
+1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits, erasures, fills and broken seals are only ever
+   added. Mutable are: an environment's seal and sample, a version's ``pinned`` and ``expired_at`` (and what an erasure left of
+   it), a deployment's state, where an alias points, who holds a lease, a push's status, what a namespace was last seen as after a
+   write of ours, and when a withdrawal, a route or a bridge ended.
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
    order.
 3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
@@ -40,7 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -419,5 +419,40 @@ bridges = Table(
     Column("ended_at", UtcDateTime),
     Column("ended_by", Text),
     Index(None, "dataset", "environment"),
+    sqlite_autoincrement=True,
+)
+
+# The registry's own name, which is on every namespace that it made: one row, for good.
+registry = Table("vp_registry", metadata, Column("id", Text, primary_key=True))
+
+# Environments that the registry serves: whose writing verb came here first is remembered by name.
+environments = Table(
+    "vp_environments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sample", Float),
+    # Digest of the secret, with its salt; null while it is not sealed.
+    Column("seal", Text),
+    # Who let it in beside an environment that is sealed; null: nobody.
+    Column("sharing", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("sealed_at", UtcDateTime),
+    Column("sealed_by", Text),
+)
+
+# Writing verbs that a person let through without the seal.
+broken_seals = Table(
+    "vp_broken_seals",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    Column("environment", Text, nullable=False),
+    Column("dataset", Text),
+    Column("verb", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text),
+    Index(None, "environment"),
     sqlite_autoincrement=True,
 )
