@@ -54,8 +54,9 @@ def test_the_list_of_revisions_is_that_of_the_files() -> None:
 
 
 def test_readers_find_nothing_and_make_nothing(url: str) -> None:
-    with pytest.raises(NotFoundError, match="there is no registry at"):
+    with pytest.raises(NotFoundError, match="there is no registry at") as raised:
         Registry.open(url, migrate=False)
+    assert raised.value.code == "no-registry"
     with pytest.raises(NotFoundError):
         Registry.open(url, migrate=False)
     if url.startswith("sqlite"):

@@ -54,7 +54,8 @@ def ensure_schema(database: Database, *, migrate: bool) -> None:
 
 
 def _nothing(database: Database) -> NotFoundError:
-    return NotFoundError(f"there is no registry at {database.where}", fix="run a build first")
+    # A code of its own: whoever serves tells a wrong address or a lost disk from a dataset that is not promoted yet.
+    return NotFoundError(f"there is no registry at {database.where}", fix="run a build first", kind="no-registry")
 
 
 def _stamped(connection: Connection) -> str | None:
