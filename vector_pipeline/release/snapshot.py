@@ -113,4 +113,4 @@ def _lost(lake: Lake, version: Version) -> CorruptError:
 
 def tables_of(version: Version) -> SpaceTables:
     """The lake tables that a version was made from, whatever the configuration says today."""
-    return SpaceTables(DatasetTables(version.dataset), version.chunk_table, version.embedding_table)
+    return SpaceTables(DatasetTables(version.lake_dataset), version.chunk_table, version.embedding_table)

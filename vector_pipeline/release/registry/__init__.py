@@ -22,6 +22,7 @@ from vector_pipeline.release.registry.listening import Listener
 from vector_pipeline.release.registry.moving import Move
 from vector_pipeline.release.registry.namespaces import NamespaceRecord
 from vector_pipeline.release.registry.overrides import NewOverride, Override
+from vector_pipeline.release.registry.previews import PreviewRecord
 from vector_pipeline.release.registry.pushes import Push, PushStatus
 from vector_pipeline.release.registry.registry import Registry
 from vector_pipeline.release.registry.routes import Route
@@ -56,6 +57,7 @@ __all__ = [
     "Outcome",
     "OutcomeRecord",
     "Override",
+    "PreviewRecord",
     "Push",
     "PushStatus",
     "Registry",

@@ -17,6 +17,7 @@ from vector_pipeline.release.registry.migrate import ensure_schema
 from vector_pipeline.release.registry.moving import Moving
 from vector_pipeline.release.registry.namespaces import Namespaces
 from vector_pipeline.release.registry.overrides import Overrides
+from vector_pipeline.release.registry.previews import Previews
 from vector_pipeline.release.registry.pushes import Pushes
 from vector_pipeline.release.registry.retiring import Retiring
 from vector_pipeline.release.registry.routes import Routes
@@ -46,6 +47,7 @@ class Registry(
     Withdrawals,
     Routes,
     Bridges,
+    Previews,
 ):
     """The registry of one lake. May be shared between threads; a forked child may go on using its copy."""
 

@@ -40,7 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision that this release can read, oldest first. The last is the head."""
 
 VERSION_TABLE = "vp_alembic_version"
@@ -454,5 +454,30 @@ broken_seals = Table(
     Column("reason", Text, nullable=False),
     Column("run_id", Text),
     Index(None, "environment"),
+    sqlite_autoincrement=True,
+)
+
+# What pull requests built: see ``previews``. Everything else that the registry holds of one has ``held_as`` as its dataset.
+previews = Table(
+    "vp_previews",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    # The dataset that it is a preview of. Not ``dataset``: that would make it one of that dataset's own rows.
+    Column("origin", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("held_as", Text, nullable=False),
+    Column("revision", Text),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("begun_by", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    # From here on nobody goes on with it.
+    Column("ending_at", UtcDateTime),
+    Column("ended_by", Text),
+    Column("reason", Text, nullable=False),
+    # From here on nothing is left of it but this row.
+    Column("ended_at", UtcDateTime),
+    Column("detail", Json, nullable=False),
+    Index(None, "origin", "environment"),
     sqlite_autoincrement=True,
 )

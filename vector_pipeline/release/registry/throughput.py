@@ -1,4 +1,4 @@
-"""How fast writes went: what the journal of finished pushes says, for estimates."""
+"""How fast writes went: what the journal of finished pushes says, for estimates. Those of previews do not count."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from vector_pipeline.release.registry.engine import Part
 from vector_pipeline.release.registry.journal import Outcome
 from vector_pipeline.release.registry.pushes import PushStatus
-from vector_pipeline.release.registry.schema import deployments, intents, outcomes, pushes
+from vector_pipeline.release.registry.schema import deployments, intents, outcomes, previews, pushes
 
 _WRITES = 2_000
 """Newest writes that are looked at: an estimate needs no more, and a push may have many thousands."""
@@ -60,7 +60,9 @@ class Throughputs(Part):
 
 
 def _newest_done(target: str, environment: str, limit: int) -> Select[Any]:
-    place = deployments.c.target == target, deployments.c.environment == environment
+    # What previews took is theirs: production's plans are weighed by what releases took.
+    released = deployments.c.dataset.not_in(select(previews.c.held_as))
+    place = deployments.c.target == target, deployments.c.environment == environment, released
     query = select(pushes.c.id).join(deployments, deployments.c.id == pushes.c.deployment_id)
     newest = query.where(*place, pushes.c.status == PushStatus.DONE).order_by(pushes.c.id.desc()).limit(limit)
     return select(newest.subquery().c.id)

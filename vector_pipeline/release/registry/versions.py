@@ -49,6 +49,11 @@ class NewVersion:
     chunker: str | None = None
     """The chunker's settings as JSON, for people."""
 
+    @property
+    def lake_dataset(self) -> str:
+        """Whose tables of the lake hold it."""
+        return self.dataset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version(NewVersion):
