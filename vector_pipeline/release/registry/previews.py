@@ -2,14 +2,15 @@
 
 Laws
 ----
-1. Everything that the registry holds of a preview has ``held_as`` as its dataset: a name that no dataset can have, and that no other
-   preview ever had or will have. So it is nobody else's, and all of it can be told and forgotten by that name.
-2. A name of a dataset's previews in an environment has one that lives at most. It ends twice: from ``ending_at`` on nobody goes on
-   with it; from ``ended_at`` on nothing is left of it. In between whoever comes takes the rest down.
+1. Everything that the registry holds of a preview has ``held_as`` as its dataset: a name that no dataset can have, and that no
+   other preview has, of whatever registry. So it is nobody else's, and all of it can be told and forgotten by that name.
+2. A name of a dataset's previews in an environment has one that lives at most. It ends twice: from ``ending_at`` on nobody goes
+   on with it; from ``ended_at`` on nothing is left of it. In between whoever comes takes the rest down.
 3. With the end its rows go, in one transaction, also those of tables that are only ever added to: they were nobody's history. The
    preview's own row stays, and says where it was and who took it down.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -69,8 +70,8 @@ class Previews(Part):
     ) -> tuple[PreviewRecord, bool]:  # fmt: skip
         """The preview of that name, and whether it began now; one that lives already lives on for ``ttl_s`` from now.
 
-        ``most``: previews of a dataset and environment that may live at once; ``RefusedError`` for one more. ``ConflictError`` while
-        the one before of this name is being taken down.
+        ``most``: previews of a dataset and environment that may live at once; ``RefusedError`` for one more. ``ConflictError``
+        while the one before of this name is being taken down.
         """
 
         def work(connection: Connection) -> tuple[PreviewRecord, bool]:
@@ -91,12 +92,11 @@ class Previews(Part):
                     fix="Take one down: vector-pipeline ci destroy, or vector-pipeline ci reap",
                 )
             row = {
-                "origin": origin, "environment": environment, "name": name, "held_as": "", "revision": revision,
+                "origin": origin, "environment": environment, "name": name, "revision": revision,
+                "held_as": f"{origin}--{name}--{secrets.token_hex(4)}",
                 "begun_at": now, "begun_by": by, "expires_at": until, "reason": "", "detail": {},
             }  # fmt: skip
             number = int(connection.execute(insert(table).values(row)).inserted_primary_key[0])
-            held_as = f"{origin}--{name}--p{number}"
-            connection.execute(update(table).where(table.c.id == number).values(held_as=held_as))
             return _known(connection, number), True
 
         return self._db.write(work)

@@ -1,0 +1,99 @@
+"""Take a preview down: its namespaces, its tables of the lake, and what the registry holds of it.
+
+Laws
+----
+1. The end is written down first: whoever builds the preview stops at the next commit or write, and nobody begins anew.
+2. Then what it holds is dropped, from the outside in: namespaces, tables, rows. Killed anywhere and run again, it ends as if it had
+   not been killed: what is left is found by the one name that all of it has.
+3. A namespace goes only by ``drop_line``, under its lease, and a table under its own: whoever writes still is waited for, and a
+   dead writer is not. What no target answers for is left for the next time.
+4. A writer that slept through all this may leave a namespace behind: ``sweep`` looks again, in previews that ended not long ago.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from vector_pipeline.errors import VectorPipelineError
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.erasing import tables_of_dataset
+from vector_pipeline.release.dropping import drop_line
+from vector_pipeline.release.holding import hold, hold_whole
+from vector_pipeline.release.journalling import abandon_open
+from vector_pipeline.release.preview_lake import drop_schema
+from vector_pipeline.release.registry import PreviewRecord, Registry
+from vector_pipeline.release.remembering import forget
+from vector_pipeline.targets.base import Target
+
+SWEPT_FOR = timedelta(days=7)
+"""Law 4: a process does not sleep for longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What taking down works on."""
+
+    registry: Registry
+    lake: Callable[[], Lake | None]
+    """None where there is none."""
+    reach: Callable[[str], Target]
+    by: str
+    wait_s: float = 0.0
+    """For those who write still."""
+    on_step: Callable[[str], None] = lambda _: None
+
+
+def take_down(ending: Ending, preview: PreviewRecord, reason: str) -> PreviewRecord:
+    """Do it (law 2). ``ConflictError`` while somebody writes still, ``UnavailableError`` where a target does not answer: run it again."""
+    registry = ending.registry
+    registry.end_preview(preview.id, by=ending.by, reason=reason)
+    ending.on_step("ending")
+    places = [(one.target, one.namespace) for one in registry.deployments(preview.held_as)]
+    for place in sorted(set(places)):
+        _drop_namespace(ending, preview, *place)
+        ending.on_step("dropped namespace")
+    lake = ending.lake()
+    if lake is not None:
+        _drop_tables(ending, lake, preview)
+        ending.on_step("dropped tables")
+    return registry.forget_preview(preview.id, places)
+
+
+def sweep(ending: Ending, previews: Iterable[PreviewRecord], *, now: datetime | None = None) -> list[str]:
+    """Law 4: drop what stands again under a name of a preview that has ended; returns those namespaces."""
+    found = []
+    for preview in previews:
+        if preview.ended_at is None or preview.ended_at < (now or datetime.now(UTC)) - SWEPT_FOR:
+            continue
+        for name, namespace in preview.places:
+            try:
+                target = ending.reach(name)
+                if target.describe(namespace) is None:
+                    continue
+                with hold(ending.registry, f"{name}/{namespace}") as held:
+                    target.drop_namespace(namespace, fence=held.fence)
+            except VectorPipelineError:
+                continue  # The next time finds it again.
+            found.append(namespace)
+    return found
+
+
+def _drop_namespace(ending: Ending, preview: PreviewRecord, name: str, namespace: str) -> None:
+    registry, target = ending.registry, ending.reach(name)
+    there = [one for one in registry.deployments(preview.held_as) if (one.target, one.namespace) == (name, namespace)]
+    with hold(registry, f"{name}/{namespace}", wait_s=ending.wait_s) as held:
+        for environment in sorted({one.environment for one in there}):
+            abandon_open(registry, environment, name, namespace)
+        drop_line(registry, target, namespace, [one.id for one in there], held=held, grace_s=0, by=ending.by)
+        lake = ending.lake()
+        if lake is not None:
+            forget(lake, target, namespace)
+
+
+def _drop_tables(ending: Ending, lake: Lake, preview: PreviewRecord) -> None:
+    with ExitStack() as stack:
+        for table in {"documents", *tables_of_dataset(lake, preview.held_as)}:
+            resource = f"lake/{preview.held_as}/{table}"
+            stack.enter_context(hold_whole(ending.registry, resource, wait_s=ending.wait_s))
+        drop_schema(lake, preview.held_as)
