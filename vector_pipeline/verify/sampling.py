@@ -100,7 +100,12 @@ def unchanged(context: GateContext, limit: int, side: Side | None = None) -> Vec
 
 
 def shares_vectors(context: GateContext) -> bool:
-    """Whether both versions take their vectors from one table: same embedder, so a content has one vector."""
+    """Whether both versions have the same embedder, so that a content has one vector. (A preview has it in a table of its own.)"""
+    other = context.production
+    return other is not None and other.tables.embedding_table == context.candidate.tables.embedding_table
+
+
+def _one_table(context: GateContext) -> bool:
     return (
         context.production is not None and context.production.tables.embeddings == context.candidate.tables.embeddings
     )
@@ -109,7 +114,7 @@ def shares_vectors(context: GateContext) -> bool:
 def _drawn(context: GateContext, side: Side, group: str, limit: int) -> VectorSample:
     # One reading for whoever asks: a sample is the beginning of a larger one, so the largest that is usual is drawn at once.
     size = max(limit, context.gates.embedding_shift.sample)
-    of = context.candidate if shares_vectors(context) else side
+    of = context.candidate if _one_table(context) else side
     drawn = context.once(f"sampling {of.tables.embeddings} {size}", lambda: _read(context, of, size))
     return drawn[group].first(limit)
 
@@ -118,7 +123,7 @@ def _read(context: GateContext, side: Side, limit: int) -> dict[str, VectorSampl
     """The groups that have vectors in a side's table: all three where both versions share it."""
     other = context.production if side is context.candidate else context.candidate
     mine, theirs = (ADDED, REMOVED) if side is context.candidate else (REMOVED, ADDED)
-    groups = (UNCHANGED, mine, theirs) if shares_vectors(context) else (UNCHANGED, mine)
+    groups = (UNCHANGED, mine, theirs) if _one_table(context) else (UNCHANGED, mine)
     lake = context.lake
     # Eight bytes a content tell the groups apart and order them: names are read of those that were drawn.
     names = lake.table(
