@@ -11,6 +11,7 @@ from pathlib import Path
 from vector_pipeline.config import Config
 from vector_pipeline.parts import Parts
 from vector_pipeline.service.app import create_app
+from vector_pipeline.service.limits import Limits
 from vector_pipeline.service.readers import Readers
 
 PAGE = Path(__file__).parent / "openapi.json"
@@ -20,7 +21,7 @@ ANY = """{"datasets": {"any": {"source": {"root": "."}, "target": "local", "spac
 def document() -> str:
     """The same whatever is served."""
     parts = Parts(Config.model_validate_json(ANY), PAGE.parent)
-    app = create_app(Readers(parts, PAGE.parent, list(parts.config.datasets), 1))
+    app = create_app(Readers(parts, PAGE.parent, list(parts.config.datasets), Limits()))
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -30,7 +30,10 @@ def test_from_the_fit_to_the_end(vp: RunCommand, served: Path) -> None:  # noqa:
     assert 'open_index("handbook", space="new")' in on.out
     shown = vp("bridge", "status", "--json", "--project", served).json["bridges"]
     assert [(one["on"], one["used"], one["spaces"]) for one in shown] == [(True, True, ["new", "old"])]
-    assert "on: readers who ask for its space" in vp("bridge", "status", "--project", served).out
+    table = vp("bridge", "status", "--project", served).out.splitlines()
+    assert table[0].split()[-1] == "state"
+    assert table[1].endswith("  on")
+    assert table[2] == f"{shown[0]['fingerprint']} is on: readers who ask for its space go through it."
     assert "Off: 1 bridge of handbook." in vp("bridge", "off", "--project", served).out
     assert "No bridge of handbook was on." in vp("bridge", "off", "handbook", "--project", served).out
     assert vp("bridge", "off", "--json", "--project", served).json == {"dataset": "handbook", "ended": 0}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from openapi_core.deserializing.media_types.util import json_loads, plain_loads
 from openapi_core.testing import MockRequest, MockResponse
 
 from tests.serving.conftest import released, template  # noqa: F401
+from tests.serving.test_limits import Flaky
 from vector_pipeline.parts import Parts
 from vector_pipeline.service.app import create_app
 from vector_pipeline.service.limits import Limits
@@ -55,7 +57,7 @@ async def client(config: Path, *, limits: Limits | None = None, **options: Any) 
     """A client of a service in this process; what goes wrong inside is a response, as behind a server."""
     limits = limits or Limits()
     with Parts.load(config) as parts:
-        readers = Readers(parts, config, list(parts.config.datasets), limits.timeout_s)
+        readers = Readers(parts, config, list(parts.config.datasets), limits)
         app = create_app(readers, limits=limits, **options)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
@@ -75,6 +77,15 @@ def asked(config: Path, ask: Ask, **options: Any) -> None:
             await ask(made)
 
     asyncio.run(asyncio.wait_for(work(), 240))
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+    """A target that fails, or holds on to queries, when it is told to."""
+    made = Flaky(monkeypatch)
+    yield made
+    if made.held is not None:
+        made.held.set()
 
 
 class Running:
@@ -100,6 +111,11 @@ class Running:
         """Its exit code."""
         self.process.send_signal(by)
         return self.process.wait(120)
+
+
+def released_copy(template: Path, folder: Path) -> Path:  # noqa: F811
+    """Configuration of a copy of the released project."""
+    return Path(shutil.copytree(template, folder)) / "vector_pipeline.yaml"
 
 
 Serve = Callable[..., Running]

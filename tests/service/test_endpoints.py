@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import write_project
 from tests.service.conftest import QUERY, asked
 from tests.serving.conftest import edited, namespace_of
+from tests.serving.test_limits import Flaky
 from vector_pipeline.project import Project
 from vector_pipeline.serving import open_index
 
@@ -113,7 +114,7 @@ def test_what_is_not_promoted_is_told_and_is_served_once_it_is(two: Path) -> Non
             "name": "notes", "state": "nothing-promoted", "version": None, "space": None, "arm": None, "route": None,
         }  # fmt: skip
         missing = await client.post("/v1/datasets/notes/query", json={"query": "a note"})
-        assert (missing.status_code, missing.json()["kind"]) == (404, "not-found")
+        assert (missing.status_code, missing.json()["kind"]) == (503, "unavailable")
         with Project.load(two) as project:
             project.build("notes")
             project.push("notes")
@@ -154,10 +155,39 @@ def test_a_lost_index_makes_it_unready_and_says_why(released: Project) -> None:
 
 def test_a_project_without_anything_starts(tmp_path: Path) -> None:
     async def ask(client: httpx.AsyncClient) -> None:
-        assert (await client.get("/readyz")).json()["datasets"][0]["state"] == "nothing-promoted"
-        assert (await client.post(QUERY, json={"query": "anything"})).status_code == 404
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "nothing is promoted")
+        assert ready.json()["datasets"][0]["state"] == "nothing-promoted"
+        assert (await client.post(QUERY, json={"query": "anything"})).status_code == 503
 
     asked(write_project(tmp_path, 2), ask)
+
+
+def test_without_its_registry_nothing_is_ready(released: Project) -> None:
+    """It looks as if nothing had ever been promoted."""
+    released.registry().close()
+    (released.base / ".vector_pipeline" / "registry.sqlite").unlink()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.post(QUERY, json={"query": "anything"})).status_code == 503
+        assert (await client.get("/healthz")).status_code == 200
+
+    asked(config_of(released), ask)
+
+
+def test_an_index_that_fails_is_not_ready_although_it_is_there(released: Project, flaky: Flaky) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/readyz")).status_code == 200
+        flaky.fails = 10_000
+        while True:
+            assert (await client.post(QUERY, json={"query": "a"})).status_code == 503
+            ready = await client.get("/readyz")
+            if ready.status_code == 503:
+                break
+        assert "it failed again and again" in ready.json()["datasets"][0]["reason"]
+
+    asked(config_of(released), ask)
 
 
 def test_rollback_and_promotion_are_followed(released: Project) -> None:

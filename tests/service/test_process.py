@@ -91,12 +91,17 @@ def test_without_the_extra(
     assert capsys.readouterr().err == "Error: serve needs fastapi. pip install 'vector-pipeline[serve]'\n"
 
 
-def test_what_is_in_flight_is_answered_when_it_ends(released: Project, serve: Serve, tmp_path: Path) -> None:
-    service = serve(config_of(released), program=("tests.service.held", str(tmp_path)))
+def test_it_is_unready_first_and_answers_what_is_in_flight(released: Project, serve: Serve, tmp_path: Path) -> None:
+    service = serve(config_of(released), "--drain-s", "600", program=("tests.service.held", str(tmp_path)))
     with ThreadPoolExecutor(1) as threads, httpx.Client(timeout=120) as client:
         asking = threads.submit(lambda: client.post(service.url + QUERY, json={"query": "about page 1"}))
         until((tmp_path / "asked").exists)
+        assert httpx.get(service.url + "/readyz", timeout=60).status_code == 200
         service.process.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(service.url + "/readyz", timeout=60).status_code == 503)
+        assert httpx.get(service.url + "/readyz", timeout=60).json()["reason"] == "the service is ending"
+        assert httpx.get(service.url + "/healthz", timeout=60).status_code == 200
+        service.process.send_signal(signal.SIGTERM)  # Who has no time to wait says it twice.
         until(lambda: refuses(service.url))
         assert not asking.done()
         (tmp_path / "go").touch()
@@ -106,7 +111,9 @@ def test_what_is_in_flight_is_answered_when_it_ends(released: Project, serve: Se
 
 
 def test_it_ends_although_its_target_never_answers(released: Project, serve: Serve, tmp_path: Path) -> None:
-    service = serve(config_of(released), "--timeout-s", "3", program=("tests.service.held", str(tmp_path)))
+    service = serve(
+        config_of(released), "--timeout-s", "3", "--drain-s", "0", program=("tests.service.held", str(tmp_path))
+    )
     with ThreadPoolExecutor(1) as threads, httpx.Client(timeout=120) as client:
         asking = threads.submit(lambda: client.post(service.url + QUERY, json={"query": "about page 1"}))
         until((tmp_path / "asked").exists)

@@ -1,9 +1,10 @@
 """What is refused: by whom, with which status, and without repeating what nobody may see."""
 
 import asyncio
+import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.service.conftest import QUERY, asked
 from tests.service.test_endpoints import config_of
+from tests.serving.conftest import namespace_of
 from tests.serving.test_limits import Flaky
 from vector_pipeline.errors import (
     ConfigError,
@@ -25,19 +27,12 @@ from vector_pipeline.errors import (
     VectorPipelineError,
 )
 from vector_pipeline.project import Project
-from vector_pipeline.service.limits import MAX_DEPTH, MAX_QUERIES, MAX_TEXT, MAX_TOP_K, Limits
+from vector_pipeline.service.limits import MAX_QUERIES, MAX_TEXT, MAX_TOP_K, Limits
 from vector_pipeline.service.problems import status_of
+from vector_pipeline.serving.questions import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
 from vector_pipeline.targets.duckdb.target import DuckDBTarget
 
 SECRET = "nobody-may-see-this"
-
-
-@pytest.fixture
-def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
-    made = Flaky(monkeypatch)
-    yield made
-    if made.held is not None:
-        made.held.set()
 
 
 @pytest.fixture
@@ -109,7 +104,13 @@ def test_what_is_no_json_and_where_nothing_is(config: Path) -> None:
         ):
             found = await client.post(QUERY, content=content, headers={"content-type": "application/json"})
             assert found.status_code == status, content[:9]
-        deep = b'{"query": "a", "filter": ' + b'{"$and": [' * MAX_DEPTH + b'{"a": 1}' + b"]}" * MAX_DEPTH + b"}"
+        deep = (
+            b'{"query": "a", "filter": '
+            + b'{"$and": [' * (MAX_DEPTH + 2)
+            + b'{"a": 1}'
+            + b"]}" * (MAX_DEPTH + 2)
+            + b"}"
+        )
         found = await client.post(QUERY, content=deep, headers={"content-type": "application/json"})
         assert (found.status_code, found.json()["errors"][0]["at"]) == (422, "body.filter")
         assert (await client.post(QUERY, data={"query": "a"})).status_code == 415
@@ -145,6 +146,26 @@ def test_a_token(config: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DuckDBTarget, "describe", unready)
         asked(config, ask, token=SECRET)
+
+
+def test_no_error_says_the_token(
+    config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise UnavailableError(f"a proxy refused {SECRET}, and the question about bees, 'about bees'")
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        right = {"authorization": f"Bearer {SECRET}"}
+        found = await client.post(QUERY, json={"query": "about bees"}, headers=right)
+        assert (found.status_code, found.json()["detail"][:29]) == (503, "a proxy refused …, and the qu")
+        assert "bees" not in found.text
+
+    monkeypatch.setattr(DuckDBTarget, "query", broken)
+    with caplog.at_level(logging.DEBUG, "vector_pipeline"):
+        asked(config, ask, token=SECRET)
+    assert "a proxy refused" in caplog.text
+    assert SECRET not in caplog.text
+    assert "bees" not in caplog.text
 
 
 def test_too_large_a_body(config: Path) -> None:
@@ -235,3 +256,73 @@ def test_messages_and_logs_hold_no_secret_and_no_text(
     assert f"POST {QUERY} 500" in caplog.text
     assert SECRET not in caplog.text
     assert "a question" not in caplog.text
+
+
+async def posted(client: httpx.AsyncClient, body: object) -> httpx.Response:
+    """As any client may: httpx itself sends no half of a surrogate pair."""
+    return await client.post(QUERY, content=json.dumps(body), headers={"content-type": "application/json"})
+
+
+def wide(count: int) -> dict[str, Any]:
+    return {"$or": [{"title": f"Page {number}"} for number in range(count)]}
+
+
+@pytest.mark.parametrize(
+    ("filter", "reason"),
+    [
+        (wide(MAX_CONDITIONS + 1), f"more than {MAX_CONDITIONS} conditions"),
+        ({f"field{number}": 1 for number in range(MAX_CONDITIONS + 1)}, f"more than {MAX_CONDITIONS} conditions"),
+        ({"title": {"$in": ["a"] * (MAX_VALUES + 1)}}, f"more than {MAX_VALUES} values"),
+        ({"title": "\ud800"}, "half a surrogate pair"),
+        ({"title": {"$in": ["a", "\udfff"]}}, "half a surrogate pair"),
+        ({"\ud800": 1}, "half a surrogate pair"),
+        ({"title": "a\0b"}, "a zero character"),
+    ],
+)
+def test_filters_that_are_not_taken(config: Path, filter: dict[str, Any], reason: str) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        found = await posted(client, {"query": "a", "filter": filter})
+        assert (found.status_code, [one["at"] for one in found.json()["errors"]]) == (422, ["body.filter"])
+        assert reason in found.json()["detail"]
+
+    asked(config, ask)
+
+
+def test_a_filter_as_wide_as_is_taken(config: Path) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        for filter in (wide(MAX_CONDITIONS), {"title": {"$in": [f"Page {number}" for number in range(MAX_VALUES)]}}):
+            found = await client.post(QUERY, json={"query": "about page 2", "filter": filter, "top_k": 1})
+            assert [hit["document"] for hit in found.json()["results"][0]["hits"]] == ["page2.md"]
+
+    asked(config, ask)
+
+
+def test_an_error_is_short_and_repeats_nothing(config: Path) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        for body, status in (
+            ({"query": "a", "filter": {"title": {"$gt": SECRET}}}, 400),
+            ({"query": "a", "filter": {"title": {"$exists": SECRET * 9}}}, 400),
+            ({"query": "a", "filter": {"title": {"$exists": [1, SECRET * 9]}}}, 400),
+            ({"query": "a", "filter": {"$and": {SECRET: SECRET}}}, 400),
+            ({"query": "a", **{f"{'x' * 900}{number}": 1 for number in range(900)}}, 422),
+            ({"query": "a", "\ud800": 1}, 422),
+        ):
+            found = await posted(client, body)
+            assert (found.status_code, SECRET[:9] in found.text) == (status, False), found.text
+            assert len(found.content) < 5_000
+
+    asked(config, ask)
+
+
+def test_a_lost_index_is_no_mistake_of_who_asks(released: Project, caplog: pytest.LogCaptureFixture) -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        assert (await client.post(QUERY, json={"query": "a"})).status_code == 200
+        released.target("handbook").drop_namespace(namespace_of(released, 1), fence=1_000)
+        found = await client.post(QUERY, json={"query": "a"})
+        assert (found.status_code, found.json()["kind"], found.headers["retry-after"]) == (503, "unavailable", "5")
+        assert "namespace" in found.json()["detail"]
+        unknown = await client.post("/v1/datasets/nothing/query", json={"query": "a"})
+        assert (unknown.status_code, unknown.json()["kind"]) == (404, "not-found")
+
+    asked(config_of(released), ask)
+    assert "unavailable" in caplog.text

@@ -84,6 +84,8 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
         session.next("bridge fit", *session.named(name), "--space", "NEW")
         return
     show(_states(found))
+    for line in dict.fromkeys(filter(None, map(_meaning, found))):
+        say(line)
     ready = [one for one in found if one.bridge.passed and not one.on]
     if any(one.on and not one.used for one in found):
         session.next("bridge off", *session.named(name))
@@ -136,7 +138,9 @@ def _cost(prepared: "Prepared") -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3600:.1f} h"
 
 
 def _kinds(detail: "dict[str, Any] | Any") -> Any:
@@ -144,31 +148,21 @@ def _kinds(detail: "dict[str, Any] | Any") -> Any:
 
     judged = detail["ndcg"] is not None
     table = Table(box=None, pad_edge=False)
-    columns = (
-        "map",
-        "settings",
-        "recall",
-        "95% interval",
-        "real queries",
-        "first sentences",
-        *(("nDCG@10",) if judged else ()),
-    )
-    for column in columns:
+    for column in ("map", "settings", "recall", "95% interval", "real queries", "first sentences"):
         table.add_column(column, justify="left" if column in ("map", "settings") else "right")
+    if judged:
+        table.add_column("nDCG@10", justify="right")
     for one in detail["kinds"]:
         sources = [_source(one["by_source"].get(source)) for source in ("queries", "texts")]
         ndcg = [f"{one['ndcg']['bridge']:.3f}"] if judged else []
-        table.add_row(
-            one["kind"],
-            _settings(one),
-            f"{one['recall']:.1%}",
-            f"{one['low']:.1%} to {one['high']:.1%}",
-            *sources,
-            *ndcg,
-        )
+        table.add_row(one["kind"], _settings(one), f"{one['recall']:.1%}", _interval(one), *sources, *ndcg)
     if judged:
         table.add_row("old model", "", "100.0%", "", "", "", f"{detail['ndcg']['old']:.3f}")
     return table
+
+
+def _interval(one: "dict[str, Any] | Any") -> str:
+    return f"{one['low']:.1%} to {one['high']:.1%}"
 
 
 def _settings(one: "dict[str, Any]") -> str:
@@ -195,26 +189,49 @@ def _states(found: "list[BridgeState]") -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("bridge", "from", "to", "map", "recall", "95% interval", "wanted", "measured on", "since", "state"):
-        table.add_column(column, justify="right" if column in ("recall", "95% interval", "wanted") else "left")
+    for column in (
+        "bridge",
+        "from",
+        "to",
+        "map",
+        "recall",
+        "95% interval",
+        "wanted",
+        "version",
+        "questions",
+        "fitted",
+        "state",
+    ):
+        numbers = ("recall", "95% interval", "wanted", "version", "questions")
+        table.add_column(
+            column, justify="right" if column in numbers else "left", no_wrap=column in ("bridge", *numbers)
+        )
     for one in found:
         row, detail = one.bridge, one.bridge.detail
         table.add_row(
-            row.fingerprint, detail["from_space"], detail["to_space"], row.kind, f"{row.recall:.1%}",
-            f"{detail['low']:.1%} to {detail['high']:.1%}", f"{detail['min_recall']:.0%}",
-            f"version {detail['version']}, {detail['questions']} questions", f"{row.at:%Y-%m-%d %H:%M} by {row.by}", _said(one),
+            row.fingerprint, detail["from_space"], detail["to_space"], row.kind, f"{row.recall:.1%}", _interval(detail),
+            f"{detail['min_recall']:.0%}", f"v{detail['version']}", f"{detail['questions']:,}", f"{row.at:%Y-%m-%d %H:%M}",
+            _state(one),
         )  # fmt: skip
     return table
 
 
-def _said(one: "BridgeState") -> str:
-    if one.on and one.used:
-        return "on: readers who ask for its space go through it"
+def _state(one: "BridgeState") -> str:
     if one.on:
-        return f"on, and unused: production serves version {one.serving}, in another space"
-    if not one.bridge.passed:
-        return "not good enough"
-    return "off" if one.fits else "off, and of no use to production"
+        return "on" if one.used else "unused"
+    return "off" if one.bridge.passed else "not good enough"
+
+
+def _meaning(one: "BridgeState") -> str | None:
+    """What a state comes to, in one line; None where its word says it."""
+    name = one.bridge.fingerprint
+    if one.used:
+        return f"{name} is on: readers who ask for its space go through it."
+    if one.on:
+        return f"{name} is on, and unused: production serves version {one.serving}, in another space."
+    if one.bridge.passed and not one.fits:
+        return f"{name} is of no use to production, which serves another space now."
+    return None
 
 
 def _json(found: "Bridge") -> "dict[str, Any]":

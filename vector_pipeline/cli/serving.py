@@ -48,6 +48,9 @@ def serve(
             metavar="DATASET", help="Not ready while nothing of it is promoted; may be repeated.", show_default=False
         ),
     ] = None,
+    drain_s: Annotated[
+        float, typer.Option("--drain-s", min=0, metavar="S", help="Seconds that it still answers, unready, after SIGTERM.")
+    ] = 2,
     warm: Annotated[bool, typer.Option("--warm", help="Load the models before the first request.")] = False,
 ) -> None:  # fmt: skip
     """Answer queries over HTTP, until Ctrl-C or SIGTERM: for applications in other languages. Needs the extra serve."""
@@ -64,7 +67,7 @@ def serve(
     with Parts.load(path, environment=session.environment) as parts:
         names = _names(parts, datasets or [], require or [])
         limits = Limits(max_concurrency=max_concurrency, timeout_s=timeout_s)
-        readers = Readers(parts, path, names, limits.timeout_s)
+        readers = Readers(parts, path, names, limits)
         service = create_app(readers, limits=limits, required=require or (), token=token, warm=warm)
         bound = listen(host, port)
         if token is None and host not in _LOOPBACK:
@@ -75,7 +78,7 @@ def serve(
             say(f"Next: {_example(address(bound), names[0], token_env)}", style="dim")
             sys.stdout.flush()
 
-        ended_by = run(service, readers, bound, limits=limits, ready=ready)
+        ended_by = run(service, readers, bound, limits=limits, ready=ready, drain_s=drain_s)
     if ended_by == signal.SIGINT:
         raise typer.Exit(INTERRUPTED)
 

@@ -23,7 +23,7 @@ from vector_pipeline.service.models import (
     dataset_of,
     readiness_of,
 )
-from vector_pipeline.service.problems import MEDIA_TYPE, tell_problems
+from vector_pipeline.service.problems import MEDIA_TYPE, hide, tell_problems
 from vector_pipeline.service.readers import Readers
 from vector_pipeline.service.telling import TEXTS, registry_of, text_of
 
@@ -36,14 +36,15 @@ followed within a second, and every answer says which version of which space gav
 _MEANINGS = {
     400: "The request is wrong: no JSON, a filter that is none, more hits than the target gives.",
     401: "A token is needed.",
-    404: "No such dataset, target or space is served here, or nothing of it is promoted.",
+    404: "No such dataset, target or space is served here.",
     408: "The body did not arrive in time.",
     409: "Refused: this machine's embedder is not the live one, or no bridge is on.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     422: "The request is not as this document says.",
     500: "Something is wrong with the service or its configuration.",
-    503: "The registry or the target does not answer, or all places are taken: see Retry-After.",
+    503: "Nothing is promoted yet, the registry or the target does not answer, an index is lost, or all places are taken: see "
+    "Retry-After.",
     504: "Not answered in time.",
 }
 
@@ -66,6 +67,7 @@ def create_app(
     """
     limits, tally = limits or Limits(), Tally()
     must = frozenset(required)
+    readers.hidden = (token,) if token else ()
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -122,11 +124,11 @@ def _ask(app: FastAPI, readers: Readers) -> None:
         QUERY_ROUTE, summary="The nearest chunks to a text", operation_id="query", response_model=QueryAnswer,
         responses=_problems(*_MEANINGS),
     )  # fmt: skip
-    async def query(dataset: str, asked: QueryRequest) -> QueryAnswer:
+    async def query(dataset: str, asked: QueryRequest, request: Request) -> QueryAnswer:
         """Ask what production points at. All texts of a request are answered by one version."""
-        texts = [asked.query] if isinstance(asked.query, str) else asked.query
-        reader = await readers.reader(dataset, asked.target, asked.space)
-        found = await reader.answers(texts, top_k=asked.top_k, filter=asked.filter, key=asked.key)
+        hide(request, asked.hidden)
+        async with readers.reader(dataset, asked.target, asked.space) as reader:
+            found = await reader.answers(asked.texts, top_k=asked.top_k, filter=asked.filter, key=asked.key)
         return answer_of(dataset, found)
 
     @app.get(
@@ -148,12 +150,12 @@ def _tell(app: FastAPI, readers: Readers, required: frozenset[str]) -> None:
 
     @app.get(
         "/readyz", summary="Whether queries are answered", operation_id="ready", response_model=Readiness,
-        responses={503: {"model": Readiness, "description": "A dataset cannot answer: it says which and why."}},
+        responses={503: {"model": Readiness, "description": "A dataset cannot answer, or the service is ending: see why."}},
         openapi_extra=_FREE,
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         """Asks every part that a query needs, for a few seconds at most: who sends requests here asks this."""
-        told = readiness_of(await readers.standings(), required, told=request.state.trusted)
+        told = readiness_of(await readers.standings(), required, ending=readers.ending, told=request.state.trusted)
         return JSONResponse(told.model_dump(mode="json"), 200 if told.ready else 503)
 
 

@@ -30,8 +30,8 @@ _QUERY = re.compile(r"/v1/datasets/[^/]+/query")
 QUERY_ROUTE = "/v1/datasets/{dataset}/query"
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
-_SHOWN = 200
-"""Characters of a path in the log."""
+_SHOWN, _METHOD = 200, 16
+"""Characters of a path and of a method in the log."""
 _log = logging.getLogger("vector_pipeline.service.access")
 
 
@@ -87,7 +87,7 @@ class Gate:
             took = (time.perf_counter() - began) * 1000
             raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
             path = raw[:_SHOWN].decode("ascii", "backslashreplace").encode("unicode_escape").decode()
-            _log.info("%s %s %d %.1f ms", scope["method"], path, status, took)
+            _log.info("%s %s %d %.1f ms", scope["method"][:_METHOD], path, status, took)
 
     async def _passed(self, scope: Scope, receive: Receive, send: Send, route: str) -> Response | None:
         """Let a request through, or give what refuses it."""
@@ -99,7 +99,7 @@ class Gate:
                 401, "a token is needed. Send the header Authorization: Bearer …", kind="unauthorized",
                 headers={"www-authenticate": "Bearer"},
             )  # fmt: skip
-        if scope["method"] != "POST":  # Of nothing else is a body read.
+        if scope["method"] != "POST" or route != QUERY_ROUTE:  # Of nothing else is a body read.
             await self._app(scope, receive, send)
             return None
         if not _JSON.match(headers.get("content-type", "")):

@@ -1,4 +1,4 @@
-"""What a service takes from its clients, at most."""
+"""What a service takes from its clients, at most. How wide and how deep a filter may be: ``serving.questions``."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,6 @@ MAX_QUERIES = 64
 MAX_TEXT = 32_768
 """Characters of one text: more than any model reads."""
 MAX_TOP_K = 1_000
-MAX_DEPTH = 16
-"""Of conditions within conditions of a filter."""
 MAX_KEY = 512
 """Characters of a key."""
 
@@ -23,6 +21,9 @@ class Limits:
     """Of one request, in seconds: 504."""
     body_bytes: int = 1 << 20
     """Of one request: 413."""
+
+    max_readers: int = 16
+    """Open at once for targets and spaces that clients name, beside one for each dataset: 503 where all are busy."""
 
     @property
     def max_reading(self) -> int:

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from vector_pipeline.service.limits import MAX_DEPTH, MAX_KEY, MAX_QUERIES, MAX_TEXT, MAX_TOP_K
+from vector_pipeline.service.bounds import bounded, texts_within
+from vector_pipeline.service.limits import MAX_KEY, MAX_QUERIES, MAX_TEXT, MAX_TOP_K
 from vector_pipeline.service.readers import Standing, State
 from vector_pipeline.serving import Answer
 
@@ -32,15 +33,24 @@ class QueryRequest(Wire):
     """One text, or a list of them."""
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 5
     """Hits of each text, at most."""
-    filter: Annotated[dict[str, Any], AfterValidator(lambda value: _shallow(value))] | None = None
+    filter: Annotated[dict[str, Any], AfterValidator(bounded)] | None = None
     """On metadata, applied before the nearest are taken: `{"folder": "guides", "year": {"$gte": 2024}}`. Operators: `$eq $ne
-    $gt $gte $lt $lte $in $nin $exists $and $or`."""
+    $gt $gte $lt $lte $in $nin $exists $and $or`; at most 256 conditions, 16 levels deep."""
     key: ShortText | None = None
     """Of a user or a session, who shall get one version throughout while a route is in force."""
     target: ShortText | None = None
     """One of several targets that serve the dataset. Default: the first one, whichever that is."""
     space: ShortText | None = None
     """Embed with this space's model although another space may be live: through a bridge that is on, or not at all."""
+
+    @property
+    def texts(self) -> list[str]:
+        """That are asked."""
+        return [self.query] if isinstance(self.query, str) else self.query
+
+    def hidden(self) -> frozenset[str]:
+        """What no log and no error says: every text of it but names of the configuration."""
+        return frozenset({*self.texts, *texts_within(self.filter), self.key or ""})
 
 
 class Hit(Wire):
@@ -135,6 +145,8 @@ class Readiness(Wire):
     """Whether requests are answered."""
 
     ready: bool
+    reason: str | None
+    """Why not, where it is not for one dataset: the service is ending, or nothing is promoted at all."""
     datasets: list[DatasetReadiness]
 
 
@@ -161,21 +173,6 @@ class Problem(Wire):
     """Of a request that is not as the document says."""
 
 
-def _shallow(filter: dict[str, Any]) -> dict[str, Any]:
-    """Whoever reads a filter calls itself for each level."""
-    level: list[Any] = [filter]
-    for _ in range(2 * MAX_DEPTH):  # An object, and the list in it.
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return filter
-    raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
-
-
 def answer_of(dataset: str, answers: list[Answer]) -> QueryAnswer:
     """The reader's answers to one request, on the wire."""
     first = answers[0]
@@ -200,8 +197,8 @@ def dataset_of(standing: Standing) -> Dataset:
     )  # fmt: skip
 
 
-def readiness_of(standings: list[Standing], required: frozenset[str], *, told: bool) -> Readiness:
-    """A dataset that nothing was promoted of is no reason to send nobody here, unless it is required."""
+def readiness_of(standings: list[Standing], required: frozenset[str], *, ending: bool, told: bool) -> Readiness:
+    """A dataset that nothing was promoted of is no reason to send nobody here, unless it is required, or there is no other."""
     datasets = [
         DatasetReadiness(
             name=one.dataset, state=one.state.value, required=one.dataset in required,
@@ -209,5 +206,7 @@ def readiness_of(standings: list[Standing], required: frozenset[str], *, told: b
         )
         for one in standings
     ]  # fmt: skip
-    ready = all(one.state == "ready" or (one.state == "nothing-promoted" and not one.required) for one in datasets)
-    return Readiness(ready=ready, datasets=datasets)
+    states = {one.state for one in standings}
+    reason = "the service is ending" if ending else "nothing is promoted" if states == {State.EMPTY} else None
+    answered = all(one.state == "ready" or (one.state == "nothing-promoted" and not one.required) for one in datasets)
+    return Readiness(ready=reason is None and answered, reason=reason, datasets=datasets)

@@ -1,31 +1,33 @@
-"""The readers behind a service: one for each dataset, and one for each target or space of it that somebody asked for.
+"""The readers behind a service, and how each dataset is.
 
 Laws
 ----
-1. A reader is opened when it is first asked for, once, and stays open until the service ends. Only names of the configuration open
-   one, so that nobody can open many.
+1. Only names of the configuration open a reader, and no more than ``pool`` allows: nobody can make a service open many.
 2. What cannot be opened is tried again at the next request: a dataset that is promoted later needs no restart.
-3. How a dataset is, is asked at most once in ``FRESH_S`` seconds, however many ask, and known in ``PATIENCE_S`` seconds at most.
+3. Who asks for a name that is not served here is wrong (``NotFoundError``). That nothing is promoted of what is served, or that
+   its index is lost, is no mistake of who asks: ``UnavailableError``.
+4. How a dataset is, is asked at most once in ``FRESH_S`` seconds, however many ask, and known in ``PATIENCE_S`` seconds at most. It
+   is ready where the next query would be answered.
 """
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 
 from vector_pipeline.config.secrets import SecretTemplate, scrub
 from vector_pipeline.errors import NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.parts import Parts
+from vector_pipeline.service.limits import Limits
+from vector_pipeline.service.pool import Key, Pool, Shared
 from vector_pipeline.service.secrets import secrets_of
 from vector_pipeline.serving import AsyncIndex, Health, Metrics, open_async_index
 
-T = TypeVar("T")
-Key = tuple[str, str | None, str | None]
-"""Dataset, target, space."""
 FRESH_S = 1.0
 PATIENCE_S = 5.0
 CLOSE_S = 5.0
@@ -53,26 +55,6 @@ class Standing:
     at: float = field(default_factory=time.monotonic)
 
 
-class Shared(Generic[T]):
-    """Work that several ask for at once is done once. Whoever stops waiting stops it for nobody else."""
-
-    def __init__(self) -> None:
-        self._under_way: dict[object, asyncio.Task[T]] = {}
-
-    async def get(self, key: object, work: Callable[[], Coroutine[Any, Any, T]], within_s: float) -> T:
-        """``TimeoutError`` when it takes longer; it goes on, and whoever asks next may find it done."""
-        task = self._under_way.get(key)
-        if task is None:
-            task = self._under_way[key] = asyncio.create_task(work())
-            task.add_done_callback(lambda done: self._ended(key, done))
-        return await asyncio.wait_for(asyncio.shield(task), within_s)
-
-    def _ended(self, key: object, task: "asyncio.Task[T]") -> None:
-        del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # Taken, lest the loop complain where nobody waited to the end.
-
-
 class Readers:
     """Readers of one event loop."""
 
@@ -81,40 +63,40 @@ class Readers:
         parts: Parts,
         path: Path,
         datasets: Sequence[str],
-        timeout_s: float,
+        limits: Limits,
         opened: Callable[..., Awaitable[AsyncIndex]] = open_async_index,
     ) -> None:
         self._parts = parts
         self._path = path
-        self._timeout = timeout_s
+        self._timeout = limits.timeout_s
         self._opened = opened
         self.datasets = tuple(datasets)
-        self._open: dict[Key, AsyncIndex] = {}
-        self._opening = Shared[AsyncIndex]()
+        self._pool = Pool(self._make, limits.max_readers)
         self._standings: dict[str, Standing] = {}
         self._examining = Shared[Standing]()
         self._secrets: tuple[SecretTemplate, ...] = secrets_of(parts.config)
-        self._closed = False
+        self.ending = False
+        """The service answers what comes, and nothing more shall be sent to it."""
+        self.hidden: tuple[str, ...] = ()
+        """What no message says beside the configuration's secrets: the token of this service."""
         self.stuck = False
         """Something of a reader did not end when the service did."""
 
-    async def reader(self, dataset: str, target: str | None = None, space: str | None = None) -> AsyncIndex:
-        """The reader of a dataset; ``target`` and ``space`` as for ``open_index``. Errors are those of ``open_index``, and
-        ``UnavailableError`` (``timeout``) when it takes too long.
+    @asynccontextmanager
+    async def reader(
+        self, dataset: str, target: str | None = None, space: str | None = None
+    ) -> AsyncIterator[AsyncIndex]:
+        """The reader of a dataset, for as long as somebody is answered by it; ``target`` and ``space`` as for ``open_index``.
+
+        ``NotFoundError`` by law 3; ``UnavailableError`` where it cannot be opened or does not answer, or (``timeout``) takes too
+        long; other errors are those of the reader.
         """
         self._check(dataset, target, space)
-        key = dataset, target, space
-        found = self._open.get(key)
-        if found is not None:
-            return found
         try:
-            return await self._opening.get(key, lambda: self._make(key), self._timeout)
-        except TimeoutError:
-            raise UnavailableError(
-                f"{dataset} was not opened within {self._timeout:g} s: the registry does not answer",
-                fix="Try again",
-                kind="timeout",
-            ) from None
+            async with self._lent((dataset, target, space)) as found:
+                yield found
+        except NotFoundError as error:
+            raise UnavailableError(error.what, fix=error.fix) from error
 
     async def standings(self) -> list[Standing]:
         """How every dataset is now."""
@@ -125,11 +107,14 @@ class Readers:
         return list(self._standings.values())
 
     def metrics(self) -> list[tuple[str, Metrics]]:
-        """What every open reader counted, with its dataset."""
-        return [(key[0], reader.metrics()) for key, reader in self._open.items()]
+        """What readers counted, with their dataset."""
+        return self._pool.metrics()
 
     def clean(self, text: str) -> str:
-        """A message without the configuration's secrets."""
+        """A message without secrets."""
+        for one in self.hidden:
+            # A short one occurs inside other words: only where it stands alone is it the secret.
+            text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", "…", text)
         return scrub(text, *self._secrets)
 
     async def begin(self, *, warm: bool = False) -> None:
@@ -145,11 +130,8 @@ class Readers:
 
     async def close(self) -> None:
         """End every reader, within ``CLOSE_S`` seconds; what has not ended then is ``stuck``."""
-        self._closed = True
-        ending = [asyncio.create_task(reader.close()) for reader in self._open.values()]
-        if ending:
-            _, left = await asyncio.wait(ending, timeout=CLOSE_S)
-            self.stuck = bool(left)
+        self.ending = True
+        self.stuck = not await self._pool.close(CLOSE_S)
 
     def _check(self, dataset: str, target: str | None, space: str | None) -> None:
         """Law 1."""
@@ -161,17 +143,27 @@ class Readers:
             if name is not None and name not in names:
                 raise NotFoundError(f"no {what} {name!r} is served here", fix=f"There is: {', '.join(names)}")
 
+    @asynccontextmanager
+    async def _lent(self, key: Key) -> AsyncIterator[AsyncIndex]:
+        lent = self._pool.lent(key, self._timeout)
+        try:
+            found = await lent.__aenter__()
+        except TimeoutError:
+            raise UnavailableError(
+                f"{key[0]} was not opened within {self._timeout:g} s: the registry does not answer", fix="Try again",
+                kind="timeout",
+            ) from None  # fmt: skip
+        try:
+            yield found
+        finally:
+            await lent.__aexit__(None, None, None)
+
     async def _make(self, key: Key) -> AsyncIndex:
         dataset, target, space = key
-        reader = await self._opened(
+        return await self._opened(
             dataset, project=self._path, environment=self._parts.environment, target=target, space=space,
             timeout_s=self._timeout,
         )  # fmt: skip
-        if self._closed:
-            await reader.close()
-            raise UnavailableError("the service is ending", fix="Ask another one")
-        self._open[key] = reader
-        return reader
 
     async def _standing(self, dataset: str) -> Standing:
         """Law 3."""
@@ -187,17 +179,20 @@ class Readers:
 
     async def _examine(self, dataset: str) -> Standing:
         try:
-            health = await (await self.reader(dataset)).health()
+            async with self._lent((dataset, None, None)) as reader:
+                health = await reader.health()
         except NotFoundError as error:
             found = Standing(dataset, State.EMPTY, self.clean(str(error)))
         except VectorPipelineError as error:
             found = Standing(dataset, State.UNREADY, self.clean(str(error)))
         else:
-            parts = (health.registry, health.target, health.embedder)
-            said = self.clean("; ".join(part.said for part in parts if not part.ok))
-            found = Standing(dataset, State.READY if health.ok else State.UNREADY, said, health)
+            found = self._found(dataset, health)
         self._standings[dataset] = found
         return found
+
+    def _found(self, dataset: str, health: Health) -> Standing:
+        said = "; ".join(part.said for part in (health.registry, health.target, health.embedder) if not part.ok)
+        return Standing(dataset, State.READY if health.ok else State.UNREADY, self.clean(said), health)
 
     async def _warm(self, dataset: str, space: str | None) -> None:
         try:

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from vector_pipeline import __version__
 from vector_pipeline.service.gate import Tally
 from vector_pipeline.service.limits import Limits
+from vector_pipeline.service.pool import added
 from vector_pipeline.service.readers import Readers, State
 from vector_pipeline.serving import ArmMetrics
 
@@ -61,7 +62,7 @@ class ReaderCollector(Collector):
         for dataset, metrics in self._readers.metrics():
             for arm, one in metrics.arms.items():
                 known = found.get((dataset, arm))
-                found[dataset, arm] = one if known is None else _sum(known, one)
+                found[dataset, arm] = one if known is None else added(known, one)
         queries = CounterMetricFamily("vector_pipeline_queries", "Calls of the reader, failed ones too.", labels=_ARM)
         errors = CounterMetricFamily("vector_pipeline_query_errors", "Calls of the reader that failed.", labels=_ARM)
         whole = HistogramMetricFamily("vector_pipeline_query_seconds", "Of whole calls.", labels=_ARM)
@@ -140,15 +141,6 @@ class RequestCollector(Collector):
     def describe(self) -> Iterator[Metric]:
         """Nothing: what is collected is not needed to register."""
         return iter(())
-
-
-def _sum(one: ArmMetrics, other: ArmMetrics) -> ArmMetrics:
-    """Readers of one dataset together."""
-    return ArmMetrics(
-        one.count + other.count, one.errors + other.errors, one.seconds + other.seconds, one.embed_s + other.embed_s,
-        one.search_s + other.search_s,
-        tuple((bound, calls + more) for (bound, calls), (_, more) in zip(one.buckets, other.buckets, strict=True)),
-    )  # fmt: skip
 
 
 def _number(found: Mapping[str, object], name: str) -> float:
