@@ -93,7 +93,7 @@ NAMES = "a name has lower-case letters, digits and _, begins with a letter, and 
         ((ADDED, ADDED + "    shards:\n"), "shards: must be a whole number, but is empty"),
         (('["*.md"]', '"*.md"'), "source.include: must be a list, such as [one, two]"),
         (('["*.md"]', "[1]"), "source.include.0: must be text: put it between quotes"),
-        (("{root: docs,", "{kind: file, root: docs,"), "source.kind: must be files, jsonl, csv, parquet or duckdb"),
+        (("{root: docs,", "{kind: file, root: docs,"), "source.kind: must be files, s3, jsonl, csv, parquet or duckdb"),
         (("{root: docs,", "{root: docs, max_file_size: -5,"), "source.max_file_size: must be greater than 0"),
         (("{root: docs,", "{root: docs, max_file_size: -5 MB,"), "a size is a number with a unit: 500 KB"),
         (("{root: docs,", "{root: docs, follow_links: maybe,"), "source.follow_links: must be true or false"),

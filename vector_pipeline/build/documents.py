@@ -13,7 +13,8 @@ from pathlib import Path
 
 from vector_pipeline.build.files import OnRead, stage_files
 from vector_pipeline.build.records import record_revision, stage_records
-from vector_pipeline.config import DatasetConfig, FileSourceConfig
+from vector_pipeline.config import DatasetConfig, RecordSourceConfig
+from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
@@ -40,8 +41,8 @@ def sync_documents(
     known = known_state(lake, tables, config)
     store.select_shards(lake, config.shards, shards)
     source, revision = config.source, None
-    if isinstance(source, FileSourceConfig):
-        listed = stage_files(lake, tables, source, base, config.shards, on_read, erased)
+    if not isinstance(source, RecordSourceConfig):
+        listed = stage_files(lake, tables, listed_source(source, base), config.shards, on_read, erased)
     else:
         revision = record_revision(source, base)
         if known is not None and revision is not None and revision == known.revision:
@@ -76,7 +77,9 @@ def _unchanged(lake: Lake, tables: DatasetTables) -> SyncCounts:
 
 def _empty(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path) -> RefusedError:
     source = config.source
-    where = str(base / source.root) if isinstance(source, FileSourceConfig) else source.path or "the query"
+    where = (
+        (source.path or "the query") if isinstance(source, RecordSourceConfig) else listed_source(source, base).where
+    )
     known = int(lake.row(f"SELECT count(*) FROM {tables.items}")[0])
     before = f"; it listed {known} items before" if known else ""
     return RefusedError(

@@ -1,14 +1,12 @@
-"""A file source into temporary tables: every file is listed by a stat, and only what changed is read and parsed."""
+"""A source of files or objects into temporary tables: it is listed whole, and only what changed is read and parsed."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 
-from vector_pipeline.config import FileSourceConfig
-from vector_pipeline.corpus import FileSource
 from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen
+from vector_pipeline.corpus.sources import ListedSource
 from vector_pipeline.hashing import canonical_json, content_hash, document_key
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
@@ -28,14 +26,12 @@ _STAGED_CHARS = 32_000_000
 def stage_files(
     lake: Lake,
     tables: DatasetTables,
-    config: FileSourceConfig,
-    base: Path,
+    source: ListedSource,
     shards: int,
     on_read: OnRead | None,
     erased: Collection[str] = (),
 ) -> int:
-    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a file source; returns how many files it lists."""
-    source = FileSource(config, base)
+    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a source; returns how many items it lists."""
     listed = store.stage(lake, "listed", LISTED, _listed(source.list()))
     changed = store.changed_items(lake, tables, shards, parsers_of(source))
     found = [
@@ -53,7 +49,7 @@ def stage_files(
     return listed
 
 
-def parsers_of(source: FileSource) -> list[str]:
+def parsers_of(source: ListedSource) -> list[str]:
     """Parsers whose outcome still stands: an item with another one is looked at again."""
     return [*sorted(source.parsers()), NOT_READ]
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from vector_pipeline.build.documents import known_state
 from vector_pipeline.build.files import parsers_of
 from vector_pipeline.build.records import record_revision
-from vector_pipeline.config import DatasetConfig, FileSourceConfig
-from vector_pipeline.corpus import FileSource
+from vector_pipeline.config import DatasetConfig, RecordSourceConfig
+from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.hashing import sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
@@ -44,11 +44,11 @@ def pending_shards(
 def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path) -> set[int]:
     every = set(range(config.shards))
     known = known_state(lake, tables, config)
-    if not isinstance(config.source, FileSourceConfig):
+    if isinstance(config.source, RecordSourceConfig):
         revision = record_revision(config.source, base)
         same = known is not None and revision is not None and revision == known.revision
         return set() if same else every
-    source = FileSource(config.source, base)
+    source = listed_source(config.source, base)
     items = list(source.list())
     if not items:
         return every  # The run refuses it, or deletes everything: either way it has to look.

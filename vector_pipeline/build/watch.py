@@ -1,25 +1,34 @@
-"""Has a source changed? One short digest a shard, from the listing alone: no file is opened, no lake is asked."""
+"""Has a source changed? One short digest a shard, from the listing alone: nothing is read, and no lake is asked."""
 
 import hashlib
 from pathlib import Path
 
-from vector_pipeline.config import DatasetConfig, FileSourceConfig
-from vector_pipeline.corpus import FileSource
+from vector_pipeline.config import DatasetConfig, RecordSourceConfig, S3SourceConfig
+from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.hashing import shard_of
 
 _CHARS = 16
 
 
-def source_digests(config: DatasetConfig, base: Path) -> dict[int, str] | None:
-    """Shard → digest over the ids and revisions (size and mtime) of its files; shards without files are left out.
+def watched(config: DatasetConfig) -> str | None:
+    """What is listed, for people: a folder as it was written, ``s3://bucket/prefix/``. None for records: nothing lists them."""
+    source = config.source
+    if isinstance(source, RecordSourceConfig):
+        return None
+    return source.where if isinstance(source, S3SourceConfig) else str(source.root)
 
-    None for sources that are not files. Raises ``ConfigError`` or ``UnavailableError`` as a listing does.
+
+def source_digests(config: DatasetConfig, base: Path) -> dict[int, str] | None:
+    """Shard → digest over the ids and revisions of its files (size and mtime) or objects (size and ETag); shards without any are
+    left out.
+
+    None for sources that list nothing (``watched``). Raises ``ConfigError`` or ``UnavailableError`` as a listing does.
     """
-    if not isinstance(config.source, FileSourceConfig):
+    if isinstance(config.source, RecordSourceConfig):
         return None
     digests: dict[int, hashlib._Hash] = {}
     # A source lists in the order of its paths, so that equal folders give equal digests.
-    for item in FileSource(config.source, base).list():
+    for item in listed_source(config.source, base).list():
         digest = digests.setdefault(shard_of(item.id, config.shards), hashlib.sha256())
         digest.update(f"{item.id}\0{item.revision}\n".encode())
     return {shard: digest.hexdigest()[:_CHARS] for shard, digest in digests.items()}

@@ -105,22 +105,24 @@ def _registry(project: "Project") -> str:
 
 
 def _source(project: "Project", name: str) -> str:
-    from vector_pipeline.config import FileSourceConfig
+    from vector_pipeline.config import RecordSourceConfig
 
     config = project.dataset(name).source
-    if isinstance(config, FileSourceConfig):
-        from vector_pipeline.corpus import FileSource
+    if not isinstance(config, RecordSourceConfig):
+        from vector_pipeline.corpus.sources import listed_source
 
-        files = FileSource(config, project.base)
-        count = sum(1 for _ in files.list())
-        where, what = str(files.root), "file"
+        source = listed_source(config, project.base)
+        count = sum(1 for _ in source.list())
+        where, what = source.where, "file"
     else:
         from vector_pipeline.corpus import RecordSource
 
         count = sum(batch.num_rows for batch in RecordSource(config, project.base).batches())
         where, what = config.path or "the query", "record"
     if count == 0 and not config.allow_empty:
-        raise NotFoundError(f"{where} lists nothing", fix="Check `root:`, `path:` and `include:` of the source")
+        raise NotFoundError(
+            f"{where} lists nothing", fix="Check `root:`, `path:`, `prefix:` and `include:` of the source"
+        )
     return f"{count:,} {what}{'' if count == 1 else 's'} in {where}"
 
 
@@ -149,14 +151,14 @@ def _canaries(project: "Project", name: str) -> str:
 
 def _absent(project: "Project", name: str, wanted: Iterable[str]) -> set[str]:
     """Names that no document will have after the next build. Of records, only those of the newest version are known."""
-    from vector_pipeline.config import FileSourceConfig
+    from vector_pipeline.config import RecordSourceConfig
 
     config = project.dataset(name).source
-    if isinstance(config, FileSourceConfig):
-        from vector_pipeline.corpus import FileSource
+    if not isinstance(config, RecordSourceConfig):
+        from vector_pipeline.corpus.sources import listed_source
         from vector_pipeline.verify.canaries.names import names
 
-        listed = {item.id for item in FileSource(config, project.base).list()}
+        listed = {item.id for item in listed_source(config, project.base).list()}
         return {one for one in wanted if one not in listed and not any(names(one, document) for document in listed)}
     try:
         version = project.version(name)

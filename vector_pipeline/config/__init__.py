@@ -15,6 +15,7 @@ from vector_pipeline.config.models import (
     RecordSourceConfig,
     SpaceConfig,
 )
+from vector_pipeline.config.s3 import S3Config, S3Given, S3SourceConfig
 from vector_pipeline.config.secrets import SecretTemplate, scrub
 from vector_pipeline.config.targets import (
     ChromaTargetConfig,
@@ -45,6 +46,9 @@ __all__ = [
     "Prices",
     "PromotionConfig",
     "RecordSourceConfig",
+    "S3Config",
+    "S3Given",
+    "S3SourceConfig",
     "SecretTemplate",
     "SpaceConfig",
     "TargetConfig",

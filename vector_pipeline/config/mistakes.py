@@ -12,12 +12,14 @@ from pydantic_core import ErrorDetails
 from vector_pipeline.config.fields import MEMORY_PATTERN, NAME_PATTERN
 from vector_pipeline.config.gates import GATE_KEYS
 from vector_pipeline.config.models import ELSEWHERE, Config
+from vector_pipeline.config.s3 import BUCKET_PATTERN
 
 _EXTRA = "extra_forbidden"
 _KEY = "[key]"
 _PATTERNS = {
     NAME_PATTERN: "a name has lower-case letters, digits and _, begins with a letter, and is at most 40 long",
     MEMORY_PATTERN: "must be a size such as 500MB or 2GB",
+    BUCKET_PATTERN: "a bucket's name has 3 to 63 lower-case letters, digits, dots and dashes, and no s3:// before it",
 }
 # Pydantic's own words speak of inputs, dictionaries and instances: of Python, not of the file.
 _WORDS = {

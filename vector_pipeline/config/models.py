@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
+from vector_pipeline.config.s3 import S3Config, S3SourceConfig
+from vector_pipeline.config.previews import PreviewConfig
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.hashing import fingerprint
 
@@ -226,7 +228,7 @@ class DatasetConfig(Model):
 
     description: str = ""
     """One line for people; shown in Dagster."""
-    source: Annotated[FileSourceConfig | RecordSourceConfig, Field(discriminator="kind")]
+    source: Annotated[FileSourceConfig | S3SourceConfig | RecordSourceConfig, Field(discriminator="kind")]
     """Where documents come from."""
     shards: int = Field(default=16, ge=1, le=64)
     """Partitions of every document-level asset. Fixed once built: a document's shard is a hash of its id."""
@@ -309,6 +311,8 @@ class LakeConfig(Model):
     """Folder or ``s3://bucket/prefix`` of the Parquet files."""
     memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
     """Most that the lake's engine may take; beyond it, it spills to disk."""
+    s3: S3Config = S3Config()
+    """How ``data`` on S3 is reached."""
     threads: int | None = Field(default=None, gt=0)
     """Default: all cores."""
 

@@ -9,13 +9,10 @@ from pathlib import Path
 
 from vector_pipeline.config import FileSourceConfig
 from vector_pipeline.corpus.globs import GlobSet, Position
-from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen
-from vector_pipeline.corpus.parsing import PARSERS, parse, parser_for
+from vector_pipeline.corpus.model import Item, Parsed, Seen
+from vector_pipeline.corpus.reading import Reading, unreadable
 from vector_pipeline.errors import ConfigError, UnavailableError
-from vector_pipeline.hashing import bytes_hash
 
-UNREADABLE = "unreadable/1"
-"""In ``Seen.parser`` of a file that could not be read: it is tried again each time, because permissions move no mtime."""
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -26,6 +23,7 @@ class FileSource:
     def __init__(self, config: FileSourceConfig, base: Path) -> None:
         self.config = config
         self.root = base / config.root.expanduser()
+        self._reading = Reading(config.max_file_size)
         self._include = GlobSet(config.include)
         self._exclude = GlobSet(config.exclude, hidden=True)
 
@@ -41,13 +39,17 @@ class FileSource:
         yield from self._walk(str(self.root), "", self._include.start(), self._exclude.start(), ())
 
     def is_current(self, item: Item, seen: Seen | None) -> bool:
-        """Whether an item needs no reading: same revision, and what would parse it now has parsed it before."""
-        size = int(item.revision.partition("-")[0])
-        return seen is not None and seen.revision == item.revision and seen.parser == self._parser(item.id, size)
+        """Whether an item needs no reading."""
+        return self._reading.is_current(item, seen)
 
     def parsers(self) -> frozenset[str]:
-        """Every ``Seen.parser`` that is current: what another one has seen is read again. A failed read never is."""
-        return frozenset({self._parser("", self.config.max_file_size + 1), "none/1", *(one.version for one in PARSERS)})
+        """Every ``Seen.parser`` that is current."""
+        return self._reading.parsers()
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.root)
 
     def read(self, items: Iterable[Item], seen: Mapping[str, Seen]) -> Iterator[Parsed]:
         """One outcome for each item, as it is ready; nothing for a file that vanished meanwhile."""
@@ -111,13 +113,6 @@ class FileSource:
             return None  # Vanished, or a link to nothing.
         return Item(_id(path), _revision(status)) if stat.S_ISREG(status.st_mode) else None
 
-    def _parser(self, item_id: str, size: int) -> str:
-        """What decides about a file of this name and size."""
-        if size > self.config.max_file_size:
-            return f"size-limit/{self.config.max_file_size}"
-        parser = parser_for(item_id)
-        return parser.version if parser else "none/1"
-
     def _read(self, item: Item, seen: Seen | None) -> Parsed | None:
         path = self.root / item.id
         try:
@@ -128,39 +123,23 @@ class FileSource:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     return None
-                parser = self._parser(item.id, status.st_size)
-                if status.st_size > self.config.max_file_size or parser_for(item.id) is None:
-                    return Parsed(item.id, Seen(_revision(status), "", parser), self._unread(item.id, status.st_size))
+                if not self._reading.is_read(item.id, status.st_size):
+                    return self._reading.unread(item.id, _revision(status))
                 data = file.read()
         except OSError as error:
             if error.errno in _VANISHED:
                 return None
-            quarantined = Quarantined(
-                item.id, Reason.UNREADABLE, f"cannot be read: {error.strerror}; allow it or exclude it"
-            )
-            return Parsed(item.id, Seen(item.revision, "", UNREADABLE), quarantined)
-        fresh = Seen(_revision(status), bytes_hash(data), parser)
-        if seen is not None and (seen.bytes_hash, seen.parser) == (fresh.bytes_hash, fresh.parser):
-            return Parsed(item.id, fresh, None)
-        return Parsed(item.id, fresh, parse(item.id, data))
-
-    def _unread(self, item_id: str, size: int) -> Document | Quarantined:
-        """Why a file is not even read: it is too large, or nothing can parse it."""
-        if parser_for(item_id) is None:
-            return parse(item_id, b"")
-        most = self.config.max_file_size
-        return Quarantined(
-            item_id, Reason.TOO_LARGE, f"{size:,} bytes; `max_file_size` is {most:,}: split it or raise it"
-        )
+            return unreadable(item, f"cannot be read: {error.strerror}; allow it or exclude it")
+        return self._reading.parsed(item.id, _revision(status), data, seen)
 
     def _bad_name(self, item: Item) -> Parsed | None:
         """Quarantine of a file whose name is not UTF-8 (its id is the escaped name); None for one that vanished."""
         raw = _ESCAPE.sub(lambda match: chr(0xDC00 + int(match[1], 16)), item.id)
         if raw == item.id or not os.path.lexists(self.root / raw):
             return None
-        parser = self._parser(item.id, int(item.revision.partition("-")[0]))
-        detail = "the file's name is not UTF-8, so no document id can be made of it: rename it"
-        return Parsed(item.id, Seen(item.revision, "", parser), Quarantined(item.id, Reason.BAD_ID, detail))
+        return self._reading.bad_name(
+            item, "the file's name is not UTF-8, so no document id can be made of it: rename it"
+        )
 
 
 def _revision(status: os.stat_result) -> str:

@@ -34,12 +34,15 @@ from vector_pipeline.config.secrets import scrub
 from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
+from vector_pipeline.lake.s3 import S3Secret, explained
 from vector_pipeline.lake.whole import WHOLE
 
 T = TypeVar("T")
 CATALOG = "lake"
 METADATA = f"__ducklake_metadata_{CATALOG}"
 """The catalog's own tables, in DuckLake's format 1.0."""
+_OWNER = "vector_pipeline_owner"
+"""Among the catalog's settings, where DuckLake leaves alone what it does not know."""
 _CONFLICTS = (
     "database is locked",
     "transaction conflict",
@@ -73,8 +76,10 @@ class Lake:
         data: str = "",
         catalog_file: Path | None = None,
         attach: str = "",
+        s3: S3Secret | None = None,
     ) -> None:
         self._root = connection
+        self._s3 = s3
         self._attach = attach
         self._secrets = secrets
         self._local = threading.local()
@@ -109,10 +114,17 @@ class Lake:
         except duckdb.Error as error:
             raise ConfigError(f"lake: DuckDB refuses the settings: {_first_line(error)}") from None
         load_extensions(connection, *extensions)
+        secret = S3Secret(config, _data_path(config, base)) if "httpfs" in extensions else None
+        if secret is not None:
+            try:
+                secret.begin(connection)
+            except VectorPipelineError:
+                connection.close()
+                raise
         file = (base / config.catalog.resolve_url().removeprefix("sqlite:///")).resolve() if kind == "sqlite" else None
         lake = cls(
             connection, where, read_only=read_only, secrets=(config.catalog,), data=_data_path(config, base),
-            catalog_file=file, attach=attach,
+            catalog_file=file, attach=attach, s3=secret,
         )  # fmt: skip
         try:
             lake._retry(lambda: connection.execute(attach))
@@ -154,7 +166,12 @@ class Lake:
             cursor = self._root.cursor()
             cursor.execute(WHOLE)
             self._local.cursor = cursor
+        self._renew()
         return cursor
+
+    def _renew(self) -> None:
+        if self._s3 is not None:
+            self._s3.renew(self._root)
 
     def table(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
         """Result of a query as one Arrow table."""
@@ -173,6 +190,7 @@ class Lake:
 
         Temporary tables of this thread are not seen there: what the query needs beside the lake comes in ``given``, by name.
         """
+        self._renew()
         with self._translated():
             cursor = self._root.cursor()
             for name, data in (given or {}).items():
@@ -274,6 +292,20 @@ class Lake:
         """Number of the newest committed state."""
         return int(self.row(f"SELECT id FROM {CATALOG}.current_snapshot() AS t(id)")[0])
 
+    def owner(self) -> str:
+        """Whose the lake is (see ``take``); empty: nobody's yet."""
+        found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = ?", [_OWNER])
+        return str(found[0][0]) if found else ""
+
+    def take(self, owner: str) -> None:
+        """Say whose the lake is, where it was nobody's. No state of the lake comes of it: it stands among the catalog's settings."""
+
+        def work() -> None:
+            if not self.owner():
+                self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [_OWNER, owner])
+
+        self.transaction(work, None)
+
     def has_table(self, schema: str, table: str) -> bool:
         """Whether the lake holds the table now."""
         return bool(
@@ -317,6 +349,9 @@ def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) ->
         return UnavailableError(f"{where}: {line}", fix="Raise `lake.memory_limit` in the configuration")
     if "no space left" in text:
         return UnavailableError(f"{where}: the disk is full", fix="Free space, then run the command again")
+    of_s3 = explained(where, line)
+    if of_s3 is not None:
+        return of_s3
     return UnavailableError(f"{where}: {line}")
 
 

@@ -14,9 +14,9 @@ from itertools import islice
 import pyarrow as pa
 
 from vector_pipeline.build.records import record_revision, stage_records
-from vector_pipeline.config import FileSourceConfig
-from vector_pipeline.corpus import FileSource
+from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.model import Item
+from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.errors import ConfigError, NotFoundError, UnavailableError
 from vector_pipeline.hashing import sql_document_key, sql_shard
 from vector_pipeline.lake import documents as store
@@ -58,8 +58,8 @@ def against_source(context: GateContext) -> Compared:
     revision, shards = _state(context, version.lake_snapshot)
     erased = context.registry.erased_keys(tables.dataset)
     try:
-        if isinstance(source, FileSourceConfig):
-            store.stage(lake, "listed", LISTED, _batches(FileSource(source, context.base).list()))
+        if not isinstance(source, RecordSourceConfig):
+            store.stage(lake, "listed", LISTED, _batches(listed_source(source, context.base).list()))
             return Compared(_listed_otherwise(context, shards, erased))
         now = record_revision(source, context.base)
         if now is None:
