@@ -127,7 +127,7 @@ def _filter_trouble(context: GateContext, restriction: Filter, known: Sequence[s
     where = condition(restriction, "f")
     rows = context.lake.rows(
         f"SELECT DISTINCT document_id FROM {context.candidate.chunks} c WHERE {where.sql}",
-        dict(where.parameters),  # type: ignore[arg-type]
+        dict(where.parameters),
     )
     left = {str(row[0]) for row in rows}
     return ([] if left else [f"no record of version {context.version.number} passes its filter"]), left
