@@ -8,6 +8,7 @@ from vector_pipeline.cli import (
     bridging,
     canaries,
     checking,
+    ci,
     comparing,
     dev,
     drifting,
@@ -20,6 +21,7 @@ from vector_pipeline.cli import (
     reporting,
     retention,
     routing,
+    sealing,
     serving,
     spaces,
     standing,
@@ -38,6 +40,7 @@ __all__ = [
     "bridging",
     "canaries",
     "checking",
+    "ci",
     "comparing",
     "dev",
     "drifting",
@@ -50,6 +53,7 @@ __all__ = [
     "reporting",
     "retention",
     "routing",
+    "sealing",
     "serving",
     "spaces",
     "standing",
@@ -59,9 +63,9 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
+    "init", "check", "environment", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
     "rollback", "reembed", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame",
-    "erase", "adopt", "pin", "unpin", "expire", "collect",
+    "erase", "adopt", "pin", "unpin", "expire", "collect", "seal",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

@@ -109,7 +109,7 @@ class Inside(Living, Reporting):
         plan = make_plan(self.lake(read_only=True), registry, following, self.target_named(place, read_only=True), wish)
         return self._annotated(self._to_production(following, plan))
 
-    def _erased(self, dataset: str) -> set[str]:
+    def _erased(self, dataset: str) -> set[str]:  # noqa: ARG002
         return super()._erased(self.preview.origin)
 
     def _require_whole(self, dataset: str) -> None:
@@ -130,9 +130,7 @@ class Inside(Living, Reporting):
     ) -> Guards:
         if dataset == self.held_as:
             return self.budget.guards()
-        return super()._guards(
-            dataset, max_removed_share, max_changed_share=max_changed_share, over_budget=over_budget
-        )
+        return super()._guards(dataset, max_removed_share, max_changed_share=max_changed_share, over_budget=over_budget)
 
     def _compared_with(self, version: Version, deployment: Deployment | None) -> Side | None:
         """Law 3."""
@@ -158,7 +156,11 @@ class Inside(Living, Reporting):
         return "A preview is never promoted: what is merged is built and judged anew."
 
     def _commands(
-        self, version: Version, served: Version | None, outlook: Outlook, gates: tuple[GateSaid, ...]
-    ) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
+        self,
+        version: Version,  # noqa: ARG002
+        served: Version | None,  # noqa: ARG002
+        outlook: Outlook,  # noqa: ARG002
+        gates: tuple[GateSaid, ...],  # noqa: ARG002
+    ) -> tuple[tuple[str, str], ...]:
         words = f"{self.preview.origin} --name {self.preview.name}"
         return (("Take it down", f"vector-pipeline ci destroy {words}"),)

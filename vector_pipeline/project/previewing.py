@@ -5,14 +5,15 @@ Laws
 1. A preview is an environment with an end (see ``preview_inside`` for what keeps it apart). It is begun in the registry before
    anything of it exists, with the moment until which it may stand; whatever exists of it later, the registry leads to.
 2. Making one again under the same name goes on with it: what is embedded stays, what changed is built, the time begins anew.
-3. Whoever made it takes it down, and so may anybody who has its name; the reaper takes down what is over its time, or was left half
-   taken down, in every environment that the configuration leads to. Neither needs the process that made it, nor waits for a dead one.
+3. Whoever made it takes it down, and so may anybody who has its name; the reaper takes down what is over its time, or was left
+   half taken down, in every environment that the configuration leads to. Neither needs the process that made it, nor waits for a
+   dead one.
 4. Its budget is its own, asked before the model and the target are.
 5. An erasure takes down every preview of its dataset: what is erased is in none.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from shutil import rmtree
@@ -35,6 +36,8 @@ from vector_pipeline.verify.outcome import CheckResult
 
 TEXTS, VERSION, SECONDS = "texts", "version", "seconds"
 """Keys of a preview's detail: of one that was built to its end."""
+ERROR = "error"
+"""Key of a preview's detail: why it was not."""
 WAIT_S = 90.0
 """For who writes a preview that is taken down: longer than a lease that nobody renews."""
 
@@ -113,8 +116,14 @@ class Previews:
         except ConflictError:
             self.destroy(dataset, name, by=by)
             preview = begin()
-        with self._inside(preview, asked) as inside:
-            return _build(inside)
+        try:
+            with self._inside(preview, asked) as inside:
+                return _build(inside)
+        except VectorPipelineError as error:
+            # For the comment, which another process writes.
+            with suppress(VectorPipelineError):
+                project.registry().note_preview(preview.id, {ERROR: error.what})
+            raise
 
     def verify(self, dataset: str, name: str) -> tuple[Made, list[CheckResult]]:
         """Run every gate that a release must pass, against what production serves, and record what they say."""
@@ -228,7 +237,7 @@ def _build(inside: Inside) -> Made:
     registry = inside.registry()
     registry.note_preview(
         inside.preview.id,
-        {TEXTS: asdict(texts), VERSION: version.number, SECONDS: pushed.plan.cost.seconds},
+        {TEXTS: asdict(texts), VERSION: version.number, SECONDS: pushed.plan.cost.seconds, ERROR: ""},
     )
     return _standing(inside)
 

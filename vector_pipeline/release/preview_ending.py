@@ -45,7 +45,9 @@ class Ending:
 
 
 def take_down(ending: Ending, preview: PreviewRecord, reason: str) -> PreviewRecord:
-    """Do it (law 2). ``ConflictError`` while somebody writes still, ``UnavailableError`` where a target does not answer: run it again."""
+    """Do it (law 2). ``ConflictError`` while somebody writes still, ``UnavailableError`` where a target does not answer: run it
+    again.
+    """
     registry = ending.registry
     registry.end_preview(preview.id, by=ending.by, reason=reason)
     ending.on_step("ending")

@@ -13,7 +13,7 @@ Laws
 from dataclasses import dataclass
 
 from vector_pipeline.errors import RefusedError
-from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.connection import CATALOG, Lake
 from vector_pipeline.lake.dropping import drop_tables, hand_over, tables_there
 from vector_pipeline.lake.golden import GoldenTables
 from vector_pipeline.lake.tables import WRITTEN, DatasetTables, SpaceTables
@@ -84,11 +84,7 @@ def drop_schema(lake: Lake, held_as: str) -> None:
 
 
 def _has_schema(lake: Lake, name: str) -> bool:
-    from vector_pipeline.lake.connection import CATALOG
-
-    found = lake.rows(
-        "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND schema_name = ?", [CATALOG, name]
-    )
+    found = lake.rows("SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND schema_name = ?", [CATALOG, name])
     return bool(found)
 
 

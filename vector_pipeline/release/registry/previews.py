@@ -81,7 +81,9 @@ class Previews(Part):
             there = _not_ended(connection, origin, environment)
             found = next((one for one in there if one.name == name), None)
             if found is not None and not found.lives:
-                raise ConflictError(f"preview {name} of {origin} is being taken down", fix="Wait, or take the rest down")
+                raise ConflictError(
+                    f"preview {name} of {origin} is being taken down", fix="Wait, or take the rest down"
+                )
             if found is not None:
                 mine = update(table).where(table.c.id == found.id)
                 connection.execute(mine.values(expires_at=max(until, found.expires_at), revision=revision))
@@ -183,7 +185,10 @@ class Previews(Part):
             parts = [resource.startswith(f"lake/{found.held_as}/", autoescape=True)]
             parts += [resource == f"{target}/{namespace}" for target, namespace in every]
             connection.execute(delete(leases).where(or_(*parts)))
-            state = {"ended_at": self._db.now(connection), "detail": {**found.detail, PLACES: [list(one) for one in every]}}
+            state = {
+                "ended_at": self._db.now(connection),
+                "detail": {**found.detail, PLACES: [list(one) for one in every]},
+            }
             connection.execute(update(table).where(table.c.id == number).values(state))
             return _known(connection, number)
 
