@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
+from vector_pipeline.config.previews import PreviewConfig
 from vector_pipeline.config.s3 import S3Config, S3SourceConfig
 from vector_pipeline.config.previews import PreviewConfig
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
@@ -332,6 +333,9 @@ class EnvironmentConfig(Model):
     """What gates demand in this environment: keys of a dataset's `gates`. Those that stand here replace the dataset's; of sections,
     such as `modes`, each key by itself.
     """
+
+    previews: PreviewConfig = PreviewConfig()
+    """What a pull request may build beside everybody else."""
 
     @field_validator("targets", mode="before")
     @classmethod

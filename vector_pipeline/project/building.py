@@ -51,8 +51,12 @@ class Building(Parts):
             return sync_documents(
                 self.lake(), dataset, settings, self.base, shards=shards,
                 on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
-                erased=self.registry().erased_keys(dataset),
+                erased=self._erased(dataset),
             )  # fmt: skip
+
+    def _erased(self, dataset: str) -> set[str]:
+        """Keys of documents that stay out."""
+        return self.registry().erased_keys(dataset)
 
     def pending(self, dataset: str) -> set[int]:
         """Shards that a build would change, in any space; all of them when there is no lake yet. Writes nothing."""
