@@ -1,4 +1,4 @@
-"""The attestation of what production serves: a check with a history of its own, and a schedule.
+"""The attestation of what production serves: a check with a history of its own.
 
 It stops nothing and moves no alias: a build refuses by itself to write with a model that changed. Only when a run says so are rows
 moved into quarantine.
@@ -10,10 +10,9 @@ import dagster as dg
 
 from assets import metadata as show
 from assets.auditing import serves
-from assets.names import ATTESTATION, DATASET_TAG, RESULT, job_name, production_key
+from assets.names import ATTESTATION, RESULT, production_key
 from assets.steps import step
 from resources import ProjectResource
-from vector_pipeline.config import DatasetConfig
 from vector_pipeline.project import Project
 from vector_pipeline.project.attesting import Attestation
 from vector_pipeline.release.promote import PRODUCTION
@@ -96,21 +95,3 @@ def _as_check(found: Attestation) -> dg.AssetCheckResult:
             RESULT: show.plain(value),
         },
     )
-
-
-def attest_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition:
-    """The attestation alone, as often as ``gates.attestation.schedule`` says. Off until somebody turns it on."""
-    when = config.gates.attestation.schedule
-
-    @dg.schedule(
-        name=f"{dataset}__attests",
-        job_name=job_name(dataset, "attest"),
-        cron_schedule=when,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Embeds golden texts and some of what production serves again, at `{when}` (UTC).",
-    )
-    def body() -> dg.RunRequest:
-        return dg.RunRequest(tags={DATASET_TAG: dataset})
-
-    return body

@@ -9,10 +9,9 @@ from typing import Literal
 import dagster as dg
 
 from assets import metadata as show
-from assets.names import DATASET_TAG, DRIFT, RESULT, job_name, production_key
+from assets.names import DRIFT, RESULT, production_key
 from assets.steps import launched_by, step
 from resources import ProjectResource
-from vector_pipeline.config import DatasetConfig
 from vector_pipeline.drift import DriftReport
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project import Project
@@ -101,20 +100,3 @@ def _result(reports: list[DriftReport]) -> dg.JsonMetadataValue:
     return show.plain(
         {"drifted": any(report.drifted for report in reports), "reports": [report.to_json() for report in reports]}
     )
-
-
-def audit_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition:
-    """The audit alone, as often as ``drift.audit_schedule`` says. Off until somebody turns it on."""
-
-    @dg.schedule(
-        name=f"{dataset}__audits",
-        job_name=job_name(dataset, "audit"),
-        cron_schedule=config.drift.audit_schedule,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Compares what production serves with what it should hold, at `{config.drift.audit_schedule}` (UTC).",
-    )
-    def body() -> dg.RunRequest:
-        return dg.RunRequest(tags={DATASET_TAG: dataset})
-
-    return body

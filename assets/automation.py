@@ -1,4 +1,11 @@
-"""What starts runs by itself: a sensor for changed files, and a daily schedule. Both are off until somebody turns them on."""
+"""A sensor for a source that lists: what changed is released. Off until ``automation.enabled`` names it, or somebody turns it on.
+
+Laws
+----
+1. A tick lists, and asks Dagster for runs. It opens no document, no lake and no model: those are a run's.
+2. Nothing is released twice because a tick died, and nothing is left because a run failed: what failed is repeated, after a wait
+   that doubles.
+"""
 
 import json
 import time
@@ -9,20 +16,32 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
-from assets.jobs import full_range
+from assets.failures import refused
 from assets.names import DATASET_TAG, job_name
 from assets.partitions import range_tags, shard_key
 from resources import ProjectResource
-from vector_pipeline.build.watch import source_digests
-from vector_pipeline.config import DatasetConfig, FileSourceConfig
+from vector_pipeline.build.watch import source_digests, watched
+from vector_pipeline.config import DatasetConfig
+from vector_pipeline.config.automation import Automatic
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.hashing import fingerprint
 
-SECONDS = 30
-"""Between two looks at a source."""
+REPEAT_S = 30
+"""Before a repetition that failed is repeated; it doubles each time."""
 LONGEST_WAIT_S = 6 * 3600
 """Before a run that keeps failing is repeated once more."""
 ATTEMPT_TAG = "vector_pipeline/attempt"
+
+
+def interval(config: DatasetConfig) -> int:
+    """Seconds between two looks, for Dagster. Its daemon goes round every five seconds: exactly five would often mean ten."""
+    return max(1, config.automation.every_s - 1)
+
+
+def begins(config: DatasetConfig, what: Automatic) -> dg.DefaultSensorStatus:
+    """Whether a sensor is on unless somebody turned it off."""
+    on = what in config.automation.enabled
+    return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
 
 
 def sensor_name(dataset: str) -> str:
@@ -31,21 +50,22 @@ def sensor_name(dataset: str) -> str:
 
 
 def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition | None:
-    """One run of the chain for the shards whose files changed; None for a source that is not files.
+    """One run of the chain for the shards whose files or objects changed; None for a source that lists nothing.
 
     The cursor keeps a digest a shard. Without one (the first look) everything counts as changed: such a run finds in the lake
     what is built already, and does nothing for it. A run of this sensor that failed is repeated once, over every shard; so is
     that repetition when it fails, after a wait that doubles each time.
     """
-    if not isinstance(config.source, FileSourceConfig):
+    where = watched(config)
+    if where is None:
         return None
 
     @dg.sensor(
         name=sensor_name(dataset),
         job_name=job_name(dataset, "release"),
-        minimum_interval_seconds=SECONDS,
-        default_status=dg.DefaultSensorStatus.STOPPED,
-        description=f"Lists {config.source.root} and releases what changed.",
+        minimum_interval_seconds=interval(config),
+        default_status=begins(config, "changes"),
+        description=f"Lists {where} every {config.automation.every_s} s and releases what changed.",
     )
     def body(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
         core = project.get()
@@ -104,7 +124,9 @@ class _Failed:
 
 
 def _failed_request(instance: dg.DagsterInstance, dataset: str) -> _Failed | None:
-    """The sensor's last finished run, if it failed and no release has succeeded since. One that was cancelled did not fail."""
+    """The sensor's last finished run, if it failed and no release has succeeded since. One that was cancelled did not fail, and one
+    that gates refused is not repeated.
+    """
     done = dg.RunsFilter(
         job_name=job_name(dataset, "release"),
         statuses=list(FINISHED_STATUSES),
@@ -115,10 +137,12 @@ def _failed_request(instance: dg.DagsterInstance, dataset: str) -> _Failed | Non
         last is None
         or last.dagster_run.status is not dg.DagsterRunStatus.FAILURE
         or not _failed_last(instance, dataset)
+        # Gates that refuse what is there refuse it again; what changes it is a change.
+        or refused(instance, last.dagster_run.run_id)
     ):
         return None
     attempt = int(last.dagster_run.tags.get(ATTEMPT_TAG, 0))
-    wait = min(SECONDS * (2 ** min(attempt, 20) - 1), LONGEST_WAIT_S)
+    wait = min(REPEAT_S * (2 ** min(attempt, 20) - 1), LONGEST_WAIT_S)
     return _Failed(last.dagster_run.run_id, attempt, time.time() >= (last.end_time or 0) + wait)
 
 
@@ -146,20 +170,3 @@ class _Seen:
             held = {"shards": held}
         shards = {int(key): str(digest) for key, digest in held["shards"].items()}
         return cls(shards, int(held.get("serial", 0)), held.get("retried"))
-
-
-def daily_schedule(dataset: str, config: DatasetConfig) -> dg.ScheduleDefinition:
-    """The whole chain, once a night."""
-
-    @dg.schedule(
-        name=f"{dataset}__daily",
-        job_name=job_name(dataset, "release"),
-        cron_schedule="0 3 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Releases what changed, every night at 3:00 UTC.",
-    )
-    def body() -> dg.RunRequest:
-        return dg.RunRequest(tags={**full_range(config), DATASET_TAG: dataset})
-
-    return body

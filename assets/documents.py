@@ -10,6 +10,7 @@ from assets.partitions import each_shard, selected_shards, shard_partitions
 from assets.steps import step
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
+from vector_pipeline.corpus import Quarantined
 from vector_pipeline.hashing import fingerprint
 from vector_pipeline.lake.tables import DatasetTables
 from vector_pipeline.report.samples import document_samples, document_shards
@@ -36,6 +37,9 @@ def raw_documents(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
         with step(context):
             started = time.perf_counter()
             core = project.get()
+            taken = core.take_inbox(dataset, shards=shards)
+            for one in taken.aside:
+                context.log.warning("put aside from the inbox: %s: %s", one.id, one.detail)
             synced = core.sync(dataset, shards=shards)
             took = time.perf_counter() - started
             lake, tables = core.lake(read_only=True), DatasetTables(dataset)
@@ -48,9 +52,15 @@ def raw_documents(dataset: str, config: DatasetConfig) -> dg.AssetsDefinition:
                     "documents": sum(one.rows for one in facts.values()),
                     "seconds": show.seconds(took),
                     "sample": show.table(document_samples(lake, tables)),
+                    **({"from_inbox": len(taken.moved)} if taken.moved else {}),
+                    **({"put_aside": show.table([_aside(one) for one in taken.aside])} if taken.aside else {}),
                     **({"quarantine": show.table(quarantined)} if quarantined else {}),
                     "next": show.command(f"vector-pipeline documents {dataset}"),
                 }
             )
 
     return body
+
+
+def _aside(one: Quarantined) -> dict[str, str]:
+    return {"file": one.id, "reason": one.reason.value, "detail": one.detail}

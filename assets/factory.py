@@ -6,15 +6,18 @@ from typing import Any
 import dagster as dg
 from dagster_shared.utils.warnings import BetaWarning
 
-from assets.attesting import attest_schedule, attestation_check
-from assets.auditing import audit_schedule, drift_check
-from assets.automation import changes_sensor, daily_schedule
+from assets.attesting import attestation_check
+from assets.auditing import drift_check
+from assets.automation import changes_sensor
 from assets.checks import data_checks, staging_checks
+from assets.declarative import staging_sensor
 from assets.documents import raw_documents
+from assets.inbox import inbox_sensor
 from assets.jobs import dataset_jobs
 from assets.maintenance import maintenance_jobs
 from assets.production import production_index
 from assets.release import staging_index
+from assets.schedules import schedules
 from assets.space import branch, chunks, embeddings, snapshot
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig
@@ -23,7 +26,7 @@ from vector_pipeline.config import DatasetConfig
 def build_vector_dataset(
     name: str, config: DatasetConfig, project: ProjectResource, *, target_kind: str | None = None
 ) -> dg.Definitions:
-    """Assets, checks, jobs, sensor and schedule of a dataset. Opens nothing: no lake, no model, no source.
+    """Assets, checks, jobs, sensors and schedules of a dataset. Opens nothing: no lake, no model, no source.
 
     ``target_kind`` (``duckdb``) is shown on the assets that stand on the target.
     """
@@ -44,13 +47,13 @@ def _build(name: str, config: DatasetConfig, project: ProjectResource, kinds: se
         checks += [gates] if gates is not None else []
     assets.append(production_index(name, config, kinds))
     checks += [drift_check(name), attestation_check(name)]
-    sensor = changes_sensor(name, config)
+    sensors = [changes_sensor(name, config), inbox_sensor(name, config), staging_sensor(name, config)]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=[*dataset_jobs(name, config), *maintenance_jobs(name)],
-        sensors=[sensor] if sensor is not None else [],
-        schedules=[daily_schedule(name, config), audit_schedule(name, config), attest_schedule(name, config)],
+        sensors=[one for one in sensors if one is not None],
+        schedules=schedules(name, config),
         resources={"project": project},
         executor=dg.in_process_executor,
     )

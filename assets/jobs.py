@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
+from dagster._core.storage.tags import RETRY_STRATEGY_TAG
 
 from assets.names import (
     ASSET_VERBS,
@@ -33,6 +35,8 @@ from vector_pipeline.config import DatasetConfig
 
 SHARDED_VERBS: tuple[Verb, ...] = ("build", "release", "reembed")
 """Verbs whose runs cover a range of shards."""
+AGAIN = {RETRY_STRATEGY_TAG: ReexecutionStrategy.ALL_STEPS.value}
+"""A run whose process died is run again as a whole: what is done already costs little, and no gate judges what is not there."""
 _PUSH = ("version", "allow_removed_share", "over_budget", "plan_json", "strategy", "load", "on_drift", "target", "by")
 """Settings of a push."""
 _PROMOTE = ("verb", "version", "to", "without", "override", "by", "reason")
@@ -58,7 +62,7 @@ def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
             job_name(dataset, verb),
             selection=_selection(dataset, config, verb),
             description=_SAYS[verb],
-            tags={DATASET_TAG: dataset},
+            tags={DATASET_TAG: dataset, **AGAIN},
         )
         for verb in ASSET_VERBS
         if verb != "reembed"
@@ -72,7 +76,7 @@ def dataset_jobs(dataset: str, config: DatasetConfig) -> list[Any]:
                         *(space_key(dataset, space, step) for step in (CHUNKS, EMBEDDINGS, SNAPSHOT, STAGING_INDEX))
                     ),
                     description=_SAYS["reembed"],
-                    tags={FILL_TAG: dataset},
+                    tags={FILL_TAG: dataset, **AGAIN},
                 )
             )
     return jobs

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.alerts import alerts_sensor
 from assets.factory import build_vector_dataset
 from resources import ProjectResource
 from vector_pipeline.config import DatasetConfig, load_config
-from vector_pipeline.config.models import gates_of
+from vector_pipeline.config.models import automation_of, gates_of
 from vector_pipeline.errors import ConfigError, VectorPipelineError
 from vector_pipeline.parts import choose_environment
 
@@ -30,8 +31,13 @@ def project_definitions(path: Path, *, environment: str | None = None, only: str
         chosen = {name: one.model_copy(update={"promotion": settings.promotion}) for name, one in chosen.items()}
     if settings.gates:
         chosen = {name: one.model_copy(update={"gates": gates_of(one, settings)}) for name, one in chosen.items()}
+    if settings.automation is not None:
+        chosen = {
+            name: one.model_copy(update={"automation": automation_of(one, settings)}) for name, one in chosen.items()
+        }
     parts = [_load(name, one, project, kinds[one.target], alone=only is not None) for name, one in chosen.items()]
-    return dg.Definitions.merge(*parts) if parts else dg.Definitions()
+    tells = alerts_sensor(config, choose_environment(config, environment)) if only is None else None
+    return dg.Definitions.merge(*parts, dg.Definitions(sensors=[tells] if tells is not None else []))
 
 
 def _load(name: str, config: DatasetConfig, project: ProjectResource, kind: str, *, alone: bool) -> dg.Definitions:

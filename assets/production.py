@@ -7,6 +7,7 @@ from dagster._core.storage.tags import AUTO_MATERIALIZE_TAG, SCHEDULE_NAME_TAG, 
 from pydantic import Field
 
 from assets import metadata as show
+from assets.declarative import to_production
 from assets.names import STAGING_INDEX, job_name, production_key, space_key
 from assets.steps import launched_by, step
 from resources import ProjectResource
@@ -54,6 +55,7 @@ def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg
         group_name=dataset,
         owners=config.owners,
         kinds=kinds,
+        automation_condition=to_production() if config.promotion.policy == "automatic" else None,
         description=(
             "What readers see. Promotion and rollback move an alias, and write nothing to the target (in place: what differs). "
             "After a promotion it is read through the alias and checked; when that fails it moves back by itself."

@@ -7,6 +7,7 @@ from typing import Literal
 import dagster as dg
 
 from assets import metadata as show
+from assets.declarative import to_staging
 from assets.names import SNAPSHOT, STAGING_INDEX, space_key
 from assets.steps import launched_by, step
 from resources import ProjectResource
@@ -55,6 +56,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
         group_name=dataset,
         owners=config.owners,
         kinds=kinds,
+        automation_condition=to_staging() if serving else None,
         description=f"The newest version on {_targets(config)}: planned against what it really holds, then pushed."
         + ("" if serving else " Not the space that production serves."),
     )

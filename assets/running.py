@@ -147,7 +147,11 @@ def _covering(
         return job, {}
     sharded = sharded_keys(dataset, settings, space)
     try:
-        wanted = project.pending(dataset) if space is None else project.to_fill(dataset, space)
+        wanted = (
+            project.pending(dataset) | project.inbox_shards(dataset)
+            if space is None
+            else project.to_fill(dataset, space)
+        )
     except VectorPipelineError:
         wanted = set(range(settings.shards))  # The run meets the same error, and keeps it where people look.
     for key in sharded:

@@ -50,7 +50,8 @@ def spoil(config: Path, become: Become) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[Path]:
-    path = write_project(tmp_path / "project", 8, gates="max_removed_share: 1, attestation: {schedule: '1 2 * * *'}")
+    path = write_project(tmp_path / "project", 8, gates="max_removed_share: 1")
+    path.write_text(path.read_text() + "    automation: {schedules: {attest: '1 2 * * *'}}\n")
     with Project.load(path) as project:
         project.build("handbook")
     yield path

@@ -125,7 +125,7 @@ def test_every_verb_has_settings_that_its_job_names(ready: Ready) -> None:
 
 def test_the_audit_has_a_schedule_of_its_own(tmp_path: Path) -> None:
     config = make_config(tmp_path / "project", gates=FEW)
-    config.write_text(config.read_text() + "    drift: {audit_schedule: '5 4 * * *'}\n")
+    config.write_text(config.read_text() + "    automation: {schedules: {audit: '5 4 * * *'}}\n")
     definitions = project_definitions(config)
     schedule = definitions.resolve_schedule_def("handbook__audits")
     assert (schedule.cron_schedule, schedule.job_name) == ("5 4 * * *", "handbook__audit")

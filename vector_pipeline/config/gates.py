@@ -96,8 +96,6 @@ class AttestationConfig(Model):
     """
     golden: Path | None = None
     """Text file, one text a line, beside those that the pipeline brings along; relative to the configuration file."""
-    schedule: str = "41 3 * * *"
-    """Cron expression of the scheduled attestation (UTC)."""
 
 
 class AnswersConfig(Model):

@@ -36,6 +36,7 @@ _WORDS = {
     "too_short": "must have at least {min_length} entry",
     "finite_number": "must be a finite number",
     "union_tag_invalid": "must be {expected_tags}",
+    "union_tag_not_found": "missing key {discriminator}: add it",
     "literal_error": "must be {expected}",
 }
 _MAPPINGS = {"dict_type", "model_type", "model_attributes_type", "dict_attributes_type"}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from vector_pipeline.config.automation import AlertConfig, AutomationConfig
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
@@ -194,8 +195,6 @@ class DriftConfig(Model):
     """What a push does that finds drift and has no person to ask."""
     audit_level: Literal["count", "ids", "sample", "full"] = "ids"
     """How deep the scheduled audit of production looks."""
-    audit_schedule: str = "17 * * * *"
-    """Cron expression of the scheduled audit (UTC)."""
     sample: int = Field(default=1000, gt=0)
     """Records whose values the level ``sample`` compares."""
 
@@ -255,6 +254,8 @@ class DatasetConfig(Model):
     """How a space that does not serve is filled."""
     bridge: BridgeConfig | None = None
     """Allows a bridge while the space changes; without it none is ever used."""
+    automation: AutomationConfig = AutomationConfig()
+    """What starts runs of it by itself; an environment may say otherwise."""
     owners: list[str] = []
     """E-mail addresses or ``team:name``; shown in Dagster."""
 
@@ -333,6 +334,12 @@ class EnvironmentConfig(Model):
     """What gates demand in this environment: keys of a dataset's `gates`. Those that stand here replace the dataset's; of sections,
     such as `modes`, each key by itself.
     """
+    automation: AutomationConfig | None = None
+    """What starts runs by itself in this environment: keys that stand here replace those of every dataset's `automation`."""
+    alerts: list[AlertConfig] = []
+    """Who is told of runs and gates that fail, and how."""
+    dagster_url: Url | None = None
+    """Address of Dagster's webserver: alerts link to the run there."""
 
     previews: PreviewConfig = PreviewConfig()
     """What a pull request may build beside everybody else."""
@@ -353,6 +360,14 @@ def gates_of(dataset: DatasetConfig, environment: EnvironmentConfig) -> GateConf
     if not environment.gates:
         return dataset.gates
     return GateConfig.model_validate(_merged(dataset.gates.model_dump(exclude_unset=True), environment.gates))
+
+
+def automation_of(dataset: DatasetConfig, environment: EnvironmentConfig) -> AutomationConfig:
+    """What starts runs of a dataset in an environment: the environment's keys before the dataset's."""
+    if environment.automation is None:
+        return dataset.automation
+    below, above = (one.model_dump(exclude_unset=True) for one in (dataset.automation, environment.automation))
+    return AutomationConfig.model_validate(_merged(below, above))
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -391,6 +406,23 @@ class Config(Model):
                             "target": wanted,
                             "environment": name,
                             "known": known,
+                        },
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_tell_of_datasets(self) -> "Config":
+        for name, environment in self.environments.items():
+            for number, alert in enumerate(environment.alerts):
+                unknown = [one for one in alert.datasets if one not in self.datasets]
+                if unknown:
+                    raise PydanticCustomError(
+                        "unknown_dataset",
+                        "{unknown} is not one of the datasets: {known}",
+                        {
+                            "at": ("environments", name, "alerts", number, "datasets"),
+                            "unknown": unknown[0],
+                            "known": ", ".join(self.datasets),
                         },
                     )
         return self

@@ -11,6 +11,7 @@ from vector_pipeline.project.adopting import Adopting
 from vector_pipeline.project.attesting import Attests
 from vector_pipeline.project.bridging import Bridging
 from vector_pipeline.project.costing import Costing
+from vector_pipeline.project.inbox import Inboxes
 from vector_pipeline.project.live import Living
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
@@ -74,7 +75,7 @@ class Status:
 
 
 class Project(
-    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Spaces
+    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Inboxes, Spaces
 ):
     """A configuration in one environment, ready to work."""
 
