@@ -4,6 +4,7 @@ Laws
 ----
 1. A part is opened when it is first asked for, and once. Asking for a version loads no model.
 2. ``read_only`` never creates a lake, a registry or an index.
+3. What is opened for writing goes through one door (``release.admitting``): whose it is, and whether it is sealed, is asked first.
 """
 
 import os
@@ -21,6 +22,9 @@ from vector_pipeline.embedding.factory import open_embedder, resolve_space
 from vector_pipeline.errors import ConfigError, InputError, NotFoundError, RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.release.admitting import Admission
+from vector_pipeline.release.belonging import owner_mark
+from vector_pipeline.release.owned import OwnedTarget
 from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.targets.base import Target
 
@@ -34,6 +38,7 @@ class Parts:
         self.environment = choose_environment(config, environment)
         self._lock = threading.RLock()
         self._open = ExitStack()
+        self._admission = Admission(self.environment, self.settings)
         self._lakes: dict[bool, Lake] = {}
         self._registries: dict[bool, Registry] = {}
         self._targets: dict[tuple[str, bool], Target] = {}
@@ -52,6 +57,7 @@ class Parts:
             self._open = ExitStack()
             for cache in (self._lakes, self._registries, self._targets):
                 cache.clear()
+            self._admission.forget()
 
     def close_when_unused(self) -> None:
         """Close what is open when the last user of this object has let it go: for whoever cannot know who uses it still."""
@@ -79,24 +85,31 @@ class Parts:
         return found
 
     def lake(self, *, read_only: bool = False) -> Lake:
-        """The lake. ``read_only`` refuses to make one."""
+        """The lake. ``read_only`` refuses to make one; else ``RefusedError`` where it is another registry's, or sealed."""
         with self._lock:
+            registry = None if read_only else self.registry()
             # A lake that is open for writing reads as well: two attachments would only cost memory.
             key = read_only and False not in self._lakes
             if key not in self._lakes:
                 lake = Lake.open(self.settings.lake, self.base, read_only=read_only)
                 self._open.callback(lake.close)
+                if registry is not None:
+                    self._admission.require_lake(lake, registry)
                 self._lakes[key] = lake
             return self._lakes[key]
 
     def registry(self, *, read_only: bool = False) -> Registry:
-        """The registry. ``read_only`` refuses to make one."""
+        """The registry. ``read_only`` refuses to make one; else ``RefusedError`` where it is somebody else's, or sealed."""
         with self._lock:
+            if not read_only:
+                self._admission.require(self._registry_url())
             key = read_only and False not in self._registries
             if key not in self._registries:
                 registry = Registry.open(self._registry_url(), migrate=not read_only)
                 self._open.callback(registry.close)
                 self._registries[key] = registry
+            if not read_only:
+                self._admission.enter(self._registries[key])
             return self._registries[key]
 
     def _registry_url(self) -> str:
@@ -130,9 +143,15 @@ class Parts:
         with self._lock:
             if (name, read_only) not in self._targets:
                 target = open_target(name, self.settings.targets[name], self.base, read_only=read_only)
+                if not read_only:
+                    target = OwnedTarget(target, self._owner)
                 self._open.callback(target.close)
                 self._targets[name, read_only] = target
             return self._targets[name, read_only]
+
+    def _owner(self) -> str:
+        """Whose what is written is. Asked with each write: so is the door."""
+        return owner_mark(self.registry().id, self.environment)
 
     def space(self, dataset: str, space: str | None = None) -> EmbeddingSpace:
         """A dataset's embedding space as it is on this machine; by default the one that production serves."""

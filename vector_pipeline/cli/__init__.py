@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> int:
         complain(f"Error: unexpected {type(error).__name__}: {said}. Run again with --debug to see where")
         return FAILED
     finally:
-        session.close()
+        session.end()
     if code == INTERRUPTED:
         complain(f"Interrupted{session.stopped}. What was committed is kept: run the same command again to go on.")
     return code if isinstance(code, int) else OK

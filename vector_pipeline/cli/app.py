@@ -59,6 +59,10 @@ def _globals() -> list[click.Parameter]:
             "environment", "--env", metavar="NAME", type=str,
             help="Environment of the configuration. Default: $VECTOR_PIPELINE_ENV, or the first.",
         ),
+        option(
+            "break_seal", "--break-seal", metavar="REASON", type=str,
+            help="Write to a sealed environment without its seal, this once. Who did it and why stays in the history.",
+        ),
         option("debug", "--debug", is_flag=True, help="Show a traceback when something fails."),
     ]  # fmt: skip
 

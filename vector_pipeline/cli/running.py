@@ -40,6 +40,8 @@ def run(session: Session, dataset: str, verb: Verb, config: dict[str, Any] | Non
     """Run a dataset's job to its end. Dagster is imported here and nowhere else in the command line."""
     environment = session.project().environment
     path = session.config_path()
+    # Before a run is begun, and recorded as one that failed.
+    session.project().require_writable()
     # The run opens a project of its own in this process; ours is opened anew afterwards.
     session.close()
     from vector_pipeline.definitions import run_job

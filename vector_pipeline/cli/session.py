@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +29,12 @@ class Session:
     """As ``--project`` said it: a file, or a folder that holds one."""
     environment: str | None = None
     debug: bool = False
+    break_seal: str | None = None
+    """Why this one command is to write to a sealed environment without its seal."""
     stopped: str = ""
     """Where Ctrl-C stopped the command, as words to follow "Interrupted"."""
     _project: "Project | None" = field(default=None, repr=False)
+    _broken: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def config_path(self) -> Path:
         """The configuration file. ``ConfigError`` when there is none."""
@@ -50,6 +54,10 @@ class Session:
         if self._project is None:
             from vector_pipeline.project import Project
 
+            if self.break_seal is not None:
+                from vector_pipeline.release.seals import breaking
+
+                self._broken.enter_context(breaking(_verb(), who(), self.break_seal))
             self._project = Project.load(self.config_path(), environment=self.environment)
         return self._project
 
@@ -57,6 +65,11 @@ class Session:
         """Close what was opened; it is opened anew when asked for."""
         if self._project is not None:
             self._project.close()
+
+    def end(self) -> None:
+        """The command is over: what it opened is closed, and a seal that it broke is whole again."""
+        self.close()
+        self._broken.close()
 
     def dataset(self, name: str | None) -> str:
         """The dataset of a command. It may be left out when there is one. ``NotFoundError`` for an unknown name."""
@@ -100,6 +113,14 @@ class Session:
     def named(self, dataset: str) -> tuple[str, ...]:
         """The dataset as a word of a suggested command: left out where it may be."""
         return () if len(self.project().config.datasets) == 1 else (dataset,)
+
+
+def _verb() -> str:
+    """The command that runs, as it is called."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    return str(context.info_name) if context is not None else "a script"
 
 
 def who() -> str:

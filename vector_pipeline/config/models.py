@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 from vector_pipeline.config.automation import AlertConfig, AutomationConfig
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
-from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
-from vector_pipeline.config.previews import PreviewConfig
 from vector_pipeline.config.s3 import S3Config, S3SourceConfig
 from vector_pipeline.config.previews import PreviewConfig
+from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
+from vector_pipeline.config.tiers import TierConfig, check_reuse
 from vector_pipeline.hashing import fingerprint
 
 ELSEWHERE = "gates"
@@ -311,15 +311,15 @@ class LakeConfig(Model):
     """``sqlite:///path`` or ``postgresql://…``."""
     data: Annotated[str, AfterValidator(refuse_secrets)] = ".vector_pipeline/lake/data"
     """Folder or ``s3://bucket/prefix`` of the Parquet files."""
-    memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
-    """Most that the lake's engine may take; beyond it, it spills to disk."""
     s3: S3Config = S3Config()
     """How ``data`` on S3 is reached."""
+    memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
+    """Most that the lake's engine may take; beyond it, it spills to disk."""
     threads: int | None = Field(default=None, gt=0)
     """Default: all cores."""
 
 
-class EnvironmentConfig(Model):
+class EnvironmentConfig(TierConfig):
     """A place where datasets live: a laptop, staging, production."""
 
     lake: LakeConfig = LakeConfig()
@@ -340,7 +340,6 @@ class EnvironmentConfig(Model):
     """Who is told of runs and gates that fail, and how."""
     dagster_url: Url | None = None
     """Address of Dagster's webserver: alerts link to the run there."""
-
     previews: PreviewConfig = PreviewConfig()
     """What a pull request may build beside everybody else."""
 
@@ -425,6 +424,11 @@ class Config(Model):
                             "known": ", ".join(self.datasets),
                         },
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _reuse_is_there(self) -> "Config":
+        check_reuse(self.environments)
         return self
 
     @model_validator(mode="after")

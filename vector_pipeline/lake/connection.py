@@ -298,7 +298,7 @@ class Lake:
         return str(found[0][0]) if found else ""
 
     def take(self, owner: str) -> None:
-        """Say whose the lake is, where it was nobody's. No state of the lake comes of it: it stands among the catalog's settings."""
+        """Say whose the lake is, where it was nobody's. No state of the lake comes of it: it is one of the catalog's settings."""
 
         def work() -> None:
             if not self.owner():

@@ -17,6 +17,7 @@ from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.routing import Routing
+from vector_pipeline.project.sealing import Sealing
 from vector_pipeline.project.spaces import Spaces
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
@@ -75,7 +76,7 @@ class Status:
 
 
 class Project(
-    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Inboxes, Spaces
+    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Inboxes, Sealing, Spaces
 ):
     """A configuration in one environment, ready to work."""
 

@@ -44,7 +44,7 @@ class Event:
     at: datetime
     kind: str
     """Of a move (``promote``, ``rollback``, ``push``, ``self-check``, ``retire``),
-    ``audit``, or what a maintenance was for (``repair``)."""
+    ``audit``, ``seal broken for`` a verb (of whatever dataset), or what a maintenance was for (``repair``)."""
     alias: str | None
     from_version: int | None
     to_version: int | None
@@ -131,6 +131,11 @@ def timeline(registry: Registry, dataset: str, environment: str, changes: Change
     events += [
         Event(one.at, "erase", None, None, None, one.by, one.reason, erasure=one)
         for one in registry.erasures(dataset)[:limit]
+    ]
+    events += [
+        Event(one.at, f"seal broken for {one.verb}", None, None, None, one.by, one.reason, one.run_id)
+        for one in registry.broken_seals(environment)
+        if one.dataset in (None, dataset)
     ]
     events += [_audit(audit, deployments) for audit in registry.audits(dataset, environment, limit=limit)]
     for push in registry.pushes(dataset, environment, limit=limit):

@@ -175,6 +175,9 @@ class NamespaceSpec:
     """``cosine``, ``dotproduct`` or ``euclidean``."""
     space: str
     """Fingerprint of the embedding space: 16 hex characters."""
+    owner: str = field(default="", compare=False)
+    """Whose it is: the id of the registry that made it, ``/``, and for people its environment. Empty: nobody's yet. No part of
+    what a namespace is: adapters keep it, and refuse nothing because of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,11 @@ class Target(ABC):
 
     @abstractmethod
     def ensure_namespace(self, spec: NamespaceSpec, *, fence: int = 0) -> NamespaceState:
-        """Create the namespace, or check that it is as ``spec`` says (``RefusedError`` names the difference)."""
+        """Create the namespace, or check that it is as ``spec`` says (``RefusedError`` names the difference).
+
+        ``spec.owner`` is kept, and comes back with ``describe``; one that is there without an owner gets it, one with an owner
+        keeps its own.
+        """
 
     @abstractmethod
     def describe(self, namespace: str) -> NamespaceState | None:

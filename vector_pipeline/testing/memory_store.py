@@ -137,6 +137,11 @@ class MemoryStore:
             if spec.name not in self._states:
                 self._incarnations += 1
                 self._put(spec.name, State(spec, self._incarnations))
+            held = self._states[spec.name]
+            if spec.owner and not held.spec.owner and (held.spec.dimension, held.spec.metric, held.spec.space) == (
+                spec.dimension, spec.metric, spec.space,
+            ):  # fmt: skip
+                self._put(spec.name, replace(held, spec=spec))
             return self._states[spec.name]
 
     def change(

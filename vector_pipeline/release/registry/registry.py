@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from vector_pipeline.release.registry.audits import Audits
+from vector_pipeline.release.registry.belonging import Belongings
 from vector_pipeline.release.registry.bridges import Bridges
 from vector_pipeline.release.registry.deployments import Deployments
 from vector_pipeline.release.registry.engine import Database
@@ -29,6 +30,7 @@ from vector_pipeline.release.registry.withdrawals import Withdrawals
 
 
 class Registry(
+    Belongings,
     Versions,
     Deployments,
     Moving,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chromadb.types import Collection
 
 _NAMESPACE, _SPACE = f"{RESERVED_PREFIX}namespace", f"{RESERVED_PREFIX}space"
+_OWNER = f"{RESERVED_PREFIX}owner"
 _DIMENSION, _METRIC = f"{RESERVED_PREFIX}dimension", f"{RESERVED_PREFIX}metric"
 _INCARNATION, _MARK, _BASE = f"{RESERVED_PREFIX}incarnation", f"{RESERVED_PREFIX}mark", f"{RESERVED_PREFIX}base"
 _PAGE = 500
@@ -52,6 +53,7 @@ class Place:
         """What the collection's metadata says of all this."""
         told = {_NAMESPACE: self.spec.name, _SPACE: self.spec.space, _DIMENSION: self.spec.dimension}
         told |= {_METRIC: self.spec.metric, _INCARNATION: self.incarnation, _MARK: self.word, _BASE: self.base}
+        told |= {_OWNER: self.spec.owner} if self.spec.owner else {}
         # Here and not in a configuration: that would name an embedding function that nobody has, of which clients warn.
         return {"hnsw:space": SPACES[self.spec.metric], **told}
 
@@ -97,6 +99,8 @@ class Places:
             )
         if different := checks.difference(spec, place.spec):
             raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
+        if spec.owner and not place.spec.owner:
+            place = self._modified(replace(place, spec=replace(place.spec, owner=spec.owner)), Counter())
         return place
 
     def drop(self, namespace: str) -> None:
@@ -122,11 +126,11 @@ class Places:
         """Give the collection another mark, where Chroma does not count by itself."""
         if self._connection.counter(place.id) is not None:
             return place
-        new = replace(place, word=secrets.token_hex(8))
-        # The same word twice is as good as once: this write may be repeated.
-        self._connection.call(
-            lambda api: api._modify(place.id, new_metadata=new.metadata(), **self._at), retried=retried
-        )
+        return self._modified(replace(place, word=secrets.token_hex(8)), retried)
+
+    def _modified(self, new: Place, retried: Counter[str]) -> Place:
+        # The same words twice are as good as once: this write may be repeated.
+        self._connection.call(lambda api: api._modify(new.id, new_metadata=new.metadata(), **self._at), retried=retried)
         return new
 
     def _collection(self, namespace: str) -> "Collection | None":
@@ -157,6 +161,6 @@ def _place(found: "Collection") -> Place | None:
         return None
     if found.name not in (collection_name(name), aside_name(name)):
         return None
-    spec, base = NamespaceSpec(name, dimension, metric, space), told.get(_BASE)
+    spec, base = NamespaceSpec(name, dimension, metric, space, str(told.get(_OWNER, ""))), told.get(_BASE)
     incarnation, word = str(told.get(_INCARNATION, "")), str(told.get(_MARK, ""))
     return Place(found.id, found.name, spec, incarnation, word, base if isinstance(base, int) else 0)

@@ -46,7 +46,7 @@ class Writer:
             elif different := checks.difference(spec, manifest.spec):
                 raise RefusedError(f"namespace {spec.name} exists: {different}", fix="Use another namespace or drop it")
             else:
-                manifest = self._fenced(folder, manifest, fence)
+                manifest = self._taken(folder, self._fenced(folder, manifest, fence), spec.owner)
             return manifest.state()
 
     def upsert(self, namespace: str, records: pa.Table, fence: int) -> WriteReceipt:
@@ -145,6 +145,13 @@ class Writer:
         if fence > manifest.fence:
             remember_fence(self.root, folder.path.name, fence)
             manifest = replace(manifest, number=manifest.number + 1, fence=fence)
+            folder.publish(manifest)
+        return manifest
+
+    def _taken(self, folder: Folder, manifest: Manifest, owner: str) -> Manifest:
+        """A namespace that was nobody's is somebody's. Its content, and so its mark, stays."""
+        if owner and not manifest.spec.owner:
+            manifest = replace(manifest, number=manifest.number + 1, spec=replace(manifest.spec, owner=owner))
             folder.publish(manifest)
         return manifest
 

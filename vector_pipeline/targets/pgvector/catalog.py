@@ -57,7 +57,7 @@ class Catalog:
         found = session.row(
             sql.SQL(
                 """SELECT n.dimension, n.metric, n.space, n.table_name, n.mark || '-' || left(n.nonce::text, 8), n.fence, n.records,
-                          t.oid, a.atttypmod
+                          t.oid, a.atttypmod, coalesce(to_jsonb(n)->>'owner', '')
                    FROM {} n LEFT JOIN pg_class t ON t.oid = to_regclass({}::text || '.' || quote_ident(n.table_name))
                    LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'vector' AND NOT a.attisdropped
                    WHERE n.name = %(name)s"""
@@ -66,8 +66,8 @@ class Catalog:
         )
         if found is None:
             return None
-        dimension, metric, space, table, mark, fence, records, oid, width = found
-        spec = NamespaceSpec(namespace, dimension if width is None else width, metric, space)
+        dimension, metric, space, table, mark, fence, records, oid, width, owner = found
+        spec = NamespaceSpec(namespace, dimension if width is None else width, metric, space, owner)
         return Row(spec, None if oid is None else table, mark, fence, records)
 
     def existing(
@@ -166,9 +166,29 @@ class Catalog:
             ),
             {"fence": fence, "name": spec.name},
         )
+        if made or (spec.owner and not row.spec.owner):
+            self._own(session, spec)
         row = self.find(session, spec.name)
         assert row is not None
         return row, made
+
+    def _own(self, session: Session, spec: NamespaceSpec) -> None:
+        """Keep whose the namespace is. A catalogue of before there were owners gets the column with its first one."""
+        column = sql.SQL("SELECT FROM pg_attribute WHERE attrelid = to_regclass({}) AND attname = 'owner'").format(
+            sql.Literal(self.table("namespaces").as_string(session.connection))
+        )
+        if not session.rows(column, {}):
+            if not spec.owner:
+                return
+            session.run(
+                sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text NOT NULL DEFAULT ''").format(
+                    self.table("namespaces")
+                )
+            )
+        session.run(
+            sql.SQL("UPDATE {} SET owner = %(owner)s WHERE name = %(name)s").format(self.table("namespaces")),
+            {"owner": spec.owner, "name": spec.name},
+        )
 
     def drop(self, session: Session, namespace: str, fence: int) -> None:
         row = self.find(session, namespace, lock=True) if self.there(session) else None

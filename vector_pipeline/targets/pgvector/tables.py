@@ -134,7 +134,8 @@ def _catalog_ddl(schema: str) -> sql.Composed:
                mark bigint NOT NULL DEFAULT 0,
                nonce uuid NOT NULL DEFAULT gen_random_uuid(),
                fence bigint NOT NULL DEFAULT 0,
-               records bigint
+               records bigint,
+               owner text NOT NULL DEFAULT ''
            );
            COMMENT ON TABLE {catalog} IS 'vector-pipeline: namespaces, format 1';
            CREATE FUNCTION {schema}.count_mark() RETURNS trigger LANGUAGE plpgsql

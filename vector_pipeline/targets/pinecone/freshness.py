@@ -6,7 +6,7 @@ Laws
    latter, and a receipt's mark is what it will be once reads see that write.
 2. A write that answers no LSN (``delete``) is followed by a sentinel: one record of a fixed id that no reader sees, whose LSN is
    behind it. Every namespace that we make has one from its beginning, so that counts are sure of it. Nobody reads it, so it
-   may be written twice.
+   may be written twice. It carries whose the namespace is, too: whoever writes it anew has read that before.
 3. Where a service says no LSNs at all, a mark is never equal to another, and a write is awaited by a sentinel with a new number.
 
 Source: https://docs.pinecone.io/guides/index-data/check-data-freshness (November 2026).
@@ -24,7 +24,7 @@ from vector_pipeline.targets.base import WriteReceipt
 from vector_pipeline.targets.pinecone.encoding import SENTINEL, SENTINEL_KEY, direction
 from vector_pipeline.targets.pinecone.service import Place, Service, lsn_of, mark_of
 
-_NUMBER = "vp_number"
+_NUMBER, _OWNER = "vp_number", "vp_owner"
 _WEIGHT = 200
 """Bytes of a sentinel's request beside its vector."""
 
@@ -36,6 +36,8 @@ class Seen:
     lsn: int | None
     sentinel: bool
     number: str = ""
+    owner: str = ""
+    """Whose the namespace is, as its sentinel says."""
 
     @property
     def mark(self) -> str:
@@ -49,6 +51,8 @@ class Freshness:
         self._service = service
         self._shown: dict[str, int] = {}
         """By namespace, the highest LSN that a query was seen to show: what it covers need not be asked for again."""
+        self._owners: dict[str, str] = {}
+        """By namespace, whose it is, as its sentinel said when it was last seen or written."""
 
     def see(self, place: Place) -> Seen:
         """One query: for the sentinel."""
@@ -69,16 +73,24 @@ class Freshness:
         if lsn is not None:
             self._shown[place.namespace] = lsn
         metadata: dict[str, Any] = next((one.metadata or {} for one in found.matches if one.id == SENTINEL), {})
-        return Seen(lsn, bool(metadata), str(metadata.get(_NUMBER, "")))
+        owner = str(metadata.get(_OWNER, ""))
+        if metadata:
+            self._owners[place.namespace] = owner
+        return Seen(lsn, bool(metadata), str(metadata.get(_NUMBER, "")), owner)
 
     def forget(self, namespace: str) -> None:
         """A namespace is gone, and its numbers with it."""
         self._shown.pop(namespace, None)
+        self._owners.pop(namespace, None)
 
-    def touch(self, place: Place, retried: Counter[str] | None = None) -> tuple[int | None, str]:
-        """Write the sentinel; its LSN, and its new number."""
+    def touch(self, place: Place, retried: Counter[str] | None = None, *, owner: str = "") -> tuple[int | None, str]:
+        """Write the sentinel; its LSN, and its new number. ``owner``: of a namespace that was nobody's."""
         number = uuid.uuid4().hex
-        sentinel = Vector(SENTINEL, direction(place.dimension), None, {SENTINEL_KEY: True, _NUMBER: number})
+        if not owner and place.namespace not in self._owners:
+            self.see(place)
+        owner = owner or self._owners.get(place.namespace, "")
+        said = {SENTINEL_KEY: True, _NUMBER: number, **({_OWNER: owner} if owner else {})}
+        sentinel = Vector(SENTINEL, direction(place.dimension), None, said)
         answer = self._service.repeated(
             lambda: self._service.data(
                 place,
@@ -90,6 +102,7 @@ class Freshness:
                 sent=4 * place.dimension + _WEIGHT,
             )
         )
+        self._owners[place.namespace] = owner
         info = answer.response_info
         return (info.lsn_committed if info else None), number
 

@@ -81,8 +81,9 @@ class PineconeTarget(Target):
         checks.check_spec(spec, self._capabilities)
         self.require_writable(spec.name)
         place = self.indexes.ensure(spec)
-        if not self._freshness.see(place).sentinel:
-            lsn, number = self._freshness.touch(place)
+        seen = self._freshness.see(place)
+        if not seen.sentinel or (spec.owner and not seen.owner):
+            lsn, number = self._freshness.touch(place, owner=seen.owner or spec.owner)
             self._freshness.wait_for(place, lsn, self.config.freshness_s, number)
         state = self.describe(spec.name)
         if state is None:
@@ -104,7 +105,8 @@ class PineconeTarget(Target):
         if found is None:
             raise self.indexes.missing(place.namespace)
         count = max(0, int(found.record_count) - seen.sentinel)
-        return NamespaceState(_spec(place), count, int(found.size_bytes), seen.mark)
+        spec = replace(_spec(place), owner=seen.owner)
+        return NamespaceState(spec, count, int(found.size_bytes), seen.mark)
 
     def namespaces(self) -> list[str]:
         return sorted({name for index in self.indexes.all() for name in self.indexes.names(index)})

@@ -1,0 +1,165 @@
+"""Every mistake of configuration is refused before anything of the other environment is written, and says whose it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tiers.conftest import SEAL, Open, files, tier, write
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.release.seals import breaking
+
+Sealed = Callable[[str | None], None]
+REFERENCE = f"${{env:{SEAL}}}"
+
+
+@pytest.fixture
+def prod(tmp_path: Path, opened: Open, sealed: Sealed) -> Path:
+    """A sealed production with a version pushed, in ``tmp_path/prod``; the seal is gone afterwards."""
+    sealed("deployment only")
+    file = write(tmp_path / "team", {"prod": tier(tmp_path / "prod", sealed=REFERENCE)})
+    with opened(file, "prod") as project:
+        project.build("handbook")
+        project.push("handbook")
+    sealed(None)
+    return tmp_path / "prod"
+
+
+def refused(prod: Path, verb: Callable[[], object], *said: str) -> str:
+    """What the refusal said: one line, and nothing of production was written."""
+    before = files(prod)
+    with pytest.raises(RefusedError) as caught:
+        verb()
+    assert files(prod) == before
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in said:
+        assert word in line
+    return line
+
+
+def test_production_on_a_laptop(tmp_path: Path, prod: Path, opened: Open, sealed: Sealed) -> None:
+    project = opened(tmp_path / "team" / "vector_pipeline.yaml", "prod")
+    for verb in (
+        lambda: project.build("handbook"), lambda: project.push("handbook"), lambda: project.pin("handbook", 1, True),
+        lambda: project.promote("handbook", by="me"), lambda: project.collect("handbook", dry_run=False, grace_s=0),
+        lambda: project.target("handbook").drop_namespace(project.target("handbook").namespaces()[0]),
+    ):  # fmt: skip
+        refused(prod, verb, "environment prod is sealed since", f"{SEAL} is not set here", "--break-seal")
+    sealed("of another environment")
+    refused(prod, lambda: project.build("handbook"), "it may be the seal of another environment")
+    # Readers need no seal.
+    assert project.versions("handbook")[0].number == 1
+    assert project.target("handbook", read_only=True).namespaces()
+
+
+def test_the_wrong_variable(tmp_path: Path, prod: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"dev": tier(tmp_path / "dev"), "prod": tier(prod, sealed=REFERENCE)}
+    file = write(tmp_path / "mine", both)
+    monkeypatch.setenv("VECTOR_PIPELINE_ENV", "prod")
+    refused(prod, lambda: opened(file, None).build("handbook"), "environment prod is sealed", "by ")
+
+
+def test_the_registry_of_production(tmp_path: Path, prod: Path, opened: Open) -> None:
+    mine = tier(tmp_path / "dev", registry=f"sqlite:///{prod}/registry.sqlite")
+    file = write(tmp_path / "mine", {"dev": mine})
+    said = refused(
+        prod,
+        lambda: opened(file, "dev").build("handbook"),
+        "belongs to environment prod, which is sealed",
+        "dev does not",
+    )
+    assert str(prod / "registry.sqlite") in said
+    assert not (tmp_path / "dev").exists()
+
+
+def test_a_copied_file_that_says_nothing_of_a_seal(tmp_path: Path, prod: Path, opened: Open) -> None:
+    file = write(tmp_path / "copy", {"prod": tier(prod)})
+    refused(
+        prod, lambda: opened(file, "prod").build("handbook"), "environment prod is sealed", "says nothing of a seal"
+    )
+
+
+def test_the_same_index(tmp_path: Path, prod: Path, opened: Open) -> None:
+    mine = tier(tmp_path / "dev", targets={"local": {"path": str(prod / "index")}})
+    project = opened(write(tmp_path / "mine", {"dev": mine}), "dev")
+    project.build("handbook")
+    whose = opened(tmp_path / "team" / "vector_pipeline.yaml", "prod").registry(read_only=True).id
+    told = ("belongs to another registry", whose, "environment prod there", str(prod / "index"))
+    refused(prod, lambda: project.push("handbook"), *told)
+    refused(prod, lambda: project.push("handbook", strategy="blue-green"), *told)
+    namespace = project.target("handbook").namespaces()[0]
+    refused(prod, lambda: project.target("handbook").drop_namespace(namespace), *told)
+    refused(prod, lambda: project.target("handbook").purge(namespace), *told)
+
+
+def test_the_same_lake(tmp_path: Path, prod: Path, opened: Open) -> None:
+    theirs = tier(prod)["lake"]
+    file = write(tmp_path / "mine", {"dev": tier(tmp_path / "dev", lake=theirs)}, pages=1)
+    refused(
+        prod, lambda: opened(file, "dev").build("handbook"), "belongs to another registry", "environment prod there"
+    )
+
+
+def test_a_seal_is_broken_once_and_for_good_in_the_history(tmp_path: Path, prod: Path, opened: Open) -> None:
+    project = opened(tmp_path / "team" / "vector_pipeline.yaml", "prod")
+    with breaking("pin", "ann@laptop", "the deployment is down"):
+        project.pin("handbook", 1, True)
+        project.pin("handbook", 1, False)
+    refused(prod, lambda: project.pin("handbook", 1, True), "is sealed")
+    (broken,) = project.broken_seals()
+    assert (broken.environment, broken.verb, broken.by, broken.reason) == (
+        "prod", "pin", "ann@laptop", "the deployment is down",
+    )  # fmt: skip
+    told = [one for one in project.timeline("handbook") if one.kind == "seal broken for pin"]
+    assert [(one.by, one.reason) for one in told] == [("ann@laptop", "the deployment is down")]
+
+
+def test_sharing_is_said(tmp_path: Path, prod: Path, opened: Open, sealed: Sealed) -> None:
+    team = tmp_path / "team" / "vector_pipeline.yaml"
+    shared = tier(prod)
+    file = write(tmp_path / "mine", {"staging": shared})
+    staging = opened(file, "staging")
+    refused(prod, lambda: staging.build("handbook"), "belongs to environment prod")
+    sealed("deployment only")
+    with opened(team, "prod") as project:
+        project.share("staging")
+    sealed(None)
+    staging.build("handbook")
+    sealed("deployment only")
+    with opened(team, "prod") as project:
+        project.share("staging", on=False)
+    sealed(None)
+    with pytest.raises(RefusedError, match="belongs to environment prod"):
+        opened(file, "staging").build("handbook")
+
+
+def test_a_registry_that_others_use_is_not_sealed_by_the_way(tmp_path: Path, opened: Open, sealed: Sealed) -> None:
+    open_ = write(tmp_path / "one", {"dev": tier(tmp_path / "store")})
+    opened(open_, "dev").registry()
+    sealed("s")
+    closed = write(tmp_path / "two", {"prod": tier(tmp_path / "store", sealed=REFERENCE)})
+    prod = opened(closed, "prod")
+    with pytest.raises(RefusedError, match=r"is also environment dev's.*seal --share dev"):
+        prod.registry()
+    prod.share("dev")
+    assert prod.tiers()[0].sealed == "open"
+    opened(open_, "dev").registry()
+
+
+def test_a_lost_registry_is_stood_for(tmp_path: Path, opened: Open) -> None:
+    file = write(tmp_path / "team", {"dev": tier(tmp_path / "dev")})
+    with opened(file, "dev") as project:
+        project.build("handbook")
+        project.push("handbook")
+        lost = project.registry().id
+    for one in (tmp_path / "dev").glob("registry.sqlite*"):
+        one.unlink()
+    project = opened(file, "dev")
+    with pytest.raises(RefusedError, match=f"belongs to another registry, {lost}"):
+        project.build("handbook")
+    project.stand_for(lost)
+    project.build("handbook")
+    project.push("handbook")
+    with pytest.raises(RefusedError, match="has deployments of its own"):
+        project.stand_for("f" * 16)

@@ -1,0 +1,132 @@
+"""Environments of a project beside each other: whose their stores are, what is sealed, and who may write.
+
+Laws
+----
+1. Looking at another environment opens it read-only, and what is wrong there is told of it alone.
+2. A seal is changed by whoever has it, or by a person who breaks it for that.
+"""
+
+import os
+from dataclasses import dataclass
+
+from vector_pipeline.errors import InputError, NotFoundError, VectorPipelineError
+from vector_pipeline.parts import Parts
+from vector_pipeline.release.admitting import account
+from vector_pipeline.release.promote import PRODUCTION
+from vector_pipeline.release.registry.belonging import Belonging, BrokenSeal
+from vector_pipeline.release.seals import digest_of, fits
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One environment of the configuration, as it stands."""
+
+    name: str
+    here: bool
+    """It is the one that commands mean now."""
+    sealed: str
+    """``no``; ``open``: its seal is here; ``closed``: it is not; ``at first write``: nothing was sealed yet."""
+    sample: float | None
+    reuse: str | None
+    registry: str
+    """Id; empty where there is none yet."""
+    where: str
+    """The registry's address, without secrets."""
+    shares_with: tuple[str, ...]
+    """Other environments that its registry serves."""
+    targets: tuple[str, ...]
+    serves: tuple[tuple[str, int], ...]
+    """Datasets and the versions that production serves there."""
+    fault: str = ""
+    """Why it could not be looked at; empty: it was."""
+
+
+class Sealing(Parts):
+    """Whose an environment is."""
+
+    def require_writable(self) -> None:
+        """``RefusedError`` where this environment may not write to where it points. Writes nothing itself."""
+        self._admission.require(self._registry_url())
+
+    def tiers(self) -> list[Tier]:
+        """Every environment of the configuration (law 1)."""
+        return [self._tier(name) for name in self.config.environments]
+
+    def _tier(self, name: str) -> Tier:
+        settings = self.config.environments[name]
+        targets = tuple(f"{one} ({target.kind})" for one, target in settings.targets.items())
+        variable = settings.sealed.names()[0] if settings.sealed is not None else None
+        common = {"name": name, "here": name == self.environment, "sample": settings.sample, "reuse": settings.reuse}
+        where = str(settings.registry)
+        state = "no" if variable is None else "at first write" if os.environ.get(variable) else "closed"
+        try:
+            with Parts(self.config, self.base, name) as there:
+                registry = there.registry(read_only=True)
+                found = registry.belonging()
+                serves = [(one, registry.alias(one, name, PRODUCTION)) for one in self.config.datasets]
+        except (NotFoundError, VectorPipelineError) as error:
+            nothing = isinstance(error, NotFoundError)
+            return Tier(
+                **common, sealed=state, registry="", where=where, shares_with=(), targets=targets, serves=(),
+                fault="" if nothing else error.what,
+            )  # type: ignore[arg-type]  # fmt: skip
+        return Tier(
+            **common, sealed=_seal_state(found, name, variable), registry=found.id, where=where, targets=targets,
+            shares_with=tuple(one.name for one in found.environments if one.name != name),
+            serves=tuple((one, alias.deployment.version) for one, alias in serves if alias is not None),
+        )  # type: ignore[arg-type]  # fmt: skip
+
+    def broken_seals(self) -> list[BrokenSeal]:
+        """Seals of this environment that were broken, oldest first; none where there is no registry."""
+        try:
+            return self.registry(read_only=True).broken_seals(self.environment)
+        except NotFoundError:
+            return []
+
+    def seal(self) -> bool:
+        """Seal this environment with what the configuration names; whether it was not, or with another one (law 2)."""
+        claim = self._admission.claim()
+        if claim.variable is None:
+            raise InputError(
+                f"environment {self.environment} names no seal",
+                fix=f"Write `sealed: ${{env:VECTOR_PIPELINE_SEAL}}` below environments: {self.environment}:",
+            )
+        if claim.secret is None:
+            raise InputError(
+                f"{claim.variable} is not set: it holds the secret to seal with", fix=f"export {claim.variable}=…"
+            )
+        before = self._admission.peek(self._registry_url()).named(self.environment)
+        registry = self.registry()
+        if before is None or before.seal is None:
+            return True  # What is opened for writing with its secret is sealed by that.
+        if fits(claim.secret, before.seal):
+            return False
+        registry.reseal(self.environment, digest_of(claim.secret), by=account())
+        return True
+
+    def unseal(self) -> bool:
+        """Take the seal off; whether there was one (law 2)."""
+        before = self._admission.peek(self._registry_url()).named(self.environment)
+        if before is None or before.seal is None:
+            return False
+        self.registry().reseal(self.environment, None, by=account())
+        return True
+
+    def share(self, other: str, *, on: bool = True) -> None:
+        """Let an environment write beside this one, which is sealed or to be; or not any more (law 2)."""
+        if other == self.environment:
+            raise InputError(f"{other} is this environment itself", fix="Name the other one")
+        with self._admission.letting_in(other):
+            self.registry().let_in(other, by=account() if on else None)
+
+    def stand_for(self, lost: str) -> None:
+        """Take the place of a registry that was lost: what carries its id is this one's."""
+        self.registry().stand_for(lost)
+
+
+def _seal_state(found: Belonging, name: str, variable: str | None) -> str:
+    known = found.named(name)
+    secret = os.environ.get(variable) if variable is not None else None
+    if known is None or known.seal is None:
+        return "no" if variable is None else "at first write" if secret else "closed"
+    return "open" if secret and fits(secret, known.seal) else "closed"
