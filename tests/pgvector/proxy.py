@@ -85,7 +85,7 @@ class Proxy:
                         return
                     self.said.append(request)
                     server.sendall(request)
-        except OSError:
+        except (OSError, ValueError):  # A socket that was closed meanwhile has no number any more.
             return
         finally:
             _end(client)

@@ -61,7 +61,9 @@ def test_none_expires_while_an_alias_or_a_route_points_at_one_or_did_a_moment_ag
     assert timedelta(minutes=50) < left.until - datetime.now(UTC) < timedelta(minutes=70)
     with pytest.raises(RefusedError, match="readers may read it until"):
         three.retire_space(*OLD, grace_s=3600)
-    three.begin_route("handbook", "dev", version=1, share=0.25, beside=third.id, by="test", reason="")
+    three.begin_route(
+        "handbook", "dev", version=1, deployments=[first.id], share=0.25, beside=third.id, by="test", reason=""
+    )
     assert [(one.kind, one.share) for one in three.uses("handbook", [1], grace_s=0)] == [("route", 0.25)]
     with pytest.raises(RefusedError, match=r"25% of production's readers"):
         three.retire_space(*OLD, grace_s=0)
