@@ -11,7 +11,7 @@ from tests.cli.conftest import RunCommand, vp  # noqa: F401  (a fixture)
 def test_from_the_fit_to_the_end(vp: RunCommand, served: Path) -> None:  # noqa: F811
     none = vp("bridge", "status", "--project", served)
     assert "No bridge of handbook was fitted." in none.out
-    assert f"Next: vector-pipeline bridge fit --space NEW --project {served}" in none.out
+    assert f"Next: vector-pipeline bridge fit --space new --project {served}" in none.out
     fit = vp("bridge", "fit", "--space", "new", "--project", served)
     assert fit.code == 0, fit.err
     cost, head, *_ = fit.out.splitlines()

@@ -81,7 +81,9 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
         return
     if not found:
         say(f"No bridge of {name} was fitted.")
-        session.next("bridge fit", *session.named(name), "--space", "NEW")
+        settings = session.project().dataset(name)
+        others = [one for one in settings.spaces if one != settings.serving_space]
+        session.next("bridge fit", *session.named(name), "--space", others[0] if len(others) == 1 else "NEW")
         return
     show(_states(found))
     for line in dict.fromkeys(filter(None, map(_meaning, found))):
@@ -189,23 +191,10 @@ def _states(found: "list[BridgeState]") -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in (
-        "bridge",
-        "from",
-        "to",
-        "map",
-        "recall",
-        "95% interval",
-        "wanted",
-        "version",
-        "questions",
-        "fitted",
-        "state",
-    ):
-        numbers = ("recall", "95% interval", "wanted", "version", "questions")
-        table.add_column(
-            column, justify="right" if column in numbers else "left", no_wrap=column in ("bridge", *numbers)
-        )
+    numbers = ("recall", "95% interval", "wanted", "version", "questions")
+    for column in ("bridge", "from", "to", "map", *numbers, "since", "state"):
+        whole = column in ("bridge", "since", *numbers)
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=whole)
     for one in found:
         row, detail = one.bridge, one.bridge.detail
         table.add_row(

@@ -15,23 +15,30 @@ def bounded(filter: dict[str, Any]) -> dict[str, Any]:
         filter_of(filter)
     except InputError as error:
         raise ValueError(str(error)) from None
-    if any("\0" in one for one in texts_within(filter)):
+    if any("\0" in one for some in _texts(filter) for one in some):
         raise ValueError("filter holds a zero character")
     return filter
 
 
-def texts_within(value: Any) -> set[str]:
-    """Every text in a filter, names of fields too."""
-    found: set[str] = set()
-    level = [value]
+def values_within(filter: dict[str, Any] | None) -> set[str]:
+    """Every text in a filter but names of fields and operators."""
+    return _texts(filter)[1]
+
+
+def _texts(filter: Any) -> tuple[set[str], set[str]]:
+    """Names, and texts among the values."""
+    names: set[str] = set()
+    values: set[str] = set()
+    level = [filter]
     while level:
         below: list[Any] = []
         for one in level:
             if isinstance(one, str):
-                found.add(one)
+                values.add(one)
             elif isinstance(one, dict):
-                below += [*one, *one.values()]
+                names.update(one)
+                below += one.values()
             elif isinstance(one, list):
                 below += one
         level = below
-    return found
+    return names, values

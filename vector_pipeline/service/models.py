@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from vector_pipeline.service.bounds import bounded, texts_within
+from vector_pipeline.service.bounds import bounded, values_within
 from vector_pipeline.service.limits import MAX_KEY, MAX_QUERIES, MAX_TEXT, MAX_TOP_K
 from vector_pipeline.service.readers import Standing, State
 from vector_pipeline.serving import Answer
@@ -49,8 +49,8 @@ class QueryRequest(Wire):
         return [self.query] if isinstance(self.query, str) else self.query
 
     def hidden(self) -> frozenset[str]:
-        """What no log and no error says: every text of it but names of the configuration."""
-        return frozenset({*self.texts, *texts_within(self.filter), self.key or ""})
+        """What no log and no error says: every text of it but names, of fields and of the configuration."""
+        return frozenset({*self.texts, *values_within(self.filter), self.key or ""})
 
 
 class Hit(Wire):
