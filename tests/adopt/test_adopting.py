@@ -37,6 +37,7 @@ def whole(project: Project) -> tuple[object, list[dict[str, object]]]:
     return target.describe(NAMESPACE), sorted(target.fetch(NAMESPACE, ids).to_pylist(), key=lambda row: row["id"])
 
 
+@pytest.mark.slow
 def test_only_the_rest_is_embedded_and_the_baseline_is_released(project: Project, source: Source) -> None:
     before, steps = whole(project), Steps()
     with reporting_to(steps):
@@ -60,6 +61,7 @@ def test_only_the_rest_is_embedded_and_the_baseline_is_released(project: Project
     assert whole(project) == before
 
 
+@pytest.mark.slow
 def test_the_adoption_is_remembered_once_and_without_texts(project: Project, source: Source) -> None:
     first = project.adopt("handbook", namespace=NAMESPACE, by="tester", run_id="run 1")
     snapshot = project.lake().snapshot_id()

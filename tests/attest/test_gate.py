@@ -73,6 +73,7 @@ SPOILS: dict[str, str] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", sorted(SPOILS))
 def test_wrong_vectors_are_stopped_and_named(project: Project, how: str) -> None:
     released(project)
@@ -109,6 +110,7 @@ def test_permuted_vectors_are_stopped(project: Project) -> None:
     assert result.detail["wrong"] > result.detail["sampled"] // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["weights", "nudged", "scaled", "stripped", "int8"])
 def test_a_model_that_changed_after_the_build_is_stopped(project: Project, become: Become, what: str) -> None:
     released(project)

@@ -182,6 +182,7 @@ def test_copies_of_what_was_right_are_not_doubted(project: Project) -> None:
     assert doubt_since(lake, tables, last_proof(lake, GoldenTables.of(tables))).rows == 0
 
 
+@pytest.mark.slow
 def test_everything_can_be_made_anew_with_the_model_as_it_is(project: Project, become: Become) -> None:
     digest = project.build("handbook").version.digest
     become("nudged")

@@ -84,6 +84,7 @@ def test_the_command_shows_moves_and_says_what_next(vp: RunCommand, config: Path
     assert (after.code, after.json["passed"], after.json["in_quarantine"]) == (0, True, 0)
 
 
+@pytest.mark.slow
 def test_a_run_that_a_changed_model_stops_says_why_in_one_line(
     vp: RunCommand,
     config: Path,

@@ -31,6 +31,7 @@ def test_golden_texts_stand_before_the_first_vector_and_stay(project: Project) -
     assert lake.row(f"SELECT max(snapshot_id) FROM {GoldenTables.of(tables).golden}")[0] < written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["weights", "nudged", "scaled", "int8", "stripped"])
 def test_a_model_that_changed_writes_nothing(project: Project, become: Become, what: str) -> None:
     project.build("handbook")
@@ -119,6 +120,7 @@ def test_an_old_lake_is_believed_where_a_sample_of_it_agrees(make_project: MakeP
     project.close()
 
 
+@pytest.mark.slow
 def test_own_texts_come_and_go_with_their_file(make_project: MakeProject, become: Become) -> None:
     project = make_project(gates="attestation: {golden: golden.txt}")
     file = project.base / "golden.txt"

@@ -57,6 +57,7 @@ EDITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 def test_an_edit_is_what_readers_get_and_shows_in_the_marks(space: Namespace) -> None:
     for edit, native in EDITS:
         mark, row = changed(space, edit)

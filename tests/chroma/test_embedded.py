@@ -81,6 +81,7 @@ def test_targets_of_one_process_see_each_other(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.slow
 def test_threads_share_a_folder(tmp_path: Path) -> None:
     target = at(tmp_path)
     space = Namespace(target)

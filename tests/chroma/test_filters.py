@@ -57,6 +57,7 @@ def meant(given: dict[str, Any]) -> list[str]:
     return [name for name, row in zip(IDS, ROWS, strict=True) if matches(node, json.loads(json.dumps(row)))]
 
 
+@pytest.mark.slow
 def test_every_operator_with_every_value(rows: Namespace) -> None:
     values = [value for value in SCALARS if value != 10**400]
     for value in values:

@@ -49,6 +49,7 @@ def reads(target: ChromaTarget, name: str) -> dict[str, Callable[[], object]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["describe", "scan", "fetch", "exact", "index", "all"])
 def test_a_purge_between_two_requests(proxy: Proxy, space: Namespace, direct: ChromaTarget, name: str) -> None:
     assert isinstance(space.target, ChromaTarget)

@@ -195,6 +195,7 @@ def test_a_server_that_comes_back(tmp_path: Path) -> None:
     target.close()
 
 
+@pytest.mark.slow
 def test_too_much_at_once(proxy: Proxy, space: Namespace) -> None:
     """What a gateway does not take at once is halved, and what was learned is kept."""
     ids, limit = [f"r#{number:03d}" for number in range(100)], 8_000
@@ -212,6 +213,7 @@ def test_too_much_at_once(proxy: Proxy, space: Namespace) -> None:
     assert "smaller" in said(lambda: space.upsert(make_records(IDS)), InputError)
 
 
+@pytest.mark.slow
 def test_what_is_too_much_is_not_sent(proxy: Proxy, space: Namespace) -> None:
     """Whatever a batch of the declared size becomes as JSON."""
     space.target._connection.most_bytes = 50_000  # type: ignore[attr-defined]

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import RunCommand
 
 
@@ -155,6 +157,7 @@ def test_check_names_everything_that_is_missing(vp: RunCommand, unbuilt: Path) -
     assert "2 of" in shown.out
 
 
+@pytest.mark.slow
 def test_expire_and_collect_do_nothing_by_themselves(vp: RunCommand, fresh: Path) -> None:
     assert vp("expire", "--json", "--project", fresh).json["snapshots"] == [], "all of them are young"
     now = ("--grace", 0)

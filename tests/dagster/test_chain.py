@@ -95,6 +95,7 @@ def test_a_second_run_finds_nothing_to_do(ready: Ready) -> None:
     assert project.lake().snapshot_id() == before
 
 
+@pytest.mark.slow
 def test_a_changed_file_costs_its_shard(ready: Ready) -> None:
     edit(ready.config, 3)
     outcome = ready.run("build")
@@ -161,6 +162,7 @@ def test_a_range_of_shards_is_one_run_and_the_others_stay_undone(instance: dg.Da
     assert whole.values["handbook/raw_documents"]["documents"] == 12
 
 
+@pytest.mark.slow
 def test_a_project_built_without_dagster_is_shown_whole_by_the_first_run(
     instance: dg.DagsterInstance, config: Path
 ) -> None:

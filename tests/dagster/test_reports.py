@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from assets import metadata
 from assets.running import run_job
@@ -11,6 +12,7 @@ from tests.support.gates import FEW
 from vector_pipeline.project import Project
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_loses_no_verdict(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     config = write_project(tmp_path / "project", 3, shards=1, gates=f"{FEW[:-1]}, canary_retrieval: off}}")
     with Project.load(config) as project:

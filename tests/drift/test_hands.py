@@ -116,6 +116,7 @@ def test_a_vector_that_a_hand_replaced_is_not_copied(line: Hand) -> None:
     assert project.plan("handbook").vectors == 0
 
 
+@pytest.mark.slow
 def test_a_repair_asks_under_the_lease_which_versions_are_kept(line: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look and the lease, a version was pushed and promoted that wants what is missing no more."""
     project = line.project

@@ -32,6 +32,7 @@ def test_every_alias_is_judged_production_first_and_recorded(line: Hand) -> None
         project.drift("handbook", "canary")
 
 
+@pytest.mark.slow
 def test_repair_mends_every_kept_version_and_runs_the_gates_again(line: Hand) -> None:
     project = line.project
     project.rollback("handbook", by="test", to=2)
@@ -66,6 +67,7 @@ def test_before_a_push_drift_is_looked_for_only_where_somebody_wrote(line: Hand)
     assert project.drift_before_push("handbook", line.namespace, target) == []
 
 
+@pytest.mark.slow
 def test_a_push_stops_at_drift_or_repairs_it(line: Hand) -> None:
     project = line.project
     line.delete(line.visible(3)[0]["id"])

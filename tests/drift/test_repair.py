@@ -130,6 +130,7 @@ def test_a_spoilt_record_is_no_source(line: Hand) -> None:
     require_mended(line, Level.FULL)
 
 
+@pytest.mark.slow
 def test_a_missing_record_is_derived_where_a_good_copy_stands(line: Hand) -> None:
     if not line.target.capabilities.derives:
         pytest.skip("records are not derived")

@@ -109,6 +109,7 @@ CASES: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "said"), CASES)
 def test_a_mistake_is_one_line_and_changes_nothing(
     wrong: dict[str, Any], said: list[str], server: PineconeServer, configure: Callable[..., Path], vp: RunCommand,

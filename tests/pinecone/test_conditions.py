@@ -72,6 +72,7 @@ def _same(a: Any, b: Any) -> bool:
     return float(a) == float(b)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(row=metadata(), condition=filters(), open_question=st.booleans())
 def test_whatever_a_service_makes_of_what_is_missing(

@@ -235,6 +235,7 @@ def test_a_write_that_hangs_is_unknown_and_a_read_is_tried_again(open_target: Op
         assert len(space.fetched(IDS)) == 10
 
 
+@pytest.mark.slow
 def test_reads_survive_dropped_connections(target: PineconeTarget, server: PineconeServer) -> None:
     space = made(target)
     space.upsert(make_records(IDS))

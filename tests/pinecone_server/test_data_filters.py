@@ -72,6 +72,7 @@ def _equal(left: Any, right: Any) -> bool:
     return left is not None and float(left) == float(right)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(METADATA, min_size=1, max_size=8), FILTERS, st.lists(METADATA, max_size=8), st.sets(st.integers(0, 7)))
 def test_a_filter_passes_what_the_reference_passes(

@@ -4,12 +4,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+import pytest
+
 from tests.registry.conftest import new_version, pushed
 from tests.registry.processes import fences, move_many, open_and_record, together
 from vector_pipeline.errors import ConflictError
 from vector_pipeline.release.registry import Registry
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_registry_and_record_at_once_leave_no_gap(url: str) -> None:
     made = [result for results in together(url, open_and_record) for result in results]
     with Registry.open(url, migrate=False) as registry:

@@ -107,6 +107,7 @@ def test_a_version_that_the_lake_does_not_hold_is_never_pushed(project: Project)
     assert mark(project) == before
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_expires_while_it_is_recorded_is_described_anew(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_push_that_is_interrupted_says_so(project: Project) -> None:
     assert registry.lease(f"local/{registry.deployments('handbook')[0].namespace}") is None
 
 
+@pytest.mark.slow
 def test_who_held_the_lease_before_can_change_nothing_after_the_look(project: Project) -> None:
     release(project)
     edit(project, 500)
@@ -206,6 +208,7 @@ def test_a_later_push_asks_for_another_look_and_rolling_back_does_not(project: P
     assert project.promote("handbook", by="test", version=2)[1]
 
 
+@pytest.mark.slow
 def test_an_older_version_that_was_damaged_is_not_said_to_need_no_push(project: Project) -> None:
     for number in (500, 600):
         edit(project, number)
@@ -222,6 +225,7 @@ def test_namespaces_of_two_datasets_never_meet() -> None:
     assert base_namespace("docs_en", "mini", "0123456789abcdef") == "docs_en--mini--01234567"
 
 
+@pytest.mark.slow
 def test_a_source_that_may_be_empty_reaches_production_empty(project: Project) -> None:
     config = project.base / "vector_pipeline.yaml"
     config.write_text(config.read_text().replace('"**/*.md"]', '"**/*.md"], allow_empty: true'), encoding="utf-8")

@@ -80,6 +80,7 @@ def test_after_a_push_nothing_is_fetched_to_plan_the_next(blind: World, strategy
     assert len(files(blind)) == 2, "the newest, and the one before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("derives", [True, False])
 def test_what_is_remembered_is_what_a_target_with_marks_tells(make_world: MakeWorld, derives: bool) -> None:
     world = make_world(Counting(derives=derives))

@@ -60,6 +60,7 @@ def test_what_is_off_does_not_run_and_nobody_waits_for_it(make_project: MakeProj
         project.gates_to_override("handbook", ["coverage"], "why")
 
 
+@pytest.mark.slow
 def test_what_could_not_run_blocks_and_under_warn_does_not(make_project: MakeProject) -> None:
     project = staged(make_project, "", canaries=None)
     assert judged(project)[CANARIES].status is Status.UNKNOWN

@@ -42,6 +42,7 @@ def test_policy_comes_first(project: Project) -> None:
             asked.rollback("handbook", by="test")
 
 
+@pytest.mark.slow
 def test_a_failed_check_undoes_its_own_move_only(project: Project) -> None:
     staged(project, 500)
     first, _ = project.promote("handbook", by="test")
@@ -71,6 +72,7 @@ def test_what_was_collected_is_restored_by_a_push(project: Project) -> None:
     assert project.promote("handbook", by="test")[0].deployment.id == pushed.deployment.id
 
 
+@pytest.mark.slow
 def test_a_push_stops_at_somebody_elses_hand(project: Project) -> None:
     staged(project, 500)
     target = project.target("handbook")

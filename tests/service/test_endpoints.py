@@ -190,6 +190,7 @@ def test_an_index_that_fails_is_not_ready_although_it_is_there(released: Project
     asked(config_of(released), ask)
 
 
+@pytest.mark.slow
 def test_rollback_and_promotion_are_followed(released: Project) -> None:
     async def ask(client: httpx.AsyncClient) -> None:
         seen = []

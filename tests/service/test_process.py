@@ -39,6 +39,7 @@ def refuses(url: str) -> bool:
         return one.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0
 
 
+@pytest.mark.slow
 def test_it_says_where_it_is_and_what_to_do_next(released: Project, serve: Serve) -> None:
     service = serve(config_of(released), "--token-env", "SERVICE_TOKEN", environment={"SERVICE_TOKEN": SECRET})
     assert re.fullmatch(r"Serving handbook on http://127\.0\.0\.1:\d+ until Ctrl-C\n", service.said)
@@ -91,6 +92,7 @@ def test_without_the_extra(
     assert capsys.readouterr().err == "Error: serve needs fastapi. pip install 'vector-pipeline[serve]'\n"
 
 
+@pytest.mark.slow
 def test_it_is_unready_first_and_answers_what_is_in_flight(released: Project, serve: Serve, tmp_path: Path) -> None:
     service = serve(config_of(released), "--drain-s", "600", program=("tests.service.held", str(tmp_path)))
     with ThreadPoolExecutor(1) as threads, httpx.Client(timeout=120) as client:
@@ -110,6 +112,7 @@ def test_it_is_unready_first_and_answers_what_is_in_flight(released: Project, se
     assert service.process.wait(120) == 0
 
 
+@pytest.mark.slow
 def test_it_ends_although_its_target_never_answers(released: Project, serve: Serve, tmp_path: Path) -> None:
     service = serve(
         config_of(released), "--timeout-s", "3", "--drain-s", "0", program=("tests.service.held", str(tmp_path))
@@ -152,6 +155,7 @@ sys.exit(run(["serve", "--port", "0", "--project", {project!r}]))
 """
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported(released: Project) -> None:
     program = PROGRAM.format(query=QUERY, heavy=HEAVY, project=str(released.base))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240)

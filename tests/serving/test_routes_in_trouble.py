@@ -66,6 +66,7 @@ def test_what_cannot_embed_is_the_routes_failure(released: Project, lame: Lame, 
         assert index.health().breaker == "closed"
 
 
+@pytest.mark.slow
 def test_what_hangs_while_it_embeds_is_the_routes_failure(released: Project, lame: Lame) -> None:
     released.route("handbook", 2, 1.0, by="test")
     lame.held = threading.Event()
@@ -78,6 +79,7 @@ def test_what_hangs_while_it_embeds_is_the_routes_failure(released: Project, lam
         lame.held.set()
 
 
+@pytest.mark.slow
 def test_in_one_namespace_a_route_does_not_open_productions_breaker(released: Project, lame: Lame) -> None:
     released.promote("handbook", by="test")
     third = edited(released, 903, strategy="versioned", promote=False)

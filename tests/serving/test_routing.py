@@ -34,6 +34,7 @@ def routed(project: Project, share: float, version: int = 2) -> Route:
     return project.route("handbook", version, share, by="test", reason="try it")
 
 
+@pytest.mark.slow
 def test_a_share_of_the_keys_gets_the_other_version_and_keeps_it(released: Project, index: Index) -> None:
     keys = KEYS[:40]
     assert set(versions(index, keys).values()) == {1}

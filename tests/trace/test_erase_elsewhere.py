@@ -187,6 +187,7 @@ def test_a_mark_that_our_killed_erasure_left_is_ours(
         assert any(one.drifted for one in again.drift(H, level="count", record=False)) is meddled
 
 
+@pytest.mark.slow
 def test_every_environment_learns_of_our_mark(project: Project) -> None:
     project.close()
     config = project.base / "vector_pipeline.yaml"

@@ -176,6 +176,7 @@ def test_the_sentence_says_of_which_documents_it_speaks(world: VectorLake) -> No
     assert total in result.detail["charts"][3]["title"]
 
 
+@pytest.mark.slow
 def test_another_model_over_everything_is_the_model_s_difference(world: VectorLake) -> None:
     result = judged(world, rows(V), rows(OTHER), "two")
     assert result.status is Status.FAILED
@@ -206,6 +207,7 @@ def test_answers_side_by_side_say_why_they_differ(world: VectorLake) -> None:
     assert len(shown[0]["production"][0]) == 2
 
 
+@pytest.mark.slow
 def test_an_index_that_answers_otherwise_is_told_apart_from_data(world: VectorLake) -> None:
     target = MemoryTarget("local", MemoryStore())
     old, new = world.push(world.version(rows(V)), target), world.push(world.version(rows(V)), target)
@@ -246,6 +248,7 @@ def test_six_tests_share_what_may_be_wrong() -> None:
     assert found.low < 0.02 < wilson(8, 200).low
 
 
+@pytest.mark.slow
 def test_limits_are_the_datasets(world: VectorLake) -> None:
     """What stops a release by default passes where the dataset says so."""
     lenient = {

@@ -34,6 +34,7 @@ def judged(project: Project) -> CheckResult:
     return project.verify("handbook", only=[NAME])[1][0]
 
 
+@pytest.mark.slow
 def test_what_production_answers_and_the_candidate_does_not(make_project: MakeProject) -> None:
     project = promoted(make_project)
     for n in range(8):

@@ -131,6 +131,7 @@ MARKS = st.lists(
 WANTED = st.dictionaries(st.sampled_from(["a#1", "b#1", "b#1.2", "c#1", "d#1"]), st.sampled_from(["m", "n"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(WANTED, MARKS, st.integers(1, 4), st.booleans())
 def test_coverage_agrees_with_python_sets(

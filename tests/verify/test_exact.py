@@ -86,6 +86,7 @@ def test_the_best_of_all_blocks_remain_whatever_the_blocks(values: list[list[flo
         assert [(name, value) for (_, name), value in answer] == [(name, -value) for value, name in best]
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     old=_rows,

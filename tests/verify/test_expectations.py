@@ -191,6 +191,7 @@ def test_a_text_has_one_vector_in_each_shard_that_needs_it(con: duckdb.DuckDBPyC
     assert broken(check(con, "embeddings")) == {"shard and content_hash are together unique"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_checked_is_unknown(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("ALTER TABLE documents DROP COLUMN content_hash")
     result = check(con, "documents")

@@ -79,6 +79,7 @@ def test_a_source_that_was_read_again_and_gave_the_same_version_has_no_age(files
     assert late(files).status is Status.FAILED, "what was read and is in no version makes none newer"
 
 
+@pytest.mark.slow
 def test_erased_documents_are_no_part_of_a_source(files: Project) -> None:
     files.erase("handbook", document="page0.md", by="me", reason="asked")
     assert late(files).status is Status.PASSED

@@ -199,6 +199,7 @@ def test_chance_does_not_lose_a_topic() -> None:
 NAMES = st.sampled_from([f"doc{n}" for n in range(30)])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(gone=st.sets(NAMES), renamed=st.sets(NAMES), added=st.integers(0, 20), wrapped=st.booleans())
 def test_exactly_what_is_nowhere_is_lost(

@@ -62,6 +62,7 @@ def test_nothing_is_measured_without_judgements(make_project: MakeProject) -> No
     assert (result.status, result.summary) == (Status.PASSED, "no judgements are configured: retrieval is not measured")
 
 
+@pytest.mark.slow
 def test_half_of_the_settings_is_a_mistake(make_project: MakeProject) -> None:
     project = make_project(gates="retrieval: {queries: questions.jsonl}")
     write_judgements(project.base)
@@ -162,6 +163,7 @@ def test_documents_without_text_are_not_one(world: VectorLake) -> None:
     assert one_of_each(world.context(side), side, None, judged, {"a", "b"}) == ({}, [])
 
 
+@pytest.mark.slow
 def test_production_that_cannot_be_measured_proves_nothing(judged: Project) -> None:
     """Its model has left the configuration: whatever the candidate finds, there is nothing to compare it with."""
     pushed(judged, served=True)
