@@ -14,6 +14,7 @@ from pathlib import Path
 from vector_pipeline.build.files import OnRead, stage_files
 from vector_pipeline.build.records import record_revision, stage_records
 from vector_pipeline.config import DatasetConfig, RecordSourceConfig
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake import documents as store
@@ -31,10 +32,12 @@ def sync_documents(
     shards: Sequence[int] | None = None,
     on_read: OnRead | None = None,
     erased: Collection[str] = (),
+    sample: Sample | None = None,
 ) -> SyncCounts:
     """Bring the documents of the selected shards (None: all) to the source's present state.
 
     ``erased``: keys of documents that stay out. Their items stand in quarantine with that reason while the source lists them.
+    ``sample``: of what the source lists, these alone are the dataset's documents.
     """
     tables = DatasetTables(dataset)
     tables.ensure(lake)
@@ -42,12 +45,12 @@ def sync_documents(
     store.select_shards(lake, config.shards, shards)
     source, revision = config.source, None
     if not isinstance(source, RecordSourceConfig):
-        listed = stage_files(lake, tables, listed_source(source, base), config.shards, on_read, erased)
+        listed = stage_files(lake, tables, listed_source(source, base), config.shards, on_read, erased, sample)
     else:
-        revision = record_revision(source, base)
+        revision = record_revision(source, base, sample)
         if known is not None and revision is not None and revision == known.revision:
             return _unchanged(lake, tables)
-        listed = stage_records(lake, tables, source, base, config.shards, erased)
+        listed = stage_records(lake, tables, source, base, config.shards, erased, sample)
     if not listed and not source.allow_empty:
         raise _empty(lake, tables, config, base)
     whole = shards is None or set(shards) >= set(range(config.shards))

@@ -5,7 +5,9 @@ from itertools import islice
 
 import pyarrow as pa
 
+from vector_pipeline.build.sampling import keep_sample
 from vector_pipeline.corpus.model import Document, Item, Parsed, Quarantined, Reason, Seen
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.corpus.sources import ListedSource
 from vector_pipeline.hashing import canonical_json, content_hash, document_key
 from vector_pipeline.lake import documents as store
@@ -30,9 +32,14 @@ def stage_files(
     shards: int,
     on_read: OnRead | None,
     erased: Collection[str] = (),
+    sample: Sample | None = None,
 ) -> int:
-    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a source; returns how many items it lists."""
+    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a source; returns how many items it lists.
+
+    What is not in the sample is not in the tables.
+    """
     listed = store.stage(lake, "listed", LISTED, _listed(source.list()))
+    keep_sample(lake, "listed", "document_id", sample, tables.dataset)
     changed = store.changed_items(lake, tables, shards, parsers_of(source))
     found = [
         Item(row["document_id"], row["revision"]) for row in changed.select(["document_id", "revision"]).to_pylist()

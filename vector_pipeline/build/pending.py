@@ -13,7 +13,9 @@ import pyarrow as pa
 from vector_pipeline.build.documents import known_state
 from vector_pipeline.build.files import parsers_of
 from vector_pipeline.build.records import record_revision
+from vector_pipeline.build.sampling import keep_sample
 from vector_pipeline.config import DatasetConfig, RecordSourceConfig
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.corpus.sources import listed_source
 from vector_pipeline.hashing import sql_shard
 from vector_pipeline.lake import documents as store
@@ -23,15 +25,16 @@ from vector_pipeline.lake.tables import DatasetTables, SpaceTables
 
 
 def pending_shards(
-    lake: Lake, dataset: str, config: DatasetConfig, base: Path, spaces: Iterable[tuple[SpaceTables, Set[int]]]
-) -> set[int]:
+    lake: Lake, dataset: str, config: DatasetConfig, base: Path, spaces: Iterable[tuple[SpaceTables, Set[int]]],
+    sample: Sample | None = None,
+) -> set[int]:  # fmt: skip
     """Shards that a build of the dataset would change, in these spaces: of each, those that it covers there. Raises what a listing
     raises.
     """
     tables, every = DatasetTables(dataset), set(range(config.shards))
     if not lake.has_table(dataset, "documents"):
         return every
-    pending = _changed(lake, tables, config, base)
+    pending = _changed(lake, tables, config, base, sample)
     for space, covered in spaces:
         if pending == every:
             break
@@ -41,11 +44,11 @@ def pending_shards(
     return pending
 
 
-def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path) -> set[int]:
+def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Path, sample: Sample | None) -> set[int]:
     every = set(range(config.shards))
     known = known_state(lake, tables, config)
     if isinstance(config.source, RecordSourceConfig):
-        revision = record_revision(config.source, base)
+        revision = record_revision(config.source, base, sample)
         same = known is not None and revision is not None and revision == known.revision
         return set() if same else every
     source = listed_source(config.source, base)
@@ -54,6 +57,7 @@ def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Pat
         return every  # The run refuses it, or deletes everything: either way it has to look.
     columns = [pa.array([item.id for item in items]), pa.array([item.revision for item in items])]
     store.stage(lake, "listed", LISTED, [pa.RecordBatch.from_arrays(columns, schema=LISTED)])
+    keep_sample(lake, "listed", "document_id", sample, tables.dataset)
     store.select_shards(lake, config.shards, None)
     changed = store.changed_items(lake, tables, config.shards, parsers_of(source))
     with lake.registered("changed_now", changed):

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vector_pipeline.build.files import STAYS_OUT
+from vector_pipeline.build.sampling import keep_sample
 from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.model import Reason, sql_digest
 from vector_pipeline.corpus.records import RECORD_ROWS, RecordSource
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.hashing import fingerprint, sql_content_hash, sql_document_key, sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
@@ -28,12 +30,13 @@ _CLEAN = f"""
 """
 
 
-def record_revision(config: RecordSourceConfig, base: Path) -> str | None:
-    """Name of the source's files and of the settings that make documents of them; None for a query: ask it."""
+def record_revision(config: RecordSourceConfig, base: Path, sample: Sample | None = None) -> str | None:
+    """Name of the source's files, of the settings that make documents of them, and of the sample; None for a query: ask it."""
     revision = RecordSource(config, base).revision()
     if revision is None:
         return None
-    return fingerprint({"files": revision, "settings": config.model_dump(mode="json"), "parser": PARSER})
+    parts = {"files": revision, "settings": config.model_dump(mode="json"), "parser": PARSER}
+    return fingerprint({**parts, **({"sample": sample.digest} if sample is not None else {})})
 
 
 def _without(erased: Collection[str]) -> str:
@@ -56,9 +59,14 @@ def stage_records(
     base: Path,
     shards: int,
     erased: Collection[str] = (),
+    sample: Sample | None = None,
 ) -> int:
-    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a record source; returns its number of rows."""
-    store.stage(lake, "source_rows", RECORD_ROWS, RecordSource(config, base).batches())
+    """Temporary tables ``listed``, ``staged_items`` and ``staged_documents`` of a record source; returns its number of rows.
+
+    What is not in the sample is not in the tables.
+    """
+    rows = store.stage(lake, "source_rows", RECORD_ROWS, RecordSource(config, base).batches())
+    keep_sample(lake, "source_rows", "id", sample, tables.dataset)
     columns = ("text", "title", "media_type", "metadata", "reason")
     hashed = " || ".join(sql_content_hash(f"coalesce({name}, '')") for name in columns)
     lake.run(
@@ -84,4 +92,4 @@ def stage_records(
                    metadata, text
             FROM changed_rows WHERE reason IS NULL"""
     )
-    return int(lake.row("SELECT count(*) FROM listed")[0])
+    return rows

@@ -42,6 +42,8 @@ class TierConfig(Model):
     reuse: Name | None = None
     """Another environment, whose lake is read for vectors of the same text and model before anything is embedded. Read-only; what
     was read is attested as if it had been made here."""
+    reusable: bool = True
+    """Whether environments of this file may `reuse` the vectors of this one."""
 
 
 def check_reuse(environments: Mapping[str, Any]) -> None:
@@ -64,5 +66,8 @@ def check_reuse(environments: Mapping[str, Any]) -> None:
                     "circle", "environments reuse each other in a circle: {circle}",
                     {"at": ("environments", name, "reuse"), "circle": ", ".join([*seen, other])},
                 )  # fmt: skip
+            if not environments[other].reusable:
+                said = "environment {other} lets nobody read its vectors (reusable: false)"
+                raise PydanticCustomError("not_reusable", said, {"at": ("environments", name, "reuse"), "other": other})
             seen.append(other)
             other = environments[other].reuse

@@ -160,7 +160,7 @@ class Adopting(Gating):
     def _work_out(self, lake: Lake, dataset: str, tables: SpaceTables) -> None:
         """Documents and chunks of the source as it is now, by the code that builds them."""
         sync_documents(
-            lake, dataset, self.dataset(dataset), self.base,
+            lake, dataset, self.dataset(dataset), self.base, sample=self.sample(dataset),
             on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
         )  # fmt: skip
         chunk_documents(

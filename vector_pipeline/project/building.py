@@ -16,7 +16,7 @@ from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
-from vector_pipeline.parts import Parts
+from vector_pipeline.project.sampling import Sampling
 from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.holding import hold_parts, hold_whole
 from vector_pipeline.release.registry import Version
@@ -36,7 +36,7 @@ class VersionMade:
     diff: VersionDiff | None
 
 
-class Building(Parts):
+class Building(Sampling):
     """Steps that write to the lake."""
 
     @property
@@ -51,7 +51,7 @@ class Building(Parts):
             return sync_documents(
                 self.lake(), dataset, settings, self.base, shards=shards,
                 on_read=lambda done, total: self.progress.update("read documents", done, total, unit="files"),
-                erased=self._erased(dataset),
+                erased=self._erased(dataset), sample=self.sample(dataset),
             )  # fmt: skip
 
     def _erased(self, dataset: str) -> set[str]:
@@ -68,7 +68,7 @@ class Building(Parts):
         every = range(settings.shards)
         covered = {space: set(self.shards_to_build(dataset, space, every) or []) for space in settings.spaces}
         spaces = [(self.tables(dataset, space), shards) for space, shards in covered.items() if shards]
-        return pending_shards(lake, dataset, settings, self.base, spaces)
+        return pending_shards(lake, dataset, settings, self.base, spaces, self.sample(dataset))
 
     def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
         """Documents → chunks of a space."""

@@ -104,6 +104,7 @@ class Gating(Letting):
         return GateContext(
             settings, self.gates(version.dataset), self.base, Side(version, deployment),
             self._compared_with(version, deployment), opened, datetime.now(UTC),
+            self.sample(version.dataset),
         )  # fmt: skip
 
     def _record(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from vector_pipeline.config import DatasetConfig, GateConfig
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.lake.connection import Lake
@@ -75,6 +76,7 @@ class GateContext:
         production: Side | None,
         opened: Opened,
         now: datetime,
+        sample: Sample | None = None,
     ) -> None:
         self.settings = settings
         """The dataset's configuration. Of gates see ``gates``."""
@@ -85,6 +87,8 @@ class GateContext:
         self.candidate = candidate
         self.production = production
         self.now = now
+        self.sample = sample
+        """What of the source is built here; None: all of it."""
         self._opened = opened
         self._lock = threading.RLock()
         self._shared: dict[str, Any] = {}

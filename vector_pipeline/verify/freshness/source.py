@@ -14,6 +14,7 @@ from itertools import islice
 import pyarrow as pa
 
 from vector_pipeline.build.records import record_revision, stage_records
+from vector_pipeline.build.sampling import keep_sample
 from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.model import Item
 from vector_pipeline.corpus.sources import listed_source
@@ -60,8 +61,9 @@ def against_source(context: GateContext) -> Compared:
     try:
         if not isinstance(source, RecordSourceConfig):
             store.stage(lake, "listed", LISTED, _batches(listed_source(source, context.base).list()))
+            keep_sample(lake, "listed", "document_id", context.sample, tables.dataset)
             return Compared(_listed_otherwise(context, shards, erased))
-        now = record_revision(source, context.base)
+        now = record_revision(source, context.base, context.sample)
         if now is None:
             return Compared(why_not="its source is a query, which is not asked again")
         for snapshot in _states(context):
@@ -71,7 +73,7 @@ def against_source(context: GateContext) -> Compared:
         if revision is not None:
             return Compared(why_not="its source has changed since", at_once=True)
         store.select_shards(lake, shards, None)
-        stage_records(lake, tables, source, context.base, shards, erased)
+        stage_records(lake, tables, source, context.base, shards, erased, context.sample)
     except (ConfigError, UnavailableError) as error:
         return Compared(why_not=f"its source cannot be read here: {error.what}")
     return Compared(_listed_otherwise(context, shards, erased), parts=True)

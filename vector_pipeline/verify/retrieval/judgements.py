@@ -62,6 +62,11 @@ def load_judgements(queries: Path, judgements: Path) -> Judgements:
     return Judgements({name: texts[name] for name in texts if name in relevance}, relevance, left_out)
 
 
+def judged_documents(judgements: Path) -> set[str]:
+    """Documents that a file says to be relevant to anything."""
+    return {document for _, document, grade in _rows(judgements) if grade > 0}
+
+
 def _rows(path: Path) -> Iterator[tuple[str, str, int]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
