@@ -14,53 +14,30 @@ Laws
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from shutil import rmtree
-from typing import Any
 
 from vector_pipeline.errors import ConflictError, NotFoundError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.project.building import code_revision
-from vector_pipeline.project.live import Living
+from vector_pipeline.project.gating import Gating
+from vector_pipeline.project.preview_building import ERROR, Made, build, built
 from vector_pipeline.project.preview_inside import Inside
+from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.lines import base_namespace
 from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.preview import Budget, require_fitting, require_name
 from vector_pipeline.release.preview_ending import Ending, sweep, take_down
-from vector_pipeline.release.preview_lake import Texts, require_records, require_texts
-from vector_pipeline.release.registry import Deployment, PreviewRecord, Version
+from vector_pipeline.release.registry import PreviewRecord
 from vector_pipeline.report.page import REPORTS
 from vector_pipeline.report.page.facts import Facts, Missing
+from vector_pipeline.trace.erased import Erased
+from vector_pipeline.trace.removal import OnStep
 from vector_pipeline.verify.outcome import CheckResult
 
-TEXTS, VERSION, SECONDS = "texts", "version", "seconds"
-"""Keys of a preview's detail: of one that was built to its end."""
-ERROR = "error"
-"""Key of a preview's detail: why it was not."""
 WAIT_S = 90.0
 """For who writes a preview that is taken down: longer than a lease that nobody renews."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A preview that stands."""
-
-    preview: PreviewRecord
-    version: Version
-    deployment: Deployment
-    texts: Texts
-    seconds: float
-    """That the push took, by its plan."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "dataset": self.preview.origin, "environment": self.preview.environment, "name": self.preview.name,
-            "held_as": self.preview.held_as, "expires_at": self.preview.expires_at.isoformat(timespec="seconds"),
-            "target": self.deployment.target, "namespace": self.deployment.namespace,
-            "documents": self.version.documents, "records": self.version.records, "digest": self.version.digest,
-            "texts": asdict(self.texts),
-        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +66,7 @@ class Reaped:
 class Previews:
     """Previews of a project's datasets in its environment."""
 
-    def __init__(self, project: Living) -> None:
+    def __init__(self, project: Gating) -> None:
         self._project = project
 
     def create(
@@ -118,7 +95,7 @@ class Previews:
             preview = begin()
         try:
             with self._inside(preview, asked) as inside:
-                return _build(inside)
+                return build(inside)
         except VectorPipelineError as error:
             # For the comment, which another process writes.
             with suppress(VectorPipelineError):
@@ -128,14 +105,14 @@ class Previews:
     def verify(self, dataset: str, name: str) -> tuple[Made, list[CheckResult]]:
         """Run every gate that a release must pass, against what production serves, and record what they say."""
         with self._inside(self.find(dataset, name)) as inside:
-            made = _standing(inside)
+            made = built(inside)
             deployment, results = inside.verify(inside.held_as, version=made.version.number, deployment=made.deployment)
             return Made(made.preview, made.version, deployment, made.texts, made.seconds), results
 
     def report(self, dataset: str, name: str) -> Reported:
         """What there is to say of a preview. Writes nothing."""
         with self._inside(self.find(dataset, name)) as inside:
-            made = _standing(inside)
+            made = built(inside)
             facts = inside.report_facts(inside.held_as, made.version.number)
             try:
                 proposal: Plan | Missing = inside.proposal(made.version)
@@ -199,13 +176,13 @@ class Previews:
             yield inside
 
     @contextmanager
-    def _reaching(self, preview: PreviewRecord) -> Iterator[Living]:
+    def _reaching(self, preview: PreviewRecord) -> Iterator[Gating]:
         """The project of the environment that a preview is in. ``ConfigError`` where the configuration does not lead there."""
         project = self._project
         if preview.environment == project.environment:
             yield project
             return
-        with Living(project.config, project.base, preview.environment) as other:
+        with Gating(project.config, project.base, preview.environment) as other:
             yield other
 
     def _ending(self, by: str, wait_s: float) -> Ending:
@@ -221,35 +198,31 @@ class Previews:
         return Ending(project.registry(), lake, project.target_named, by, wait_s)
 
 
-def _build(inside: Inside) -> Made:
-    """Law 4: what is cheap to count is counted before what costs anything is begun."""
-    held_as, name, budget = inside.held_as, inside.preview.name, inside.budget
-    with inside.going_on():
-        inside.sync(held_as)
-        inside.chunk(held_as)
-        require_records(inside.lake(), inside.tables(held_as), budget.records, name)
-        texts = inside.take_over()
-        require_texts(texts, budget.texts, name)
-        inside.embed(held_as)
-        version = inside.snapshot(held_as, message=f"preview {name}").version
-    pushed = inside.push(held_as, version=version.number, by=inside.preview.begun_by)
-    inside.ask()
-    registry = inside.registry()
-    registry.note_preview(
-        inside.preview.id,
-        {TEXTS: asdict(texts), VERSION: version.number, SECONDS: pushed.plan.cost.seconds, ERROR: ""},
-    )
-    return _standing(inside)
+class Forgetting(Tracing):
+    """Law 5."""
 
-
-def _standing(inside: Inside) -> Made:
-    """``NotFoundError`` for one that was not built to its end."""
-    found = inside.registry(read_only=True).preview(inside.preview.origin, inside.environment, inside.preview.name)
-    if VERSION not in found.detail:
-        raise NotFoundError(
-            f"preview {found.name} of {found.origin} was not built to its end",
-            fix=f"Go on with it: vector-pipeline ci create {found.origin} --name {found.name}",
+    def erase(
+        self,
+        dataset: str,
+        *,
+        document: str | None = None,
+        reason: str = "",
+        dry_run: bool = False,
+        run_id: str | None = None,
+        by: str = "vector-pipeline",
+        on_step: OnStep = lambda _: None,
+    ) -> Erased:
+        if not dry_run:
+            self._end_previews(dataset, by)
+        report = super().erase(
+            dataset, document=document, reason=reason, dry_run=dry_run, run_id=run_id, by=by, on_step=on_step
         )
-    version = inside.version(found.held_as, int(found.detail[VERSION]))
-    deployment = inside.deployment_of(version)
-    return Made(found, version, deployment, Texts(**found.detail[TEXTS]), float(found.detail[SECONDS]))
+        if not dry_run:
+            # One that had read its documents when the erasure began.
+            self._end_previews(dataset, by)
+        return report
+
+    def _end_previews(self, dataset: str, by: str) -> None:
+        self.dataset(dataset)
+        if self.registry(read_only=True).previews(dataset):
+            Previews(self).end_all(dataset, by=by, reason="a document was erased")

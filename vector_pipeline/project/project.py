@@ -13,13 +13,13 @@ from vector_pipeline.project.bridging import Bridging
 from vector_pipeline.project.costing import Costing
 from vector_pipeline.project.inbox import Inboxes
 from vector_pipeline.project.live import Living
+from vector_pipeline.project.previewing import Forgetting
 from vector_pipeline.project.questioning import Questioning
 from vector_pipeline.project.reporting import Reporting
 from vector_pipeline.project.retaining import Retaining
 from vector_pipeline.project.routing import Routing
 from vector_pipeline.project.sealing import Sealing
 from vector_pipeline.project.spaces import Spaces
-from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.mirrors import at as at_target
 from vector_pipeline.release.promote import BACK, PRODUCTION, STAGING
 from vector_pipeline.release.registry import Alias, Override, Route, Verdict, Version, Withdrawal
@@ -76,8 +76,9 @@ class Status:
 
 
 class Project(
-    Living, Routing, Retaining, Tracing, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Inboxes, Sealing, Spaces
-):
+    Living, Routing, Retaining, Forgetting, Adopting, Reporting, Bridging, Questioning, Attests, Costing, Inboxes, Sealing,
+    Spaces,
+):  # fmt: skip
     """A configuration in one environment, ready to work."""
 
     def versions(self, dataset: str) -> list[Version]:
