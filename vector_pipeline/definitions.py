@@ -8,11 +8,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.following import Following, RunSeen, following
 from assets.loading import project_definitions
 from assets.running import RunOutcome, run_job
 from vector_pipeline.config import find_config
 
-__all__ = ["RunOutcome", "defs", "run_job"]
+__all__ = ["Following", "RunOutcome", "RunSeen", "defs", "following", "run_job"]
 
 
 @dg.definitions

@@ -3,6 +3,7 @@
 # isort: off
 from vector_pipeline.cli import (
     adopting,
+    alerting,
     asking,
     attesting,
     bridging,
@@ -16,6 +17,7 @@ from vector_pipeline.cli import (
     past,
     planning,
     pushing,
+    putting,
     reading,
     reembedding,
     reporting,
@@ -34,6 +36,7 @@ from vector_pipeline.cli.app import app
 
 __all__ = [
     "adopting",
+    "alerting",
     "app",
     "asking",
     "attesting",
@@ -48,6 +51,7 @@ __all__ = [
     "past",
     "planning",
     "pushing",
+    "putting",
     "reading",
     "reembedding",
     "reporting",
@@ -63,9 +67,9 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "environment", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
+    "init", "check", "environment", "put", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
     "rollback", "reembed", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame",
-    "erase", "adopt", "pin", "unpin", "expire", "collect", "seal",
+    "erase", "adopt", "alerts", "pin", "unpin", "expire", "collect", "seal",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

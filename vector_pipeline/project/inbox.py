@@ -125,10 +125,22 @@ class Inboxes(Parts):
         except ValueError:
             return (PurePosixPath(below) / path.name).as_posix()
 
+    def generations(self, dataset: str) -> tuple[int | None, ...]:
+        """How often staging and production have moved: equal tuples, equal answers of ``held_by``."""
+        try:
+            registry = self.registry(read_only=True)
+        except NotFoundError:
+            return (None, None)
+        aliases = (registry.alias(dataset, self.environment, name) for name in (STAGING, PRODUCTION))
+        return tuple(None if one is None else one.generation for one in aliases)
+
     def held_by(self, dataset: str, digests: Mapping[str, str]) -> tuple[int | None, int | None]:
         """The version on staging and the one in production, where they hold exactly these documents (id → digest); else None."""
         found: list[int | None] = []
-        registry = self.registry(read_only=True)
+        try:
+            registry = self.registry(read_only=True)
+        except NotFoundError:
+            return None, None
         for name in (STAGING, PRODUCTION):
             alias = registry.alias(dataset, self.environment, name)
             number = None if alias is None else alias.deployment.version
