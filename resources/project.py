@@ -11,10 +11,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from vector_pipeline.config import S3Given
 from vector_pipeline.project import Project
 
 _LOCK = threading.Lock()
-_OPEN: dict[tuple[str, str | None], tuple[int, Project]] = {}
+_OPEN: dict[tuple[str, str | None, S3Given | None], tuple[int, Project]] = {}
 
 
 class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -30,9 +31,11 @@ class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return open_project(Path(self.config_path), self.environment)
 
 
-def open_project(path: Path, environment: str | None = None) -> Project:
-    """The process's project of a configuration file, opened anew when the file changed."""
-    key = (str(path.resolve()), environment)
+def open_project(path: Path, environment: str | None = None, s3: S3Given | None = None) -> Project:
+    """The process's project of a configuration file, opened anew when the file changed. ``s3``: how S3 is reached, where the file
+    does not say it.
+    """
+    key = (str(path.resolve()), environment, s3)
     try:
         stamp = path.stat().st_mtime_ns
     except OSError:
@@ -41,7 +44,7 @@ def open_project(path: Path, environment: str | None = None) -> Project:
         known = _OPEN.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
-        project = Project.load(path, environment=environment)
+        project = Project.load(path, environment=environment, s3=s3)
         _OPEN[key] = (stamp, project)
         if known is not None:
             # Not closed now: a step on another thread may be using it. It goes, with its connections, with its last user.

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, find_config, load_config
+from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, S3Given, find_config, load_config
+from vector_pipeline.config.s3 import with_given
 from vector_pipeline.corpus import Chunker
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.factory import open_embedder, resolve_space
@@ -45,10 +46,16 @@ class Parts:
         self._spaces: dict[tuple[str, str], tuple[EmbeddingSpace, Chunker]] = {}
 
     @classmethod
-    def load(cls, path: Path | str | None = None, *, environment: str | None = None) -> Self:
-        """Read the configuration: ``path``, ``$VECTOR_PIPELINE_CONFIG``, or the nearest one above the current folder."""
+    def load(
+        cls, path: Path | str | None = None, *, environment: str | None = None, s3: S3Given | None = None
+    ) -> Self:
+        """Read the configuration: ``path``, ``$VECTOR_PIPELINE_CONFIG``, or the nearest one above the current folder.
+
+        ``s3``: how S3 is reached, where the configuration does not say it.
+        """
         found = Path(path) if path is not None else find_config()
-        return cls(load_config(found), found.resolve().parent, environment)
+        config = load_config(found)
+        return cls(config if s3 is None else with_given(config, s3), found.resolve().parent, environment)
 
     def close(self) -> None:
         """Close everything that was opened. The project may be used again: parts are opened anew."""

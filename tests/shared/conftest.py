@@ -1,7 +1,7 @@
 """Shared storage: a real PostgreSQL that pip brings, and moto's server for S3, with a bucket of the test's own."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,9 @@ import pytest
 
 from tests.registry.conftest import postgres, postgres_url
 
-__all__ = ["bucket", "endpoint", "moto", "postgres", "postgres_url"]
+NewDatabase = Callable[[], str]
+
+__all__ = ["bucket", "endpoint", "moto", "new_database", "postgres", "postgres_url"]
 _NUMBERS = itertools.count(1)
 KEYS = {
     "aws_access_key_id": "testing",
@@ -52,7 +54,7 @@ class Bucket:
             for key in keys:
                 client.delete_object(Bucket=self.name, Key=key)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def objects(self, prefix: str = "") -> list[str]:
         with self.client() as client:
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             return [one["Key"] for page in pages for one in page.get("Contents", ())]
@@ -92,3 +94,17 @@ def bucket(endpoint: str) -> Bucket:
     with made.client() as client:
         client.create_bucket(Bucket=made.name)
     return made
+
+
+@pytest.fixture
+def new_database(postgres: str) -> NewDatabase:
+    """Makes an empty database and returns its URL."""
+    import psycopg
+
+    def make() -> str:
+        name = f"shared_{next(_NUMBERS)}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return postgres.replace("/postgres?", f"/{name}?")
+
+    return make

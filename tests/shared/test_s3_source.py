@@ -74,7 +74,7 @@ def test_revisions_are_of_the_content(bucket: Bucket) -> None:
     # Listed before the change, read after it: the revision is that of what was read.
     (parsed,) = source(bucket).read(before, {})
     assert parsed.seen.revision == after.revision
-    assert list(source(bucket).read([after], {"a.md": parsed.seen}))[0].outcome is None
+    assert next(source(bucket).read([after], {"a.md": parsed.seen})).outcome is None
 
 
 def test_more_objects_than_a_page_are_listed(bucket: Bucket) -> None:
@@ -131,7 +131,7 @@ def test_a_sync_downloads_only_what_changed(project: Project, bucket: Bucket) ->
 
 def test_a_source_that_lists_nothing_deletes_nothing(project: Project, bucket: Bucket) -> None:
     project.sync("handbook")
-    bucket.delete(*bucket.keys())
+    bucket.delete(*bucket.objects())
     with pytest.raises(RefusedError, match=rf"s3://{bucket.name}/docs/ lists nothing; it listed 6 items before"):
         project.sync("handbook")
 

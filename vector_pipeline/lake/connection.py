@@ -338,7 +338,7 @@ class Lake:
 def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) -> VectorPipelineError:
     """Our error for one of DuckDB's, without what the templates ``secrets`` resolve to: DuckDB quotes connection strings."""
     text = str(error).lower()
-    line = scrub(_first_line(error), *secrets)
+    line = scrub(_without_statement(_first_line(error)), *secrets)
     if any(mark in text for mark in _CONFLICTS):
         return ConflictError(f"{where}: another process is committing: {line}", fix="Run the command again")
     if "no snapshot found" in text:
@@ -349,6 +349,8 @@ def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) ->
         return UnavailableError(f"{where}: {line}", fix="Raise `lake.memory_limit` in the configuration")
     if "no space left" in text:
         return UnavailableError(f"{where}: the disk is full", fix="Free space, then run the command again")
+    if "permission denied for" in text:
+        return ConfigError(f"{where}: {line}", fix="Grant it to this role, or use the role of those who write")
     of_s3 = explained(where, line)
     if of_s3 is not None:
         return of_s3
@@ -399,3 +401,9 @@ def _first_line(error: Exception) -> str:
     """The telling line of a message of DuckDB's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
     return lines[-1] if lines[0].startswith("TransactionContext") else lines[0]
+
+
+def _without_statement(line: str) -> str:
+    """A server's error without the statement that failed: inlined rows and the least and greatest text of columns stand in it."""
+    _, found, said = line.rpartition('": ERROR:')
+    return f"ERROR:{said}" if found else line

@@ -9,7 +9,9 @@ Laws
 """
 
 import os
+import tempfile
 import threading
+from pathlib import Path
 
 import duckdb
 
@@ -27,14 +29,19 @@ _FIXES = (
         "Check the credentials: AWS_* or `lake.s3`",
     ),
     (
-        ("http 403", "403 (forbidden)", "accessdenied"),
+        ("http 403", "403 (forbidden)", "code 403", "accessdenied"),
         ConfigError,
         "Allow it to this user or role, see docs/s3-and-postgresql.md",
     ),
     (
-        ("http 301", "301 (moved permanently)", "permanentredirect", "authorizationheadermalformed"),
+        ("http 301", "301 (moved permanently)", "code 301", "permanentredirect", "authorizationheadermalformed"),
         ConfigError,
         "Set `lake.s3.region`: the bucket is in another one",
+    ),
+    (
+        ("http 404", "404 (not found)", "code 404"),
+        UnavailableError,
+        "Make the bucket of `lake.data`. If it is there, this data file is gone: restore it",
     ),
     (("could not resolve hostname",), UnavailableError, "Check `lake.s3.endpoint` and the network"),
     (
@@ -61,7 +68,10 @@ class S3Secret:
         self._place = self._access.place(where)
         self._keys = self._access.keys(where)
         self._temporary = self._access.temporary
-        connection.execute("SET allow_persistent_secrets = false")
+        # Not `allow_persistent_secrets`: the extension for PostgreSQL looks for their storage, and fails where there is none.
+        connection.execute(
+            f"SET secret_directory = {quoted(str(Path(tempfile.gettempdir()) / 'vector-pipeline-no-secrets'))}"
+        )
         bundle = os.environ.get("AWS_CA_BUNDLE")
         if bundle:
             connection.execute(f"SET ca_cert_file = {quoted(bundle)}")

@@ -1,0 +1,32 @@
+"""One life of a dataset on every kind of storage: the same comes out, and what is gone is gone from every file of it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.shared.conftest import Bucket
+from tests.shared.storages import KINDS, SECRET, life, make_storage
+from vector_pipeline.project import Project
+
+
+@pytest.mark.slow
+def test_a_dataset_lives_the_same_everywhere(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket) -> None:
+    facts = {}
+    for number, kind in enumerate(KINDS):
+        with Project.load(make_storage(request, tmp_path / f"project{number}", kind)) as project:
+            facts[kind] = life(project)
+    embedded = facts[KINDS[0]]
+    assert facts == dict.fromkeys(KINDS, embedded)
+    assert embedded["rolled back to"] == 1
+    assert embedded["repaired"] == (True, False)
+    assert embedded["served after the erasure"] == 2
+    assert embedded["expired"] == (1, 2)
+    assert embedded["collected"]
+    assert embedded["documents"] == ["page1.md", "page2.md", "page3.md", "page4.md", "page5.md", "page8.md"]
+    held = bucket.objects()
+    assert held
+    with bucket.client() as client:
+        holding = [
+            key for key in held if SECRET.encode() in client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+        ]
+    assert holding == []
