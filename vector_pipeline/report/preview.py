@@ -20,7 +20,8 @@ from vector_pipeline.report.page.facts import Facts, GateSaid, Missing
 from vector_pipeline.report.page.render import verdict_of
 from vector_pipeline.report.tables import failing_examples
 from vector_pipeline.report.units import moment, plural
-from vector_pipeline.report.words import legible, markdown
+from vector_pipeline.report.words import legible
+from vector_pipeline.report.words import markdown as plain
 from vector_pipeline.verify.outcome import CheckResult
 
 LONGEST = 65_000
@@ -28,6 +29,8 @@ LONGEST = 65_000
 _SIGNS = {"passed": "✅", "warned": "⚠️", "failed": "❌", "unknown": "❓"}
 _MOST_ANSWERS, _MOST_HITS, _MOST_DOCUMENTS, _MOST_FAULTS = 5, 5, 20, 10
 _CELL = 240
+_JOINER = "\u2060"
+"""Has no width and breaks no line."""
 
 
 def marker(dataset: str, environment: str) -> str:
@@ -195,6 +198,11 @@ def _standing(preview: PreviewRecord, facts: Facts, links: Sequence[tuple[str, s
         f"taken down, {moment(preview.expires_at)} UTC at the latest.{more}</sub>",
         "",
     ]
+
+
+def markdown(text: str) -> str:
+    """Law 2. GitHub looks for mentions once escapes are resolved: nothing that stands behind an ``@`` is a name."""
+    return plain(text).replace("@", f"@{_JOINER}")
 
 
 def _is_link(address: str) -> bool:
