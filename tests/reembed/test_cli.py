@@ -61,7 +61,8 @@ def test_from_nothing_to_a_version_beside_production(
     refused = run("reembed")
     assert refused.code == 1
     assert refused.err == (
-        "Error: 9 texts of handbook would be embedded in space other, more than its budget of 5. Let it: vector-pipeline "
+        "Error: 9 texts of handbook would be embedded in space other beside the 3 that were, more than its budget of 5. "
+        "Let it: vector-pipeline "
         f"--project {config} reembed handbook --space other --over-budget; or raise reembed.max_texts\n"
     )
     whole = run("reembed", "--over-budget")

@@ -1,6 +1,8 @@
 """Filling a space beside the one that serves: what builds do to it, how far it is, and when it is whole."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,35 @@ def test_what_was_edited_after_its_fill_is_stale_until_it_is_caught_up(project: 
     caught = project.catch_up("handbook", "other", sorted(pending))
     assert (caught.chunked, caught.embedded) == (1, 1)
     assert project.fill_status("handbook", "other").whole
+
+
+def test_a_text_that_somebody_elses_shard_lacks_too_waits_for_it(project: Project) -> None:
+    """Whoever has all shards that lack it embeds it: the other one finds it there."""
+    project.fill("handbook", "other")
+    for number in range(12):
+        (project.base / "documents" / f"page{number}.md").write_text(page(100), encoding="utf-8")
+    project.sync("handbook")
+    project.chunk_each("handbook", "other", None)
+    resource = f"lake/handbook/{project.tables('handbook', 'other').embedding_table}"
+    lease = project.registry().acquire_lease(f"{resource}/3", "another machine/1/1", 600)
+    with ThreadPoolExecutor(1) as pool:
+        fill = pool.submit(project.fill, "handbook", "other", shards=[0])
+        # The other three are its, and it waits for the fourth.
+        waiting(lambda: len(project.registry().leases_below(resource)) == 4)
+        assert not fill.done()
+        assert project.fill_status("handbook", "other").total.pending == 12
+        project.registry().release_lease(lease)
+        assert fill.result(60).embedded == 1
+    rest = project.fill("handbook", "other")
+    assert (rest.embedded, rest.left) == (0, 0)
+    assert project.spent("handbook", "other") == 12 + 1
+
+
+def waiting(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -180,6 +211,7 @@ def test_production_moves_into_a_space_only_when_the_configuration_serves_it(pro
         assert forth.deployment.space == "other"
 
 
+@pytest.mark.slow
 def test_a_revision_that_gives_the_same_records_is_not_behind(config: Path) -> None:
     with Project.load(config) as opened:
         opened.build("handbook")

@@ -38,7 +38,7 @@ def context(forkserver: Context) -> Context:  # noqa: F811
     return forkserver
 
 
-def prepare(folder: Path, documents: int, *, shards: int = 2, space: str = NEW) -> Path:
+def prepare(folder: Path, documents: dict[str, str] | int, *, shards: int = 2, space: str = NEW) -> Path:
     """A project whose serving space is built, and whose new space is empty."""
     config = write_project(folder, documents, shards=shards)
     with Project.load(config) as project:
@@ -202,6 +202,25 @@ def test_two_processes_fill_at_once_and_nothing_twice(
     if ranges[0] is not None:
         assert one
         assert other
+    assert whole(filling.config) == from_scratch(tmp_path / "calm", filling.config)
+
+
+@pytest.mark.parametrize(
+    "ranges", [pytest.param(((0, 1), (2, 3)), id="two ranges"), pytest.param((None, None), id="one range")]
+)
+@pytest.mark.slow
+def test_a_text_in_shards_of_two_fills_is_embedded_by_one_of_them(
+    tmp_path: Path, context: Context, ranges: tuple[tuple[int, ...] | None, ...]
+) -> None:
+    pages = {f"page{number}.md": page(number % 4) for number in range(24)}
+    filling = Filling(context, prepare(tmp_path / "both", pages, shards=4))
+    together = context.Barrier(2)
+    processes = [filling.start(shards=shards, slice_texts=4, together=together) for shards in ranges]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert filling.asked(0) + filling.asked(1) == Counter(set(filling.contents().values()))
+    assert len(filling.vectors()) == 4
     assert whole(filling.config) == from_scratch(tmp_path / "calm", filling.config)
 
 

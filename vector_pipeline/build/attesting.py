@@ -6,6 +6,8 @@ Laws
    vectors already is believed only when a sample of them is what the model makes today.
 2. Embed, attest, commit: a batch is committed after golden texts were embedded again and did not move. Before the last commit of
    a run, and before a long run begins, all of them; before every other commit a few, others each time, and a long one among them.
+   A run of several calls (a fill, which may be slow on purpose) looks before its first text and with its last; between, golden
+   texts are one in ``SHARE`` of what it embeds: a commit of fewer goes with the look before it and the one after it.
 3. A model that moved writes nothing: the failure is recorded, and nothing else.
 4. What a person wrote down declares a model, but for ``device``, ``batch_size`` and ``prices`` (``declared``). Defaults do not: an
    option that a later release brings declares nothing, nor does a default that it changes.
@@ -34,6 +36,8 @@ from vector_pipeline.lake.tables import SpaceTables
 
 LONG_RUN = 4096
 """Texts from which on a run looks at all golden texts before it begins, too: until then the look costs what it saves."""
+SHARE = 20
+"""Texts to each golden text that a sparing attestor embeds again."""
 _FEW = 3
 _LONG_CHARS = 400
 _LONG_QUERY = "140 words"
@@ -76,36 +80,75 @@ def same_declaration(one: str | None, other: str | None) -> bool | None:
 
 
 class Attestor:
-    """Attests one embedder for one embedding table, under the table's lease."""
+    """Attests one embedder for one embedding table, under the table's lease.
 
-    def __init__(self, lake: Lake, tables: SpaceTables, embedder: Embedder, how: Attesting) -> None:
+    ``run_of``: texts of a run of several calls, which ``begin`` each and ``end`` once: it spares golden texts (law 2).
+    """
+
+    def __init__(
+        self, lake: Lake, tables: SpaceTables, embedder: Embedder, how: Attesting, *, run_of: int | None = None
+    ) -> None:
         self._lake, self._tables, self._embedder, self._how = lake, tables, embedder, how
+        self._sparing, self._run_of = run_of is not None, run_of or 0
         self._names = GoldenTables.of(tables)
         self._golden: Golden | None = None
         self._turn = 0
+        self._unseen = self._unproved = 0
+        self.goes_on = False
+        """Whether the run has more to embed after the call that is under way."""
+        self.warm = False
+        """Whether the model was asked for anything yet."""
 
     def begin(self, texts: int) -> None:
-        """Before a run that embeds so many texts. ``RefusedError`` where the model is not what it was."""
-        self._turn = self._lake.snapshot_id()
+        """Before a call that embeds so many texts. ``RefusedError`` where the model is not what it was."""
+        began, self._turn = self._golden is not None, max(self._turn, self._lake.snapshot_id())
         found = store.read_golden(self._lake, self._names)
         if found is None:
             self._first_use()
             return
         self._golden = found
         added, gone = self._own_changes(found)
-        if added or gone or texts >= LONG_RUN:
+        long = self._run_of >= SHARE * len(found) if self._sparing else texts >= LONG_RUN
+        if added or gone or (long and not began):
             self._require_same(found, WHOLE)
+        elif self._sparing and not began:
+            self._require_same(_few(found, self._turn, _FEW + 1), FEW)
         if added or gone:
             store.store_golden(self._lake, self._names, self._made(added, OWN, found.declared or ""), gone)
             self._golden = store.read_golden(self._lake, self._names)
 
-    def attest(self, *, last: bool) -> Callable[[], None]:
-        """Before a commit; what it returns goes into that commit. ``RefusedError`` where the model is not what it was."""
+    def attest(self, texts: int, *, stopped: bool, done: bool, more: bool = False) -> Callable[[], None] | None:
+        """Before a commit of so many texts; what it returns goes into that commit. None: no look was due (law 2).
+
+        ``stopped``: it is the last of its call, which leaves texts to another; ``done``: it leaves none, but for ``more`` that are
+        embedded apart. ``RefusedError`` where the model is not what it was.
+        """
         assert self._golden is not None  # begin comes first
+        self._unseen, self._unproved = self._unseen + texts, self._unproved + texts
+        last, count = stopped or done, _FEW + 1
+        if self._sparing:
+            last = (done and not (more or self.goes_on)) or (last and self._unproved >= SHARE * len(self._golden))
+            count = min(count, self._unseen // SHARE)
+            if not last and not count:
+                return None
         self._turn += 1
-        looked_at = WHOLE if last else FEW
-        attested = self._require_same(self._golden if last else _few(self._golden, self._turn), looked_at)
+        golden = self._golden if last else _few(self._golden, self._turn, count)
+        attested = self._require_same(golden, WHOLE if last else FEW)
+        self._unseen, self._unproved = 0, 0 if last else self._unproved
         return store.recording(self._lake, self._names, self._tables, attested)
+
+    @property
+    def unproved(self) -> int:
+        """Texts that were committed since all golden texts were looked at."""
+        return self._unproved
+
+    def end(self) -> None:
+        """After the last call of a run, which others may have ended: all golden texts, where something was not proved yet."""
+        if self._golden is None or not self._unproved:
+            return
+        attested = self._require_same(self._golden, WHOLE)
+        store.record(self._lake, self._names, self._tables, attested)
+        self._unseen = self._unproved = 0
 
     def _first_use(self) -> None:
         """Law 1."""
@@ -136,6 +179,7 @@ class Attestor:
         )
 
     def _require_same(self, golden: Golden, looked_at: str) -> Attested:
+        self.warm = True
         found = compare_golden(self._embedder, golden, self._how.settings.max_distance)
         worst = found.worst
         attested = Attested(
@@ -176,6 +220,7 @@ class Attestor:
         kinds = ("document",) * len(texts) + ("query",) * len(asked)
         names = tuple(name for name, _ in both)
         made = Golden(kinds, names, (origin,) * len(both), tuple(text for _, text in both), _EMPTY, said)
+        self.warm = True
         return replace(made, vectors=embed_golden(self._embedder, made))
 
 
@@ -213,12 +258,15 @@ def told(golden: Golden, found: Compared) -> str:
     return f"golden text {golden.names[worst]!r} (as a {golden.kinds[worst]}) moved by {by}{rest}"
 
 
-def _few(golden: Golden, turn: int) -> Golden:
-    """Law 2: some short documents and a long one, others with every turn."""
+def _few(golden: Golden, turn: int, count: int) -> Golden:
+    """Law 2: some short documents and a long one, others with every turn; of a single one, each in its turn."""
     documents = [row for row, kind in enumerate(golden.kinds) if kind == "document"]
+    if count == 1:
+        return _taken(golden, [documents[turn % len(documents)]])
     long = [row for row in documents if len(golden.texts[row]) >= _LONG_CHARS]
     short = [row for row in documents if len(golden.texts[row]) < _LONG_CHARS]
-    rows = list(dict.fromkeys(short[(turn * _FEW + one) % len(short)] for one in range(_FEW))) if short else []
+    some = count - 1
+    rows = list(dict.fromkeys(short[(turn * some + one) % len(short)] for one in range(some))) if short else []
     rows += [long[turn % len(long)]] if long else []
     return _taken(golden, rows)
 

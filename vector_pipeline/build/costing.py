@@ -11,6 +11,7 @@ Laws
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +23,6 @@ from vector_pipeline.embedding.base import TokenCounter
 from vector_pipeline.hashing import content_hash
 from vector_pipeline.lake import sampled as store
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sampled import Held
 from vector_pipeline.lake.tables import SpaceTables
 
 _PENDING = 2_000
@@ -87,7 +87,9 @@ def work_of(
     all_tokens = total(
         np.array([sum(one[0] for one in seen.contents.values()) for _, seen in sorted(cut.seen.items())])
     )
-    pending, pending_tokens, pending_texts = _pending(lake, tables, holds, tokens, before)
+    pending, pending_tokens, pending_texts = _pending(
+        lake, tables, (holds.pending, holds.pending_bytes), tokens, before
+    )
     probe = sorted((*((name, cut.texts[name]) for name in new), *((content_hash(one), one) for one in pending_texts)))[
         :PROBE
     ]
@@ -135,17 +137,27 @@ def _documents_with(seen: int, known: float, scale: float) -> float:
     return seen * scale if seen > 1 else 1.0
 
 
+def embedding_work(
+    lake: Lake, tables: SpaceTables, tokens: TokenCounter, prompt: str, shards: Sequence[int]
+) -> tuple[int, float]:
+    """Texts that embedding shards embeds, and their tokens: as ``work_of`` counts what is cut."""
+    held = store.lacking(lake, tables, shards)
+    _, counted, _ = _pending(lake, tables, held, tokens, tokens.count(prompt) if prompt else 0)
+    return held[0], counted.value
+
+
 def _pending(
-    lake: Lake, tables: SpaceTables, holds: Held, tokens: TokenCounter, before: int
+    lake: Lake, tables: SpaceTables, held: tuple[int, int], tokens: TokenCounter, before: int
 ) -> tuple[Estimate, Estimate, list[str]]:
-    """Contents that are cut and wait for a vector: how many, their tokens, and some of them."""
-    if not holds.pending:
+    """Contents that are cut and wait for a vector (``held``: how many, and their bytes): how many, their tokens, some of them."""
+    count, size = held
+    if not count:
         return Estimate.exactly(0), Estimate.exactly(0), []
     found = store.pending_sample(lake, tables, _PENDING)
     texts = found["text"].to_pylist()
     counts = np.array([before + tokens_read(tokens, text) for text in texts], dtype=np.float64)
     sizes = found["size"].to_numpy().astype(np.float64)
-    return Estimate.exactly(holds.pending), expand(counts, sizes, holds.pending, holds.pending_bytes), texts
+    return Estimate.exactly(count), expand(counts, sizes, count, size), texts
 
 
 def _same(lake: Lake, tables: SpaceTables, cut: Sample) -> bool:

@@ -30,6 +30,15 @@ class EmbedCounts:
     """Spent embedding."""
     left: int = 0
     """Texts that were left to another call, because this one was stopped."""
+    shared: tuple[int, ...] = ()
+    """Shards that lack texts which were left because several do (``embed_chunks``): whoever has all these embeds them."""
+
+    def plus(self, more: "EmbedCounts") -> "EmbedCounts":
+        """With what one more call did: what it left, is left."""
+        return replace(
+            more, embedded=self.embedded + more.embedded, copied=self.copied + more.copied,
+            seconds=self.seconds + more.seconds,
+        )  # fmt: skip
 
 
 def embed_chunks(
@@ -41,27 +50,33 @@ def embed_chunks(
     shards: Sequence[int] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     commit_rows: int = COMMIT_ROWS,
-    attesting: Attesting | None = DEFAULT,
+    attesting: Attesting | Attestor | None = DEFAULT,
     stop: Callable[[], bool] | None = None,
     on_shard: Callable[[int, int, float], None] | None = None,
+    beside: bool = False,
+    only_shared: bool = False,
 ) -> EmbedCounts:
     """Give every chunk of the selected shards (None: all) its vector. The model is loaded only if something is pending.
 
-    ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``); None: not at all.
-    ``RefusedError`` where it is not the model that it was. ``stop``: asked before each commit; once it says yes, that commit is the
-    last, and the rest is left to another call. ``on_shard``: told a shard when it begins (no texts, no seconds), and how many of
-    its texts were embedded in what time when it ends.
+    ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``), or who does it in a run
+    of several calls; None: not at all. ``RefusedError`` where it is not the model that it was. ``stop``: asked before each commit;
+    once it says yes, that commit is the last, and the rest is left to another call. ``on_shard``: told a shard when it begins (no
+    texts, no seconds), and how many of its texts were embedded in what time when it ends. ``beside``: others may be at the other
+    shards; what those lack too is left. ``only_shared``: embed no other texts than the last call of this thread left so.
     """
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
     tables.ensure(lake)
-    pending = store.find_pending(lake, tables, shards)
+    pending = store.find_pending(lake, tables, shards, beside=beside, only_shared=only_shared)
     total_texts = sum(shard.embed for shard in pending)
+    shared = store.shared_shards(lake, tables) if beside else ()
     embedded = 0
     started = time.monotonic()
-    attestor = Attestor(lake, tables, embedder, attesting) if attesting is not None and total_texts else None
-    if attestor is not None:
+    attestor = Attestor(lake, tables, embedder, attesting) if isinstance(attesting, Attesting) else attesting
+    if attestor is not None and total_texts:
         attestor.begin(total_texts)
+    # Weights are loaded with the first text: not once more for each shard.
+    warm = attestor is None or not attestor.warm
     stopped = False
     for shard in pending:
         if not shard.embed or stopped:
@@ -71,23 +86,26 @@ def embed_chunks(
         texts = store.pending_texts(lake, tables, shard.shard)
         before, began = embedded, time.monotonic()
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
-        for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report):
+        for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report, warm=warm):
             message = f"embed {vectors.num_rows} texts of {tables.dataset.dataset}"
             embedded += vectors.num_rows
             stopped = stop is not None and stop()
-            last = stopped or embedded == total_texts
-            also = attestor.attest(last=last) if attestor is not None else None
+            also = None
+            if attestor is not None:
+                done = embedded == total_texts
+                also = attestor.attest(vectors.num_rows, stopped=stopped, done=done, more=bool(shared))
             store.store_vectors(lake, tables, shard.shard, vectors, message, also)
+            warm = False
             if stopped:
                 break
         if on_shard is not None:
             on_shard(shard.shard, embedded - before, time.monotonic() - began)
     seconds = time.monotonic() - started if embedded else 0.0
     # Contents that several shards lack are embedded for one of them first.
-    done = embedded == total_texts
-    copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}") if done else 0
+    whole = embedded == total_texts
+    copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}") if whole else 0
     total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])
-    return EmbedCounts(embedded, copied, total, seconds, total_texts - embedded)
+    return EmbedCounts(embedded, copied, total, seconds, total_texts - embedded, shared)
 
 
 def _overall(report: Callable[[Progress], None], before: int, total: int, shard: Progress) -> None:

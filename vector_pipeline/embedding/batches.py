@@ -53,10 +53,12 @@ def embed_pending(
     *,
     commit_rows: int = 2048,
     on_progress: Callable[[Progress], None] | None = None,
+    warm: bool = True,
 ) -> Iterator[pa.Table]:
     """Embed ``pending[content_hash: string, text: string]`` (distinct hashes) and yield units of ``VECTORS``.
 
-    ``commit_rows`` is rounded up to whole batches. ``on_progress`` is called several times within a unit.
+    ``commit_rows`` is rounded up to whole batches. ``on_progress`` is called several times within a unit. ``warm``: embed one short
+    text first, so that loading the weights is no part of the rate.
 
     Raises:
         InputError: columns are missing, or hold nulls or a hash twice.
@@ -68,8 +70,9 @@ def embed_pending(
     batch = embedder.batch_size
     unit = -(-commit_rows // batch) * batch
     cost = _costs(pending["text"], embedder.tokens.limit)
-    # Weights are loaded before the clock starts: loading takes seconds and says nothing about the rest.
-    embedder.embed_documents([pending["text"][int(cost.argmin())].as_py()])
+    if warm:
+        # Weights are loaded before the clock starts: loading takes seconds and says nothing about the rest.
+        embedder.embed_documents([pending["text"][int(cost.argmin())].as_py()])
     meter = _Meter(cost, on_progress)
     for start in range(0, pending.num_rows, unit * _UNITS_PER_WINDOW):
         window = pending.slice(start, unit * _UNITS_PER_WINDOW).select(["content_hash", "text"]).combine_chunks()

@@ -1,7 +1,8 @@
 """Embeddings in the lake: content-addressed, written in whole commits, never twice for the same text.
 
 Pending content of a shard is text that no shard has a vector for; content that another shard has already is copied, not
-embedded. Each commit is complete in itself, so a killed run keeps what it committed.
+embedded. Each commit is complete in itself, so a killed run keeps what it committed. A text that no shard has a vector for is
+embedded under the leases of all shards that lack it: so no two processes embed it, whatever shards they are at.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,21 +23,34 @@ class Pending:
     copy: int
 
 
-def find_pending(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> list[Pending]:
+def find_pending(
+    lake: Lake, tables: SpaceTables, shards: Sequence[int] | None, *, beside: bool = False, only_shared: bool = False
+) -> list[Pending]:
     """Fill the temporary table ``pending(shard, content_hash, known)``; one entry a shard that lacks anything.
 
-    A content that several shards lack is embedded for the first of them and copied to the others.
+    A content that several shards lack is embedded for the first of them and copied to the others. ``beside``: one that shards
+    lack which are not selected either goes into the temporary table ``shared_contents``, and is not pending: they may be somebody
+    else's now, who would embed it too. ``only_shared``: look at no other contents than are in that table.
     """
+    only = "AND content_hash IN (FROM shared_contents)" if only_shared else ""
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE pending AS
-            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)}),
+            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)} {only}),
             lacking AS (SELECT * FROM needed ANTI JOIN {tables.embeddings} USING (shard, content_hash)),
             known AS (SELECT DISTINCT e.content_hash FROM {tables.embeddings} e SEMI JOIN lacking USING (content_hash))
             SELECT l.shard, l.content_hash,
                    k.content_hash IS NOT NULL
-                   OR row_number() OVER (PARTITION BY l.content_hash ORDER BY l.shard) > 1 AS known
+                   OR row_number() OVER (PARTITION BY l.content_hash ORDER BY l.shard) > 1 AS known,
+                   k.content_hash IS NULL AS nowhere
             FROM lacking l LEFT JOIN known k USING (content_hash)"""
     )
+    if beside and shards is not None:
+        lake.run(
+            f"""CREATE OR REPLACE TEMP TABLE shared_contents AS
+                SELECT DISTINCT content_hash FROM {tables.chunks} WHERE NOT {within(shards)}
+                AND content_hash IN (SELECT content_hash FROM pending WHERE nowhere)"""
+        )
+        lake.run("DELETE FROM pending WHERE content_hash IN (FROM shared_contents)")
     return [
         Pending(int(shard), int(embed), int(copy))
         for shard, embed, copy in lake.rows(
@@ -44,6 +58,14 @@ def find_pending(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) 
                GROUP BY shard ORDER BY shard"""
         )
     ]
+
+
+def shared_shards(lake: Lake, tables: SpaceTables) -> tuple[int, ...]:
+    """Shards that lack a content of ``shared_contents``, in order: call after ``find_pending`` in the same thread."""
+    rows = lake.rows(
+        f"SELECT DISTINCT shard FROM {tables.chunks} WHERE content_hash IN (FROM shared_contents) ORDER BY shard"
+    )
+    return tuple(int(shard) for (shard,) in rows)
 
 
 def pending_texts(lake: Lake, tables: SpaceTables, shard: int) -> pa.Table:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.lake.tables import SpaceTables, within
 
 _SAMPLED = "costing_sample"
 
@@ -65,14 +65,25 @@ def held(lake: Lake, tables: SpaceTables) -> Held:
         f"""SELECT count(*), coalesce(sum(strlen(text) + strlen(metadata)), 0)::BIGINT, coalesce(sum(strlen(context)), 0)::BIGINT
             FROM ({present})"""
     )
+    pending, size = lacking(lake, tables)
+    return Held(total, missing, int(chunks), int(payload), int(payload + context), pending, size)
+
+
+def lacking(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None = None) -> tuple[int, int]:
+    """Distinct contents of present documents in shards (None: all) that no shard has a vector of: how many, and their bytes.
+
+    That is what embedding these shards embeds. Leaves the temporary table ``costing_pending(content_hash, size)``.
+    """
     vectors = f"ANTI JOIN {tables.embeddings} USING (content_hash)" if _has_vectors(lake, tables) else ""
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE costing_pending AS
-            SELECT content_hash, any_value(strlen(context) + strlen(text))::BIGINT AS size FROM ({present}) {vectors}
+            SELECT content_hash, any_value(strlen(context) + strlen(text))::BIGINT AS size
+            FROM (SELECT * FROM {tables.chunks} WHERE {within(shards)}) c
+            SEMI JOIN {tables.dataset.documents} d ON c.document_id = d.document_id AND c.document_digest = d.digest {vectors}
             GROUP BY content_hash"""
     )
-    pending, size = lake.row("SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM costing_pending")
-    return Held(total, missing, int(chunks), int(payload), int(payload + context), int(pending), int(size))
+    count, size = lake.row("SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM costing_pending")
+    return int(count), int(size)
 
 
 def missing_bytes(lake: Lake, tables: SpaceTables) -> int:

@@ -4,18 +4,20 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vector_pipeline.build import ChunkCounts, EmbedCounts, chunk_documents, embed_chunks, sync_documents
-from vector_pipeline.build.attesting import Attesting, declared
+from vector_pipeline.build.attesting import Attesting, Attestor, declared
 from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.build.pending import pending_shards
+from vector_pipeline.build.reusing import reuse_vectors
 from vector_pipeline.config.models import gates_of
 from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
+from vector_pipeline.lake.tables import within
 from vector_pipeline.project.sampling import Sampling
 from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.holding import hold_parts, hold_whole
@@ -70,10 +72,20 @@ class Building(Sampling):
         spaces = [(self.tables(dataset, space), shards) for space, shards in covered.items() if shards]
         return pending_shards(lake, dataset, settings, self.base, spaces, self.sample(dataset))
 
-    def chunk(self, dataset: str, *, space: str | None = None, shards: Sequence[int] | None = None) -> ChunkCounts:
-        """Documents → chunks of a space."""
+    def chunk(
+        self,
+        dataset: str,
+        *,
+        space: str | None = None,
+        shards: Sequence[int] | None = None,
+        run_id: str | None = None,
+    ) -> ChunkCounts:
+        """Documents → chunks of a space. What failed, the registry keeps as fills."""
         tables = self.tables(dataset, space)
-        with self._writing(dataset, tables.chunk_table, self._parts(dataset, space, shards)):
+        with (
+            self._taken(dataset, space, shards, run_id),
+            self._writing(dataset, tables.chunk_table, self._parts(dataset, space, shards)),
+        ):
             return chunk_documents(
                 self.lake(), tables, self.space(dataset, space), self.chunker(dataset, space), shards=shards,
                 on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
@@ -87,14 +99,16 @@ class Building(Sampling):
         shards: Sequence[int] | None = None,
         run_id: str | None = None,
         embedder: Embedder | None = None,
+        attestor: Attestor | None = None,
         commit_rows: int = COMMIT_ROWS,
         stop: Callable[[], bool] | None = None,
         of: tuple[int, int] | None = None,
     ) -> EmbedCounts:
         """Chunks → embeddings of a space. What was whole at the end, or failed, the registry keeps as fills.
 
-        ``embedder``: the space's own, slowed perhaps. ``commit_rows``: texts in one commit. ``stop``: asked before each commit
-        whether it is the last. ``of``: texts that were embedded before, and all there are, where this is a part of longer work.
+        ``embedder``: the space's own, slowed perhaps. ``attestor``: of a run of which this is a part. ``commit_rows``: texts in one
+        commit. ``stop``: asked before each commit whether it is the last. ``of``: texts that were embedded before, and all there
+        are, where this is a part of longer work.
         """
 
         def report(progress: Progress) -> None:
@@ -106,16 +120,49 @@ class Building(Sampling):
             self.progress.update("embed", done, total, unit="texts", note=note)
 
         tables, resolved = self.tables(dataset, space), self.space(dataset, space)
-        taken = Taken(self.registry(), tables, resolved, run_id)
-        # By table, not by space: two spaces of one embedder share their vectors.
-        with taken, self._writing(dataset, tables.embedding_table, self._parts(dataset, space, shards)):
-            counts = embed_chunks(
-                self.lake(), tables, resolved, embedder or self.embedder(dataset, space), shards=shards,
-                on_progress=report, commit_rows=commit_rows, attesting=self.attesting(dataset, space), stop=stop,
-                on_shard=taken.add,
+        taken = self._taken(dataset, space, shards, run_id)
+
+        def made(mine: Sequence[int] | None, *, shared: bool = False) -> EmbedCounts:
+            # By table, not by space: two spaces of one embedder share their vectors.
+            with self._writing(dataset, tables.embedding_table, mine):
+                return embed_chunks(
+                    self.lake(), tables, resolved, embedder or self.embedder(dataset, space),
+                    shards=shards if mine is None else mine, on_progress=report, commit_rows=commit_rows,
+                    attesting=attestor or self.attesting(dataset, space), stop=stop, on_shard=taken.add,
+                    beside=mine is not None, only_shared=shared,
+                )  # fmt: skip
+
+        with taken:
+            mine = self._parts(dataset, space, shards)
+            reused = self._reused(dataset, space, shards if mine is None else mine, mine)
+            counts = made(mine)
+            counts = replace(counts, copied=counts.copied + reused)
+            # Texts that shards of others lack too: each is embedded once, by whoever has all of these.
+            while counts.shared and not counts.left:
+                counts = counts.plus(made(counts.shared, shared=True))
+        taken.record()
+        if mine is None:
+            return counts
+        held = self.lake().row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(mine)}")[0]
+        return replace(counts, vectors=int(held))
+
+    def _reused(self, dataset: str, space: str | None, shards: Sequence[int] | None, mine: Sequence[int] | None) -> int:
+        """Vectors that were read in the environment that this one reuses."""
+        other = self.other_lake()
+        if other is None:
+            return 0
+        tables = self.tables(dataset, space)
+        with self._writing(dataset, tables.embedding_table, mine):
+            return reuse_vectors(
+                self.lake(), tables, self.embedder(dataset, space), other,
+                shards=None if shards is None else list(shards), attesting=self.attesting(dataset, space),
             )  # fmt: skip
-        taken.record(self.lake(), range(self.dataset(dataset).shards) if shards is None else shards)
-        return counts
+
+    def _taken(self, dataset: str, space: str | None, shards: Sequence[int] | None, run_id: str | None) -> Taken:
+        """What a run takes of shards (None: all), or fails in."""
+        every = range(self.dataset(dataset).shards) if shards is None else shards
+        tables, resolved = self.tables(dataset, space), self.space(dataset, space)
+        return Taken(self.registry(), self.lake(), tables, resolved, run_id, every)
 
     def shards_to_build(self, dataset: str, space: str, shards: Sequence[int] | None) -> list[int] | None:
         """Of the shards that a build covers (None: all), those that it brings up to date in a space: where it does not serve, those

@@ -21,6 +21,7 @@ from vector_pipeline.release.plan import Cost, Load, StageKind
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.release.spacefill import Ahead
 from vector_pipeline.release.spaceplan import (
     Change,
     IndexLoad,
@@ -99,7 +100,13 @@ class Costing(Planning):
             vector_bytes=work.texts.times(4 * resolved.dimension),
             text_bytes=work.rows,
             loads=tuple(self._load_of(dataset, name, resolved, since, work) for name in places),
-            refused=_refused(work.texts, money, prices.currency if prices is not None else "", fills)
+            refused=_refused(
+                work.texts,
+                money,
+                prices.currency if prices is not None else "",
+                fills,
+                self.spent(dataset, resolved.name),
+            )
             if fills is not None
             else None,
             notes=_notes(dataset, resolved.name, change, serves=serves),
@@ -192,12 +199,20 @@ def _seconds(work: SpaceWork, pace: Pace) -> Estimate | None:
     return work.texts.times(1 / pace.texts_per_s) if pace.texts_per_s else None
 
 
-def _refused(texts: Estimate, money: Estimate | None, currency: str, fills: ReembedConfig) -> str | None:
-    """What the budget of a re-embedding says."""
-    if fills.max_texts is not None and texts.count > fills.max_texts:
-        return f"would embed {texts.count:,} texts, more than reembed.max_texts allows ({fills.max_texts:,})"
-    if fills.max_cost is not None and money is not None and money.value > fills.max_cost:
-        return f"would cost {money.value:,.2f} {currency}, more than reembed.max_cost allows ({fills.max_cost:,.2f} {currency})"
+def _refused(texts: Estimate, money: Estimate | None, currency: str, fills: ReembedConfig, spent: int) -> str | None:
+    """What the budget of a re-embedding says: of the same numbers as a fill asks it."""
+    both = money.value * (texts.value + spent) / texts.value if money is not None and texts.value else None
+    ahead = Ahead(texts.count, spent, both)
+    over = ahead.over(fills)
+    if over == "max_texts":
+        return (
+            f"would embed {texts.count:,} texts{ahead.beside}, more than reembed.max_texts allows ({fills.max_texts:,})"
+        )
+    if over == "max_cost":
+        return (
+            f"would cost {both:,.2f} {currency}{' with what was spent' if spent else ''}, more than reembed.max_cost allows "
+            f"({fills.max_cost:,.2f} {currency})"
+        )
     return None
 
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from vector_pipeline.build.filling import shard_states, total
 from vector_pipeline.errors import ConflictError, RefusedError
 from vector_pipeline.project.fillstatus import FillTelling
 from vector_pipeline.release.holding import hold
+from vector_pipeline.release.spacefill import OVER_BUDGET
 
 _TURN_S = 0.5
 
@@ -33,31 +33,26 @@ class FillGuards(FillTelling):
             time.sleep(_TURN_S)
 
     def require_affordable(self, dataset: str, space: str, shards: Sequence[int]) -> None:
-        """``RefusedError`` when more than the budget's texts or money lie ahead."""
+        """``RefusedError`` (``OVER_BUDGET``) when what lies ahead in chunked shards goes over the budget, with what was spent."""
         settings, prices = self.dataset(dataset).reembed, self.dataset(dataset).spaces[space].embedder.prices
         if settings.max_texts is None and (settings.max_cost is None or prices is None):
             return
-        texts = total(shard_states(self.lake(), self.tables(dataset, space), shards)).pending
-        again = f"Let it: vector-pipeline reembed {dataset} --space {space} --over-budget; or raise"
-        if settings.max_texts is not None and texts > settings.max_texts:
-            raise RefusedError(
-                f"{texts:,} texts of {dataset} would be embedded in space {space}, more than its budget of {settings.max_texts:,}",
-                fix=f"{again} reembed.max_texts",
+        ahead = self.ahead(dataset, space, shards)
+        over = ahead.over(settings)
+        if over is None:
+            return
+        if over == "max_cost" and prices is not None:
+            what = (
+                f"embedding {ahead.texts:,} texts of {dataset} in space {space}{ahead.beside} would cost {ahead.money:,.2f} "
+                f"{prices.currency}, more than its budget of {settings.max_cost:,.2f}"
             )
-        if settings.max_cost is not None and prices is not None:
-            cost = self._tokens_pending(dataset, space, shards, texts) / 1e6 * prices.per_million_tokens
-            if cost > settings.max_cost:
-                raise RefusedError(
-                    f"embedding {texts:,} texts of {dataset} in space {space} would cost {cost:,.2f} {prices.currency}, more than "
-                    f"its budget of {settings.max_cost:,.2f}",
-                    fix=f"{again} reembed.max_cost",
-                )
-
-    def _tokens_pending(self, dataset: str, space: str, shards: Sequence[int], texts: int) -> float:
-        """Tokens of texts without a vector, from a sample of them."""
-        tables, count = self.tables(dataset, space), self.embedder(dataset, space).tokens.count
-        rows = self.lake().rows(
-            f"""SELECT context || text FROM {tables.chunks} ANTI JOIN {tables.embeddings} USING (shard, content_hash)
-                WHERE shard IN ({", ".join(map(str, shards))}) ORDER BY md5(content_hash) LIMIT 500"""
+        else:
+            what = (
+                f"{ahead.texts:,} texts of {dataset} would be embedded in space {space}{ahead.beside}, more than its budget of "
+                f"{settings.max_texts:,}"
+            )
+        raise RefusedError(
+            what,
+            fix=f"Let it: vector-pipeline reembed {dataset} --space {space} --over-budget; or raise reembed.{over}",
+            kind=OVER_BUDGET,
         )
-        return texts * sum(count(text) for (text,) in rows) / max(1, len(rows))

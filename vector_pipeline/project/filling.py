@@ -3,7 +3,8 @@
 Laws
 ----
 1. A release never fills (ADR 0014): ``shards_to_build`` leaves out what was not filled yet, where a space does not serve.
-2. A fill may be stopped anywhere and run again; it embeds what has no vector yet, and nothing else.
+2. A fill may be stopped anywhere and run again; it embeds what has no vector yet, and nothing else. Nor does another one that runs
+   at the same time: a text that several shards lack is embedded by whoever has all of them.
 3. It holds only the shards that it is at, and those for seconds: whoever wants them, or the whole table, gets them after its next
    commit. Several fills of the same shards take different ones.
 4. Documents that change meanwhile are caught up by the fill itself: it ends when its shards are whole.
@@ -19,18 +20,16 @@ from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.build.filling import ShardState, shard_states
 from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.paced import Paced
-from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.errors import ConflictError, NotFoundError
 from vector_pipeline.lake.golden import GoldenTables, read_golden
 from vector_pipeline.lake.tables import SpaceTables, within
-from vector_pipeline.project.building import VersionMade
 from vector_pipeline.project.fillguards import FillGuards
-from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.spacefill import seen_rate
 
 SLICE = 4096
 """Texts at most of the shards that a fill works at together: it holds their leases, and no others."""
 SLICE_S = 60.0
-"""Seconds that it works at them before it gives the leases back for a moment. Each time all golden texts are embedded again."""
+"""Seconds that it works at them before it gives the leases back for a moment."""
 CHUNK_DOCUMENTS = 4096
 """Documents of the shards that are chunked together."""
 PASSES = 20
@@ -93,20 +92,22 @@ class Filling(FillGuards):
         """
         tables, pace = self.tables(dataset, space), texts_per_s or self.dataset(dataset).reembed.max_texts_per_s
         tables.ensure(self.lake())
-        embedder = self.embedder(dataset, space)
-        slowed = Paced(embedder, pace) if pace is not None else embedder
-        work = _Work(dataset, space, tables, slowed, run_id, commit_rows, pace, on_filled)
         wanted = list(range(self.dataset(dataset).shards) if shards is None else shards)
+        with self._taken(dataset, space, wanted, run_id):
+            embedder = self.embedder(dataset, space)
+        slowed = Paced(embedder, pace) if pace is not None else embedder
+        work = _Work(dataset, space, tables, slowed, run_id, commit_rows, over_budget, pace, on_filled)
         with self.turn(dataset):
             lacking = self._lacking(tables, wanted)
             done = Filled(space, len(lacking))
             # What was whole before anybody asked counts as filled too.
-            self._told(dataset, space, wanted, run_id)
+            self._taken(dataset, space, wanted, run_id).record()
             for number in range(PASSES):
                 if not lacking:
+                    self._last_look(work, wanted)
                     vectors = self.lake().row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(wanted)}")[0]
                     return replace(done, vectors=int(vectors), left=self.unfilled(dataset, space))
-                chunked = self.chunk_each(dataset, space, lacking).documents_chunked
+                chunked = self.chunk_each(dataset, space, lacking, run_id=run_id).documents_chunked
                 done = replace(done, chunked=done.chunked + chunked)
                 if not number and not over_budget:
                     self.require_affordable(dataset, space, lacking)
@@ -117,7 +118,9 @@ class Filling(FillGuards):
             fix="Run it again when fewer change, or let it embed faster: reembed.max_texts_per_s",
         )
 
-    def chunk_each(self, dataset: str, space: str, shards: Sequence[int] | None) -> ChunkCounts:
+    def chunk_each(
+        self, dataset: str, space: str, shards: Sequence[int] | None, *, run_id: str | None = None
+    ) -> ChunkCounts:
         """Documents → chunks of a space that does not serve, a few shards at a time (law 3)."""
         every, tables = range(self.dataset(dataset).shards) if shards is None else shards, self.tables(dataset, space)
         if not self.lake().has_table(dataset, "documents"):
@@ -128,7 +131,7 @@ class Filling(FillGuards):
         states = shard_states(self.lake(), tables, every)
         counts = ChunkCounts()
         for group in _together({one.shard: one.missing + one.stale for one in states}, CHUNK_DOCUMENTS):
-            made = self.chunk(dataset, space=space, shards=group)
+            made = self.chunk(dataset, space=space, shards=group, run_id=run_id)
             counts = ChunkCounts(
                 **{field.name: getattr(counts, field.name) + getattr(made, field.name) for field in fields(counts)}
             )
@@ -139,17 +142,22 @@ class Filling(FillGuards):
         ahead = {one.shard: one.pending for one in shard_states(self.lake(), work.tables, shards)}
         begun, texts = done.embedded, sum(ahead.values())
         if texts:
-            self._introduce(work)
+            self._introduce(work, list(ahead), texts)
         if work.rate is None:
             work.rate = seen_rate(
                 self.registry().fills(work.dataset, work.space, self.space(work.dataset, work.space).fingerprint)
             )
         while ahead:
             group = self._next(work, ahead)
+            if not work.over_budget:
+                # Others may have spent of it meanwhile.
+                self.require_affordable(work.dataset, work.space, group)
+            if work.attestor is not None:
+                work.attestor.goes_on = len(group) < len(ahead)
             made = self.embed(
                 work.dataset, space=work.space, shards=group, run_id=work.run_id, embedder=work.embedder,
-                commit_rows=work.commit_rows or work.texts_in(_COMMIT_S, COMMIT_ROWS), stop=self._turn_over(work),
-                of=(done.embedded - begun, max(texts, done.embedded - begun)),
+                attestor=work.attestor, commit_rows=work.commit_rows or work.texts_in(_COMMIT_S, COMMIT_ROWS),
+                stop=self._turn_over(work), of=(done.embedded - begun, max(texts, done.embedded - begun)),
             )  # fmt: skip
             done = done.plus(made)
             if made.embedded and made.seconds:
@@ -165,13 +173,24 @@ class Filling(FillGuards):
                 time.sleep(_TURN_S)
         return done
 
-    def _introduce(self, work: "_Work") -> None:
-        """Golden texts of a table are made once: not by each of several fills that begin at the same time."""
+    def _introduce(self, work: "_Work", shards: Sequence[int], texts: int) -> None:
+        """Who attests the run. Golden texts of a table are made once: not by each of several fills that begin at the same time."""
         how = self.attesting(work.dataset, work.space)
-        if how is None or read_golden(self.lake(), GoldenTables.of(work.tables)) is not None:
+        if how is None or work.attestor is not None:
             return
-        with self._writing(work.dataset, work.tables.embedding_table):
-            Attestor(self.lake(), work.tables, work.embedder, how).begin(0)
+        work.attestor = Attestor(self.lake(), work.tables, work.embedder, how, run_of=texts)
+        if read_golden(self.lake(), GoldenTables.of(work.tables)) is None:
+            with (
+                self._taken(work.dataset, work.space, shards, work.run_id),
+                self._writing(work.dataset, work.tables.embedding_table),
+            ):
+                work.attestor.begin(texts)
+
+    def _last_look(self, work: "_Work", shards: Sequence[int]) -> None:
+        """Its last look, where others embedded what would have been its last texts."""
+        if work.attestor is not None and work.attestor.unproved:
+            with self._writing(work.dataset, work.tables.embedding_table, shards[:1]):
+                work.attestor.end()
 
     def _next(self, work: "_Work", ahead: Mapping[int, int]) -> list[int]:
         """Shards to embed together: such that nobody else is at, or the first that there is, to wait for it."""
@@ -188,40 +207,6 @@ class Filling(FillGuards):
     def _lacking(self, tables: SpaceTables, shards: Sequence[int]) -> list[int]:
         return [one.shard for one in shard_states(self.lake(), tables, shards) if not one.whole]
 
-    def catch_up(self, dataset: str, space: str, shards: Sequence[int], *, run_id: str | None = None) -> Filled:
-        """Bring filled shards of a space up to date with their documents, once. Shards that are take no lease."""
-        tables = self.tables(dataset, space)
-        behind = self._lacking(tables, shards)
-        done = Filled(space, len(behind))
-        if behind:
-            chunked = self.chunk(dataset, space=space, shards=behind).documents_chunked
-            made = self.embed(dataset, space=space, shards=behind, run_id=run_id)
-            done = replace(done, chunked=chunked, vectors=made.vectors).plus(made)
-        return replace(done, left=self.unfilled(dataset, space))
-
-    def snapshot_caught_up(
-        self, dataset: str, *, space: str, message: str = "", run_id: str | None = None
-    ) -> VersionMade:
-        """The version of a filled space: what documents have changed since its shards were filled is brought up to date first."""
-        every = range(self.dataset(dataset).shards)
-        for _ in range(PASSES):
-            states = shard_states(self.lake(), self.tables(dataset, space), every)
-            behind = [one.shard for one in states if not one.whole]
-            if behind:
-                self.catch_up(dataset, space, behind, run_id=run_id)
-            try:
-                return self.snapshot(dataset, space=space, message=message, run_id=run_id)
-            except RefusedError:
-                if not behind:
-                    # It was whole a moment ago: what refuses is something else, or a document changed just now.
-                    self._require_whole(dataset)
-        return self.snapshot(dataset, space=space, message=message, run_id=run_id)
-
-    def _told(self, dataset: str, space: str, shards: Sequence[int], run_id: str | None) -> None:
-        Taken(self.registry(), self.tables(dataset, space), self.space(dataset, space), run_id).record(
-            self.lake(), shards
-        )
-
 
 @dataclass(slots=True)
 class _Work:
@@ -233,8 +218,10 @@ class _Work:
     embedder: Embedder
     run_id: str | None
     commit_rows: int | None
+    over_budget: bool
     rate: float | None
     on_filled: Callable[[ShardState], None]
+    attestor: Attestor | None = None
 
     def texts_in(self, seconds: float, most: int) -> int:
         """Texts that take about so long."""

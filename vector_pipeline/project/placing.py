@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vector_pipeline.config import Config
 from vector_pipeline.errors import InputError, NotFoundError, RefusedError, VectorPipelineError
-from vector_pipeline.project.filling import Filling
+from vector_pipeline.project.catching import Catching
 from vector_pipeline.release.mirrors import arranged, at, standing
 from vector_pipeline.release.native import follow
 from vector_pipeline.release.promote import PRODUCTION, STAGING
@@ -41,7 +41,7 @@ class Why:
     """Gates that what moves is let past."""
 
 
-class Placing(Filling):
+class Placing(Catching):
     """Which targets a dataset is served from, and under which names."""
 
     def __init__(self, config: Config, base: Path, environment: str | None = None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vector_pipeline.build.filling import ShardState, total
+from vector_pipeline.config.models import ReembedConfig
 from vector_pipeline.release.registry import Fill, Version
 
 _NEWEST = 32
@@ -18,7 +19,7 @@ class ShardFill:
     status: str
     """``done``; ``filling``: somebody is at it; ``failed``; ``stale``: it was filled, and documents changed since; ``pending``."""
     last: Fill | None
-    """Its newest attempt."""
+    """Its newest attempt that ended."""
     error: str | None = None
 
 
@@ -59,6 +60,37 @@ def status_of(state: ShardState, busy: bool, failed: bool, filled: bool) -> str:
     if failed:
         return "failed"
     return "stale" if filled else "pending"
+
+
+OVER_BUDGET = "over-budget"
+"""Code of the refusal of what would go over the budget of a space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What making a space whole takes, and what was spent on it already: the budget is for both."""
+
+    texts: int
+    """To embed: distinct, and without a vector anywhere."""
+    spent: int
+    """Embedded since the space's newest version, or since its beginning."""
+    money: float | None = None
+    """Of both; None without prices."""
+
+    def over(self, settings: ReembedConfig) -> str | None:
+        """The setting that it goes over. What embeds nothing goes over none."""
+        if not self.texts:
+            return None
+        if settings.max_texts is not None and self.spent + self.texts > settings.max_texts:
+            return "max_texts"
+        if settings.max_cost is not None and self.money is not None and self.money > settings.max_cost:
+            return "max_cost"
+        return None
+
+    @property
+    def beside(self) -> str:
+        """Of what was spent, to follow what lies ahead."""
+        return f" beside the {self.spent:,} that were" if self.spent else ""
 
 
 def seen_rate(attempts: Sequence[Fill]) -> float | None:

@@ -5,6 +5,7 @@ Laws
 1. Rows are only ever added. A shard is filled from its first ``done`` row on, until the space is retired: what was said before a
    ``retired`` row counts no more. What a filled shard lacks now, the lake says.
 2. An attempt that failed is forgotten with the shard's next row of another kind.
+3. ``part`` rows tell what was spent, and end no attempt.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ class FillStatus(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    PART = "part"
+    """Some of its texts were embedded, and the rest was left to another turn."""
     RETIRED = "retired"
     """The space was retired, and its tables are gone: no attempt, but the end of all before it."""
 
