@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets import metadata as show
-from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, space_key, staging_checks_op
+from assets.names import CHUNKS, EMBEDDINGS, STAGING_INDEX, documents_key, op_of, space_key, staging_checks_op
 from assets.states import STATE, passed_before, state_of
 from assets.steps import step
 from resources import ProjectResource
@@ -57,35 +57,43 @@ class VerifySettings(dg.Config):
 def data_check(
     dataset: str, key: dg.AssetKey, kind: Kind, space: str | None, demanded: GateConfig
 ) -> dg.AssetChecksDefinition | None:
-    """Expectations over the lake's present state: early, before anything downstream is paid for. None where they are turned off."""
+    """Expectations over the lake's present state: early, before anything downstream is paid for. None where they are turned off.
+
+    A space that is filled in part is not judged: nothing is said of it.
+    """
     mode = demanded.mode(key_of(f"{kind} expectations"))
     if mode == "off":
         return None
 
-    @dg.asset_check(
-        asset=key,
-        name=f"{kind}_expectations",
-        blocking=mode == "block",
-        description=f"What must hold of every row of {kind}, checked by Great Expectations over the whole dataset.",
+    check = dg.AssetCheckKey(key, f"{kind}_expectations")
+
+    @dg.multi_asset_check(
+        name=f"{op_of(key)}_{check.name}",
+        # It may say nothing: then there is no evaluation, and what is downstream goes on.
+        can_subset=True,
+        specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=key,
+                blocking=mode == "block",
+                description=f"What must hold of every row of {kind}, checked by Great Expectations over the whole dataset.",
+            )
+        ],
     )
-    def body(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
+    def body(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> Iterator[dg.AssetCheckResult]:
         with step(context):
             core = project.get()
-            left = 0 if space is None or core.serves(dataset, space) else core.unfilled(dataset, space)
-            if left:
-                # Others may be at it; no version is made of it, and a version's own gates judge all of it.
-                said = f"{space} is filled in part: {left} shards are left; it is judged when it is whole"
-                return dg.AssetCheckResult(
-                    passed=True,
-                    description=said,
-                    metadata={"status": "passed", "summary": said, "shards_to_fill": left},
-                )
+            whole = space is None or core.serves(dataset, space)
+            if not whole and space is not None and not core.judged_now(dataset, space, vectors=kind == "embeddings"):
+                # Others may be at it. The run that makes it whole judges it, and so do the gates of a version that is made of it.
+                context.log.info("%s is filled in part: its %s are judged when they are whole", space, kind)
+                return
             state = state_of(core, dataset, kind, space)
-            known = passed_before(context.instance, dg.AssetCheckKey(key, f"{kind}_expectations"), state)
-            if known is not None:
-                return known
-            result = core.check_data(dataset, kind, space=space)
-            return as_check(result, state=state, fails=softened(result))
+            said = passed_before(context.instance, check, state)
+            if said is None:
+                result = core.check_data(dataset, kind, space=space)
+                said = as_check(result, name=check.name, asset_key=key, state=state, fails=softened(result))
+        yield said
 
     return body
 

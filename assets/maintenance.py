@@ -20,6 +20,7 @@ import dagster as dg
 
 from assets import metadata as show
 from assets.names import DATASET_TAG, MAINTENANCE_VERBS, RESULT, MaintenanceVerb, job_name, maintenance_op
+from assets.shown import forget_retired
 from assets.steps import launched_by, step
 from resources import ProjectResource
 from vector_pipeline.errors import InputError
@@ -69,6 +70,8 @@ def _job(dataset: str, verb: MaintenanceVerb) -> dg.JobDefinition:
             given = {"dataset": dataset, "by": launched_by(context), "run_id": context.run.run_id}
             done = call(project.get(), verb, {**given, "on_step": context.log.info}, dict(context.op_config))
             took, returned = time.perf_counter() - started, show.plain(done.to_json())
+            if verb == "retire" and forget_retired(context.instance, dataset, done.to_json()):
+                context.log.info("what was materialised of the space is forgotten")
             facts = dict(returned.value or {}).items()
             context.add_output_metadata(
                 {

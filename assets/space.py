@@ -1,28 +1,27 @@
 """One embedding space's branch: ``chunks`` → ``embeddings`` → ``snapshot``. Two spaces side by side is dual-writing.
 
-Laws
-----
-1. In a run of the dataset's own jobs (``build``, ``release``) a space that does not serve is brought up to date where it was
-   filled, and nowhere else: production waits for no migration (ADR 0014). Every other run of its assets, a backfill or ``reembed``,
-   fills.
-2. A space that is not whole has no version, and that is no failure of a build.
+What a run does for a space that does not serve is in ``assets.filling``. One that is not whole has no version, and that is no
+failure of a build.
 """
 
 import time
 from collections.abc import Iterator
 
 import dagster as dg
-from pydantic import Field
 
 from assets import metadata as show
-from assets.names import CHUNKS, EMBEDDINGS, SNAPSHOT, documents_key, job_name, space_key
-from assets.partitions import each_shard, selected_shards, shard_key, shard_partitions
+from assets.filling import FillSettings, catches_up, caught_up, filled, fills, left_to_fill, tell_refused
+from assets.names import CHUNKS, EMBEDDINGS, SNAPSHOT, documents_key, space_key
+from assets.partitions import each_shard, selected_shards, shard_partitions
+from assets.shown import FINGERPRINT, forget_other
 from assets.steps import step
 from resources import ProjectResource
+from vector_pipeline.build import EmbedCounts
 from vector_pipeline.config import DatasetConfig, SpaceConfig
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.hashing import fingerprint
-from vector_pipeline.project import Project
 from vector_pipeline.project.filling import Filled
+from vector_pipeline.release.spacefill import OVER_BUDGET
 from vector_pipeline.report.samples import chunk_samples, chunk_shards, vector_shards
 
 _NOT_OF_THE_SPACE = {"device", "batch_size", "prices"}
@@ -35,56 +34,6 @@ class SnapshotSettings(dg.Config):
 
     message: str = ""
     """One line on why; kept with the version."""
-
-
-class FillSettings(dg.Config):
-    """What a run may say about filling a space that does not serve."""
-
-    texts_per_s: float | None = Field(default=None, gt=0)
-    """Texts that are embedded in a second at most; default: ``reembed.max_texts_per_s``."""
-    over_budget: bool = False
-    """Lets it embed more than ``reembed.max_texts`` and ``reembed.max_cost``."""
-
-
-def fills(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, dataset: str) -> bool:
-    """Whether this run fills (law 1)."""
-    return context.run.job_name not in {job_name(dataset, "build"), job_name(dataset, "release")}
-
-
-def _left(core: Project, dataset: str, space: str) -> show.Metadata:
-    left = core.unfilled(dataset, space)
-    if not left:
-        return {}
-    return {"shards_to_fill": left, "next": show.command(f"vector-pipeline reembed {dataset} --space {space}")}
-
-
-def _catches_up(
-    context: dg.AssetExecutionContext, core: Project, dataset: str, space: str, shards: list[int] | None
-) -> bool:
-    """Law 1 for a space that is filled in part: what is filled is brought up to date and told; the rest is no part of this run."""
-    if fills(context, dataset) or not core.unfilled(dataset, space):
-        return False
-    covered = core.shards_to_build(dataset, space, shards) or []
-    if covered:
-        core.catch_up(dataset, space, covered, run_id=context.run.run_id)
-        lake, tables = core.lake(read_only=True), core.tables(dataset, space)
-        for step_name, facts in (
-            (CHUNKS, chunk_shards(lake, tables, covered)),
-            (EMBEDDINGS, vector_shards(lake, tables, covered)),
-        ):
-            for shard in covered:
-                rows = facts[shard].rows if shard in facts else 0
-                tell_shard(context, space_key(dataset, space, step_name), shard, {"rows": rows})
-    context.log.info(
-        "%s is filled in part: %s shards were brought up to date, %s are left to a re-embedding",
-        space, len(covered), core.unfilled(dataset, space),
-    )  # fmt: skip
-    return True
-
-
-def tell_shard(context: dg.AssetExecutionContext, key: dg.AssetKey, shard: int, facts: show.Metadata) -> None:
-    """One shard of an asset as materialised now, in the middle of a run or without its own step."""
-    context.log_event(dg.AssetMaterialization(key, partition=shard_key(shard), metadata=facts))
 
 
 def branch(config: DatasetConfig, space: str) -> set[str]:
@@ -123,11 +72,15 @@ def chunks(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefiniti
         with step(context):
             started = time.perf_counter()
             core = project.get()
-            if not core.serves(dataset, space) and _catches_up(context, core, dataset, space, shards):
+            if not core.serves(dataset, space) and forget_other(context.instance, core, dataset, space):
+                context.log.info("another space was called %s: what was materialised of it is forgotten", space)
+            if not core.serves(dataset, space) and catches_up(context, core, dataset, space, shards):
                 return
             filling = not core.serves(dataset, space) and fills(context, dataset)
             made = (
-                core.chunk_each(dataset, space, shards) if filling else core.chunk(dataset, space=space, shards=shards)
+                core.chunk_each(dataset, space, shards, run_id=context.run.run_id)
+                if filling
+                else core.chunk(dataset, space=space, shards=shards, run_id=context.run.run_id)
             )
             took = time.perf_counter() - started
             lake, tables = core.lake(read_only=True), core.tables(dataset, space)
@@ -138,6 +91,7 @@ def chunks(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefiniti
                     **show.counts(made),
                     "seconds": show.seconds(took),
                     "space": space,
+                    FINGERPRINT: core.space(dataset, space).fingerprint,
                     "sample": show.table(chunk_samples(lake, tables)),
                 }
             )
@@ -151,6 +105,8 @@ def embeddings(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefi
 
     @dg.asset(
         key=space_key(dataset, space, EMBEDDINGS),
+        # Law 2 of ``assets.filling``.
+        output_required=space == config.serving_space,
         deps=[space_key(dataset, space, CHUNKS)],
         partitions_def=shard_partitions(config.shards),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -160,51 +116,40 @@ def embeddings(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefi
         code_version=code_version(settings),
         description=f"Vectors made with {settings.embedder.model}. No text is ever embedded twice in a space.",
     )
-    def body(context: dg.AssetExecutionContext, config: FillSettings, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def body(
+        context: dg.AssetExecutionContext, config: FillSettings, project: ProjectResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         shards = selected_shards(context.partition_keys, count)
         with step(context):
             started = time.perf_counter()
             core = project.get()
             filling = not core.serves(dataset, space) and fills(context, dataset)
-            made = (
-                _filled(context, core, dataset, space, shards, config)
-                if filling
-                else core.embed(dataset, space=space, shards=shards, run_id=context.run.run_id)
-            )
+            made: Filled | EmbedCounts | None
+            if filling:
+                made = filled(context, core, dataset, space, shards, config)
+            elif core.serves(dataset, space):
+                made = core.embed(dataset, space=space, shards=shards, run_id=context.run.run_id)
+            else:
+                made = caught_up(context, core, dataset, space, shards)
+            if made is None:
+                return
             took = time.perf_counter() - started
             resolved = core.space(dataset, space)
             facts = vector_shards(core.lake(read_only=True), core.tables(dataset, space), shards)
             show.report_shards(context, each_shard(shards, count), facts, "vectors")
-            return dg.MaterializeResult(
+            yield dg.MaterializeResult(
                 metadata={
                     **show.counts(made, "embedded", "copied", "vectors"),
                     "seconds": show.seconds(took),
                     "texts_per_second": show.seconds(made.embedded / made.seconds if made.seconds else 0.0),
                     "space": space,
-                    "fingerprint": resolved.fingerprint,
+                    FINGERPRINT: resolved.fingerprint,
                     "dimension": resolved.dimension,
-                    **(_left(core, dataset, space) if filling else {}),
+                    **(left_to_fill(core, dataset, space) if filling else {}),
                 }
             )
 
     return body
-
-
-def _filled(
-    context: dg.AssetExecutionContext,
-    core: Project,
-    dataset: str,
-    space: str,
-    shards: list[int] | None,
-    said: FillSettings,
-) -> Filled:
-    """Law 1. A shard is told when it is whole, so that people see how far a long run is."""
-    key = space_key(dataset, space, EMBEDDINGS)
-    return core.fill(
-        dataset, space, shards=shards, texts_per_s=said.texts_per_s, over_budget=said.over_budget,
-        run_id=context.run.run_id,
-        on_filled=lambda one: tell_shard(context, key, one.shard, {"documents": one.documents, "records": one.records}),
-    )  # fmt: skip
 
 
 def snapshot(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefinition:
@@ -213,7 +158,7 @@ def snapshot(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefini
     @dg.asset(
         key=space_key(dataset, space, SNAPSHOT),
         deps=[space_key(dataset, space, EMBEDDINGS)],
-        # Law 2: where a space that does not serve is not whole.
+        # A space that does not serve may not be whole.
         output_required=space == config.serving_space,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=dataset,
@@ -232,8 +177,19 @@ def snapshot(dataset: str, config: DatasetConfig, space: str) -> dg.AssetsDefini
             if left:
                 context.log.info("%s: %s shards are to be filled before there can be a version", space, left)
                 return
-            take = core.snapshot if core.serves(dataset, space) else core.snapshot_caught_up
-            made = take(dataset, space=space, message=config.message, run_id=context.run.run_id)
+            run_id = context.run.run_id
+            if core.serves(dataset, space):
+                made = core.snapshot(dataset, space=space, message=config.message, run_id=run_id)
+            else:
+                try:
+                    made = core.snapshot_caught_up(
+                        dataset, space=space, message=config.message, over_budget=fills(context, dataset), run_id=run_id
+                    )
+                except RefusedError as error:
+                    if error.code != OVER_BUDGET:
+                        raise
+                    tell_refused(context, space_key(dataset, space, EMBEDDINGS), error)
+                    return
             version = made.version
             changes = (
                 show.diff(made.diff) if made.diff is not None else {"diff": f"none since version {version.number}"}

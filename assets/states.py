@@ -65,6 +65,8 @@ def passed_before(instance: dg.DagsterInstance, key: dg.AssetCheckKey, state: st
     unchanged = {"reused": f"nothing has changed since run {records[0].run_id[:8]}"}
     return dg.AssetCheckResult(
         passed=True,
+        asset_key=key.asset_key,
+        check_name=key.name,
         severity=evaluation.severity,
         description=evaluation.description,
         metadata={**evaluation.metadata, **unchanged},

@@ -11,7 +11,7 @@ from assets.names import DATASET_TAG, FILL_TAG
 from resources.project import close_projects, open_project
 from tests.conftest import page
 from tests.dagster.conftest import edit, make_config, materialised, opened
-from tests.reembed.test_filling import with_space
+from tests.reembed.test_filling import OTHER, with_space
 from tests.support.gates import FEW
 from tests.ui import dagster_ui as dagster
 from vector_pipeline.definitions import RunOutcome, run_job
@@ -86,10 +86,7 @@ def test_a_shard_is_filled_and_caught_up_by_the_next_release(ready: Ready) -> No
     key = f"{FIRST:02d}"
     assert ready.made(part) == {CHUNKS: {key}, EMBEDDINGS: {key}}
     assert part.values[EMBEDDINGS]["shards_to_fill"] == 3
-    for check, left in (("chunks", 4), ("embeddings", 3)):
-        found = part.values[f"handbook/other/{check}:{check}_expectations"]
-        said = f"other is filled in part: {left} shards are left; it is judged when it is whole"
-        assert found == {"passed": True, "status": "passed", "summary": said, "shards_to_fill": left}
+    assert not [name for name in part.values if "expectations" in name], "nothing is said of what is filled in part"
     tags = ready.instance.get_run_by_id(part.run_id).tags  # type: ignore[union-attr]
     assert tags[FILL_TAG] == "handbook"
     assert DATASET_TAG not in tags, "the dataset's releases would wait for it in the queue"
@@ -123,6 +120,9 @@ def test_a_reembedding_ends_in_a_judged_version_beside_production(ready: Ready) 
     assert pushed["records"] == snapshot["records"] == pushed["written"]
     gate = outcome.values[f"{STAGING}:catch_up"]
     assert (gate["passed"], gate["served"], gate["missing"], gate["pending"]) == (True, 11, 0, 0)
+    for check in ("chunks", "embeddings"):
+        judged = outcome.values[f"handbook/other/{check}:{check}_expectations"]
+        assert (judged["passed"], judged["status"]) == (True, "passed"), "by the run that makes the version"
     assert {name: ready.alias(name) for name in before} == before
     ready.outcomes["reembed"] = outcome
 
@@ -160,6 +160,68 @@ def test_the_configuration_cuts_over_and_back(ready: Ready) -> None:
     assert sorted(after) == ["other", "tiny"]
 
 
+@pytest.mark.slow
+def test_a_release_goes_on_where_a_budget_refuses_to_catch_up(tmp_path: Path) -> None:
+    config = with_space(make_config(tmp_path / "project", gates=GATES), more="    reembed: {max_texts: 12}\n")
+    with Project.load(config) as project:
+        project.build("handbook")
+        project.fill("handbook", "other")
+        project.snapshot("handbook", space="other")
+    config.write_text(config.read_text().replace("max_texts: 12", "max_texts: 1"))
+    for number in (3, OUTSIDE):
+        edit(config, number)
+    with opened(tmp_path / "dagster") as instance:
+        ready = Ready(config, instance)
+        outcome = ready.run("release")
+        made = ready.made(outcome)
+        assert set(made) == {CHUNKS}
+        assert set(ready.made(outcome, "tiny")) >= {"handbook/tiny/embeddings", "handbook/tiny/snapshot"}
+        (told,) = instance.fetch_observations(dg.AssetKey(EMBEDDINGS.split("/")), limit=5).records
+        refused = told.asset_observation.metadata["refused"].value  # type: ignore[union-attr]
+        assert "2 texts of handbook would be embedded in space other, more than its budget of 1" in str(refused)
+        assert "--over-budget" in str(refused)
+        project = open_project(config)
+        status = project.fill_status("handbook", "other")
+        assert {one.error for one in status.shards if one.status == "failed"} == {refused}
+        assert project.unfilled("handbook", "other") == 0
+        ready.run("reembed", space="other", over_budget=True)
+        assert open_project(config).fill_status("handbook", "other").whole
+
+
+@pytest.mark.slow
+def test_what_was_retired_or_changed_under_its_name_is_shown_no_more(tmp_path: Path) -> None:
+    config = with_space(make_config(tmp_path / "project", gates=GATES))
+    with Project.load(config) as project:
+        project.build("handbook")
+    with opened(tmp_path / "dagster") as instance:
+        ready = Ready(config, instance)
+
+        def shown() -> list[set[str]]:
+            keys = [dg.AssetKey(key.split("/")) for key in (CHUNKS, EMBEDDINGS)]
+            return [instance.get_materialized_partitions(key) for key in keys]
+
+        ready.run("reembed", space="other", shards=[0])
+        before = open_project(config).space("handbook", "other").fingerprint
+        assert shown() == [{"00"}] * 2
+        config.write_text(config.read_text().replace("model: another", "model: the next"))
+        ready.run("reembed", space="other", shards=[1])
+        assert shown() == [{"01"}] * 2, "what is called so now has no other shard"
+        ready.run("reembed", space="other", shards=[2])
+        assert shown() == [{"01", "02"}] * 2
+        ready.run("retire", space="other", fingerprint=before, dry_run=False, by="me")
+        assert shown() == [{"01", "02"}] * 2, "that one is shown no more"
+        both = config.read_text()
+        config.write_text("".join(both.split(SECOND)))
+        ready.run("retire", space="other", dry_run=True, by="me")
+        assert shown() == [{"01", "02"}] * 2
+        ready.run("retire", space="other", dry_run=False, by="me")
+        assert shown() == [set()] * 2
+        config.write_text(both)
+        ready.run("reembed", space="other", shards=[3])
+        assert shown() == [{"03"}] * 2
+
+
+SECOND = OTHER.replace("another", "the next")
 LAUNCH = """mutation($shards: [String!], $assets: [AssetKeyInput!], $tags: [ExecutionTag!]) {
   launchPartitionBackfill(backfillParams: {partitionNames: $shards, assetSelection: $assets, tags: $tags})
   { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
