@@ -14,7 +14,7 @@ from tests.shared.conftest import Bucket
 from vector_pipeline.config import Config, LakeConfig, S3Given
 from vector_pipeline.config.s3 import with_given
 from vector_pipeline.config.secrets import SecretTemplate
-from vector_pipeline.errors import ConfigError, UnavailableError, VectorPipelineError
+from vector_pipeline.errors import ConfigError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake, translate
 from vector_pipeline.lake.s3 import SECRET
 
@@ -206,6 +206,13 @@ def test_a_role_that_may_only_read(config: LakeConfig, tmp_path: Path, postgres_
     assert "INSERT INTO" not in str(caught.value), "the failed statement holds the least and greatest text of columns"
 
 
+def test_reading_makes_no_lake_in_an_empty_database(config: LakeConfig, tmp_path: Path, postgres_url: str) -> None:
+    settings = LakeConfig.model_validate(config.model_dump() | {"catalog": postgres_url})
+    for _ in range(2):
+        with pytest.raises(NotFoundError, match="Build a dataset first"):
+            Lake.open(settings, tmp_path, read_only=True)
+
+
 @pytest.mark.parametrize(
     ("said", "fix"),
     [
@@ -213,6 +220,7 @@ def test_a_role_that_may_only_read(config: LakeConfig, tmp_path: Path, postgres_
         ("HTTP Error: Unable to connect to URL s3://b/k: Moved Permanently (HTTP code 301)", "Set `lake.s3.region`"),
         ("IO Error: Could not resolve hostname error for HTTP PUT to 'https://x/k'", "Check `lake.s3.endpoint`"),
         ("HTTP Error: HTTP PUT error: InvalidAccessKeyId", "Check the credentials"),
+        ("IO Error: Failed to remove files: <Key>k</Key><Code>AccessDenied</Code>", "Allow it to this user or role"),
     ],
 )
 def test_what_httpfs_says_is_explained(said: str, fix: str) -> None:

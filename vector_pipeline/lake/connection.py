@@ -51,6 +51,8 @@ _CONFLICTS = (
     "could not serialize",
     "malformed database",
 )
+_NO_LAKE = "creating a new DuckLake is explicitly disabled"
+"""What DuckLake says of a database that has no lake yet, when it may not make one."""
 _PATIENCE_S = 30.0
 """Longest that a transaction is repeated on conflicts before it gives up."""
 
@@ -132,6 +134,8 @@ class Lake:
             connection.close()
             if isinstance(error, ConflictError):
                 raise UnavailableError(f"{where} is locked by another process", fix="Try again in a moment") from None
+            if read_only and _NO_LAKE in error.what:
+                raise NotFoundError(f"no {where}", fix="Build a dataset first: vector-pipeline build DATASET") from None
             raise UnavailableError(
                 f"{where} cannot be opened: {error.what}", fix="Check `lake:` in the configuration"
             ) from None

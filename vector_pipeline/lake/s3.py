@@ -117,7 +117,7 @@ class S3Secret:
 def explained(where: str, line: str) -> VectorPipelineError | None:
     """Our error for what DuckDB says of a request to S3; None where it speaks of something else."""
     text = line.lower()
-    if "http" not in text:
+    if not any(mark in text for mark in ("http", "s3://", "<code>")):
         return None
     for marks, kind, fix in _FIXES:
         if any(mark in text for mark in marks):
