@@ -42,7 +42,7 @@ def project_definitions(path: Path, *, environment: str | None = None, only: str
 
 def _load(name: str, config: DatasetConfig, project: ProjectResource, kind: str, *, alone: bool) -> dg.Definitions:
     try:
-        return build_vector_dataset(name, config, project, target_kind=kind)
+        return build_vector_dataset(name, config, project, target_kind=kind, pooled=not alone)
     except (dg.DagsterError, VectorPipelineError) as error:
         reason = " ".join(str(error).split())
         if alone:

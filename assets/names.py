@@ -55,6 +55,11 @@ def production_key(dataset: str) -> dg.AssetKey:
     return dg.AssetKey([dataset, PRODUCTION_INDEX])
 
 
+def index_pool(target: str) -> str:
+    """Dagster's pool of what writes to a target."""
+    return f"index_{target}"
+
+
 def staging_checks_op(dataset: str, space: str) -> str:
     """Name of the op that runs the gates of a staging index."""
     return f"{dataset}__{space}__gates"

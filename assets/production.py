@@ -45,7 +45,9 @@ def nobody_asked(context: dg.AssetExecutionContext, dataset: str) -> bool:
     return run.job_name == job_name(dataset, "release") or not _BY_MACHINES.isdisjoint(run.tags)
 
 
-def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg.AssetsDefinition:
+def production_index(
+    dataset: str, config: DatasetConfig, kinds: set[str], pool: str | None = None
+) -> dg.AssetsDefinition:
     """The alias that readers follow. It refuses by itself what the gates have not passed, whoever asks."""
 
     @dg.asset(
@@ -55,6 +57,7 @@ def production_index(dataset: str, config: DatasetConfig, kinds: set[str]) -> dg
         group_name=dataset,
         owners=config.owners,
         kinds=kinds,
+        pool=pool,
         automation_condition=to_production() if config.promotion.policy == "automatic" else None,
         description=(
             "What readers see. Promotion and rollback move an alias, and write nothing to the target (in place: what differs). "

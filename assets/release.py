@@ -45,7 +45,9 @@ class PushSettings(dg.Config):
     """Who pushes; default: the run's ``user`` tag, or the account that runs Dagster."""
 
 
-def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[str]) -> dg.AssetsDefinition:
+def staging_index(
+    dataset: str, config: DatasetConfig, space: str, kinds: set[str], pool: str | None = None
+) -> dg.AssetsDefinition:
     """A version on the target, seen by nobody until an alias moves."""
     serving = space == config.serving_space
 
@@ -56,6 +58,7 @@ def staging_index(dataset: str, config: DatasetConfig, space: str, kinds: set[st
         group_name=dataset,
         owners=config.owners,
         kinds=kinds,
+        pool=pool,
         automation_condition=to_staging() if serving else None,
         description=f"The newest version on {_targets(config)}: planned against what it really holds, then pushed."
         + ("" if serving else " Not the space that production serves."),
