@@ -1,6 +1,6 @@
 """Projects of several environments, each in a folder of its own; seals come from variables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def tier(folder: Path | str, **more: object) -> dict[str, object]:
     }
 
 
-def write(folder: Path, environments: dict[str, object], *, pages: int = 4, **dataset: object) -> Path:
+def write(folder: Path, environments: Mapping[str, object], *, pages: int = 4, **dataset: object) -> Path:
     """A configuration file, and documents."""
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     for number in range(pages):
@@ -35,7 +35,9 @@ def write(folder: Path, environments: dict[str, object], *, pages: int = 4, **da
         **dataset,
     }  # fmt: skip
     file = folder / "vector_pipeline.yaml"
-    file.write_text(yaml.safe_dump({"environments": environments, "datasets": {"handbook": handbook}}, sort_keys=False))
+    file.write_text(
+        yaml.safe_dump({"environments": dict(environments), "datasets": {"handbook": handbook}}, sort_keys=False)
+    )
     return file
 
 

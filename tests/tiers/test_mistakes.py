@@ -1,5 +1,6 @@
 """Every mistake of configuration is refused before anything of the other environment is written, and says whose it is."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,21 +8,32 @@ import pytest
 
 from tests.tiers.conftest import SEAL, Open, files, tier, write
 from vector_pipeline.errors import RefusedError
+from vector_pipeline.project import Project
 from vector_pipeline.release.seals import breaking
 
 Sealed = Callable[[str | None], None]
 REFERENCE = f"${{env:{SEAL}}}"
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed production with a version pushed, in ``prod``; the team's configuration of it in ``team``."""
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SEAL, "deployment only")
+        file = write(folder / "team", {"prod": tier("../prod", sealed=REFERENCE)})
+        with Project.load(file, environment="prod") as project:
+            project.build("handbook")
+            project.push("handbook")
+    return folder
+
+
 @pytest.fixture
-def prod(tmp_path: Path, opened: Open, sealed: Sealed) -> Path:
-    """A sealed production with a version pushed, in ``tmp_path/prod``; the seal is gone afterwards."""
-    sealed("deployment only")
-    file = write(tmp_path / "team", {"prod": tier(tmp_path / "prod", sealed=REFERENCE)})
-    with opened(file, "prod") as project:
-        project.build("handbook")
-        project.push("handbook")
+def prod(tmp_path: Path, template: Path, sealed: Sealed) -> Path:
+    """A copy of all of it for one test. The seal is not here."""
     sealed(None)
+    for name in ("team", "prod"):
+        shutil.copytree(template / name, tmp_path / name)
     return tmp_path / "prod"
 
 
@@ -88,6 +100,8 @@ def test_the_same_index(tmp_path: Path, prod: Path, opened: Open) -> None:
     told = ("belongs to another registry", whose, "environment prod there", str(prod / "index"))
     refused(prod, lambda: project.push("handbook"), *told)
     refused(prod, lambda: project.push("handbook", strategy="blue-green"), *told)
+    # Whoever only looks hears it too.
+    refused(prod, lambda: project.plan("handbook"), *told)
     namespace = project.target("handbook").namespaces()[0]
     refused(prod, lambda: project.target("handbook").drop_namespace(namespace), *told)
     refused(prod, lambda: project.target("handbook").purge(namespace), *told)

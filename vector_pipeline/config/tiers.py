@@ -60,7 +60,7 @@ def check_reuse(environments: Mapping[str, Any]) -> None:
                 )
                 raise PydanticCustomError(
                     "unknown_environment", said, {"at": ("environments", name, "reuse"), "other": other}
-                )  # type: ignore[arg-type]
+                )
             if other in seen:
                 raise PydanticCustomError(
                     "circle", "environments reuse each other in a circle: {circle}",

@@ -7,7 +7,7 @@ Laws
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vector_pipeline.errors import InputError, NotFoundError, VectorPipelineError
 from vector_pipeline.parts import Parts
@@ -56,25 +56,24 @@ class Sealing(Parts):
         settings = self.config.environments[name]
         targets = tuple(f"{one} ({target.kind})" for one, target in settings.targets.items())
         variable = settings.sealed.names()[0] if settings.sealed is not None else None
-        common = {"name": name, "here": name == self.environment, "sample": settings.sample, "reuse": settings.reuse}
-        where = str(settings.registry)
         state = "no" if variable is None else "at first write" if os.environ.get(variable) else "closed"
+        tier = Tier(
+            name, name == self.environment, state, settings.sample, settings.reuse, "", str(settings.registry), (), targets, ()
+        )  # fmt: skip
         try:
             with Parts(self.config, self.base, name) as there:
                 registry = there.registry(read_only=True)
                 found = registry.belonging()
                 serves = [(one, registry.alias(one, name, PRODUCTION)) for one in self.config.datasets]
-        except (NotFoundError, VectorPipelineError) as error:
-            nothing = isinstance(error, NotFoundError)
-            return Tier(
-                **common, sealed=state, registry="", where=where, shares_with=(), targets=targets, serves=(),
-                fault="" if nothing else error.what,
-            )  # type: ignore[arg-type]  # fmt: skip
-        return Tier(
-            **common, sealed=_seal_state(found, name, variable), registry=found.id, where=where, targets=targets,
+        except NotFoundError:
+            return tier
+        except VectorPipelineError as error:
+            return replace(tier, fault=error.what)
+        return replace(
+            tier, sealed=_seal_state(found, name, variable), registry=found.id,
             shares_with=tuple(one.name for one in found.environments if one.name != name),
             serves=tuple((one, alias.deployment.version) for one, alias in serves if alias is not None),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def broken_seals(self) -> list[BrokenSeal]:
         """Seals of this environment that were broken, oldest first; none where there is no registry."""

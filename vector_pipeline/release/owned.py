@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vector_pipeline.errors import RefusedError
 from vector_pipeline.release.belonging import foreign, is_foreign
 from vector_pipeline.targets.base import (
     Capabilities,
@@ -32,6 +33,26 @@ from vector_pipeline.targets.base import (
 REMEMBERED_S = 60.0
 _PARTS = 3
 """Of a line's name: dataset, space, fingerprint (``release.lines``); what follows tells one line of them from another."""
+
+
+def require_ours(target: Target, state: NamespaceState, registry: str) -> None:
+    """``RefusedError`` for a namespace of another registry than the one of that id, whoever looks."""
+    if is_foreign(state.spec.owner, registry):
+        raise foreign(
+            f"namespace {state.spec.name} of target {target.name} ({target.address(state.spec.name)})",
+            state.spec.owner, registry,
+            "Check VECTOR_PIPELINE_ENV, and that this environment's target and registry are its own",
+        )  # fmt: skip
+
+
+def require_free(target: Target, namespace: str, registry: str) -> None:
+    """Law 2, for a namespace that is not there."""
+    line = namespace.split("--")[:_PARTS]
+    if len(line) < _PARTS:
+        return
+    for name in target.namespaces():
+        if name.split("--")[:_PARTS] == line and (state := target.describe(name)) is not None:
+            require_ours(target, state, registry)
 
 
 class OwnedTarget(Target):
@@ -116,26 +137,14 @@ class OwnedTarget(Target):
             self._ours[namespace] = now + REMEMBERED_S
             return
         if anew:
-            for name in self._beside(namespace):
-                other = self.inner.describe(name)
-                if other is not None:
-                    self._refuse(other, mark)
-
-    def _beside(self, namespace: str) -> list[str]:
-        line = namespace.split("--")[:_PARTS]
-        if len(line) < _PARTS:
-            return []
-        return [name for name in self.inner.namespaces() if name.split("--")[:_PARTS] == line]
+            require_free(self.inner, namespace, mark.partition("/")[0])
 
     def _refuse(self, state: NamespaceState, mark: str) -> None:
-        registry = mark.partition("/")[0]
-        if is_foreign(state.spec.owner, registry):
+        try:
+            require_ours(self.inner, state, mark.partition("/")[0])
+        except RefusedError:
             self._ours.pop(state.spec.name, None)
-            raise foreign(
-                f"namespace {state.spec.name} of target {self.name} ({self.inner.address(state.spec.name)})",
-                state.spec.owner, registry,
-                "Check VECTOR_PIPELINE_ENV, and that this environment's target and registry are its own",
-            )  # fmt: skip
+            raise
 
     @property
     def capabilities(self) -> Capabilities:

@@ -14,6 +14,7 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.fitting import refuse_lacking, refuse_zeros
+from vector_pipeline.release.owned import require_free, require_ours
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
 from vector_pipeline.release.planner import WRITTEN
 from vector_pipeline.release.promote import PRODUCTION
@@ -28,6 +29,10 @@ def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, 
     """What a push of a version would do now. Leaves the actions in the temporary table ``plan_actions`` for ``apply``."""
     require_kept(lake, version)
     choice = choose(lake, registry, version, target, wish)
+    if choice.look.state is not None:
+        require_ours(target, choice.look.state, registry.id)
+    else:
+        require_free(target, choice.look.namespace, registry.id)
     refuse_lacking(lake, version, WRITTEN)
     refuse_zeros(lake, version, target, WRITTEN)
     staging = registry.alias(version.dataset, wish.environment, wish.alias) if wish.stages else None

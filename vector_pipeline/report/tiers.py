@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from vector_pipeline.project.sealing import Tier
 
 
+COLUMNS = ("environment", "sealed", "sample", "reuses", "registry", "shared with", "targets", "production serves")
+
+
 def tiers_table(tiers: "Sequence[Tier]") -> Table:
     """One line an environment; ``*`` marks the one that commands mean."""
     return table(
-        ("environment", "sealed", "sample", "reuses", "registry", "shared with", "targets", "production serves"),
+        COLUMNS,
         (
             (
                 f"{one.name} *" if one.here else one.name,

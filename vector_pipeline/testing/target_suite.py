@@ -16,6 +16,7 @@ from vector_pipeline.targets.base import Target
 from vector_pipeline.testing.target_suite_derived import DeriveLaws
 from vector_pipeline.testing.target_suite_limits import LimitLaws
 from vector_pipeline.testing.target_suite_metadata import MetadataLaws
+from vector_pipeline.testing.target_suite_owners import OwnerLaws
 from vector_pipeline.testing.target_suite_queries import QueryLaws
 from vector_pipeline.testing.target_suite_reads import ReadLaws
 from vector_pipeline.testing.target_suite_services import ServiceLaws
@@ -23,7 +24,9 @@ from vector_pipeline.testing.target_suite_values import ValueLaws
 from vector_pipeline.testing.target_suite_writes import WriteLaws
 
 
-class TargetConformance(WriteLaws, DeriveLaws, MetadataLaws, ReadLaws, QueryLaws, ValueLaws, LimitLaws, ServiceLaws):
+class TargetConformance(
+    WriteLaws, OwnerLaws, DeriveLaws, MetadataLaws, ReadLaws, QueryLaws, ValueLaws, LimitLaws, ServiceLaws
+):
     """Every law. The fixture ``target`` yields a fresh target (it may be shared: each test makes a namespace of its own)."""
 
     def reopen(self, target: Target) -> Target | None:  # noqa: ARG002 (for those who override it)
