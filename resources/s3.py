@@ -10,7 +10,7 @@ Laws
 
 from pathlib import Path
 
-from dagster_aws.s3 import S3Resource  # type: ignore[import-untyped]
+from dagster_aws.s3 import S3Resource
 
 from resources.project import ProjectResource, open_project
 from vector_pipeline.config import S3Given

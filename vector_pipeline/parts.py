@@ -16,7 +16,7 @@ from typing import Self
 from urllib.parse import quote
 
 from vector_pipeline.config import Config, DatasetConfig, EnvironmentConfig, S3Given, find_config, load_config
-from vector_pipeline.config.s3 import with_given
+from vector_pipeline.config.given import with_given
 from vector_pipeline.corpus import Chunker
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.factory import open_embedder, resolve_space

@@ -7,15 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.docs.test_readme import MODEL, ROOT, commands
-from tests.shared.conftest import KEYS, Bucket, bucket, endpoint, moto, new_database, postgres, postgres_url
+from tests.shared.conftest import Bucket, bucket, endpoint, enforced, moto, new_database, postgres, postgres_url, user
 from tests.support.configuration import with_piece, yaml_blocks
 from vector_pipeline.cli import run
 from vector_pipeline.config import LakeConfig, S3SourceConfig
@@ -57,7 +55,7 @@ def prepare(postgres: str) -> None:
                 connection.close()
                 connection = psycopg.connect(postgres.replace("/postgres?", f"/{line[3:]}?"), autocommit=True)
             else:
-                connection.execute(line)  # type: ignore[call-overload]
+                connection.execute(line)
     finally:
         connection.close()
 
@@ -125,32 +123,6 @@ def _require_read_only(postgres: str) -> None:
             connection.execute("DELETE FROM vp_versions")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE TABLE mine (a int)")
-
-
-@contextmanager
-def enforced(endpoint: str) -> Iterator[None]:
-    """moto asks for rights from here on."""
-    import httpx
-
-    httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()
-    try:
-        yield
-    finally:
-        httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"inf").raise_for_status()
-
-
-def user(name: str, policy: str, endpoint: str) -> dict[str, str]:
-    """A user with a policy and nothing else; returns its keys."""
-    import boto3  # type: ignore[import-untyped]
-
-    client = boto3.client("iam", endpoint_url=endpoint, **KEYS)
-    try:
-        client.create_user(UserName=name)
-        client.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=policy)
-        made = client.create_access_key(UserName=name)["AccessKey"]
-        return {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
-    finally:
-        client.close()
 
 
 def test_the_policies_allow_what_is_needed_and_no_more(

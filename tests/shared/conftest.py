@@ -108,3 +108,29 @@ def new_database(postgres: str) -> NewDatabase:
         return postgres.replace("/postgres?", f"/{name}?")
 
     return make
+
+
+@contextmanager
+def enforced(endpoint: str) -> Iterator[None]:
+    """moto asks for rights from here on."""
+    import httpx
+
+    httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"inf").raise_for_status()
+
+
+def user(name: str, policy: str, endpoint: str) -> dict[str, str]:
+    """A user with a policy and nothing else; returns its keys."""
+    import boto3  # type: ignore[import-untyped]
+
+    client = boto3.client("iam", endpoint_url=endpoint, **KEYS)
+    try:
+        client.create_user(UserName=name)
+        client.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=policy)
+        made = client.create_access_key(UserName=name)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+    finally:
+        client.close()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared.conftest import Bucket
 from vector_pipeline.config import Config, LakeConfig, S3Given
-from vector_pipeline.config.s3 import with_given
+from vector_pipeline.config.given import with_given
 from vector_pipeline.config.secrets import SecretTemplate
 from vector_pipeline.errors import ConfigError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake, translate

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_aws.s3 import S3Resource  # type: ignore[import-untyped]
+from dagster_aws.s3 import S3Resource
 
 from assets.factory import build_vector_dataset
 from assets.names import job_name

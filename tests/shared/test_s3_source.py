@@ -1,14 +1,16 @@
 """Documents from S3: listed whole, downloaded only if changed, and wrong in one line."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import page
-from tests.shared.conftest import Bucket
+from tests.shared.conftest import Bucket, enforced, user
 from vector_pipeline.build.watch import source_digests, watched
 from vector_pipeline.config import S3SourceConfig, load_config
 from vector_pipeline.corpus import Document, Item, Parsed, Quarantined, Seen
@@ -31,7 +33,7 @@ datasets:
 
 
 def source(bucket: Bucket, prefix: str = "docs", **config: object) -> S3Source:
-    return S3Source(S3SourceConfig(kind="s3", bucket=bucket.name, prefix=prefix, **config))  # type: ignore[arg-type]
+    return S3Source(S3SourceConfig(kind="s3", bucket=bucket.name, prefix=prefix, **config))
 
 
 def read(found: S3Source, seen: dict[str, Seen] | None = None) -> dict[str, Parsed]:
@@ -150,6 +152,69 @@ def test_the_sensor_and_the_run_see_what_changed(project: Project, bucket: Bucke
     changed = {shard for shard in range(4) if after.get(shard) != before.get(shard)}
     assert len(changed) == 1
     assert project.pending("handbook") == changed
+
+
+def test_an_object_that_may_not_be_read_is_quarantined_and_its_document_stays(
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sync("handbook")
+    bucket.put("docs/page1.md", page(1) + "\nMore.\n")
+    allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    denied = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket.name}/docs/page1.md"}
+    keys = user(
+        f"{bucket.name}-most", json.dumps({"Version": "2012-10-17", "Statement": [allowed, denied]}), bucket.endpoint
+    )
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    with enforced(bucket.endpoint):
+        for _ in range(2):  # It is tried again each time: rights move no ETag.
+            counts = project.sync("handbook")
+            assert (counts.read, counts.deleted, counts.quarantined) == (1, 0, 1)
+    (found,) = project.quarantined("handbook")
+    assert found["document"] == "page1.md"
+    assert found["reason"] == "unreadable"
+    assert "allow s3:GetObject" in found["detail"]
+    assert "page1.md" in [one["document"] for one in project.documents("handbook")]
+    assert project.sync("handbook").quarantined == 0
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """An S3 of one object, which is busy once, breaks off once, and then answers."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        body = b"# A\n\nthe whole text"
+        self.send_response(503 if self.asked == 1 else 200)
+        self.send_header("ETag", '"e"')
+        self.send_header("Content-Length", str(0 if self.asked == 1 else len(body)))
+        self.end_headers()
+        if self.asked > 1:
+            self.wfile.write(body[:4] if self.asked == 2 else body)
+        self.close_connection = self.asked == 2
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_what_breaks_off_is_read_again() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            config = S3SourceConfig.model_validate(
+                {"kind": "s3", "bucket": "any-bucket", "endpoint": f"http://127.0.0.1:{server.server_port}"}
+            )
+            (parsed,) = S3Source(config).read([Item("a.md", "9-old")], {})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert isinstance(parsed.outcome, Document)
+    assert parsed.outcome.text.endswith("the whole text")
+    assert Breaking.asked == 3
 
 
 def test_mistakes_are_one_line(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

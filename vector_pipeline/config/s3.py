@@ -9,15 +9,12 @@ Laws
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
 from vector_pipeline.config.fields import Model, Url, bytes_of
 from vector_pipeline.config.secrets import SecretTemplate
-
-if TYPE_CHECKING:
-    from vector_pipeline.config.models import Config
 
 BUCKET_PATTERN = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET_PATTERN)]
@@ -119,18 +116,3 @@ class S3SourceConfig(S3Config):
     def where(self) -> str:
         """Its address."""
         return f"s3://{self.bucket}/{self.prefix}"
-
-
-def with_given(config: "Config", given: S3Given) -> "Config":
-    """The whole configuration, whose every use of S3 knows what was given."""
-    environments = {
-        name: one.model_copy(update={"lake": one.lake.model_copy(update={"s3": one.lake.s3.with_given(given)})})
-        for name, one in config.environments.items()
-    }
-    datasets = {
-        name: one.model_copy(update={"source": one.source.with_given(given)})
-        if isinstance(one.source, S3SourceConfig)
-        else one
-        for name, one in config.datasets.items()
-    }
-    return config.model_copy(update={"environments": environments, "datasets": datasets})

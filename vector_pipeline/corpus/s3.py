@@ -10,8 +10,9 @@ Laws
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -22,7 +23,7 @@ from vector_pipeline.config import S3SourceConfig
 from vector_pipeline.corpus.globs import GlobSet
 from vector_pipeline.corpus.model import Item, Parsed, Seen
 from vector_pipeline.corpus.reading import Reading, size_of, unreadable
-from vector_pipeline.corpus.s3_access import ATTEMPTS, S3Access, code_of
+from vector_pipeline.corpus.s3_access import ATTEMPTS, S3Access, code_of, refusals
 
 _GONE = frozenset(("NoSuchKey", "404", "NotFound"))
 _REFUSED = {
@@ -76,7 +77,7 @@ class S3Source:
         """Every ``Seen.parser`` that is current."""
         return self._reading.parsers()
 
-    def read(self, items: Iterable[Item], seen: Mapping[str, Seen]) -> Iterator[Parsed]:
+    def read(self, items: Iterable[Item], seen: Mapping[str, Seen]) -> Generator[Parsed]:
         """One outcome for each item, in order; nothing for an object that vanished meanwhile."""
         with (
             self._access.client(self.where) as client,
@@ -130,11 +131,9 @@ class S3Source:
             return self._reading.bad_name(item, "the key holds a NUL character: no document id can be made of it")
         if not self._reading.is_read(item.id, size_of(item.revision)):
             return self._reading.unread(item.id, item.revision)
-        from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
         try:
             return self._get(client, item)
-        except ClientError as error:
+        except refusals() as error:
             code = code_of(error)
             if code in _GONE:
                 return None
@@ -153,7 +152,8 @@ class S3Source:
         for attempt in retrying:
             with attempt:
                 found = client.get_object(Bucket=self.config.bucket, Key=self.config.prefix + item.id)
-                with found["Body"] as body:
+                # Not the body as a context: that is the stream below botocore's, with urllib3's errors.
+                with closing(found["Body"]) as body:
                     size = int(found["ContentLength"])
                     revision = _revision(size, found.get("ETag"), found.get("LastModified"))
                     if not self._reading.is_read(item.id, size):

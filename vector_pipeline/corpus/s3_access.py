@@ -89,8 +89,8 @@ class S3Access:
     def client(self, where: str) -> Iterator[Any]:
         """A client for any number of threads, closed at the end. What goes wrong inside comes out as an error about ``where``."""
         session = self.session
-        from botocore import UNSIGNED
-        from botocore.config import Config
+        from botocore import UNSIGNED  # type: ignore[import-untyped]
+        from botocore.config import Config  # type: ignore[import-untyped]
         from botocore.exceptions import BotoCoreError, ClientError
 
         style = {None: "auto", True: "path", False: "virtual"}[self._path_style()]
@@ -155,6 +155,14 @@ class S3Access:
             return self.config.path_style
         named = self._named_endpoint() or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         return True if named else None
+
+
+def refusals() -> type[Exception]:
+    """What botocore raises when S3 answered, and said no: for ``except``."""
+    from botocore.exceptions import ClientError
+
+    refused: type[Exception] = ClientError
+    return refused
 
 
 def code_of(error: Exception) -> str:
