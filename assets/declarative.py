@@ -8,6 +8,8 @@ Laws
    By itself it is never asked for, whatever has passed before.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from assets.automation import begins, interval
@@ -15,7 +17,7 @@ from assets.names import DATASET_TAG, STAGING_INDEX, production_key, space_key
 from vector_pipeline.config import DatasetConfig
 
 
-def to_staging() -> dg.AutomationCondition[dg.AssetKey]:
+def to_staging() -> dg.AutomationCondition[Any]:
     """Law 1."""
     another = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
     return (
@@ -27,7 +29,7 @@ def to_staging() -> dg.AutomationCondition[dg.AssetKey]:
     ).with_label("another version was made")
 
 
-def to_production() -> dg.AutomationCondition[dg.AssetKey]:
+def to_production() -> dg.AutomationCondition[Any]:
     """Law 2."""
     with_staging = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
     return (with_staging & ~dg.AutomationCondition.in_progress()).with_label("together with staging")

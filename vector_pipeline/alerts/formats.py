@@ -60,7 +60,8 @@ def slack(alert: Alert) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    return legible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain: str = legible(text)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def mail(alert: Alert, *, sender: str, to: list[str]) -> EmailMessage:

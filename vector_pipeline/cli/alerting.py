@@ -2,7 +2,7 @@
 
 import getpass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def alerts(
         command=f"vector-pipeline status --env {project.environment}",
     )  # fmt: skip
     done = [deliver(alert, one) for one in receivers] if test else []
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "receiver": named(one),
             "events": list(one.events),

@@ -4,6 +4,7 @@ A preview is no run of Dagster: it is nobody's asset, and its job is a shell som
 """
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -304,7 +305,7 @@ def _write(text: str, out: Path | None) -> None:
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read: {error}", fix="Write it with git diff --name-only") from None
     return [line for line in text.splitlines() if line.strip()]

@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 from vector_pipeline.config.automation import AlertConfig, AutomationConfig
 from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
-from vector_pipeline.config.s3 import S3Config, S3SourceConfig
 from vector_pipeline.config.previews import PreviewConfig
+from vector_pipeline.config.s3 import S3Config, S3SourceConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.config.tiers import TierConfig, check_reuse

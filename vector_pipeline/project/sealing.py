@@ -7,7 +7,7 @@ Laws
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vector_pipeline.errors import InputError, NotFoundError, VectorPipelineError
 from vector_pipeline.parts import Parts
@@ -15,38 +15,11 @@ from vector_pipeline.release.admitting import account
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry.belonging import Belonging, BrokenSeal
 from vector_pipeline.release.seals import digest_of, fits
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """One environment of the configuration, as it stands."""
-
-    name: str
-    here: bool
-    """It is the one that commands mean now."""
-    sealed: str
-    """``no``; ``open``: its seal is here; ``closed``: it is not; ``at first write``: nothing was sealed yet."""
-    sample: float | None
-    reuse: str | None
-    registry: str
-    """Id; empty where there is none yet."""
-    where: str
-    """The registry's address, without secrets."""
-    shares_with: tuple[str, ...]
-    """Other environments that its registry serves."""
-    targets: tuple[str, ...]
-    serves: tuple[tuple[str, int], ...]
-    """Datasets and the versions that production serves there."""
-    fault: str = ""
-    """Why it could not be looked at; empty: it was."""
+from vector_pipeline.report.tiers import Tier
 
 
 class Sealing(Parts):
     """Whose an environment is."""
-
-    def require_writable(self) -> None:
-        """``RefusedError`` where this environment may not write to where it points. Writes nothing itself."""
-        self._admission.require(self._registry_url())
 
     def tiers(self) -> list[Tier]:
         """Every environment of the configuration (law 1)."""

@@ -1,21 +1,41 @@
 """Environments beside each other, as a terminal shows them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from rich.table import Table
 from rich.text import Text
 
 from vector_pipeline.report.tables import table
 
-if TYPE_CHECKING:
-    from vector_pipeline.project.sealing import Tier
-
-
 COLUMNS = ("environment", "sealed", "sample", "reuses", "registry", "shared with", "targets", "production serves")
 
 
-def tiers_table(tiers: "Sequence[Tier]") -> Table:
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One environment of the configuration, as it stands."""
+
+    name: str
+    here: bool
+    """It is the one that commands mean now."""
+    sealed: str
+    """``no``; ``open``: its seal is here; ``closed``: it is not; ``at first write``: nothing was sealed yet."""
+    sample: float | None
+    reuse: str | None
+    registry: str
+    """Id; empty where there is none yet."""
+    where: str
+    """The registry's address, without secrets."""
+    shares_with: tuple[str, ...]
+    """Other environments that its registry serves."""
+    targets: tuple[str, ...]
+    serves: tuple[tuple[str, int], ...]
+    """Datasets and the versions that production serves there."""
+    fault: str = ""
+    """Why it could not be looked at; empty: it was."""
+
+
+def tiers_table(tiers: Sequence[Tier]) -> Table:
     """One line an environment; ``*`` marks the one that commands mean."""
     return table(
         COLUMNS,

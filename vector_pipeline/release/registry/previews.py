@@ -93,13 +93,14 @@ class Previews(Part):
                     f"{origin} has {len(there)} previews in environment {environment}, as many as previews.at_once allows",
                     fix="Take one down: vector-pipeline ci destroy, or vector-pipeline ci reap",
                 )
-            row = {
+            row: dict[str, Any] = {
                 "origin": origin, "environment": environment, "name": name, "revision": revision,
                 "held_as": f"{origin}--{name}--{secrets.token_hex(4)}",
                 "begun_at": now, "begun_by": by, "expires_at": until, "reason": "", "detail": {},
             }  # fmt: skip
-            number = int(connection.execute(insert(table).values(row)).inserted_primary_key[0])
-            return _known(connection, number), True
+            key = connection.execute(insert(table).values(row)).inserted_primary_key
+            assert key is not None
+            return _known(connection, int(key[0])), True
 
         return self._db.write(work)
 
