@@ -6,7 +6,7 @@ Laws
 1. Rows of versions, alias moves, overrides, verdicts, intents, outcomes, audits, erasures, fills and broken seals are only ever
    added. Mutable are: an environment's seal and sample, a version's ``pinned`` and ``expired_at`` (and what an erasure left of
    it), a deployment's state, where an alias points, who holds a lease, a push's status, what a namespace was last seen as after a
-   write of ours, and when a withdrawal, a route or a bridge ended.
+   write of ours, and when a withdrawal, a route or a bridge ended. All rows of a preview go with it, but its own (``previews``).
 2. Times are UTC and come back with their zone. SQLite holds them as ISO text of one width, so that text order is time
    order.
 3. A change of these tables is a new file in ``migrations/versions`` and a new entry in ``REVISIONS``; a test compares
