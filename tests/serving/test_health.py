@@ -1,6 +1,7 @@
 """Health says what the next query would meet."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,8 +12,10 @@ from tests.serving.test_breaker import lost
 from tests.serving.test_limits import Flaky
 from vector_pipeline.errors import NotFoundError, UnavailableError
 from vector_pipeline.project import Project
-from vector_pipeline.serving import Index, following, open_index
+from vector_pipeline.serving import Index, examining, following, open_index
 from vector_pipeline.serving.breaker import FAILURES, Breaker
+from vector_pipeline.serving.resolving import Followed, Live
+from vector_pipeline.targets.duckdb.target import DuckDBTarget
 
 
 @pytest.fixture
@@ -111,3 +114,44 @@ def test_the_version_before_is_health_only_while_it_answers(released: Project) -
         assert index.health().ok
         lost(released, 1)
         assert not index.health().ok
+
+
+def test_a_registry_that_hangs_hides_nothing_else(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outage that readers live through: the registry takes the question, and says nothing for longer than health waits."""
+    ask, let = Followed.ask, threading.Event()
+
+    def hangs(followed: Followed, known: Live | None) -> Live:
+        let.wait(60)
+        return ask(followed, known)
+
+    assert index.search("about page 1").version == 1
+    monkeypatch.setattr(Followed, "ask", hangs)
+    monkeypatch.setattr(following, "WAIT_S", 0.05)
+    try:
+        for patience in (examining.PATIENCE_S, 0.3):
+            monkeypatch.setattr(examining, "PATIENCE_S", patience)
+            assert index.search("about page 1").version == 1
+            health = index.health()
+            assert (health.ok, health.registry.ok, health.target.ok, health.embedder.ok) == (True, False, True, True)
+            assert health.registry.said.startswith(f"no answer within {patience / 3:.3g} s")
+    finally:
+        let.set()
+
+
+def test_a_look_that_hangs_is_one_and_hides_no_other_part(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe, let, asked = DuckDBTarget.describe, threading.Event(), [0]
+
+    def hangs(self: DuckDBTarget, namespace: str) -> object:
+        asked[0] += 1
+        let.wait(60)
+        return describe(self, namespace)
+
+    monkeypatch.setattr(DuckDBTarget, "describe", hangs)
+    with monkeypatch.context() as brief:
+        brief.setattr(examining, "PATIENCE_S", 0.1)
+        for _ in range(12):  # More than there are threads for looks.
+            health = index.health()
+            assert (health.target.ok, health.embedder.ok) == (False, True)
+    assert asked[0] == 1
+    let.set()
+    assert index.health().ok

@@ -5,8 +5,12 @@ Laws
 1. ``ok`` is what the next query would meet, by what can be known without asking one: that an alias is known and may be used, that
    whoever would be asked is there, does not fail again and again, and that queries for it can be embedded here.
 2. Asking takes nothing from queries: the registry is asked once, however many ask, and on threads of its own what does not answer.
+3. What does not answer hides nothing else: each part is asked at once, beside the registry where something is known. Whoever
+   asks while a part is being asked waits for that answer: a part that hangs holds one thread, however often health is asked.
 """
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +29,37 @@ from vector_pipeline.serving.threads import Threads
 
 PATIENCE_S = 3.0
 """How long the parts have to answer, all together."""
+_REGISTRY = 1 / 3
+"""The registry's share of it, where something is known: an outage of the registry is lived through."""
+_LOOKS = 8
+"""Parts that are asked at once how they are."""
+_Part = tuple[str, ...]
+"""What is looked at: a place, or the embedder of a version."""
+
+
+class Looks:
+    """Looks under way, one at each part. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._threads = Threads(_LOOKS, "health")
+        self._lock = threading.Lock()
+        self._asking: dict[_Part, Future[Any]] = {}
+        self._process = os.getpid()
+
+    def at(self, part: _Part, look: Callable[[], Any]) -> "Future[Any]":
+        """The look at a part that is under way, or a new one (law 3). ``UnavailableError`` (``closed``) afterwards."""
+        with self._lock:
+            if self._process != os.getpid():  # Those of the process that was forked never end here.
+                self._process, self._asking = os.getpid(), {}
+            found = self._asking.get(part)
+            if found is None or found.done():
+                self._asking = {one: asked for one, asked in self._asking.items() if not asked.done()}
+                found = self._asking[part] = self._threads.submit(look)
+            return found
+
+    def close(self, within_s: float) -> None:
+        """Look no more."""
+        self._threads.close(within_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +74,40 @@ class _Side:
         return self.target.ok and self.embedder.ok
 
 
-def examine(parts: Parts, follower: Follower, asker: Asker, embeddings: Embeddings, threads: Threads) -> Health:
+def examine(parts: Parts, follower: Follower, asker: Asker, embeddings: Embeddings, looks: Looks) -> Health:
     """Health of a reader, within ``PATIENCE_S``. A model that was never looked at may take longer: it is not ready until then."""
-    until, question = time.monotonic() + PATIENCE_S, follower.question()
+    began, question = time.monotonic(), follower.question()
 
-    def within(asked: "Future[Any]") -> VectorPipelineError | None:
-        """What was said instead of an answer."""
+    def within(asked: "Future[Any]", seconds: float = PATIENCE_S) -> VectorPipelineError | None:
+        """What was said instead of an answer, until so long after the beginning. It is not cancelled: others wait, too."""
         try:
-            asked.result(max(0.0, until - time.monotonic()))
+            asked.result(max(0.0, began + seconds - time.monotonic()))
         except TimeoutError:
-            if asked is not question:  # For which others wait, too.
-                asked.cancel()
-            return UnavailableError(f"no answer within {PATIENCE_S:g} s", kind="timeout")
+            return UnavailableError(f"no answer within {seconds:.3g} s", kind="timeout")
         except VectorPipelineError as error:
             return error
         return None
 
-    followed = follower.followed
-    said = within(question)
+    asked: dict[_Part, Future[Any]] = {}
+
+    def look(part: _Part, how: Callable[[], Any]) -> "Future[Any]":
+        if part not in asked:
+            asked[part] = looks.at(part, how)
+        return asked[part]
+
+    def begun(live: Live, state: str) -> dict[str, Callable[[], _Side]]:
+        return {one.arm: sided(one) for one in _asked_next(live, state)}
+
+    def sided(served: Served) -> Callable[[], _Side]:
+        reached = look(("target", *served.place), lambda: _reach(parts, served))
+        embedded = look(("embedder", str(served.version.number)), lambda: embeddings.of(served.version))
+        return lambda: _side(served, asker.arms, within(reached), within(embedded))
+
+    followed, known = follower.followed, follower.known
+    if known is not None:  # What the registry says next is mostly the same.
+        live = asker.served(known)
+        begun(live, asker.arms.breaker(live.served).state)
+    said = within(question, PATIENCE_S if known is None else PATIENCE_S * _REGISTRY)
     known = follower.known
     if known is None:
         nothing = PartHealth(False, "it is not known what to ask")
@@ -64,20 +115,13 @@ def examine(parts: Parts, follower: Follower, asker: Asker, embeddings: Embeddin
             False, followed.dataset, followed.name, None, None, followed.name, None, follower.hearing, "closed", _part(said),
             nothing, nothing,
         )  # fmt: skip
-    age, live = time.monotonic() - known.asked, asker.served(known)
+    live = asker.served(known)
+    age = time.monotonic() - known.asked
     # An outage is lived through; that nothing is promoted any more is an answer.
     follows = said is None or (isinstance(said, UnavailableError | ConflictError) and age < follower.bound_s)
     state = asker.arms.breaker(live.served).state
 
-    def begun(served: Served) -> Callable[[], _Side]:
-        reached, embedded = (
-            threads.submit(lambda: _reach(parts, served)),
-            threads.submit(lambda: embeddings.of(served.version)),
-        )
-        return lambda: _side(served, asker.arms, within(reached), within(embedded))
-
-    looks = {one.arm: begun(one) for one in _asked_next(live, state)}
-    sides = {arm: look() for arm, look in looks.items()}
+    sides = {arm: side() for arm, side in begun(live, state).items()}
     served = (
         live.previous if live.previous is not None and state == "open" and sides[live.previous.arm].ok else live.served
     )

@@ -26,7 +26,7 @@ from vector_pipeline.serving.answers import Answer, Health, Hit
 from vector_pipeline.serving.asking import Asker
 from vector_pipeline.serving.calls import Call
 from vector_pipeline.serving.embedding import Embeddings
-from vector_pipeline.serving.examining import examine
+from vector_pipeline.serving.examining import Looks, examine
 from vector_pipeline.serving.following import Follower
 from vector_pipeline.serving.metering import Metrics
 from vector_pipeline.serving.questions import count_of, filter_of, key_of, texts_of
@@ -36,8 +36,6 @@ from vector_pipeline.targets.base import Filter
 
 THREADS = 64
 """Calls with a time limit that run at once; what comes then waits, within its time."""
-_LOOKS = 8
-"""Parts that are asked at once how they are."""
 CLOSE_S = 4.0
 """How long closing waits for what has begun."""
 
@@ -121,7 +119,7 @@ class Index:
         self._embeddings = Embeddings(parts, crossings)
         self._asker = Asker(parts, self._follower, alias, self._embeddings, retries)
         self._threads = Threads(THREADS, "reader")
-        self._looks = Threads(_LOOKS, "health")
+        self._looks = Looks()
         self._calls: set[Call] = set()
         """Those that were begun and have not ended."""
         self._closed = False
