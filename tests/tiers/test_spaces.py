@@ -1,4 +1,4 @@
-"""An environment whose model is not the one that its index was filled with: nothing is mixed, and what cannot be served is refused."""
+"""Another model than the one that an index was filled with: nothing is mixed, and what cannot be served is refused."""
 
 from pathlib import Path
 
