@@ -185,6 +185,7 @@ def test_one_that_cannot_be_built_has_its_comment_too(repository: Project, githu
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Ten processes that import everything.
 def test_a_merge_is_released_and_goes_back_when_production_is_not_right(
     repository: Project, github: GitHub, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_merge_is_released_and_goes_back_when_production_is_not_right(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_gitlabs_jobs_do_the_same(repository: Project, github: GitHub, tmp_path: Path) -> None:
     at, head = runner(repository, tmp_path / "runner", github), git(repository.base, "rev-parse", "HEAD")
     before = git(repository.base, "rev-parse", "HEAD~1")
