@@ -116,7 +116,7 @@ NAMES = "a name has lower-case letters, digits and _, begins with a letter, and 
         ((ADDED, ADDED + "environments: {}\n"), "environments: must have at least 1 entry"),
         (
             (ADDED, ADDED + "environments: {dev: }\n"),
-            "must be a mapping with keys of: lake, registry, targets, promotion, gates, but is empty",
+            "must be a mapping with keys of: sealed, sample, sample_also, reuse, reusable, lake, registry, targets",
         ),
         ((ADDED, ADDED + "environments: {dev: {targets: {local: {kind: qdrant}}}}\n"), "kind: must be duckdb"),
         ((ADDED, ADDED + "environments: {dev: {lake: {memory_limit: lots}}}\n"), "must be a size such as 500MB or 2GB"),
