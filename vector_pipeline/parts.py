@@ -5,6 +5,7 @@ Laws
 1. A part is opened when it is first asked for, and once. Asking for a version loads no model.
 2. ``read_only`` never creates a lake, a registry or an index.
 3. What is opened for writing goes through one door (``release.admitting``): whose it is, and whether it is sealed, is asked first.
+4. Resolving a space reads the files of its model, which takes seconds: whoever asks for another part does not wait for it.
 """
 
 import os

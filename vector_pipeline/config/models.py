@@ -185,7 +185,7 @@ class RetentionConfig(Model):
     """Newest versions of each space that are kept. What an alias serves or a person pinned is always kept."""
     reader_grace_s: float = Field(default=3600, ge=0)
     """Seconds for which readers may still read what an alias has left: more than any reader's `max_staleness_s`, and than the 60 s
-    for which one lives through an outage of the registry."""
+    for which one lives through an outage of the registry and waits for another model, together."""
 
 
 class DriftConfig(Model):

@@ -129,7 +129,7 @@ class Retaining(Gating):
             if grace < OUTAGE_S:
                 notes.append(
                     f"{name}: retention.reader_grace_s is {grace:g} s, and a reader may follow an alias up to {OUTAGE_S:g} s "
-                    "late when the registry does not answer"
+                    "late when the registry does not answer, or another model is loaded"
                 )
             for target in self._holding(name, notes, dry_run=dry_run):
                 if dry_run:

@@ -10,7 +10,7 @@ Laws
    the target's own failures count: a wrong query, a registry or an embedder that does not answer open no breaker.
 4. Every attempt of an arm is counted once, by its arm. A wrong question is no failure of whoever was asked, and what its caller
    cancelled counts for nothing.
-5. A move into another space is followed when its model is loaded (``warming``).
+5. A move into another space is followed when its model is loaded (``warming``), or at once where what is known does not answer.
 """
 
 import time
@@ -51,9 +51,11 @@ class Asker:
         self._aside = Threads(_THREADS, "route")
         self.arms = Arms()
         self._warming = Warming(
+            embeddings.model,
             lambda version: embeddings.of(version).embedder,
             lambda live: self.arms.breaker(live.served).state == "closed",
         )
+        follower.then(self._warming.heard)
         self.meter = Meter()
 
     def answers(self, call: Call) -> list[Answer]:
@@ -66,16 +68,17 @@ class Asker:
         with self._spans.span("vector_pipeline.query", about) as said:
             try:
                 with self._spans.span("vector_pipeline.alias", {}):
-                    live = self.served(self._follower.current())
+                    known = self._follower.current()
+                    live = self._warming.taken(known)
             except VectorPipelineError:
                 self._count(call, failed=True)
                 raise
-            found = self._asked(call, live, said)
+            found = self._followed(call, live, known, said)
             said["vector_pipeline.hits"] = sum(len(one.hits) for one in found)
             return found
 
     def served(self, live: Live) -> Live:
-        """Law 5: what is searched now, of what the registry says."""
+        """Law 5: what the next query searches, of what the registry says. Asks nobody, and changes nothing."""
         return self._warming.served(live)
 
     def give_up(self, call: Call) -> None:
@@ -105,6 +108,18 @@ class Asker:
             breaker.unsaid()
         else:
             breaker.timed_out(time.perf_counter() - (arm.search_began or arm.arm_began))
+
+    def _followed(self, call: Call, live: Live, known: Live, said: Attributes) -> list[Answer]:
+        """Law 5. ``known``: what the registry says."""
+        try:
+            return self._asked(call, live, said)
+        except InputError:
+            raise
+        except VectorPipelineError:
+            if live.served is known.served or call.abandoned:
+                raise
+            self._warming.given_up(live)
+            return self._asked(call, self.served(known), said)
 
     def _asked(self, call: Call, live: Live, said: Attributes) -> list[Answer]:
         failures: list[Failure] = []

@@ -7,7 +7,7 @@ Laws
    says. Such an answer says that it is bridged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,12 @@ class Embeddings:
         self._parts = parts
         self._crossings = crossings
         self._known: dict[tuple[int, str, int | None], QueryEmbedding] = {}
+
+    def model(self, version: Version) -> Hashable:
+        """Equal for versions whose queries the same model embeds. Reads nothing."""
+        if self._crossings is not None:
+            return self._crossings.space
+        return version.space, version.embedder_fingerprint, version.dimension, version.metric
 
     def of(self, version: Version) -> QueryEmbedding:
         """How queries for a version are embedded now. ``RefusedError`` where they cannot be."""

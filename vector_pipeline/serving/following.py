@@ -8,12 +8,14 @@ Laws
    that may take what is known waits for that longer than ``WAIT_S``, once.
 3. What is given never goes back: who asks later knows what is later.
 4. Whoever tells of a change waits for nobody: what it means is asked on the follower's own thread.
+5. What the registry said is told on before anybody's next question, in the order of its answers, whoever asked it (``then``).
 """
 
 import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -51,6 +53,11 @@ class Follower:
         self._told = False
         """Something was told that was not asked about yet."""
         self._closed = False
+        self._then: Callable[[Live], None] = lambda _: None
+
+    def then(self, heard: Callable[[Live], None]) -> None:
+        """Law 5. What is called waits for nobody, and raises nothing."""
+        self._then = heard
 
     @property
     def followed(self) -> Followed:
@@ -90,6 +97,7 @@ class Follower:
                 self._failed, self._slow = (time.monotonic(), error), True
                 raise
             self._failed, self._slow = None, False
+            self._then(self._live)
             return self._live
 
     def current(self) -> Live:
