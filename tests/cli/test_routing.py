@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import RunCommand
+from tests.reembed.test_filling import OTHER, with_space
 from vector_pipeline.cli.routing import share_of, shown
 
 
@@ -42,6 +43,17 @@ def test_a_route_is_begun_shown_and_ended(vp: RunCommand, config: Path) -> None:
     assert vp("route", "--off", *project).out == "No reader of handbook was routed.\n"
     assert vp("route", "--json", *project).json is None
     assert "Route:" not in vp("status", *project).out
+
+
+def test_what_comes_next_for_a_route_into_a_space_that_does_not_serve(vp: RunCommand, config: Path) -> None:
+    assert vp("route", "--version", "2", "--share", "5%", "--project", config).code == 0
+    text = with_space(config, OTHER).read_text(encoding="utf-8")
+    assert text.count("serving: tiny") == 1
+    config.write_text(text.replace("serving: tiny", "serving: other"), encoding="utf-8")
+    shown = vp("route", "--project", config).out
+    assert "set `serving: tiny` in vector_pipeline.yaml; then:" in shown
+    assert shown.rstrip().endswith(f"Next: vector-pipeline push --project {config}")
+    assert "promote" not in shown
 
 
 @pytest.mark.parametrize(

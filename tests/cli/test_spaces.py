@@ -37,6 +37,31 @@ def test_spaces_are_listed_with_what_needs_them(vp: RunCommand, world: World) ->
     assert "no dataset 'handbok'" in vp("space", "list", "handbok", *where).err
 
 
+def test_where_datasets_stand_and_what_they_answer_say_the_space(vp: RunCommand, world: World) -> None:
+    where = ("--project", world.folder)
+    status = vp("status", *where)
+    assert status.code == 0, status.err
+    assert [line.split(": ")[0].split(None, 1)[1] for line in status.out.splitlines()[1:4]] == ["v2 (space new)"] * 3
+    assert vp("status", "--json", *where).json[0]["production"]["space"] == "new"
+    history = vp("history", *where).out
+    assert "space old → new" in history
+    moves = vp("history", "--json", *where).json
+    assert {("old", "new"), (None, "old")} <= {(one["from_space"], one["to_space"]) for one in moves}
+    assert "  v2 (new)" in vp("query", "what is new", *where).out
+
+
+def test_of_several_graces_the_last_is_told(vp: RunCommand, world: World) -> None:
+    where = ("--project", world.folder)
+    world.configure({"new": NEW}, "new", grace=3600)
+    world.project.close()
+    old = next(one for one in vp("space", "list", "--json", *where).json if one["space"] == "old")
+    assert len(old["held_by"]) == 1
+    assert old["held_by"][0].startswith("grace until ")
+    refused = vp("space", "retire", "old", *where).err
+    assert "more: vector-pipeline" not in refused
+    assert old["held_by"][0].removeprefix("grace until ").removesuffix("Z").replace(" ", "T") in refused
+
+
 def test_what_is_needed_is_refused_in_one_line(vp: RunCommand, world: World) -> None:
     where = ("--project", world.folder)
     ran = vp("space", "retire", "new", "--yes", *where)

@@ -67,7 +67,7 @@ def query(
         emit([hit_json(hit) for hit in hits])
         return
     if hits:
-        show(hits_lines(hits))
+        show(hits_lines(hits, session.project().version_spaces(name)))
     else:
         say("No hit.")
     session.next("status", *session.named(name))

@@ -81,8 +81,10 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
         return
     if not found:
         say(f"No bridge of {name} was fitted.")
-        settings = session.project().dataset(name)
-        others = [one for one in settings.spaces if one != settings.serving_space]
+        settings, held = session.project().dataset(name), session.project().standing(name, "production")
+        # A bridge leads to where readers are, whatever the configuration says that serves next.
+        inside = held[0].deployment.space if held else settings.serving_space
+        others = [one for one in settings.spaces if one != inside]
         session.next("bridge fit", *session.named(name), "--space", others[0] if len(others) == 1 else "NEW")
         return
     show(_states(found))

@@ -47,11 +47,12 @@ def _timeline(session: Session, name: str, limit: int, *, json_: bool) -> None:
     from vector_pipeline.report.history import timeline_table
 
     events = session.project().timeline(name, limit=limit)
+    spaces = session.project().version_spaces(name)
     if json_:
-        emit([event_json(event) for event in events])
+        emit([event_json(event, spaces) for event in events])
         return
     if events:
-        show(timeline_table(events))
+        show(timeline_table(events, spaces))
         if len(events) == limit:
             say(f"The newest {limit} are shown: see --limit.")
     else:

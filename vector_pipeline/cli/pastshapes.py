@@ -1,7 +1,7 @@
 """What ``history --json`` prints: keys here are a promise. They are only ever added."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,8 @@ from vector_pipeline.release.restoring import Placed, Restore, Served, VersionPa
 Command = Callable[[tuple[str, ...]], str]
 
 
-def event_json(event: Event) -> dict[str, Any]:
-    """One line of the timeline."""
+def event_json(event: Event, spaces: Mapping[int, str]) -> dict[str, Any]:
+    """One line of the timeline. ``spaces``: of the versions, where there are several spaces; else both are null."""
     changes = None
     if event.changes is not None and event.from_version is not None and event.to_version is not None:
         changes = diff_json("", event.from_version, event.to_version, event.changes)
@@ -25,6 +25,8 @@ def event_json(event: Event) -> dict[str, Any]:
         "kind": event.kind,
         "from": event.from_version,
         "to": event.to_version,
+        "from_space": spaces.get(event.from_version or 0),
+        "to_space": spaces.get(event.to_version or 0),
         "at": event.at.isoformat(),
         "by": event.by,
         "reason": event.reason,

@@ -114,10 +114,12 @@ def _fill(session: Session, name: str, space: str, asked: dict[str, Any]) -> Non
     elif outcome.success:
         say(f"Space {space}: nothing to embed")
     stop(outcome, checks_of(outcome), f"space {space} of {name}", lambda: "Production is unchanged")
-    left, shards = session.project().unfilled(name, space), session.project().dataset(name).shards
+    left = session.project().unfilled(name, space)
     if left:
-        say(f"{left} of {plural(shards, 'shard')} are left.")
-        session.next("reembed", STATUS, *session.named(name), f"--space {space}")
+        status = session.project().fill_status(name, space)
+        say(_left(left, status))
+        look = () if status.whole else (STATUS,)
+        session.next("reembed", *look, *session.named(name), f"--space {space}")
         return
     pushed = values.get("staging_index", {})
     if not pushed:
@@ -136,6 +138,17 @@ def _fill(session: Session, name: str, space: str, asked: dict[str, Any]) -> Non
     say_report(session, name, number)
     say(f"To serve it, set `serving: {space}` in vector_pipeline.yaml; then:")
     session.next("push", *session.named(name))
+
+
+def _left(left: int, status: "SpaceFill") -> str:
+    """How many shards are left, and how many of these have documents: as the table of `reembed status` counts them."""
+    said = f"{left} of {plural(len(status.shards), 'shard')} are left"
+    empty = max(left - sum(not one.state.whole for one in status.shards), 0)
+    if not empty:
+        return f"{said}."
+    if empty == left:
+        return f"{said}, and none of them has a document: all is embedded, and the next fill of all shards makes the version."
+    return f"{said}, of which {empty} have no document."
 
 
 def _tell(session: Session, name: str, space: str, *, watch: bool, json_: bool) -> None:
@@ -160,6 +173,8 @@ def _next(session: Session, name: str, status: "SpaceFill") -> None:
     if status.serves:
         session.next("status", *named)
     elif not status.whole or status.newest is None:
+        if status.whole:
+            say("Every document is in it, and it has no version yet.")
         session.next("reembed", *named, f"--space {status.space}")
     else:
         say(f"It is whole. To serve it, set `serving: {status.space}` in vector_pipeline.yaml; then:")

@@ -83,7 +83,12 @@ def route(
         session.next("status", *named)
         return
     _show(current)
-    session.next("promote", *named, f"--version {current.version}")
+    space = project.version(name, current.version).space
+    if project.serves(name, space):
+        session.next("promote", *named, f"--version {current.version}")
+        return
+    say(f"To serve it to every reader, set `serving: {space}` in vector_pipeline.yaml; then:")
+    session.next("push", *named)
 
 
 def route_json(found: "Route | None") -> dict[str, Any] | None:

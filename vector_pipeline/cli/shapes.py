@@ -70,6 +70,7 @@ def alias_json(alias: Alias | None) -> dict[str, Any] | None:
         "deployment": alias.deployment.id,
         "target": alias.deployment.target,
         "namespace": alias.deployment.namespace,
+        "space": alias.deployment.space,
         "digest": alias.deployment.digest,
         "records": alias.deployment.records,
         "generation": alias.generation,

@@ -28,7 +28,8 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
         emit([_status_json(*one, several) for one, several in zip(found, places, strict=True)])
         return
     for index, one in enumerate(found):
-        _print_status(*one, places[index], first=index == 0)
+        several = one[1] is not None and bool(project.version_spaces(one[0]))
+        _print_status(*one, places[index], first=index == 0, several=several)
         verb, *options = _advice(one[1])
         session.next(verb, *session.named(one[0]), *options)
 
@@ -102,8 +103,9 @@ def gates_of(found: "Status") -> "list[CheckResult]":
 
 
 def _print_status(
-    name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]], *, first: bool
-) -> None:
+    name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]], *, first: bool,
+    several: bool,
+) -> None:  # fmt: skip
     from vector_pipeline.report.places import places_table
     from vector_pipeline.report.tables import status_lines
     from vector_pipeline.report.units import human_bytes
@@ -123,7 +125,14 @@ def _print_status(
         held = "does not answer: see below"
     show(
         status_lines(
-            found.newest, found.staging, found.production, gates_of(found), held, found.modes, found.overridden
+            found.newest,
+            found.staging,
+            found.production,
+            gates_of(found),
+            held,
+            found.modes,
+            found.overridden,
+            spaces=several,
         )
     )
     if found.route is not None:
@@ -151,8 +160,9 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
     """The verb that comes next."""
     if found is None or found.newest is None:
         return ("build",)
-    if found.staging is None or found.staging.deployment.version < found.newest.number:
-        return ("push",)
+    staged = found.staging.deployment if found.staging is not None else None
+    if staged is None or staged.version < found.newest.number or staged.space != found.newest.space:
+        return ("push",)  # Also where `serving` names another space than it did: staging follows it.
     if found.rolled_back_from is not None and found.rolled_back_from >= found.staging.deployment.version:
         return ("history",)  # Promoting what was rolled back from is a decision, not the next step.
     if found.production is None or found.production.deployment.version < found.staging.deployment.version:

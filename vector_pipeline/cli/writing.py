@@ -33,16 +33,19 @@ def build(
     session = session_of(ctx)
     name = session.dataset(dataset)
     _ready(session, name)
-    before = _newest(session, name)
+    before = _numbers(session, name)
     outcome = run(session, name, "build", {"message": message} if message else None)
     stop(outcome, checks_of(outcome), f"what was built of {name}")
     _counts(outcome.values)
     after = session.project().version(name)
     _quarantine_note(session, name)
-    if before is not None and after.number == before.number:
-        say(f"Nothing changed. v{after.number} is the newest version.")
-    else:
-        _made(session, name, after)
+    made = [one for one in session.project().versions(name) if one.number not in before]
+    for one in made:
+        # One build, one state of the documents: what changed is told once, of the space that serves.
+        _made(session, name, one, changes=one.number == after.number)
+    if after.number in before:
+        said = "Nothing changed" if not made else f"Nothing changed in space {after.space}"
+        say(f"{said}. v{after.number} is the newest version{'' if not made else ' of it'}.")
     staging = session.project().status(name).staging
     held = staging is not None and staging.deployment.version == after.number
     session.next("status" if held else "plan", *session.named(name))
@@ -56,27 +59,28 @@ def _ready(session: Session, name: str) -> None:
             project.space(name, space)
 
 
-def _newest(session: Session, name: str) -> "Version | None":
+def _numbers(session: Session, name: str) -> set[int]:
+    """Versions that there are, of every space."""
     try:
-        return session.project().version(name)
+        return {one.number for one in session.project().versions(name)}
     except NotFoundError:
-        return None
+        return set()
 
 
-def _made(session: Session, name: str, version: "Version") -> None:
+def _made(session: Session, name: str, version: "Version", *, changes: bool = True) -> None:
     from vector_pipeline.report.changes import diff_lines
 
     say(
         f"Made v{version.number}: {plural(version.documents, 'document')}, {plural(version.records, 'record')} in space "
         f"{version.space} (digest {version.digest[:12]})"
     )
-    if version.parent is not None:
+    if changes and version.parent is not None:
         parent = session.project().version(name, version.parent)
         # A parent that the lake no longer holds (it was made anew) shows no difference.
         with suppress(NotFoundError):
             if parent.expired_at is None:
-                changes = session.project().diff(name, parent.number, version.number)
-                show(diff_lines(parent.number, version.number, changes))
+                found = session.project().diff(name, parent.number, version.number)
+                show(diff_lines(parent.number, version.number, found))
 
 
 def _counts(values: "dict[str, dict[str, Any]]") -> None:

@@ -42,7 +42,9 @@ def holds(
         )
     numbers = [one.number for one in space.versions]
     uses = registry.uses(space.dataset, numbers, grace_s=grace_s) if numbers else []
-    found += [Hold(_word(use), f"{said(use)}, of space {space.label}", way_out(use, space.dataset)) for use in uses]
+    found += [
+        Hold(_word(use), f"{said(use)}, of space {space.label}", way_out(use, space.dataset)) for use in _lasting(uses)
+    ]
     if space.configured and not space.serving:
         found.append(
             Hold(
@@ -56,6 +58,13 @@ def holds(
     resources += [f"{line.target}/{line.namespace}" for line in lines]
     written = [being_written(one) for resource in dict.fromkeys(resources) for one in writers(registry, resource)]
     return [*found, *written]
+
+
+def _lasting(uses: Sequence[Use]) -> list[Use]:
+    """Of what left lately only what may be read longest: who waits, waits for that one."""
+    left = [one for one in uses if one.kind == "left" and one.until is not None]
+    last = max(left, key=lambda one: one.until.timestamp() if one.until is not None else 0.0, default=None)
+    return [one for one in uses if one.kind != "left" or one.until is None or one is last]
 
 
 def _shared(registry: Registry, space: KnownSpace, lines: Sequence[Line]) -> Iterator[Hold]:

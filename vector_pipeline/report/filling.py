@@ -10,9 +10,9 @@ from vector_pipeline.report.tables import table
 from vector_pipeline.report.units import moment, plural
 
 if TYPE_CHECKING:
-    from vector_pipeline.release.spacefill import SpaceFill
+    from vector_pipeline.release.spacefill import ShardFill, SpaceFill
 
-_STYLES = {"done": "green", "filling": "cyan", "failed": "red", "stale": "yellow", "pending": "dim"}
+_STYLES = {"done": "green", "filling": "cyan", "failed": "red", "stale": "yellow", "pending": "dim", "empty": "dim"}
 
 
 def fill_lines(status: "SpaceFill") -> RenderableType:
@@ -28,7 +28,7 @@ def fill_lines(status: "SpaceFill") -> RenderableType:
         lines.append(f"Newest version: v{status.newest.number}, {moment(status.newest.created_at)} UTC")
     rows = [
         (
-            f"{one.state.shard:02d}", Text(one.status, style=_STYLES[one.status]), one.state.done,
+            f"{one.state.shard:02d}", Text(_word(one), style=_STYLES[_word(one)]), one.state.done,
             one.state.missing + one.state.unembedded, one.state.stale, one.state.gone, one.state.records,
             one.state.records - one.state.pending, f"{one.last.at.astimezone(UTC):%m-%d %H:%M}" if one.last is not None else None,
         )
@@ -39,6 +39,11 @@ def fill_lines(status: "SpaceFill") -> RenderableType:
         Text(f"shard {one.state.shard:02d} failed: {one.error}", style="red") for one in status.shards if one.error
     ]
     return Group(*map(Text, filter(None, lines)), table(columns, rows, right=columns[2:8]), *failed)
+
+
+def _word(one: "ShardFill") -> str:
+    """Its state; ``empty`` where it is done because it has no document."""
+    return "empty" if one.status == "done" and not one.state.documents else one.status
 
 
 def _ahead(status: "SpaceFill") -> str:

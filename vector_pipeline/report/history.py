@@ -1,7 +1,7 @@
 """What a terminal shows of the past: the timeline, one version's story, what production served."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -20,8 +20,8 @@ Command = Callable[[tuple[str, ...]], str]
 """A whole command line from verb and options."""
 
 
-def timeline_table(events: Sequence[Event]) -> Table:
-    """Events, newest first."""
+def timeline_table(events: Sequence[Event], spaces: Mapping[int, str] | None = None) -> Table:
+    """Events, newest first. ``spaces``: of the versions, where the dataset has several."""
     return table(
         ("when (UTC)", "alias", "from", "to", "how", "what changed", "by", "reason"),
         (
@@ -31,7 +31,7 @@ def timeline_table(events: Sequence[Event]) -> Table:
                 _v(event.from_version),
                 _v(event.to_version),
                 _how(event),
-                what_changed(event),
+                what_changed(event, spaces),
                 event.by,
                 event.reason,
             )
@@ -54,8 +54,8 @@ def _how(event: Event) -> str:
     return f"{event.kind} not ended" if event.erasure is not None and event.erasure.open else event.kind
 
 
-def what_changed(event: Event) -> str:
-    """One phrase; empty where it is not known."""
+def what_changed(event: Event, spaces: Mapping[int, str] | None = None) -> str:
+    """One phrase; empty where it is not known. Of a move into another space: ``space minilm → words``, and which documents."""
     if event.audit is not None:
         return audit_words(event.audit.drifted, event.audit.counts)
     if event.erasure is not None:
@@ -63,7 +63,18 @@ def what_changed(event: Event) -> str:
     if event.push is not None:
         records = records_of(event.push)
         return plural(records, "record") if records is not None else ""
+    old, new = ((spaces or {}).get(number or 0) for number in (event.from_version, event.to_version))
+    if old is not None and new is not None and old != new:
+        # Every record is another one then: their number says nothing.
+        return f"space {old} → {new}{_documents_too(event.changes)}"
     return changes_words(event.changes) if event.changes is not None else ""
+
+
+def _documents_too(diff: VersionDiff | None) -> str:
+    if diff is None:
+        return ""
+    said = _signed("documents", diff.documents_added, diff.documents_changed, diff.documents_removed)
+    return f", {said}" if said else ""
 
 
 def _erased(erasure: Erasure) -> str:

@@ -89,13 +89,16 @@ def quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
 
 def status_lines(
     newest: Version | None, staging: Alias | None, production: Alias | None, gates: Sequence[CheckResult], index: str,
-    modes: Mapping[str, Mode] | None = None, overridden: Sequence[Override] = (),
+    modes: Mapping[str, Mode] | None = None, overridden: Sequence[Override] = (), *, spaces: bool = False,
 ) -> Group:  # fmt: skip
-    """Where a dataset stands: newest version, aliases, which gates production was let past, and the gates of what staging holds."""
+    """Where a dataset stands: newest version, aliases, which gates production was let past, and the gates of what staging holds.
+
+    ``spaces``: there are several, and each version is told with its own.
+    """
     made = Table.grid(padding=(0, 2, 0, 0))
-    made.add_row(Text("newest"), Text(_newest(newest)))
-    made.add_row(Text("staging"), Text(_points(staging)))
-    made.add_row(Text("production"), Text(_points(production)))
+    made.add_row(Text("newest"), Text(_newest(newest, spaces)))
+    made.add_row(Text("staging"), Text(_points(staging, spaces)))
+    made.add_row(Text("production"), Text(_points(production, spaces)))
     for number, one in enumerate(overridden):
         made.add_row(Text("" if number else "let past"), Text(override_words(one), style="yellow"))
     made.add_row(Text("index"), Text(index))
@@ -111,19 +114,24 @@ def status_lines(
     return Group(*parts)
 
 
-def _newest(version: Version | None) -> str:
+def _newest(version: Version | None, spaces: bool) -> str:
     if version is None:
         return "no version yet"
     return (
-        f"v{version.number}: {plural(version.documents, 'document')}, {plural(version.records, 'record')}, made "
-        f"{moment(version.created_at)} UTC"
+        f"v{version.number}{_in(version.space, spaces)}: {plural(version.documents, 'document')}, "
+        f"{plural(version.records, 'record')}, made {moment(version.created_at)} UTC"
     )
 
 
-def _points(alias: Alias | None) -> str:
+def _in(space: str, told: bool) -> str:
+    return f" (space {space})" if told else ""
+
+
+def _points(alias: Alias | None, spaces: bool) -> str:
     if alias is None:
         return "nothing"
-    return f"v{alias.deployment.version}: since {moment(alias.moved_at)} UTC, moved by {alias.moved_by}"
+    held = f"v{alias.deployment.version}{_in(alias.deployment.space, spaces)}"
+    return f"{held}: since {moment(alias.moved_at)} UTC, moved by {alias.moved_by}"
 
 
 def override_words(one: Override) -> str:
@@ -182,14 +190,16 @@ def _example(example: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in example.items() if value not in (None, "", [], {}))
 
 
-def hits_lines(hits: Sequence[Any]) -> Group:
-    """Hits of a query, best first: score, document, version, and the beginning of the text."""
+def hits_lines(hits: Sequence[Any], spaces: Mapping[int, str] | None = None) -> Group:
+    """Hits of a query, best first: score, document, version (with its space, where ``spaces`` has it), and how the text begins."""
     parts: list[RenderableType] = []
     for rank, hit in enumerate(hits, start=1):
         head = Text(f"{rank:>2}  ")
         head.append(f"{hit.score:.3f}", style="cyan")
         head.append(f"  {legible(hit.document)}", style="bold")
         head.append(f"  v{hit.version}")
+        if spaces and hit.version in spaces:
+            head.append(f" ({spaces[hit.version]})")
         text = legible(" ".join((hit.text or "").split()))
         body = Text(text if len(text) <= SNIPPET else text[: SNIPPET - 1].rstrip() + "…")
         parts += [head, Padding(body, (0, 0, 0, 4))]
