@@ -147,14 +147,14 @@ class BreakerModel(RuleBasedStateMachine):
     @rule(answers=st.booleans())
     def call(self, answers: bool) -> None:
         allowed = self.breaker.allows()
-        assert allowed == (self.opened is None or self.now >= self.opened + 10.0)
-        if not allowed:
+        assert (allowed is not None) == (self.opened is None or self.now >= self.opened + 10.0)
+        if allowed is None:
             return
         if answers:
-            self.breaker.succeeded()
+            self.breaker.succeeded(allowed)
             self.row, self.opened = [], None
             return
-        self.breaker.failed()
+        self.breaker.failed(allowed)
         self.row = [*self.row[-2:], self.now]
         if self.opened is not None or (len(self.row) == 3 and self.now - self.row[0] <= 30.0):
             self.opened = self.now
@@ -168,24 +168,71 @@ class BreakerModel(RuleBasedStateMachine):
 TestBreaker = BreakerModel.TestCase
 
 
+def opened() -> tuple[list[float], Breaker]:
+    """A breaker that has just opened, at second 0."""
+    now = [0.0]
+    breaker = Breaker(1, 30.0, 10.0, clock=lambda: now[0])
+    breaker.failed(breaker.begun())
+    assert breaker.state == "open"
+    return now, breaker
+
+
 def test_one_call_at_a_time_tries_again() -> None:
-    now = 0.0
-    breaker = Breaker(1, 30.0, 10.0, clock=lambda: now)
-    breaker.failed()
-    now = 10.0
-    assert [breaker.allows() for _ in range(3)] == [True, False, False]
-    breaker.unsaid()
-    assert [breaker.allows(), breaker.allows()] == [True, False]
-    now = 21.0  # It never ended.
-    assert breaker.allows()
-    breaker.succeeded()
+    now, breaker = opened()
+    now[0] = 10.0
+    first = breaker.allows()
+    assert first is not None
+    assert [breaker.allows() for _ in range(2)] == [None, None]
+    breaker.unsaid(first)
+    assert breaker.allows() is not None
+    assert breaker.allows() is None
+    now[0] = 21.0  # It never ended.
+    third = breaker.allows()
+    assert third is not None
+    breaker.succeeded(third)
+    assert breaker.state == "closed"
+
+
+def test_a_trial_is_ended_by_nobody_else() -> None:
+    now, breaker = opened()
+    other = breaker.begun()
+    now[0] = 11.0
+    trial = breaker.allows()
+    assert trial is not None
+    breaker.unsaid(other)  # Wrong in itself, or cancelled.
+    breaker.timed_out(other, 0.1)
+    breaker.failed(other)
+    assert (breaker.allows(), breaker.state) == (None, "half-open")
+    breaker.succeeded(trial)
     assert breaker.state == "closed"
 
 
 def test_what_began_before_says_nothing_of_now() -> None:
     now = 0.0
     breaker = Breaker(1, 30.0, 10.0, clock=lambda: now)
-    assert breaker.allows()
-    breaker.failed()
-    breaker.succeeded()
+    early, bad = breaker.allows(), breaker.allows()
+    assert early is not None
+    assert bad is not None
+    breaker.failed(bad)
+    breaker.succeeded(early)
     assert breaker.state == "open"
+    now = 10.0  # Nor does it end somebody's trial.
+    assert breaker.allows() is not None
+    breaker.succeeded(early)
+    assert (breaker.state, breaker.allows()) == ("half-open", None)
+
+
+def test_any_answer_since_it_opened_closes_it(released: Project) -> None:
+    with open_index("handbook", project=released.base, retries=0) as index:
+        folder = index_folder(released) / namespace_of(released, 1)
+        index.search("about page 1")
+        away = shutil.move(folder, folder.with_name("away"))
+        for _ in range(3):
+            with pytest.raises(NotFoundError):
+                index.search("about page 1")
+        assert index.health().breaker == "open"
+        shutil.move(away, folder)
+        # Nothing stands in: it is asked all the same, and answers.
+        assert index.search("about page 1").arm == "production"
+        health = index.health()
+        assert (health.ok, health.breaker) == (True, "closed")

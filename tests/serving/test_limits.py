@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.serving.conftest import namespace_of
 from vector_pipeline.errors import InputError, RefusedError, UnavailableError
 from vector_pipeline.project import Project
-from vector_pipeline.serving import Index, breaker, open_index
+from vector_pipeline.serving import Index, breaker, open_index, reader
 from vector_pipeline.serving.metering import BUCKETS_S, Meter
 from vector_pipeline.targets.duckdb.target import DuckDBTarget
 
@@ -29,12 +30,14 @@ class Flaky:
         self.fails = 0
         self.asked = 0
         self.held: threading.Event | None = None
+        self.hangs: str | None = None
+        """The namespace that does; None: each."""
         query = DuckDBTarget.query
         flaky = self
 
         def asked(self: DuckDBTarget, *args: Any, **keywords: Any) -> Any:
             flaky.asked += 1
-            if flaky.held is not None:
+            if flaky.held is not None and flaky.hangs in (None, args[0]):
                 flaky.held.wait(30)
             if flaky.fails > 0:
                 flaky.fails -= 1
@@ -129,9 +132,37 @@ def test_health_names_what_is_wrong(released: Project) -> None:
         assert "has no handbook--tiny" in health.target.said
 
 
-def test_bad_limits_are_refused(released: Project) -> None:
-    with pytest.raises(InputError, match="timeout_s"):
-        open_index("handbook", project=released.base, timeout_s=0)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0}, {"timeout_s": -1.0}, {"timeout_s": float("inf")}, {"timeout_s": float("nan")}, {"timeout_s": 1e10},
+        {"max_staleness_s": float("nan")}, {"max_staleness_s": float("inf")}, {"max_staleness_s": -0.5}, {"retries": -1},
+    ],
+)  # fmt: skip
+def test_bad_limits_are_refused(template: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        open_index("handbook", project=template, **wrong)
+
+
+def test_calls_that_hang_take_no_threads_from_others(
+    released: Project, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Production hangs and cannot be stopped: the version before answers, however many wait for production still."""
+    monkeypatch.setattr(breaker, "FLOOR_S", 0.05)
+    monkeypatch.setattr(reader, "THREADS", 4)
+    released.promote("handbook", by="test")
+    flaky.held, flaky.hangs = threading.Event(), namespace_of(released, 2)
+    with (
+        open_index("handbook", project=released.base, timeout_s=0.5, retries=0) as index,
+        ThreadPoolExecutor(12) as many,
+    ):
+        asked = [many.submit(index.search, "about page 1") for _ in range(12)]
+        errors = [str(one.exception(60)) for one in asked]
+        assert any("no thread was free" in one or "where local is asked" in one for one in errors)
+        assert not index._threads._queue
+        index._timeout = 60.0
+        assert index.search("about page 1").arm == "previous"
+        flaky.held.set()
 
 
 def test_an_embedder_gone_wrong_is_told_apart(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

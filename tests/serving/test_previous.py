@@ -68,3 +68,18 @@ def test_what_is_told_is_what_production_said(served: Project, index: Index) -> 
     assert index.metrics().arms["previous"].count == FAILURES
     health = index.health()
     assert (health.ok, health.arm, health.breaker) == (False, "production", "open")
+
+
+def test_what_is_written_again_stands_in_again(served: Project, index: Index) -> None:  # noqa: F811
+    registry, held = served.registry(), served.deployment_of(served.version("handbook", 1))
+    assert index._follower.current().previous is not None
+    registry.begin_deployment(
+        dataset="handbook", environment="dev", target="local", namespace=held.namespace, version=1, space=held.space,
+        fingerprint=held.fingerprint, records=held.records,
+    )  # fmt: skip
+    assert index._follower.current().previous is None
+    with open_index("handbook", project=served.base, max_staleness_s=0) as late:  # Which knows it from nowhere yet.
+        assert late._follower.current().previous is None
+        registry.finish_deployment(held.id, held.status, held.digest)
+        for reader in (index, late):
+            assert reader._follower.current().previous is not None

@@ -1,7 +1,7 @@
 """Wrong questions are the caller's: told at once, as ``InputError``, and no reason to think a place away."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -115,13 +115,14 @@ def test_what_nobody_waits_for_is_stopped(released: Project, monkeypatch: pytest
 def test_small_limits_and_large_questions_open_nothing() -> None:
     now = 100.0
     one = Breaker(1, 30.0, 10.0, clock=lambda: now)
-    one.timed_out(breaker.FLOOR_S / 2)
+    turn = one.begun()
+    one.timed_out(turn, breaker.FLOOR_S / 2)
     assert one.state == "closed"
-    one.succeeded()  # Somebody else's, while that question was under way.
+    one.succeeded(one.begun())  # Somebody else's, while that question was under way.
     now = 104.0
-    one.timed_out(5.0)
+    one.timed_out(turn, 5.0)
     assert one.state == "closed"
-    one.timed_out(3.0)
+    one.timed_out(turn, 3.0)
     assert one.state == "open"
 
 
@@ -131,3 +132,25 @@ def test_a_small_limit_of_a_caller_opens_nothing(released: Project, monkeypatch:
             with pytest.raises(UnavailableError):
                 index.query("about page 1")
         assert index.health().breaker == "closed"
+
+
+@pytest.mark.parametrize("around", [lambda one: {"a": one, "b": one}, lambda one: {"$and": [one, one]}])
+def test_a_filter_that_holds_one_object_often_is_as_large_as_it_reads(around: Callable[[object], object]) -> None:
+    seen = 0
+
+    class Counted(dict[str, object]):
+        def items(self) -> Any:
+            nonlocal seen
+            seen += 1
+            return super().items()
+
+    asked: object = {"$eq": 1}
+    for _ in range(30):  # 2 ** 30 objects, were they looked at.
+        asked = around(Counted(a=asked))
+    with pytest.raises(InputError, match="filter has more than"):
+        filter_of(asked)
+    assert seen < 2 * MAX_VALUES
+
+
+def test_a_key_that_is_no_text_is_the_parsers() -> None:
+    assert filter_of({10**5_000: 1}) is not None

@@ -111,6 +111,9 @@ def test_readers_get_the_deployment_that_was_judged_and_no_other(released: Proje
             fingerprint=judged.fingerprint, records=judged.records,
         )  # fmt: skip
         assert index.search("about page 1").arm == "production"
+        # It is whole again, for those who read on as for those who come.
+        registry.finish_deployment(judged.id, judged.status, judged.digest)
+        assert index.search("about page 1").arm == "route"
 
 
 @pytest.mark.slow

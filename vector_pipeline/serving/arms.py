@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.serving.answers import ROUTE_ARM
-from vector_pipeline.serving.breaker import Breaker
+from vector_pipeline.serving.breaker import Breaker, Turn
 from vector_pipeline.serving.resolving import Live, Served
 
 Failure = tuple[Served, VectorPipelineError]
@@ -39,28 +39,27 @@ class Arms:
         """Why a deployment failed last, in one line; empty where it never did."""
         return self._said.get(_key(served), "")
 
-    def failed(self, served: Served, error: VectorPipelineError) -> None:
+    def failed(self, served: Served, turn: Turn, error: VectorPipelineError) -> None:
         """It did not answer: its own failure."""
         self._said[_key(served)] = error.what
-        self.breaker(served).failed()
+        self.breaker(served).failed(turn)
 
-    def sides(self, live: Live, key: str | None) -> Iterator[Served]:
-        """What to ask, in this order, until something answers. Who takes one ends its breaker's call."""
+    def sides(self, live: Live, key: str | None) -> Iterator[tuple[Served, Turn]]:
+        """What to ask, in this order, until something answers. Who takes one ends its turn."""
         route, routed = live.route, live.routed
-        if (
-            route is not None
-            and routed is not None
-            and takes(route.dataset, route.version, route.share, key)
-            and self.breaker(routed).allows()
-        ):
-            yield routed
+        if route is not None and routed is not None and takes(route.dataset, route.version, route.share, key):
+            turn = self.breaker(routed).allows()
+            if turn is not None:
+                yield routed, turn
         allowed = self.breaker(live.served).allows()
-        if allowed:
-            yield live.served
-        if live.previous is not None and self.breaker(live.previous).allows():
-            yield live.previous
-        if not allowed:  # With nothing else to ask, an open breaker stops nobody.
-            yield live.served
+        if allowed is not None:
+            yield live.served, allowed
+        if live.previous is not None:
+            turn = self.breaker(live.previous).allows()
+            if turn is not None:
+                yield live.previous, turn
+        if allowed is None:  # With nothing else to ask, an open breaker stops nobody.
+            yield live.served, self.breaker(live.served).begun()
 
     def others_may(self, served: Served, live: Live) -> bool:
         """Whether something else is asked after this failed: always after a route; after production, if it is thought away."""

@@ -20,6 +20,7 @@ from vector_pipeline.parts import Parts
 from vector_pipeline.serving.again import retried
 from vector_pipeline.serving.answers import ROUTE_ARM, Answer, Hit
 from vector_pipeline.serving.arms import Arms, Failure, out_of_time, told
+from vector_pipeline.serving.breaker import Turn
 from vector_pipeline.serving.calls import Call
 from vector_pipeline.serving.embedding import Embeddings
 from vector_pipeline.serving.following import Follower
@@ -101,13 +102,14 @@ class Asker:
         served, arm = call.served, call.part or call
         ended = arm.abandoned
         call.leave()
-        if served is None or ended:
+        turn = call.turn
+        if served is None or turn is None or ended:
             return
         breaker = self.arms.breaker(served)
         if not timed_out or (arm.search_began is None and served.arm != ROUTE_ARM):
-            breaker.unsaid()
+            breaker.unsaid(turn)
         else:
-            breaker.timed_out(time.perf_counter() - (arm.search_began or arm.arm_began))
+            breaker.timed_out(turn, time.perf_counter() - (arm.search_began or arm.arm_began))
 
     def _followed(self, call: Call, live: Live, known: Live, said: Attributes) -> list[Answer]:
         """Law 5. ``known``: what the registry says."""
@@ -123,13 +125,13 @@ class Asker:
 
     def _asked(self, call: Call, live: Live, said: Attributes) -> list[Answer]:
         failures: list[Failure] = []
-        for served in self.arms.sides(live, call.key):
-            call.turn_to(served)
+        for served, turn in self.arms.sides(live, call.key):
+            call.turn_to(served, turn)
             # Said before it is asked: of a query that fails, too, it is known who was asked.
             said["vector_pipeline.arm"], said["vector_pipeline.space"] = served.arm, served.version.space
             said["vector_pipeline.version"] = served.deployment.version
             try:
-                found = self._routed(call) if served.arm == ROUTE_ARM else self._ask(call, served)
+                found = self._routed(call, turn) if served.arm == ROUTE_ARM else self._ask(call, served, turn)
             except VectorPipelineError as error:
                 wrong = isinstance(error, InputError)
                 self._count(call, failed=not wrong)
@@ -145,38 +147,42 @@ class Asker:
                 return found
         raise told(live, failures)
 
-    def _routed(self, call: Call) -> list[Answer]:
+    def _routed(self, call: Call, turn: Turn) -> list[Answer]:
         """Law 2: without a limit on the call there is none on its route."""
         served = call.served
         assert served is not None
         if call.until is None:
-            return self._ask(call, served)
+            return self._ask(call, served, turn)
         allowed = max(0.0, call.left_s * ROUTE_TIME)
         part = call.apart(time.perf_counter() + allowed)
         if call.abandoned:
             part.leave()
-        future = self._aside.submit(lambda: self._ask(part, served))
+        try:
+            future = self._aside.submit(lambda: self._ask(part, served, turn))
+        except UnavailableError as error:  # Its own calls are what hangs.
+            self.arms.failed(served, turn, error)
+            raise
         try:
             return future.result(allowed)
         except TimeoutError:
-            future.cancel()
+            self._aside.leave(future)
             given_up = part.abandoned
             part.leave()
             late = out_of_time(served, allowed)
             if not given_up:
-                self.arms.failed(served, late)
+                self.arms.failed(served, turn, late)
             raise late from None
         finally:
             call.embed_s, call.search_s, call.part = part.embed_s, part.search_s, None
 
-    def _ask(self, call: Call, served: Served) -> list[Answer]:
+    def _ask(self, call: Call, served: Served, turn: Turn) -> list[Answer]:
         """Ask one version, and tell its breaker how that ended, but where whoever gave up did."""
         breaker, token, ended = self.arms.breaker(served), CALL.set(call.stop), False
         try:
             found = self._searched(call, served)
             ended = True
             if not call.abandoned:
-                breaker.succeeded()
+                breaker.succeeded(turn)
             return found
         except VectorPipelineError as error:
             own = isinstance(error, _FAILURES) and call.search_began is not None
@@ -184,12 +190,12 @@ class Asker:
                 ended = True
             elif not isinstance(error, InputError) and (own or served.arm == ROUTE_ARM):
                 ended = True
-                self.arms.failed(served, error)
+                self.arms.failed(served, turn, error)
             raise
         finally:
             CALL.reset(token)
             if not ended:
-                breaker.unsaid()
+                breaker.unsaid(turn)
 
     def _searched(self, call: Call, served: Served) -> list[Answer]:
         deployment = served.deployment

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+from vector_pipeline.serving.breaker import Turn
 from vector_pipeline.serving.resolving import Served
 from vector_pipeline.targets.base import Filter
 from vector_pipeline.targets.stopping import Interruption
@@ -23,6 +24,8 @@ class Call:
     """When the present arm was begun with."""
     served: Served | None = None
     """What is being asked now."""
+    turn: Turn | None = None
+    """With its breaker."""
     search_began: float | None = None
     """When the target was first asked by the present arm; None: it was not yet."""
     abandoned: bool = False
@@ -33,18 +36,19 @@ class Call:
     """What an arm with a time of its own is asked, while it is."""
     stop: Interruption = field(default_factory=Interruption)
 
-    def turn_to(self, served: Served) -> None:
+    def turn_to(self, served: Served, turn: Turn) -> None:
         """Begin with an arm."""
         if self.served is not None:
             self.arm_began, self.embed_s, self.search_s = time.perf_counter(), 0.0, 0.0
-        self.served, self.search_began = served, None
+        self.served, self.turn, self.search_began = served, turn, None
 
     def apart(self, until: float) -> "Call":
         """The same question for the present arm alone, which has less time."""
         now = time.perf_counter()
         self.part = Call(
-            self.texts, self.top_k, self.filter, self.key, until, began=self.began, arm_began=now, served=self.served
-        )
+            self.texts, self.top_k, self.filter, self.key, until, began=self.began, arm_began=now, served=self.served,
+            turn=self.turn,
+        )  # fmt: skip
         return self.part
 
     def leave(self) -> None:

@@ -20,6 +20,8 @@ MAX_VALUES = 10_000
 """Of all lists of one filter together."""
 MAX_DEPTH = 16
 """Of conditions within conditions."""
+_MAX_ITEMS = MAX_CONDITIONS * (MAX_DEPTH + 2)
+"""Keys of all objects of one filter: a condition has a field, an operator, and as many conditions around it."""
 
 
 def texts_of(asked: object) -> list[str]:
@@ -66,30 +68,33 @@ def filter_of(filter: object) -> Filter | None:
     if not isinstance(filter, Mapping):
         raise InputError(f"filter must be an object, not {type(filter).__name__}")
     level: list[object] = [filter]
-    conditions = values = depth = 0
+    conditions = items = values = depth = 0
     while level:
         depth += 1
         # Each level is an object and the list in it; the innermost has a field, an operator and its values besides.
         if depth > 2 * MAX_DEPTH + 4:
             raise InputError(f"filter is more than {MAX_DEPTH} levels deep", fix="Ask several questions")
         below: list[object] = []
+        # Looked at while it is counted: what is held in many places is large however little memory it takes.
         for one in level:
             if isinstance(one, str):
                 require_text(one, "filter")
             elif isinstance(one, Mapping):
-                for key, inner in one.items():
-                    require_text(str(key), "filter")
+                items += len(one)
+                for key, inner in one.items() if items <= _MAX_ITEMS else ():
+                    if isinstance(key, str):
+                        require_text(key, "filter")
                     conditions += not isinstance(inner, Mapping) and key not in ("$and", "$or")
                     below.append(inner)
             elif isinstance(one, list | tuple | set | frozenset):
                 values += len(one)
-                below += one
-        if conditions > MAX_CONDITIONS:
-            raise InputError(
-                f"filter has more than {MAX_CONDITIONS} conditions", fix="Give many values of one field with $in"
-            )
-        if values > MAX_VALUES:
-            raise InputError(f"filter has more than {MAX_VALUES} values", fix="Ask several questions")
+                below += one if values <= MAX_VALUES else ()
+            if conditions > MAX_CONDITIONS or items > _MAX_ITEMS:
+                raise InputError(
+                    f"filter has more than {MAX_CONDITIONS} conditions", fix="Give many values of one field with $in"
+                )
+            if values > MAX_VALUES:
+                raise InputError(f"filter has more than {MAX_VALUES} values", fix="Ask several questions")
         level = below
     return filter
 

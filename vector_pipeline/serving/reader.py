@@ -17,6 +17,7 @@ Laws
 import time
 from concurrent.futures import Future
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Self, overload
 
 from vector_pipeline.bridge.crossing import Crossings
@@ -35,7 +36,7 @@ from vector_pipeline.serving.threads import Threads, closed
 from vector_pipeline.targets.base import Filter
 
 THREADS = 64
-"""Calls with a time limit that run at once; what comes then waits, within its time."""
+"""Calls with a time limit that run at once; what comes then waits, within its time. Those that are out of it do not count."""
 CLOSE_S = 4.0
 """How long closing waits for what has begun."""
 
@@ -73,6 +74,7 @@ def open_index(
 
     Raises:
         ConfigError: the configuration is missing or wrong.
+        InputError: a time or a number of retries that is none.
         NotFoundError: no such dataset, or nothing of it was promoted yet, or not on that target.
     """
     path = Path(project) if project is not None else None
@@ -110,8 +112,16 @@ class Index:
         space: str | None = None,
     ) -> None:
         parts.dataset(dataset)
-        if timeout_s is not None and not timeout_s > 0:
-            raise InputError(f"timeout_s is {timeout_s:g}", fix="Give seconds above 0, or None")
+        if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_MAX:
+            raise InputError(
+                f"timeout_s is {timeout_s:g}", fix=f"Give seconds above 0, {TIMEOUT_MAX:.0f} at most, or None"
+            )
+        if not 0 <= max_staleness_s < float("inf"):
+            raise InputError(
+                f"max_staleness_s is {max_staleness_s:g}", fix="Give seconds: 0 or more, and a finite number"
+            )
+        if retries < 0:
+            raise InputError(f"retries is {retries}", fix="Give 0 or more")
         self._parts = parts
         self._timeout = timeout_s
         self._follower = Follower(Followed(parts, dataset, alias, target, route, fallback), max_staleness_s)
@@ -165,21 +175,22 @@ class Index:
         self._calls.add(call)
         try:
             future = self._threads.submit(lambda: self._asker.answers(call))
-        except UnavailableError:
+        except UnavailableError as error:
             self._calls.discard(call)
+            if error.code != "closed":
+                self._asker.give_up(call)  # It counts.
             raise
         future.add_done_callback(lambda _: self._calls.discard(call))
         return call, future
 
     def give_up(self, call: Call, future: "Future[list[Answer]]") -> UnavailableError:
         """Nobody waits for a call any more: its time is over. The error to raise."""
-        future.cancel()
+        begun = self._threads.leave(future)
         self._asker.give_up(call)
-        what = (
-            f"where {call.served.deployment.target} is asked" if call.served is not None else "where the alias is asked"
-        )
+        where = call.served.deployment.target if call.served is not None else "the alias"
+        what = f"it is where {where} is asked" if begun else "no thread was free for it"
         return UnavailableError(
-            f"the query was not answered within {self._timeout:g} s: it is {what}",
+            f"the query was not answered within {self._timeout:g} s: {what}",
             fix="Try again, or allow more with timeout_s",
             kind="timeout",
         )
@@ -191,7 +202,7 @@ class Index:
 
     def cancel(self, call: Call, future: "Future[list[Answer]]") -> None:
         """Nobody waits for a call any more: whoever asked went away. It counts for nothing."""
-        future.cancel()
+        self._threads.leave(future)
         self._asker.cancel(call)
 
     def _answers(self, texts: str | list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
@@ -234,15 +245,15 @@ class Index:
     @property
     def version(self) -> int:
         """Version that the next query searches."""
-        return self._follower.current().version.number
+        return self._asker.served(self._follower.current()).version.number
 
     def refresh(self) -> int:
         """Ask the registry now where the alias points; returns the version."""
         return self._follower.refresh().version.number
 
     def reach(self) -> None:
-        """Ask whether the target answers, and load no model for it. ``UnavailableError`` where it does not."""
-        deployment = self._follower.current().alias.deployment
+        """Ask whether the target of the next query answers, and load no model for it. ``UnavailableError`` where it does not."""
+        deployment = self._asker.served(self._follower.current()).served.deployment
         self._parts.target_named(deployment.target, read_only=True).describe(deployment.namespace)
 
     def listen(self) -> None:

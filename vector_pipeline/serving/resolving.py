@@ -8,7 +8,8 @@ Laws
    the target that this reader reads. Where none was judged there, nobody is routed.
 4. The version before is where a rollback would go, if it is whole, and elsewhere than what the alias names: what does not answer at
    one place does not answer there for another version either. Its space must be one of the configuration's still.
-5. Whether both are whole and kept is asked whenever the alias is: what was retired or has expired is about to be deleted.
+5. Whether both are whole and kept is asked whenever the alias is: what was retired or has expired is about to be deleted, and
+   what is written again is whole again afterwards.
 """
 
 import time
@@ -48,6 +49,10 @@ class Live:
     routed: Served | None = None
     """None with a route: it cannot be followed here."""
     previous: Served | None = None
+    judged: Served | None = None
+    """What ``routed`` is, whether it may be used now or not."""
+    before: Served | None = None
+    """What ``previous`` is, whether it may be used now or not."""
 
     @property
     def version(self) -> Version:
@@ -74,22 +79,24 @@ class Followed:
         alias = self._alias(registry)
         if known is None or _identity(known.alias) != _identity(alias):
             version = registry.version(self.dataset, alias.deployment.version)
-            previous = self._previous(registry, alias) if self.previous else None
-            known = Live(alias, Served(self.name, alias.deployment, version), asked, previous=previous)
-        elif known.previous is not None:
-            known = replace(known, previous=self._kept(registry, known.previous))
+            known = Live(alias, Served(self.name, alias.deployment, version), asked)
+        before = known.before
+        if before is None and self.previous:  # It may be whole by now.
+            before = self._before(registry, alias)
         route = registry.route(self.dataset, self.parts.environment) if self._routes(alias) else None
+        judged = known.judged
         if route is None or known.route is None or known.route.id != route.id:
-            routed = self._routed(registry, alias, route) if route is not None else None
-            known = replace(known, route=route, routed=routed)
-        elif known.routed is not None:
-            known = replace(known, routed=self._kept(registry, known.routed))
+            judged = self._judged(registry, alias, route) if route is not None else None
+        known = replace(
+            known, previous=self._kept(registry, before), before=before,
+            route=route, routed=self._kept(registry, judged), judged=judged,
+        )  # fmt: skip
         return replace(known, asked=asked)
 
     def _routes(self, alias: Alias) -> bool:
         return self.route and plain(alias.name) == PRODUCTION
 
-    def _routed(self, registry: Registry, alias: Alias, route: Route) -> Served | None:
+    def _judged(self, registry: Registry, alias: Alias, route: Route) -> Served | None:
         """Law 3."""
         if route.version == alias.deployment.version:
             return None
@@ -97,16 +104,18 @@ class Followed:
         here = next((one for one in judged if one.target == alias.deployment.target), None)
         if here is None:
             return None
-        return self._kept(registry, Served(ROUTE_ARM, here, registry.version(self.dataset, route.version)))
+        return Served(ROUTE_ARM, here, registry.version(self.dataset, route.version))
 
-    def _kept(self, registry: Registry, served: Served) -> Served | None:
+    def _kept(self, registry: Registry, served: Served | None) -> Served | None:
         """Law 5."""
+        if served is None:
+            return None
         now = registry.deployment(served.deployment.id)
         version = registry.version(self.dataset, now.version)
         gone = now.status != DeploymentStatus.PUSHED or version.expired_at is not None
         return None if gone else replace(served, deployment=now, version=version)
 
-    def _previous(self, registry: Registry, alias: Alias) -> Served | None:
+    def _before(self, registry: Registry, alias: Alias) -> Served | None:
         """Law 4."""
         dataset, environment, target = self.dataset, self.parts.environment, alias.deployment.target
         if plain(alias.name) != PRODUCTION:
@@ -126,7 +135,7 @@ class Followed:
             before.version.space in self.parts.dataset(dataset).spaces and found.target in self.parts.settings.targets
         )
         elsewhere = before.place != (target, alias.deployment.namespace)
-        return self._kept(registry, before) if known and elsewhere else None
+        return before if known and elsewhere else None
 
     def _alias(self, registry: Registry) -> Alias:
         """Law 2: whatever a place's alias is called, its deployment says which target it is."""
