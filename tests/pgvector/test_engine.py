@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import page, write_project
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.project import Project
-from vector_pipeline.targets.pgvector import PgvectorTarget
 from vector_pipeline.targets.pgvector.tables import table_name
 
 SECRET = "the quokka of Rottnest keeps a ledger of unpaid debts"
@@ -68,7 +67,7 @@ def edit(project: Project, name: str, text: str) -> None:
 @pytest.mark.timeout(300)
 def test_a_release_from_documents_to_production_and_back(project: Project, database: str) -> None:
     release(project)
-    assert isinstance(project.target(DATASET), PgvectorTarget)
+    assert project.target(DATASET).kind == "pgvector"
     assert project.plan(DATASET).empty
     assert not drifted(project)
 

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from vector_pipeline.project import Project
+from vector_pipeline.release.owned import OwnedTarget
 from vector_pipeline.targets.duckdb import DuckDBTarget
 from vector_pipeline.targets.duckdb.folder import Folder
 
@@ -72,6 +73,8 @@ def small_batches(project: Project, batch: int) -> None:
     """A lower limit on the target's batches: a small corpus then takes several writes."""
     from dataclasses import replace
 
-    target = project.target("handbook")
+    owned = project.target("handbook")
+    assert isinstance(owned, OwnedTarget)
+    target = owned.inner
     assert isinstance(target, DuckDBTarget)
     target._capabilities = replace(target._capabilities, max_batch_records=batch)
