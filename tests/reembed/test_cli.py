@@ -70,6 +70,7 @@ def test_from_nothing_to_a_version_beside_production(
     assert "Space other: 9 texts embedded (" in whole.out
     assert "v2 of space other stands beside production in handbook--other--" in whole.out
     assert "catch up" in whole.out
+    assert f"Look at it: vector-pipeline report 2 --open --project {config}" in whole.out
     assert whole.out.rstrip().endswith(f"Next: vector-pipeline push --project {config}")
 
     again = run("reembed")
@@ -82,6 +83,31 @@ def test_from_nothing_to_a_version_beside_production(
     # Nothing of Dagster's own comes between.
     for one in (part, whole, again):
         assert one.err == ""
+
+
+@pytest.mark.slow
+def test_shards_without_documents_are_told_as_such(here: Callable[[Path], Here], tmp_path: Path) -> None:
+    config = write_project(tmp_path, 1, gates=FEW)
+    with Project.load(config) as project:
+        project.build("handbook")
+    run = here(with_space(config, OTHER))
+    before = run("reembed", "status").out
+    states = [line.split()[1] for line in before.splitlines() if line[:2].isdigit()]
+    assert sorted(states) == ["empty", "empty", "empty", "pending"]
+    full = states.index("pending")
+    assert [one["state"] for one in run("reembed", "status", "--json").json["shards"]].count("done") == 3
+    nothing = run("reembed", "--shards", str((full + 1) % 4)).out
+    assert "3 of 4 shards are left, of which 2 have no document." in nothing
+    assert nothing.rstrip().endswith(f"Next: vector-pipeline reembed status --space other --project {config}")
+    filled = run("reembed", "--shards", str(full)).out
+    assert "2 of 4 shards are left, and none of them has a document" in filled
+    assert filled.rstrip().endswith(f"Next: vector-pipeline reembed --space other --project {config}")
+    assert "Every document is in it, and it has no version yet." in run("reembed", "status").out
+    assert run("reembed").code == 0
+    (tmp_path / "documents/more.md").write_text("# More\n\nSomething that is new.\n", encoding="utf-8")
+    both = [line for line in run("build").out.splitlines() if line.startswith("Made v")]
+    assert [line.split(":")[0] for line in both] == ["Made v3", "Made v4"]
+    assert sorted(line.split(" in space ")[1].split()[0] for line in both) == ["other", "tiny"]
 
 
 @pytest.mark.parametrize(
