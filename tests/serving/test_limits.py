@@ -148,15 +148,15 @@ def test_calls_that_hang_take_no_threads_from_others(
     released: Project, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Production hangs and cannot be stopped: the version before answers, however many wait for production still."""
-    monkeypatch.setattr(breaker, "FLOOR_S", 0.05)
-    monkeypatch.setattr(reader, "THREADS", 4)
+    monkeypatch.setattr(breaker, "FLOOR_S", 0.0)
+    monkeypatch.setattr(reader, "THREADS", 8)
     released.promote("handbook", by="test")
     flaky.held, flaky.hangs = threading.Event(), namespace_of(released, 2)
     with (
-        open_index("handbook", project=released.base, timeout_s=0.5, retries=0) as index,
-        ThreadPoolExecutor(12) as many,
+        open_index("handbook", project=released.base, timeout_s=1.0, retries=0) as index,
+        ThreadPoolExecutor(16) as many,
     ):
-        asked = [many.submit(index.search, "about page 1") for _ in range(12)]
+        asked = [many.submit(index.search, "about page 1") for _ in range(16)]
         errors = [str(one.exception(60)) for one in asked]
         assert any("no thread was free" in one or "where local is asked" in one for one in errors)
         assert not index._threads._queue

@@ -185,8 +185,9 @@ class Index:
 
     def give_up(self, call: Call, future: "Future[list[Answer]]") -> UnavailableError:
         """Nobody waits for a call any more: its time is over. The error to raise."""
-        begun = self._threads.leave(future)
+        # Counted before its turn is given on: who gets it need not ask again what hangs.
         self._asker.give_up(call)
+        begun = self._threads.leave(future)
         where = call.served.deployment.target if call.served is not None else "the alias"
         what = f"it is where {where} is asked" if begun else "no thread was free for it"
         return UnavailableError(
@@ -202,8 +203,8 @@ class Index:
 
     def cancel(self, call: Call, future: "Future[list[Answer]]") -> None:
         """Nobody waits for a call any more: whoever asked went away. It counts for nothing."""
-        self._threads.leave(future)
         self._asker.cancel(call)
+        self._threads.leave(future)
 
     def _answers(self, texts: str | list[str], top_k: int, filter: Filter | None, key: str | None) -> list[Answer]:
         if self._timeout is None:
