@@ -50,6 +50,14 @@ def test_where_datasets_stand_and_what_they_answer_say_the_space(vp: RunCommand,
     assert "  v2 (new)" in vp("query", "what is new", *where).out
 
 
+def test_a_version_of_another_dimension_than_production_has_its_report(vp: RunCommand, world: World) -> None:
+    world.configure({"old": OLD, "new": NEW}, "new")
+    world.project.close()
+    told = vp("report", "1", "--project", world.folder)
+    assert told.code == 0, told.err
+    assert "The report is in " in told.out
+
+
 def test_of_several_graces_the_last_is_told(vp: RunCommand, world: World) -> None:
     where = ("--project", world.folder)
     world.configure({"new": NEW}, "new", grace=3600)

@@ -45,5 +45,7 @@ def project_map(context: GateContext) -> dict[str, Any]:
 
 
 def _points(sample: VectorSample, middle: np.ndarray, axes: np.ndarray, group: str) -> list[list[Any]]:
+    if not len(sample):
+        return []  # Of another space, perhaps: without vectors, but with its dimension.
     places = np.round((unit(sample.vectors) - middle) @ axes, 4).tolist()
     return [[x, y, document, group] for (x, y), document in zip(places, sample.document_ids, strict=True)]
