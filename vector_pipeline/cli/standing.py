@@ -160,8 +160,10 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
     """The verb that comes next."""
     if found is None or found.newest is None:
         return ("build",)
-    staged = found.staging.deployment if found.staging is not None else None
-    if staged is None or staged.version < found.newest.number or staged.space != found.newest.space:
+    if found.staging is None:
+        return ("push",)
+    staged = found.staging.deployment
+    if staged.version < found.newest.number or staged.space != found.newest.space:
         return ("push",)  # Also where `serving` names another space than it did: staging follows it.
     if found.rolled_back_from is not None and found.rolled_back_from >= found.staging.deployment.version:
         return ("history",)  # Promoting what was rolled back from is a decision, not the next step.
