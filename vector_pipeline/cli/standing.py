@@ -165,7 +165,7 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
     staged = found.staging.deployment
     if staged.version < found.newest.number or staged.space != found.newest.space:
         return ("push",)  # Also where `serving` names another space than it did: staging follows it.
-    if found.rolled_back_from is not None and found.rolled_back_from >= found.staging.deployment.version:
+    if found.rolled_back_from is not None and found.rolled_back_from >= staged.version:
         return ("history",)  # Promoting what was rolled back from is a decision, not the next step.
     if found.production is None or found.production.deployment.version < found.staging.deployment.version:
         results = gates_of(found)
