@@ -143,6 +143,7 @@ def test_a_command_takes_the_inbox_too(run: Run, config: Path) -> None:
     assert "new.md" in {one["document"] for one in open_project(config).documents("handbook")}
 
 
+@pytest.mark.slow
 def test_a_failed_gate_is_told_once_with_what_to_do(
     tick: Tick, run: Run, config: Path, instance: dg.DagsterInstance, receiver: Received
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_failed_run_is_told_and_again_after_a_success(
     assert body["next"] == "vector-pipeline status handbook --env dev"
 
 
+@pytest.mark.slow
 def test_a_version_that_was_built_goes_to_staging_and_no_further(
     config: Path, run: Run, instance: dg.DagsterInstance
 ) -> None:
@@ -217,6 +219,7 @@ def test_a_version_that_was_built_goes_to_staging_and_no_further(
     assert conditions.look() == set()
 
 
+@pytest.mark.slow
 def test_production_is_asked_for_together_with_staging_where_the_policy_says_so(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
