@@ -168,7 +168,9 @@ def test_the_sensor_passes_an_emptied_source_on_where_that_is_allowed(look: Look
     assert isinstance(look(cursor), dg.SkipReason)
 
 
-def test_a_failed_step_stores_none_of_its_causes(instance: dg.DagsterInstance) -> None:
+def test_a_failed_step_stores_none_of_its_causes(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assets.steps.FIRST_WAIT_S", 0.01)
+
     @dg.asset
     def broken(context: dg.AssetExecutionContext) -> None:
         with step(context):
