@@ -95,6 +95,7 @@ def test_another_file_in_its_place_is_read(released: Project, index: Index) -> N
     assert index.search("about page 900").version == 2
 
 
+@pytest.mark.slow  # Goes by time: not beside three other workers.
 def test_however_many_ask_the_registry_is_asked_once_and_queries_go_on(index: Index) -> None:
     with ThreadPoolExecutor(40) as threads:
         found = [threads.submit(index.health) for _ in range(200)]

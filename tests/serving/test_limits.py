@@ -145,6 +145,7 @@ def test_bad_limits_are_refused(template: Any, wrong: dict[str, Any]) -> None:
         open_index("handbook", project=template, **wrong)
 
 
+@pytest.mark.slow  # Goes by time: not beside three other workers.
 def test_calls_that_hang_take_no_threads_from_others(
     released: Project, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
