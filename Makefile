@@ -6,10 +6,12 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 # Tests wait for disks, servers and browsers two fifths of the time: more workers than cores.
 WORKERS ?= 4
+# A worker keeps to neighbours, which share what they set up, and takes from others when it is done.
+PARALLEL := -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash test-reembed lint format ui bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,23 +28,23 @@ demo: $(STAMP) ## build, gate, promote, break and roll back a real index
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP) ## lint-free tests, in parallel (under ten minutes on two cores)
-	@start=$$(date +%s); $(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow"; status=$$?; \
+	@start=$$(date +%s); $(BIN)/python -m pytest $(PARALLEL) -q -m "not slow"; status=$$?; \
 	 echo "make test took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-all: $(STAMP) ## the slow tests too
-	@start=$$(date +%s); $(BIN)/python -m pytest -n $(WORKERS) -q; status=$$?; \
+	@start=$$(date +%s); $(BIN)/python -m pytest $(PARALLEL) -q; status=$$?; \
 	 echo "make test-all took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-conformance: $(STAMP) ## every adapter: the laws of a target, and the release engine against its model
 	@start=$$(date +%s); VECTOR_PIPELINE_MACHINE=$${MACHINE:-4,20} \
-	 $(BIN)/python -m pytest -n $(WORKERS) -q tests/*/test_*conformance*.py tests/testing/test_memory_target.py \
+	 $(BIN)/python -m pytest $(PARALLEL) -q tests/*/test_*conformance*.py tests/testing/test_memory_target.py \
 	 tests/engine/test_machine.py; status=$$?; \
 	 echo "make test-conformance took $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-crash: $(STAMP) ## kill pushes at every step and at random, drop, delay and double responses; says what was survived
 	@survived=$$(mktemp); start=$$(date +%s); \
 	 VECTOR_PIPELINE_SURVIVED=$$survived VECTOR_PIPELINE_MACHINE=$${MACHINE:-25,30} VECTOR_PIPELINE_FAULT_SEEDS=$${SEEDS:-25} \
-	 $(BIN)/python -m pytest -n $(WORKERS) -q tests/engine tests/process; status=$$?; \
+	 $(BIN)/python -m pytest $(PARALLEL) -q tests/engine tests/process; status=$$?; \
 	 $(BIN)/python -m tests.survived $$survived || status=1; rm -f $$survived; \
 	 echo "make test-crash took $$(( $$(date +%s) - start )) s"; exit $$status
 
@@ -51,11 +53,18 @@ test-reembed: $(STAMP) ## a new model on a real corpus, under reads and edits, k
 	@start=$$(date +%s); $(BIN)/python -m pytest -q tests/reembed tests/bridge tests/spaces tests/serving; status=$$?; \
 	 echo "make test-reembed took $$(( $$(date +%s) - start )) s"; exit $$status
 
+test-production: $(STAMP) ## a whole small production of real processes: PostgreSQL, S3, Pinecone's protocol, Dagster, workers on Redis
+	@start=$$(date +%s); $(BIN)/python -m pytest -q -s tests/production/test_production.py; status=$$?; \
+	 echo "make test-production took $$(( $$(date +%s) - start )) s"; exit $$status
+
 lint: $(STAMP) ## ruff, mypy --strict, layer contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 format: $(STAMP) ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+docs: $(STAMP) ## the pages in docs/ as a site, in build/site
+	@$(BIN)/mkdocs build --quiet --strict && echo "open build/site/index.html, or: $(BIN)/mkdocs serve"
 
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py

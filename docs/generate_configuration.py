@@ -28,7 +28,8 @@ HEAD = """# Configuration reference
 - A secret is never written into the file. `${env:NAME}` in a URL stands for an environment variable, which is read at the moment of
   use; a password written out is refused.
 - A name (of a dataset, a space, a target, an environment) is lower-case letters, digits and `_`, begins with a letter, and has
-  at most 40 characters.
+  at most 40 characters. A dataset's has no two `_` in a row and none at its end: `__` parts it from its jobs, as in
+  `handbook__release`.
 
 This page is generated from the code by `docs/generate_configuration.py`: do not edit it.
 """

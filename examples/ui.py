@@ -11,7 +11,7 @@ from pathlib import Path
 
 from demo import PROJECT, WRITE, environment, make_project
 
-from resources.home import ensure_home
+from vector_pipeline.resources.home import ensure_home
 
 
 def free_port(first: int = 3000) -> int:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.following import Following, RunSeen, following
-from assets.loading import project_definitions
-from assets.running import RunOutcome, run_job
+from vector_pipeline.assets.following import Following, RunSeen, following
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.running import RunOutcome, run_job
 from vector_pipeline.config import find_config
 
 __all__ = ["Following", "RunOutcome", "RunSeen", "defs", "following", "run_job"]

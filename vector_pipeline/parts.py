@@ -82,11 +82,13 @@ class Parts:
         return self.config.environments[self.environment]
 
     def dataset(self, name: str) -> DatasetConfig:
-        """A dataset's configuration. ``NotFoundError`` lists those that exist."""
+        """A dataset's configuration. ``NotFoundError`` lists those that exist; ``ConfigError`` says what is wrong with its own."""
         found = self.config.datasets.get(name)
+        if found is None and name in self.config.broken:
+            raise ConfigError(self.config.broken[name].reason)
         if found is None:
             raise NotFoundError(
-                f"no dataset {name!r}; the configuration has: {', '.join(self.config.datasets)}",
+                f"no dataset {name!r}; the configuration has: {', '.join(self.config.names)}",
                 fix="Check the name, or add it to vector_pipeline.yaml",
             )
         return found

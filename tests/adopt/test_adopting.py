@@ -76,6 +76,7 @@ def test_the_adoption_is_remembered_once_and_without_texts(project: Project, sou
     assert not any(one.embedded in said or repr(one.embedded)[1:-1] in said for one in source.contents)
 
 
+@pytest.mark.slow
 def test_an_adoption_that_was_cut_off_is_finished_by_the_next(project: Project) -> None:
     project.sync("handbook")
     project.chunk("handbook")
@@ -104,6 +105,7 @@ def test_a_vector_that_changed_after_it_was_compared_is_not_kept(project: Projec
     assert rows[0]["space"] == SPACE
 
 
+@pytest.mark.slow
 def test_what_the_lake_has_already_is_not_replaced(project: Project) -> None:
     project.build("handbook", message="before")
     before = held(project)

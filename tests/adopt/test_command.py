@@ -11,6 +11,7 @@ from tests.cli.conftest import RunCommand, vp
 __all__ = ["vp"]
 
 
+@pytest.mark.slow
 def test_it_lists_looks_and_saves_and_writes_nothing(vp: RunCommand, unbuilt: Path, tmp_path: Path) -> None:
     here, before = ("--project", unbuilt), state_of(unbuilt.parent)
     listed = vp("adopt", *here)

@@ -77,6 +77,7 @@ def test_looking_writes_nothing_beside_an_index_alone(project: Project, unbuilt:
     assert [path.name for path in (unbuilt.parent / ".vector_pipeline").iterdir()] == ["index"]
 
 
+@pytest.mark.slow
 def test_looking_writes_nothing_into_what_is_there(project: Project) -> None:
     project.build("handbook")
     target = project.target("handbook", read_only=True)
@@ -97,6 +98,7 @@ def test_looking_writes_nothing_into_what_is_there(project: Project) -> None:
     assert project.registry().audits("handbook") == []
 
 
+@pytest.mark.slow
 def test_what_is_managed_is_listed_and_refused(project: Project) -> None:
     version = project.build("handbook").version
     line = project.push("handbook").deployment.namespace
@@ -134,6 +136,7 @@ def test_a_text_without_its_headings_explains_but_its_vector_is_another(
     assert (plan.model.verdict, plan.kept) == ("other", 0)
 
 
+@pytest.mark.slow
 def test_another_dimension_keeps_nothing(project: Project, unbuilt: Path, source: Source) -> None:
     grown = Grown(dimension=64)
     for n, one in enumerate(source.contents):

@@ -46,6 +46,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield Bench(project, config.parent / ".vector_pipeline/index")
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(["right", "other", "zero", "long", "none"]), min_size=CONTENTS, max_size=CONTENTS)

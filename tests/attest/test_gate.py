@@ -31,6 +31,7 @@ def served(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_what_the_model_makes_again_passes(project: Project) -> None:
     result = judged(released(project))
     assert result.status is Status.PASSED
@@ -40,6 +41,7 @@ def test_what_the_model_makes_again_passes(project: Project) -> None:
     assert "all 36 vectors" in result.summary or result.detail["at_most_wrong"] == 0
 
 
+@pytest.mark.slow
 def test_a_sample_says_how_much_may_be_wrong(make_project: MakeProject) -> None:
     project = released(make_project(40, gates="attestation: {sample: 20}, max_removed_share: 1"))
     result = judged(project)
@@ -90,6 +92,7 @@ def test_wrong_vectors_are_stopped_and_named(project: Project, how: str) -> None
     assert "vector-pipeline attest handbook --space tiny --quarantine" in result.summary
 
 
+@pytest.mark.slow
 def test_permuted_vectors_are_stopped(project: Project) -> None:
     released(project)
     lake, tables = project.lake(), project.tables("handbook")

@@ -7,14 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.loading import project_definitions
-from assets.running import RunOutcome, run_job
-from resources.project import close_projects
 from tests.attest.conftest import Become, add
 from tests.cli.conftest import Ran, RunCommand
 from tests.conftest import page, write_project
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.running import RunOutcome, run_job
 from vector_pipeline.cli import run as run_words
 from vector_pipeline.project import Project
+from vector_pipeline.resources.project import close_projects
 
 CHECK = "handbook/production_index:attestation"
 ROOT = Path(__file__).parents[2]

@@ -16,6 +16,7 @@ def golden_rows(project: Project) -> list[tuple[object, ...]]:
     return project.lake().rows(f"SELECT kind, name, origin, vector, made_at FROM {names.golden} ORDER BY ALL")
 
 
+@pytest.mark.slow
 def test_golden_texts_stand_before_the_first_vector_and_stay(project: Project) -> None:
     project.build("handbook")
     before = golden_rows(project)
@@ -49,6 +50,7 @@ def test_a_model_that_changed_writes_nothing(project: Project, become: Become, w
     assert attestations(project)[-1] == ("whole", True)
 
 
+@pytest.mark.slow
 def test_a_halved_truncation_shows_on_long_texts(make_project: MakeProject, become: Become) -> None:
     project = make_project(seed="cuts, max_tokens: 256")
     project.build("handbook")
@@ -67,6 +69,7 @@ def test_swapped_prompts_show(make_project: MakeProject, become: Become) -> None
         project.build("handbook")
 
 
+@pytest.mark.slow
 def test_a_long_run_asks_before_it_embeds(project: Project, become: Become, monkeypatch: pytest.MonkeyPatch) -> None:
     project.build("handbook")
     monkeypatch.setattr(attesting, "LONG_RUN", 1)
@@ -99,6 +102,7 @@ def test_what_was_killed_between_attesting_and_committing_goes_on(
     assert golden_rows(project) == before
 
 
+@pytest.mark.slow
 def test_an_old_lake_is_believed_where_a_sample_of_it_agrees(make_project: MakeProject, become: Become) -> None:
     project = configure(make_project(gates="modes: {attestation: 'off'}"), "gates: {", "gates: { ")
     project.build("handbook")

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import vp  # noqa: F401 (fixture)
 from tests.dagster.conftest import config, instance, run  # noqa: F401 (fixtures)
 
 
@@ -137,3 +140,35 @@ def mailbox() -> Iterator[Mailbox]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    """The port of a server that begins a line and never ends it, a byte at a time."""
+    over = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"2")
+            while not over.wait(0.02):
+                connection.sendall(b"2")
+
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            if over.is_set():
+                connection.close()
+                return
+            talks.append(threading.Thread(target=drip, args=(connection,)))
+            talks[-1].start()
+
+    talks = [threading.Thread(target=serve)]
+    talks[0].start()
+    port = listener.getsockname()[1]
+    yield port
+    over.set()
+    socket.create_connection(("127.0.0.1", port)).close()
+    for one in talks:
+        one.join()
+    listener.close()

@@ -11,14 +11,14 @@ from pydantic import TypeAdapter
 
 from tests.automation.conftest import Mailbox, Received
 from tests.support.configuration import with_piece
-from vector_pipeline.alerts import Alert, Book, deliver
+from vector_pipeline.alerts import Alert, Book, book, deliver, delivering
 from vector_pipeline.config.automation import AlertConfig
 from vector_pipeline.config.models import automation_of
 from vector_pipeline.errors import ConfigError
 
 ALERT = Alert(
     "gate-failed", "handbook", "prod", "version 7 did not pass canary retrieval: 3 of 40 canaries", "2026-11-22T07:00:00+00:00",
-    "Look at the report", "vector-pipeline report handbook --version 7 --env prod", 7, "0a1b2c3d-0000", "http://dagster/runs/0a1b2c3d",
+    "Look at the report", "vector-pipeline report handbook 7 --env prod", 7, "0a1b2c3d-0000", "http://dagster/runs/0a1b2c3d",
     "/reports/7.html", ("canary retrieval",),
 )  # fmt: skip
 SECRET = "T0PSECRET/hunter2"
@@ -48,7 +48,7 @@ def test_a_webhook_gets_everything_as_json(receiver: Received, monkeypatch: pyte
     assert body["text"] == (
         "[prod] handbook: version 7 did not pass canary retrieval: 3 of 40 canaries. Look at the report."
         " · Run: http://dagster/runs/0a1b2c3d · Report: /reports/7.html"
-        " · Next: vector-pipeline report handbook --version 7 --env prod"
+        " · Next: vector-pipeline report handbook 7 --env prod"
     )
 
 
@@ -75,7 +75,7 @@ def test_a_mail_gets_there(mailbox: Mailbox) -> None:
     assert receivers == ["a@example.com", "b@example.com"]
     assert mail["Subject"] == "[prod] handbook: gates failed of version 7"
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert "Next: vector-pipeline report handbook --version 7 --env prod" in mail.get_content()
+    assert "Next: vector-pipeline report handbook 7 --env prod" in mail.get_content()
 
 
 def test_what_may_pass_is_tried_again_and_what_may_not_is_not(receiver: Received) -> None:
@@ -133,6 +133,23 @@ def test_a_refused_receiver_is_told(mailbox: Mailbox) -> None:
     assert deliver(ALERT, to, tries=1).later
 
 
+def test_whoever_sends_a_byte_now_and_then_is_given_up(dripping: int, receiver: Received) -> None:
+    """No read of it meets a timeout: without a deadline this never ends, and the tick of the sensor with it."""
+    mail = made(
+        kind="email", host="127.0.0.1", port=dripping, security="none", sender="a@b.c", to=["d@e.f"], timeout_s=20
+    )
+    done = deliver(ALERT, mail, deadline_s=0.3)
+    assert (done.delivered, done.later, done.said) == (False, True, "it did not answer within 0.3 s")
+    web = made(kind="webhook", url=f"http://127.0.0.1:{dripping}", timeout_s=20)
+    assert not deliver(ALERT, web, deadline_s=0.3).delivered
+    assert deliver(ALERT, made(kind="webhook", url=receiver.url), deadline_s=20).delivered
+
+
+def test_a_round_ends_before_its_tick_is_given_up() -> None:
+    # Dagster gives a sensor's tick 60 s.
+    assert 0 < delivering.DEADLINE_S < book.BUDGET_S < 40
+
+
 def test_the_same_failure_of_the_same_version_is_told_once(receiver: Received) -> None:
     to = [made(kind="webhook", url=receiver.url)]
     book = Book()
@@ -149,6 +166,27 @@ def test_the_same_failure_of_the_same_version_is_told_once(receiver: Received) -
     assert [tell(run[0], 30), tell(run[1], 40)] == [1, 0]
     book.succeeded("handbook")
     assert [tell(run[2], 50), tell(run[0], 60), tell(run[0], 50 + 25 * 3600)] == [1, 0, 1]
+
+
+def test_what_an_audit_finds_is_told_again_when_it_is_something_else(receiver: Received) -> None:
+    to = [made(kind="webhook", url=receiver.url)]
+    book, day = Book(), 24 * 3600.0
+
+    def tell(what: str, now: float, version: int = 7) -> int:
+        nonlocal book
+        drift = Alert("drift", "handbook", "prod", what, "now", version=version, gates=("drift",))
+        done = book.tell([drift], to, now=now)
+        book = Book.from_json(json.loads(str(book)))
+        return len(done)
+
+    assert [tell("3 edited", 0), tell("3 edited", 60), tell("12,000 deleted", 120)] == [1, 0, 1]
+    # As long as it stands it is told once a day, and a release does not mend it.
+    book.succeeded("handbook")
+    assert [tell("12,000 deleted", 180), tell("12,000 deleted", 130 + day), tell("3 edited", 140 + day)] == [0, 1, 1]
+    book.succeeded("handbook", "attestation")
+    assert tell("3 edited", 150 + day) == 0
+    book.succeeded("handbook", "drift")
+    assert tell("3 edited", 160 + day) == 1
 
 
 def test_what_was_not_delivered_is_owed_to_that_receiver_alone(receiver: Received) -> None:
@@ -191,6 +229,7 @@ def test_filters_choose_datasets_and_events(receiver: Received) -> None:
         ("alerts: [{kind: email, host: h, sender: a, to: [b], username: u, password: '${env:P}', security: none}]", "clear"),
         ("automation: {enabled: [chnges]}", "enabled.0: must be changes, inbox"),
         ("automation: {schedules: {audit: 'at noon'}}", "a schedule has five fields"),
+        ("automation: {schedules: {audit: '99 * * * *'}}", "schedules.audit: minute '99' is not within 0 to 59"),
         ("automation: {schedules: {timezone: Mars}}", "no such time zone"),
     ],
 )  # fmt: skip

@@ -1,5 +1,10 @@
 """``put``: files into the source, whole or not at all; and who takes them from there."""
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -86,6 +91,7 @@ def test_it_is_told_who_takes_a_file_and_when_nobody_does(config: Path, tmp_path
     assert run(["put", "new.md", "--now", "--wait"]) == 2
 
 
+@pytest.mark.slow
 def test_a_gate_that_refuses_is_told(config: Path, tmp_path: Path, capfd: Said) -> None:
     drop(tmp_path, "page2.md", "# Moved\n\nThis page has moved.\n")
     config.write_text(config.read_text().replace("max_removed_share: 1", "max_removed_share: 1, canary_pass_rate: 1"))
@@ -144,6 +150,55 @@ def test_a_file_that_is_there_is_replaced(inbox: Inbox) -> None:
     assert inbox.take(lambda one: one != "a.md").moved == ()
     assert inbox.take().moved == ("a.md",)
     assert "New" in (inbox.root / "a.md").read_text()
+
+
+def test_what_may_not_be_read_or_moved_stops_no_other_file(tmp_path: Path) -> None:
+    source, folder = tmp_path / "source", tmp_path / "inbox"
+    source.mkdir()
+    drop(folder, "a.md", "# A\n\nText.\n").chmod(0)
+    for name in ("b.md", "theirs/c.md", "closed/d.md"):
+        drop(folder, name, "# B\n\nText.\n")
+    (folder / "theirs").chmod(0o555)
+    (folder / "closed").chmod(0)
+    try:
+        took = json.loads(as_nobody(_TAKE, tmp_path))
+    finally:
+        (folder / "closed").chmod(0o755)
+    assert took["moved"] == ["b.md"]
+    assert took["aside"] == {
+        "a.md": "it may not be read: Permission denied; allow it",
+        "theirs/c.md": "it may not be moved, and stays in the inbox: Permission denied; allow it in its folder",
+    }
+    assert (folder / ASIDE / "a.md.reason.txt").is_file()
+    assert sorted(one.name for one in folder.rglob("*.md")) == ["a.md", "c.md", "d.md"]
+
+
+_TAKE = """
+import json, os, sys
+from pathlib import Path
+from vector_pipeline.config import FileSourceConfig
+from vector_pipeline.corpus.inbox import Inbox
+from vector_pipeline.corpus.placing import judged
+root, config = Path(sys.argv[1]), FileSourceConfig(root=Path("source"))
+judged(config, "b.md", root / "inbox" / "b.md")  # What reads is imported: the interpreter may lie where only root reads.
+if os.geteuid() == 0:
+    os.setuid(65534)
+took = Inbox(root / "inbox", config, root / "source", settle_s=0).take()
+print(json.dumps({"moved": took.moved, "aside": {one.id: one.detail for one in took.aside}}))
+"""
+
+
+def as_nobody(program: str, folder: Path) -> str:
+    """What a program says for which permissions hold: where root tests, ``folder`` becomes nobody's."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, 65534)
+        for path in folder.parents:
+            if Path(tempfile.gettempdir()) in path.parents:  # pytest's own folders, which nobody else may pass through.
+                path.chmod(path.stat().st_mode | 0o011)
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("folder", ["source", "source/inbox", "."])

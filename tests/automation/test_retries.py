@@ -8,17 +8,17 @@ import pytest
 from dagster import DagsterRun
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from assets.loading import project_definitions
-from assets.names import PROCESS_TAG, job_name
-from assets.steps import RETRIES, step
 from tests.dagster.conftest import make_config
 from tests.support.gates import FEW
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.names import PROCESS_TAG, job_name
+from vector_pipeline.assets.steps import RETRIES, step
 from vector_pipeline.errors import RefusedError, UnavailableError, VectorPipelineError
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assets.steps.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("vector_pipeline.assets.steps.FIRST_WAIT_S", 0.01)
 
 
 def attempts(
@@ -44,6 +44,7 @@ def attempts(
     return len(tried), result.success, str(said)
 
 
+@pytest.mark.slow
 def test_what_does_not_answer_is_asked_again(instance: dg.DagsterInstance) -> None:
     away = UnavailableError("the target does not answer", fix="Try again")
     assert attempts(instance, away, 2) == (3, True, "")

@@ -1,25 +1,31 @@
 """What starts runs by itself: sensors ask, runs do. Every tick here is Dagster's own, on a real instance and a real project."""
 
 import json
+import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import SENSOR_NAME_TAG
 
-from assets.inbox import inbox_name
-from assets.loading import project_definitions
-from assets.names import job_name
-from resources import ProjectResource
-from resources.project import open_project
 from tests.automation.conftest import Received
+from tests.cli.conftest import RunCommand
 from tests.dagster.conftest import Run, break_documents, edit, make_config
 from tests.support.gates import FEW
+from vector_pipeline.assets.automation import sensor_name
+from vector_pipeline.assets.inbox import inbox_name
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.names import job_name
 from vector_pipeline.definitions import run_job
+from vector_pipeline.resources import ProjectResource
+from vector_pipeline.resources.project import open_project
 
 Tick = Callable[..., Any]
 STAGING = dg.AssetKey(["handbook", "tiny", "staging_index"])
@@ -100,6 +106,7 @@ def test_a_tick_lists_and_opens_nothing(tick: Tick, config: Path) -> None:
     assert not any((core._lakes, core._registries, core._targets, core._spaces))
 
 
+@pytest.mark.slow
 def test_a_dropped_file_is_released_and_what_cannot_be_is_put_aside(
     tick: Tick, config: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -128,12 +135,60 @@ def test_a_dropped_file_is_released_and_what_cannot_be_is_put_aside(
     assert set(aside) == {"broken.pdf", "broken.pdf.reason.txt", "empty.md", "empty.md.reason.txt"}
     assert aside["empty.md.reason.txt"] == "empty.md: the file is empty (empty)\n"
     assert "include" in aside["broken.pdf.reason.txt"]
-    assert isinstance(tick(inbox_name("handbook"), result.cursor), dg.SkipReason)
+    assert tick(inbox_name("handbook"), result.cursor).skip_reason.skip_message == "nothing waits"
     made = done.asset_materializations_for_node("handbook__raw_documents")
     whole = next(one for one in made if "listed" in one.metadata or "put_aside" in one.metadata)
     assert "put_aside" in whole.metadata
 
 
+def test_a_name_that_comes_again_is_a_file_of_its_own(tick: Tick, config: Path) -> None:
+    enable(config, "inbox", more=", inbox: drop, settle_s: 0")
+    drop, cursor = config.parent / "drop", None
+    drop.mkdir()
+    for number in range(3):
+        (drop / "prices.md").write_text(f"# Prices\n\nOf day {number}.\n")
+        result = tick(inbox_name("handbook"), cursor)
+        assert result.run_requests, number
+        if number == 1:  # No tick sees that nothing waits: the next file is there before.
+            cursor = result.cursor
+            (drop / "prices.md").unlink()
+            continue
+        open_project(config).take_inbox("handbook")
+        result = tick(inbox_name("handbook"), result.cursor)
+        assert result.skip_reason.skip_message == "nothing waits"
+        assert json.loads(result.cursor) == {}
+        cursor = result.cursor
+        assert isinstance(tick(inbox_name("handbook"), cursor), dg.SkipReason)
+
+
+def test_a_name_that_is_no_utf8_stops_no_inbox(tick: Tick, config: Path) -> None:
+    enable(config, "inbox", more=", inbox: drop, settle_s: 0")
+    drop = config.parent / "drop"
+    drop.mkdir()
+    (drop / "good.md").write_text("# Good\n\nText.\n")
+    Path(os.fsdecode(os.fsencode(drop) + b"/caf\xe9.md")).write_text("# Coffee\n\nText.\n")
+    (request,) = tick(inbox_name("handbook")).run_requests
+    assert request.tags["vector_pipeline/inbox"] == "2"
+    took = open_project(config).take_inbox("handbook")
+    assert took.moved == ("good.md",)
+    assert [one.reason.value for one in took.aside] == ["bad-id"]
+
+
+def test_a_run_without_the_seal_leaves_the_inbox_as_it_is(config: Path, instance: dg.DagsterInstance) -> None:
+    enable(config, "inbox", more=", inbox: drop, settle_s: 0")
+    config.write_text(config.read_text() + 'environments: {dev: {sealed: "${env:NO_SUCH_SEAL}"}}\n')
+    dropped = config.parent / "drop" / "new.md"
+    dropped.parent.mkdir()
+    dropped.write_text("# New\n\nOf a laptop.\n")
+    before = sorted(config.parent.rglob("*.md"))
+    outcome = run_job(config, "handbook", "build", instance=instance)
+    assert "NO_SUCH_SEAL is not set here" in str(outcome.errors[0])
+    assert sorted(config.parent.rglob("*.md")) == before
+    # Asked for before anything is looked at in there.
+    assert sorted(one.name for one in dropped.parent.iterdir()) == ["new.md"]
+
+
+@pytest.mark.slow
 def test_a_command_takes_the_inbox_too(run: Run, config: Path) -> None:
     enable(config, "inbox", more=", inbox: drop, settle_s: 0")
     assert run("build").success
@@ -145,8 +200,9 @@ def test_a_command_takes_the_inbox_too(run: Run, config: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failed_gate_is_told_once_with_what_to_do(
-    tick: Tick, run: Run, config: Path, instance: dg.DagsterInstance, receiver: Received
-) -> None:
+    tick: Tick, run: Run, config: Path, instance: dg.DagsterInstance, receiver: Received, vp: RunCommand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     alerts(config, receiver)
     assert run("release").success
     first = tick("alerts")
@@ -159,26 +215,26 @@ def test_a_failed_gate_is_told_once_with_what_to_do(
     assert (body["event"], body["dataset"], body["environment"]) == ("gate-failed", "handbook", "dev")
     assert body["run"] == {"id": failed.run_id, "url": f"http://dagster:3000/runs/{failed.run_id}"}
     assert "did not pass" in body["what"]
-    assert body["next"].startswith("vector-pipeline report handbook --version 2") or "status" in body["next"]
+    assert body["next"].startswith("vector-pipeline report handbook 2")
+    monkeypatch.chdir(config.parent)
+    assert vp(*shlex.split(body["next"])[1:]).code == 0
     third = tick("alerts", second.cursor)
+    cursor = tick("handbook__changes").cursor
     assert not run("release").success
     tick("alerts", third.cursor)
     assert len(receiver.requests) == 1
     # Gates that refused are not asked again by the sensor: the same content would be refused again.
-    assert "none changed" in str(_changes_after_failure(tick, instance))
+    assert "gates refused the last release" in _changes_after_failure(tick, instance, cursor)
 
 
-def _changes_after_failure(tick: Tick, instance: dg.DagsterInstance) -> object:
-    from dagster._core.storage.tags import SENSOR_NAME_TAG
-
-    from assets.automation import sensor_name
-
+def _changes_after_failure(tick: Tick, instance: dg.DagsterInstance, cursor: str) -> str:
+    """What the sensor says where its own run was the last one."""
     last = instance.get_runs(limit=1)[0]
     instance.add_run_tags(last.run_id, {SENSOR_NAME_TAG: sensor_name("handbook")})
-    cursor = tick("handbook__changes").cursor
-    return tick("handbook__changes", cursor).skip_message
+    return str(tick("handbook__changes", cursor).skip_message)
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_told_and_again_after_a_success(
     tick: Tick, run: Run, config: Path, receiver: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +276,25 @@ def test_a_version_that_was_built_goes_to_staging_and_no_further(
 
 
 @pytest.mark.slow
+def test_a_version_whose_run_failed_is_brought_to_staging_later(
+    config: Path, run: Run, instance: dg.DagsterInstance
+) -> None:
+    conditions = _Conditions(instance, config)
+    assert run("build").success
+    assert conditions.look() == {STAGING}
+    # The run that was asked for fails before anything is there.
+    assert not run("push", version=99).success
+    begun = datetime.now(UTC)
+    assert conditions.look(begun + timedelta(seconds=1)) == set()
+    assert conditions.look(begun + timedelta(minutes=11)) == {STAGING}
+    assert conditions.look(begun + timedelta(minutes=11, seconds=5)) == set()
+    assert conditions.look(begun + timedelta(minutes=22)) == {STAGING}
+    assert run("push").success
+    for minutes in (33, 44):
+        assert conditions.look(begun + timedelta(minutes=minutes)) == set()
+
+
+@pytest.mark.slow
 def test_production_is_asked_for_together_with_staging_where_the_policy_says_so(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -241,10 +316,10 @@ class _Conditions:
         self._cursor: Any = None
         self.look()
 
-    def look(self) -> set[dg.AssetKey]:
+    def look(self, at: datetime | None = None) -> set[dg.AssetKey]:
         result = dg.evaluate_automation_conditions(
             defs=project_definitions(self._config), instance=self._instance, cursor=self._cursor,
-            asset_selection=dg.AssetSelection.assets(STAGING, PRODUCTION),
+            asset_selection=dg.AssetSelection.assets(STAGING, PRODUCTION), evaluation_time=at,
         )  # fmt: skip
         self._cursor = result.cursor
         return {one for one in (STAGING, PRODUCTION) if result.get_num_requested(one)}

@@ -101,6 +101,7 @@ def faq(folder: Path, titles: int) -> Path:
     return write(folder, bridge=ALLOWED)
 
 
+@pytest.mark.slow
 def test_shared_first_lines_do_not_flatter(tmp_path: Path) -> None:
     """Of words that it never saw a map knows nothing, whatever it learnt of titles."""
     with Project.load(faq(tmp_path / "faq", 6)) as project:
@@ -111,6 +112,7 @@ def test_shared_first_lines_do_not_flatter(tmp_path: Path) -> None:
     assert not made.passed
 
 
+@pytest.mark.slow
 def test_nothing_to_measure_with_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "same"
     (folder / "documents").mkdir(parents=True)

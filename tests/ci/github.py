@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 REPOSITORY, PULL_REQUEST, RUN, TOKEN, PROJECT = "acme/handbook", "17", "4711", "t0ken", "9"
+ME = 7
+"""Whose token it is, at GitLab."""
 
 
 class GitHub:
@@ -21,7 +23,8 @@ class GitHub:
         self.url = ""
 
     def add(self, body: str, *, kind: str = "Bot") -> dict[str, Any]:
-        found = {"id": 1000 + len(self.comments), "body": body, "user": {"type": kind}}
+        author = {"id": ME if kind == "Bot" else ME + 1}
+        found = {"id": 1000 + len(self.comments), "body": body, "user": {"type": kind}, "author": author}
         self.comments.append(found)
         return found
 
@@ -41,6 +44,8 @@ class GitHub:
             found = next(one for one in self.comments if one["id"] == number)
             found["body"] = given["body"]
             return 200, found
+        if (verb, parts.path) == ("GET", "/user"):
+            return 200, {"id": ME}
         notes = f"/projects/{PROJECT}/merge_requests/{PULL_REQUEST}/notes"
         if parts.path == notes:
             if verb == "POST":
@@ -49,6 +54,8 @@ class GitHub:
             return 200, self.comments[(page - 1) * size : page * size]
         if verb == "PUT" and parts.path.startswith(f"{notes}/"):
             found = next(one for one in self.comments if one["id"] == int(parts.path.rpartition("/")[2]))
+            if found["author"]["id"] != ME:
+                return 403, {"message": "403 Forbidden"}
             found["body"] = given["body"]
             return 200, found
         return 404, {"message": "Not Found"}

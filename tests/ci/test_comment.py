@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.release.registry import PreviewRecord, Version
 from vector_pipeline.report.page.facts import Facts, GateSaid, Missing, Outlook
@@ -32,7 +33,8 @@ def answer(query: str, production: list[str], candidate: list[str]) -> dict[str,
 def facts(*gates: GateSaid, changes: VersionDiff | Missing = CHANGES, outlook: Outlook = Outlook.READY) -> Facts:
     return Facts(
         version=CANDIDATE, environment="staging", places=(), aliases=(), served=replace(CANDIDATE, number=7), outlook=outlook,
-        gates=gates, pushed=Missing(""), changes=changes, map=Missing(""), history=(), policy="", commands=(), made_at=AT,
+        gates=gates, pushed=Missing(""), changes=changes, map=Missing(""), history=(), spaces={},
+        policy="", commands=(), made_at=AT,
     )  # fmt: skip
 
 
@@ -99,3 +101,23 @@ def test_it_fits_into_a_comment() -> None:
     assert len(text) <= LONGEST
     assert text.startswith(marker("handbook", "staging"))
     assert text.endswith("too long for a comment.\n")
+
+
+def test_where_nothing_is_served_nothing_is_proved() -> None:
+    alone = GateSaid("lost content", Status.PASSED, "nothing is served yet", detail={"against": {}})
+    compared = GateSaid("answers", Status.PASSED, "the same", detail={"against": {"version": 7, "digest": "d"}})
+    for outlook in (Outlook.READY, Outlook.WARNED):
+        text = comment(PREVIEW, replace(facts(alone, outlook=outlook), served=None), Missing("not now"))
+        assert "### handbook: ❓ Nothing to compare with" in text
+        assert "judged alone: production of `staging` serves nothing" in text
+        assert "✅" not in text
+        assert "| ❓ | lost content |" in text
+    blocked = comment(PREVIEW, replace(facts(alone, outlook=Outlook.BLOCKED), served=None), Missing("not now"))
+    assert "### handbook: ❌ Would not be promoted" in blocked
+    assert "| ✅ | answers |" in said(compared)
+
+
+def test_a_sample_is_called_one() -> None:
+    text = comment(PREVIEW, facts(), Missing("not now"), sample=Sample(0.15, ("new.md",)))
+    assert "A sample of 15% of the documents was built" in text
+    assert "A sample" not in said()

@@ -39,7 +39,7 @@ def reaped(project: Project) -> None:
     found = previews.find(DATASET, work.NAME)
     if found.lives:
         # As if its time were over: its end needs nobody's clock.
-        project.registry().end_preview(found.id, by="clock", reason="its time was over")
+        project.registry().end_preview(found.id, found.held_as, by="clock", reason="its time was over")
     done = previews.reap(by="reaper")
     assert [one.name for one in done.ended] == [work.NAME]
     assert done.left == ()

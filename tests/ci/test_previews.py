@@ -115,6 +115,7 @@ def test_it_is_judged_as_a_release_would_be_and_says_what_that_would_cost(
     )
 
 
+@pytest.mark.slow
 def test_vectors_that_were_taken_over_are_those_of_production(released: Project, previews: Previews) -> None:
     made = previews.create(DATASET, ONE, by="ann")
     theirs = f'lake."{DATASET}"."{made.version.embedding_table}"'
@@ -187,7 +188,7 @@ def test_who_builds_one_that_is_taken_down_stops(released: Project, previews: Pr
     ):
         building = pool.submit(build, inside)
         assert began.wait(60)
-        released.registry().end_preview(record.id, by="bob", reason="closed")
+        released.registry().end_preview(record.id, record.held_as, by="bob", reason="closed")
         ended.set()
         with pytest.raises(RefusedError, match="preview pr-1-4f2a9c1 of handbook was taken down by bob"):
             building.result()

@@ -39,25 +39,27 @@ def test_a_name_of_another_dataset_or_environment_is_another(registry: Registry)
 def test_more_than_may_stand_at_once_are_refused(registry: Registry) -> None:
     begin(registry, "pr-1", most=2)
     second = begin(registry, "pr-2", most=2)
+    held_as = registry.preview("handbook", "dev", "pr-2").held_as
     with pytest.raises(RefusedError, match="handbook has 2 previews in environment dev"):
         begin(registry, "pr-3", most=2)
     assert begin(registry, "pr-1", most=2)
-    registry.end_preview(second, by="bob", reason="")
-    registry.forget_preview(second, [])
+    registry.end_preview(second, held_as, by="bob", reason="")
+    registry.forget_preview(second, held_as, [])
     begin(registry, "pr-3", most=2)
 
 
 def test_nobody_goes_on_with_one_that_ends(registry: Registry) -> None:
     number = begin(registry)
     registry.require_preview(number)
-    registry.end_preview(number, by="bob", reason="closed")
-    registry.end_preview(number, by="reaper", reason="its time was over")
+    held_as = registry.preview("handbook", "dev", "pr-1").held_as
+    registry.end_preview(number, held_as, by="bob", reason="closed")
+    registry.end_preview(number, held_as, by="reaper", reason="its time was over")
     with pytest.raises(RefusedError, match="preview pr-1 of handbook was taken down by bob"):
         registry.require_preview(number)
     with pytest.raises(ConflictError, match="is being taken down"):
         begin(registry)
     assert [one.id for one in registry.overdue_previews()] == [number]
-    gone = registry.forget_preview(number, [("local", "somewhere")])
+    gone = registry.forget_preview(number, held_as, [("local", "somewhere")])
     assert (gone.ended_by, gone.reason, gone.places) == ("bob", "closed", [("local", "somewhere")])
     assert registry.overdue_previews() == []
     assert [one.id for one in registry.previews(ended=True)] == [number]
@@ -91,9 +93,9 @@ def test_all_of_it_is_forgotten_and_nothing_else(registry: Registry) -> None:
         registry.acquire_lease(f"lake/{dataset}/documents", "me", 60)
         registry.acquire_lease(f"local/{dataset}--main", "me", 60)
     registry.note_preview(number, {"version": 1})
-    registry.end_preview(number, by="ann", reason="")
+    registry.end_preview(number, held_as, by="ann", reason="")
     for _ in range(2):
-        registry.forget_preview(number, [("local", f"{held_as}--main")])
+        registry.forget_preview(number, held_as, [("local", f"{held_as}--main")])
     assert registry.datasets() == ["handbook"]
     assert registry.deployments(held_as) == []
     assert registry.namespace_record("dev", "local", f"{held_as}--main") is None
@@ -104,3 +106,15 @@ def test_all_of_it_is_forgotten_and_nothing_else(registry: Registry) -> None:
     assert registry.lease("lake/handbook/documents") is not None
     assert registry.lease("local/handbook--main") is not None
     assert registry.previews(ended=True)[0].detail["version"] == 1
+
+
+def test_the_number_of_another_registrys_preview_ends_nobodys(registry: Registry) -> None:
+    number = begin(registry)
+    for work in (
+        lambda: registry.end_preview(number, "handbook--pr-1--of-another", by="reaper", reason="over"),
+        lambda: registry.forget_preview(number, "handbook--pr-1--of-another", []),
+    ):
+        with pytest.raises(NotFoundError, match="this registry has no preview handbook--pr-1--of-another"):
+            work()
+    found = registry.preview("handbook", "dev", "pr-1")
+    assert (found.lives, found.ended_at) == (True, None)

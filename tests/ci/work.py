@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,9 @@ def end(config: Path, step: str) -> None:
     """Take a preview down, and be killed after a step."""
     whole = Previews._ending
 
-    def heard(self: Previews, by: str, wait_s: float) -> Ending:
-        found = whole(self, by, wait_s)
-        return Ending(
-            found.registry,
-            found.lake,
-            found.reach,
-            found.by,
-            found.wait_s,
-            lambda name: _die() if name == step else None,
-        )
+    def heard(self: Previews, *given: Any) -> Ending:
+        return replace(whole(self, *given), on_step=lambda name: _die() if name == step else None)
 
-    Previews._ending = heard  # type: ignore[method-assign]
+    Previews._ending = heard  # type: ignore[method-assign, assignment]
     with Project.load(config) as project:
         Previews(project).destroy(DATASET, NAME, by="job")

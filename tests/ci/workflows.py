@@ -49,6 +49,16 @@ def steps(path: Path) -> Iterator[Step]:
                 yield Step(path.name, name, step["name"], step["run"], env)
 
 
+def holds(condition: str, values: Mapping[str, str], *, state: str = "success") -> bool:
+    """Whether a step runs. ``state``: of the steps before it; ``values``: of contexts, everything else being empty."""
+    found = condition.strip().removeprefix("${{").removesuffix("}}")
+    found = re.sub(r"\b(failure|cancelled|success)\(\)", lambda one: repr(one[1] == state), found)
+    found = re.sub(r"\b(steps|needs|inputs)\.[\w.-]+", lambda one: repr(values.get(one[0], "")), found)
+    found = found.replace("&&", " and ").replace("||", " or ")
+    asked = bool(eval(found, {"__builtins__": {}}))
+    return asked if "True" in found or "False" in found else asked and state == "success"
+
+
 def step(path: Path, job: str, name: str) -> Step:
     return next(one for one in steps(path) if (one.job, one.name) == (job, name))
 

@@ -1,7 +1,7 @@
 """One released project for the verbs that read, and a way to run the command line in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,3 +82,14 @@ def fresh(unbuilt: Path) -> Path:
     with Project.load(unbuilt) as project:
         project.build("handbook")
     return unbuilt
+
+
+@pytest.fixture
+def fresh_released(unbuilt: Path) -> Iterator[Project]:
+    """A project of one's own with one version, in production."""
+    with Project.load(unbuilt) as project:
+        project.build("handbook")
+        project.push("handbook", by="tester")
+        project.verify("handbook")
+        project.promote("handbook", by="tester", reason="it is good")
+        yield project

@@ -42,7 +42,22 @@ def test_a_route_is_begun_shown_and_ended(vp: RunCommand, config: Path) -> None:
     assert off.out == "Every reader of handbook gets what production names; 12.5% were routed to v2.\n"
     assert vp("route", "--off", *project).out == "No reader of handbook was routed.\n"
     assert vp("route", "--json", *project).json is None
+    kept = [(one["to"], one["reason"]) for one in vp("history", "--json", *project).json if one["kind"] == "route"]
+    assert kept == [(2, "ended"), (2, "12.5% of the readers"), (2, "5% of the readers: try it")]
+    assert "5% of the readers: try it" in " ".join(vp("history", *project).out.split())
     assert "Route:" not in vp("status", *project).out
+
+
+@pytest.mark.slow
+def test_a_move_says_that_it_ended_a_route_and_what_was_built_since(vp: RunCommand, config: Path) -> None:
+    project = ("--project", config)
+    assert vp("route", "--version", "2", "--share", "5%", *project).code == 0
+    (config.parent / "documents" / "more.md").write_text("# More\n\nOf what was not pushed.\n", encoding="utf-8")
+    assert vp("build", *project).code == 0
+    moved = vp("promote", *project)
+    assert moved.code == 0, moved.err
+    assert "The route of 5% of the readers to v2 has ended with it." in moved.out
+    assert moved.out.rstrip().endswith(f"and is not on staging.\nNext: vector-pipeline push --project {config}")
 
 
 def test_what_comes_next_for_a_route_into_a_space_that_does_not_serve(vp: RunCommand, config: Path) -> None:

@@ -50,6 +50,18 @@ def test_where_datasets_stand_and_what_they_answer_say_the_space(vp: RunCommand,
     assert "  v2 (new)" in vp("query", "what is new", *where).out
 
 
+def test_the_way_back_to_an_older_space_goes_by_the_next_verb(vp: RunCommand, world: World) -> None:
+    project = world.configure({"old": OLD, "new": NEW}, "old")
+    project.build("handbook")
+    staged = project.push("handbook").deployment
+    live = project.status("handbook").production
+    world.project.close()
+    assert live is not None
+    assert (staged.version, live.deployment.version) == (1, 2)
+    shown = vp("status", "--project", world.folder).out
+    assert shown.rstrip().endswith(f"Next: vector-pipeline verify --project {world.folder}")
+
+
 def test_a_version_of_another_dimension_than_production_has_its_report(vp: RunCommand, world: World) -> None:
     world.configure({"old": OLD, "new": NEW}, "new")
     world.project.close()
@@ -100,8 +112,10 @@ def test_a_dry_run_says_what_goes_and_a_run_does_it(vp: RunCommand, world: World
     done = vp("space", "retire", "handbook", "old", "--yes", *where)
     assert done.code == 0, done.err
     assert "Retired space old (" in done.out
-    assert f"Its {told['files']} files in the lake are freed by the collection" in done.out
+    assert f"The collection frees its {told['files']} file" in done.out
     assert "collect --yes" in done.out
+    (kept,) = [one for one in vp("history", "--json", *where).json if one["kind"] == "space retire"]
+    assert kept["reason"] == "space old: v1"
     again = vp("space", "retire", "old", *where)
     assert "Nothing is left of space old" in again.out
     listed = vp("space", "list", "--json", *where).json

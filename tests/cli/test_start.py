@@ -50,6 +50,7 @@ def test_help_imports_neither_core_nor_engine() -> None:
     assert loaded("--help", names=HEAVY + core) == set()
 
 
+@pytest.mark.slow
 def test_the_program_reports_usage_and_failure_by_exit_code(tmp_path: Path) -> None:
     program = [str(Path(sys.executable).parent / "vector-pipeline")]
     failed = subprocess.run(

@@ -44,6 +44,9 @@ def test_a_good_file_has_documented_defaults(tmp_path: Path) -> None:
         (('{root: docs, include: ["*.md"]}', "{kind: jsonl}"), 3, "a jsonl source needs `path:`"),
         (("    target: local\n", ""), 2, "datasets.handbook.target: missing key"),
         (("minilm:", "MiniLM!:"), 5, "spaces.MiniLM!: a name has lower-case letters"),
+        (("handbook:", "a__reembed:"), 2, "datasets.a__reembed: a dataset's name has no __ and no _ at its end"),
+        (("handbook:", "hand___book_:"), 2, "__ parts it from its jobs. Name it hand_book, perhaps"),
+        (("handbook:", "handbook_:"), 2, "Name it handbook, perhaps"),
     ],
 )
 def test_mistakes_name_their_line(tmp_path: Path, change: tuple[str, str], line: int, says: str) -> None:
@@ -78,6 +81,13 @@ def test_an_anchor_may_be_used_twice(tmp_path: Path) -> None:
     second = GOOD.replace("datasets:\n", "").replace("handbook", "wiki").replace("{root", "&files {root")
     text = GOOD + second + second.replace("wiki", "blog").replace('&files {root: docs, include: ["*.md"]}', "*files")
     assert set(load(tmp_path, text).datasets) == {"handbook", "wiki", "blog"}
+
+
+def test_a_name_that_would_be_taken_for_another_ones_job_harms_nobody_else(tmp_path: Path) -> None:
+    second = GOOD.replace("datasets:\n", "").replace("handbook", "handbook__reembed")
+    config = load(tmp_path, GOOD + second)
+    assert set(config.datasets) == {"handbook"}
+    assert "Name it handbook_reembed, perhaps" in config.broken["handbook__reembed"].reason
 
 
 ADDED = "    target: local\n"

@@ -283,6 +283,7 @@ def test_starting_up_imports_no_parser() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([s for p in PARSERS for s in p.suffixes]),

@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.running import RunOutcome, run_job
-from resources.project import close_projects
 from tests.conftest import page, write_project
+from vector_pipeline.assets.running import RunOutcome, run_job
+from vector_pipeline.resources.project import close_projects
 
 CANARIES = """
 canaries:

@@ -10,12 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.loading import project_definitions
-from assets.names import ASSET_VERBS, MAINTENANCE_VERBS, PROCESS_TAG
-from assets.running import close_dead_runs
-from resources.home import ensure_home
 from tests.conftest import write_project
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.names import ASSET_VERBS, MAINTENANCE_VERBS, PROCESS_TAG
+from vector_pipeline.assets.running import close_dead_runs
 from vector_pipeline.errors import ConfigError
+from vector_pipeline.resources.home import ensure_home
 from vector_pipeline.verify.catalogue import GATES
 
 ROOT = Path(__file__).parents[2]

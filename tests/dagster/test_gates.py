@@ -6,11 +6,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.project import open_project
 from tests.conftest import write_project
 from tests.dagster.conftest import Run, break_documents, edit, make_config, materialised
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.resources.project import open_project
 
 STAGING = "handbook/tiny/staging_index"
 PRODUCTION = "handbook/production_index"

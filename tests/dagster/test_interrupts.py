@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.running import run_job
 from vector_pipeline import cli
+from vector_pipeline.assets.running import run_job
 from vector_pipeline.cli import progress
 from vector_pipeline.report.progress import reporting_to
 

@@ -4,8 +4,8 @@ import gc
 import os
 from pathlib import Path
 
-from resources.project import close_projects, open_project
 from tests.conftest import write_project
+from vector_pipeline.resources.project import close_projects, open_project
 
 
 def test_a_project_that_was_replaced_is_closed_with_its_last_user(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.project import open_project
 from tests.conftest import write_project
 from tests.support.gates import say_passed
 from vector_pipeline.definitions import run_job
+from vector_pipeline.resources.project import open_project
 
 STAGING, PRODUCTION = "handbook/tiny/staging_index", "handbook/production_index"
 BAD = "canaries: [{query: 'page 1', expect: [nowhere.md], k: 3}]\n"

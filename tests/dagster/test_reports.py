@@ -5,10 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets import metadata
-from assets.running import run_job
 from tests.conftest import write_project
 from tests.support.gates import FEW
+from vector_pipeline.assets import metadata
+from vector_pipeline.assets.running import run_job
 from vector_pipeline.project import Project
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.project import open_project
 from tests.dagster.conftest import edit, make_config
 from tests.support.gates import FEW, verify_index
 from vector_pipeline.definitions import run_job
 from vector_pipeline.errors import ConflictError, CorruptError, RefusedError
 from vector_pipeline.project import Project
 from vector_pipeline.release.registry import Alias
+from vector_pipeline.resources.project import open_project
 
 PRODUCTION = "handbook/production_index"
 

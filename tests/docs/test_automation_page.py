@@ -8,13 +8,13 @@ from typing import get_args
 
 import pytest
 
-from assets.alerts import NAME
-from assets.automation import LONGEST_WAIT_S
-from assets.loading import project_definitions
-from assets.steps import FIRST_WAIT_S, RETRIES
 from tests.docs.test_readme import MODEL, ROOT, commands
 from tests.support.configuration import with_piece, yaml_blocks
 from vector_pipeline.alerts import book, delivering
+from vector_pipeline.assets.alerts import NAME
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.owed import LONGEST_WAIT_S
+from vector_pipeline.assets.steps import FIRST_WAIT_S, RETRIES
 from vector_pipeline.cli import run
 from vector_pipeline.config.automation import AlertEvent, Automatic
 
@@ -63,7 +63,7 @@ def test_everything_that_can_be_turned_on_is_told_with_its_name_in_dagster(tmp_p
 
 
 def test_every_event_is_told() -> None:
-    assert set(re.findall(r"^\| `([\w-]+)` \| (?:a run|a gate|the audit|stored)", TEXT, re.MULTILINE)) == set(
+    assert set(re.findall(r"^\| `([\w-]+)` \| (?:a run|a gate|the audit|stored|a dataset)", TEXT, re.MULTILINE)) == set(
         get_args(AlertEvent)
     )
 
@@ -74,7 +74,7 @@ def test_the_numbers_are_those_of_the_program() -> None:
     assert "six hours at most" in PLAIN
     assert (delivering.TRIES, book.FIRST_WAIT_S, book.GIVE_UP_S, book.AGAIN_S) == (3, 30.0, 12 * 3600, 24 * 3600)
     assert "tried three times, then again after 30 seconds, a minute, two, for twelve hours" in PLAIN
-    settings = (ROOT / "resources/dagster.yaml").read_text(encoding="utf-8")
+    settings = (ROOT / "vector_pipeline/resources/dagster.yaml").read_text(encoding="utf-8")
     assert re.search(r"max_retries: 2\n", settings)
     assert "dequeue_interval_seconds: 1" in settings
     assert "max_concurrent_runs: 4" in settings

@@ -125,6 +125,7 @@ def _require_read_only(postgres: str) -> None:
             connection.execute("CREATE TABLE mine (a int)")
 
 
+@pytest.mark.slow
 def test_the_policies_allow_what_is_needed_and_no_more(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_namespace_of_another_space_is_drift(line: Hand) -> None:
     assert "has dimension 3, not 128" in report.summary
 
 
+@pytest.mark.slow
 def test_a_version_that_the_lake_no_longer_holds_is_not_judged(line: Hand) -> None:
     import shutil
 

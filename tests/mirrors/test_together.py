@@ -27,7 +27,8 @@ def test_a_version_goes_to_every_place_and_back(world: World) -> None:
     assert {one.name for one in moves} == {"production", "production@other"}
     assert len({one.at for one in moves}) == 1, "one transaction"
     assert world.project.promote("handbook", by="test") == (alias, False)
-    back, moved = world.project.rollback("handbook", by="test")
+    assert world.project.rollback("handbook", by="test", only_from=first) == (alias, False)
+    back, moved = world.project.rollback("handbook", by="test", only_from=second)
     assert (back.deployment.version, moved) == (first, True)
     assert world.serves() == {"local": first, "other": first}
     with pytest.raises(NotFoundError, match="no earlier version"):
@@ -106,6 +107,7 @@ def test_a_saved_plan_of_one_place_does_no_more_than_it_says(world: World) -> No
         world.project.push("handbook", saved=whole[1:])
 
 
+@pytest.mark.slow
 def test_one_place_at_a_time(world: World) -> None:
     number = world.build()
     pushed = world.project.push("handbook", target="other")

@@ -256,6 +256,7 @@ def test_a_scan_is_one_snapshot(space: Namespace) -> None:
     assert len(space.ids()) == 51
 
 
+@pytest.mark.slow
 def test_names_of_namespaces(target: PgvectorTarget) -> None:
     long = "a-very-long-dataset--with-a-space--and-a-fingerprint-0123456789abcdef--v"
     for name in (f"{long}1", f"{long}2", "Grüße 'x\" %s", "a.b"):

@@ -80,6 +80,7 @@ def answers(server: PineconeServer, route: str) -> Counter[str]:
 # --- late
 
 
+@pytest.mark.slow
 def test_every_write_is_awaited_through_a_lag(target: PineconeTarget, server: PineconeServer) -> None:
     space = made(target)
     server.knobs.change({"freshness_lag_s": 0.3})
@@ -184,6 +185,7 @@ def test_a_write_without_a_number_is_awaited_by_the_sentinel(target: PineconeTar
 # --- busy and away
 
 
+@pytest.mark.slow
 def test_what_is_refused_for_the_moment_is_sent_again_and_counted(
     target: PineconeTarget, server: PineconeServer
 ) -> None:

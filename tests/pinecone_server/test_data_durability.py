@@ -85,6 +85,7 @@ def batch_of(number: int) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.slow
 def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     headers = {"Api-Key": KEY}
     with ServerProcess(tmp_path / "data", "--lag", "0.5") as server, httpx.Client(headers=headers, timeout=20) as http:

@@ -24,6 +24,7 @@ from vector_pipeline.testing.pinecone_server import PineconeServer
 COMMAND = [sys.executable, "-m", "vector_pipeline.cli", "dev", "pinecone"]
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "state", "--lag", "0.1") as server:
         with Pinecone(KEY, host=server.url) as pc:
@@ -56,6 +57,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
                 assert later > max(lsns)
 
 
+@pytest.mark.slow
 def test_it_introduces_itself_and_ends_at_an_interrupt(tmp_path: Path) -> None:
     options = ["--port", "0", "--data", str(tmp_path / "state"), "--key", "secret-of-mine", "--unavailable", "0.25"]
     process = subprocess.Popen(

@@ -54,6 +54,7 @@ def looks(project: Project) -> list[tuple[str, int]]:
     ]
 
 
+@pytest.mark.slow
 def test_golden_texts_are_one_in_twenty_of_what_a_fill_embeds(project: CountingProject) -> None:
     """Whatever its commits are: at a text a second there is one of a few texts every few seconds."""
     project.fill("handbook", FILLED, commit_rows=1)
@@ -78,6 +79,7 @@ def test_golden_texts_are_one_in_twenty_of_what_a_fill_embeds(project: CountingP
     assert golden == documents + 4
 
 
+@pytest.mark.slow
 def test_a_model_that_moves_between_two_looks_is_noticed_and_what_it_wrote_goes(
     project: CountingProject, become: Become, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def project(config: Path) -> Iterator[Project]:
         yield opened
 
 
+@pytest.mark.slow
 def test_plan_and_fill_count_the_same_texts(project: Project, config: Path) -> None:
     plan = project.space_plan("handbook", "other", measure=False)
     assert (plan.texts.count, plan.refused) == (6, None)
@@ -53,6 +54,7 @@ def test_plan_and_fill_count_the_same_texts(project: Project, config: Path) -> N
     assert project.fill_status("handbook", "other").total.records == 12
 
 
+@pytest.mark.slow
 def test_the_budget_is_the_spaces_and_not_a_runs(project: Project, config: Path) -> None:
     first = project.fill("handbook", "other", shards=[0]).embedded
     assert 0 < first < 6
@@ -76,6 +78,7 @@ def test_the_budget_is_the_spaces_and_not_a_runs(project: Project, config: Path)
     assert project.spent("handbook", "other") == 0
 
 
+@pytest.mark.slow
 def test_catching_up_asks_the_budget_too(project: Project, config: Path) -> None:
     project.fill("handbook", "other")
     project.snapshot("handbook", space="other")

@@ -7,17 +7,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.names import DATASET_TAG, FILL_TAG
-from resources.project import close_projects, open_project
 from tests.conftest import page
 from tests.dagster.conftest import edit, make_config, materialised, opened
 from tests.reembed.test_filling import OTHER, with_space
 from tests.support.gates import FEW
 from tests.ui import dagster_ui as dagster
+from vector_pipeline.assets.names import DATASET_TAG, FILL_TAG
 from vector_pipeline.definitions import RunOutcome, run_job
 from vector_pipeline.hashing import shard_of
 from vector_pipeline.project import Project
 from vector_pipeline.release.registry import Alias
+from vector_pipeline.resources.project import close_projects, open_project
 
 GATES = FEW.replace("catch_up: off, ", "").replace(", catch_up: off", "")
 CHUNKS, EMBEDDINGS = "handbook/other/chunks", "handbook/other/embeddings"

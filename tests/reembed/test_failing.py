@@ -29,6 +29,7 @@ def told(project: Project) -> list[tuple[str, str | None]]:
     return [(one.status, one.error) for one in project.fill_status("handbook", FILLED).shards]
 
 
+@pytest.mark.slow
 def test_a_model_that_moved_before_the_first_text(config: Path, become: Become) -> None:
     with Project.load(config) as project:
         project.fill("handbook", FILLED, shards=[1])
@@ -64,6 +65,7 @@ class BrokenProject(Project):
         return super().chunker(dataset, space)
 
 
+@pytest.mark.slow
 def test_what_a_library_raises(config: Path) -> None:
     with BrokenProject.load(config) as project:
         with pytest.raises(RuntimeError, match="no kernel image"):

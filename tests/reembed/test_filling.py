@@ -90,6 +90,7 @@ def test_what_was_edited_after_its_fill_is_stale_until_it_is_caught_up(project: 
     assert project.fill_status("handbook", "other").whole
 
 
+@pytest.mark.slow
 def test_a_text_that_somebody_elses_shard_lacks_too_waits_for_it(project: Project) -> None:
     """Whoever has all shards that lack it embeds it: the other one finds it there."""
     project.fill("handbook", "other")
@@ -238,6 +239,7 @@ def test_a_revision_that_gives_the_same_records_is_not_behind(config: Path) -> N
         assert result.status is Status.PASSED, result.summary
 
 
+@pytest.mark.slow
 def test_a_space_of_before_there_were_fills_is_caught_up(project: Project) -> None:
     project.fill("handbook", "other")
     assert project.snapshot("handbook", space="other").made
@@ -247,6 +249,7 @@ def test_a_space_of_before_there_were_fills_is_caught_up(project: Project) -> No
     assert project.shards_to_build("handbook", "other", None) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_space_that_nobody_began_asks_no_release_for_its_model(config: Path) -> None:
     with Project.load(config) as opened:
         opened.build("handbook")

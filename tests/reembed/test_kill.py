@@ -77,6 +77,10 @@ class Filling:
         names = self.runs[run].read_text(encoding="utf-8").splitlines()
         return Counter(contents[name] for name in names if name in contents)
 
+    def lines(self) -> int:
+        """Texts that the present run has asked for, golden ones too."""
+        return len(self.runs[-1].read_text(encoding="utf-8").splitlines())
+
     def contents(self) -> dict[str, str]:
         """Content hash of each text of the new space."""
         with Project.load(self.config) as project:
@@ -148,8 +152,10 @@ def test_a_fill_that_is_killed_at_random_while_documents_change(tmp_path: Path, 
     filling = Filling(context, prepare(tmp_path / "hit", 40, shards=4))
     chance, killed = random.Random(20261130), 0
     for turn in range(8):
-        process = filling.start(texts_per_s=100.0)
-        process.join(chance.uniform(0.5, 4.0))
+        process, texts = filling.start(texts_per_s=100.0), chance.randint(1, 6)
+        # Wherever it is after so many texts: a clock would kill it before it began, or when it has ended.
+        wait_until(lambda p=process, n=texts: filling.lines() >= n or not p.is_alive())
+        process.join(chance.uniform(0.0, 0.05))
         killed += process.is_alive()
         if process.is_alive() and process.pid is not None:
             os.kill(process.pid, signal.SIGKILL)

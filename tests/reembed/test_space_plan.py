@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from assets.space import code_version
 from tests.conftest import MakeProject, page, write_project
 from tests.support.pinecone import KEY_VARIABLE, pinecone_config, pinecone_server
+from vector_pipeline.assets.space import code_version
 from vector_pipeline.build.attesting import declared
 from vector_pipeline.build.estimates import Estimate
 from vector_pipeline.config.models import SpaceConfig

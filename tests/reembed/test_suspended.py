@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,24 @@ from vector_pipeline.release.holding import hold_parts, hold_whole
 __all__ = ["context"]
 
 
+def suspend(pid: int, folder: Path) -> None:
+    """Stop a process where it holds neither registry nor catalog: a file that is locked waits for whoever locked it."""
+
+    def stopped() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for file in (folder / ".vector_pipeline").rglob("*.sqlite"):
+                with closing(sqlite3.connect(file, timeout=0.1, isolation_level=None)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            return False
+        return True
+
+    wait_until(stopped)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False], ids=["the whole table", "a shard of it"])
 def test_a_suspended_fill_writes_nothing_beside_whoever_took_its_lease(
@@ -28,7 +48,7 @@ def test_a_suspended_fill_writes_nothing_beside_whoever_took_its_lease(
     try:
         wait_until(lambda: len(filling.vectors()) >= BATCH or not process.is_alive())
         assert process.pid is not None
-        os.kill(process.pid, signal.SIGSTOP)
+        suspend(process.pid, tmp_path)
         with Project.load(filling.config) as project:
             registry = project.registry()
             resource = f"lake/handbook/{project.tables('handbook', FILLED).embedding_table}"
@@ -52,6 +72,7 @@ def test_a_suspended_fill_writes_nothing_beside_whoever_took_its_lease(
     filling.assert_nothing_was_embedded_again()
 
 
+@pytest.mark.slow
 def test_a_commit_whose_lease_was_lost_writes_nothing(tmp_path: Path) -> None:
     config = prepare(tmp_path, 2)
 

@@ -24,6 +24,7 @@ def test_processes_that_make_the_registry_and_record_at_once_leave_no_gap(url: s
     assert all(one.digest != other.digest for one, other in pairwise(found))
 
 
+@pytest.mark.slow
 def test_one_move_wins_each_generation(url: str) -> None:
     with Registry.open(url) as registry:
         pushed(registry, "d1")
@@ -53,6 +54,7 @@ def test_of_many_swaps_with_one_expectation_one_wins(registry: Registry) -> None
     assert len(registry.alias_moves("handbook")) == 1
 
 
+@pytest.mark.slow
 def test_fences_never_repeat(url: str) -> None:
     Registry.open(url).close()
     every = together(url, fences, processes=2)

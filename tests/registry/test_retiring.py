@@ -57,6 +57,7 @@ def test_a_push_cannot_finish_what_was_retired_meanwhile(registry: Registry) -> 
     assert registry.finish_deployment(pushing.id, DeploymentStatus.PUSHED, "d1").status is DeploymentStatus.PUSHED
 
 
+@pytest.mark.slow
 def test_an_alias_never_points_at_what_was_retired(url: str) -> None:
     with Registry.open(url) as registry:
         for number in range(12):

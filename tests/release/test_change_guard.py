@@ -34,6 +34,7 @@ def test_a_push_that_replaces_too_much_is_refused_unless_allowed(make_project: M
     assert project.push("handbook", max_changed_share=1.0).deployment.version == 3
 
 
+@pytest.mark.slow
 def test_it_is_off_unless_asked_for(make_project: MakeProject) -> None:
     project = make_project(2, shards=1, gates="max_removed_share: 0.5")
     release(project)

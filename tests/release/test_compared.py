@@ -57,7 +57,7 @@ def test_production_that_moved_on_ends_a_comparison(project: Project) -> None:
     project.promote("handbook", by="ann", version=2)
     with pytest.raises(RefusedError) as refused:
         project.promote("handbook", by="ann")
-    said = "version 3 of handbook was compared with version 1, which production served; now it is version 2, which production"
+    said = "version 3 of handbook was compared with version 1, which production served; since then it is version 2"
     assert said in str(refused.value)
     assert "vector-pipeline verify handbook --version 3" in str(refused.value)
     (stale,) = [one for one in project.status("handbook").said if one.blocks]
@@ -81,6 +81,18 @@ def test_what_production_serves_is_compared_with_what_it_replaced(project: Proje
 
 
 @pytest.mark.slow
+def test_what_was_said_of_production_stands_when_what_it_replaced_is_gone(project: Project) -> None:
+    stage(project, 10)
+    project.promote("handbook", by="ann")
+    compared(project, stage(project, 11))
+    project.promote("handbook", by="ann")
+    before = [(one.name, one.status, one.summary) for one in project.status("handbook").said]
+    assert not any(one.blocks for one in project.status("handbook").said)
+    project.registry().mark_expired("handbook", [1])
+    assert [(one.name, one.status, one.summary) for one in project.status("handbook").said] == before
+
+
+@pytest.mark.slow
 def test_a_person_may_let_a_version_past_a_comparison_that_has_ended(project: Project) -> None:
     stage(project, 10)
     stage(project, 11)
@@ -92,4 +104,4 @@ def test_a_person_may_let_a_version_past_a_comparison_that_has_ended(project: Pr
     project.promote("handbook", by="ann", overrides=["chunks_expectations"], reason="the same but for a comma")
     (one,) = project.status("handbook").overridden
     assert (one.check, one.status) == (GATE, VerdictStatus.UNKNOWN)
-    assert one.summary.startswith("compared with nothing: production served nothing; now it is version 2")
+    assert one.summary.startswith("compared with nothing: production served nothing; since then it is version 2")

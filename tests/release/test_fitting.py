@@ -34,6 +34,7 @@ def test_the_worst_record_is_named(make_world: MakeWorld, limits: dict[str, int]
     assert world.target.namespaces() == []
 
 
+@pytest.mark.slow
 def test_a_vector_of_zeros_is_refused_where_the_target_takes_none(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,3 +105,41 @@ def test_a_repair_does_not_end_what_nobody_promoted(in_place: Project, monkeypat
     ]  # fmt: skip
     assert project.promote("handbook", by="test")[0].deployment.version == 2
     project.close()
+
+
+@pytest.mark.slow
+def test_only_from_where_it_was_looked_at(make_project: MakeProject) -> None:
+    project = make_project(4, shards=2)
+    for number in (500, 600, 700):
+        released(project, number)
+    before = project.registry().alias_moves("handbook")
+    alias, moved = project.rollback("handbook", by="test", only_from=2)
+    assert (alias.deployment.version, moved) == (3, False)
+    assert project.registry().alias_moves("handbook") == before
+    alias, moved = project.rollback("handbook", by="test", only_from=3)
+    assert (alias.deployment.version, moved) == (2, True)
+    assert project.rollback("handbook", by="test", only_from=3)[1] is False, (
+        "the same command again undoes no older one"
+    )
+
+
+@pytest.mark.slow
+def test_only_from_a_write_in_place_that_did_not_end(in_place: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = in_place
+    released(project, 500)
+    edit(project, 600)
+    project.build("handbook")
+    project.push("handbook")
+    verified(project)
+    with monkeypatch.context() as patch:
+        patch.setattr(project.target("handbook"), "delete", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            project.promote("handbook", by="test")
+    assert project.rollback("handbook", by="test", only_from=3) == (
+        project.standing("handbook", "production")[0],
+        False,
+    )
+    alias, moved = project.rollback("handbook", by="test", only_from=2)
+    assert (alias.deployment.version, moved) == (1, True)
+    assert "page 500" in found(project, "About page 500.")
+    project.close()

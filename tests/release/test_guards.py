@@ -133,6 +133,7 @@ def test_a_snapshot_that_expires_while_it_is_recorded_is_described_anew(
     assert [version.expired_at is None for version in project.versions("handbook")] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_a_push_that_is_interrupted_says_so(project: Project) -> None:
     project.build("handbook")
 

@@ -111,6 +111,7 @@ def lose(project: Project, first: int, last: int) -> None:
     project.build("handbook")
 
 
+@pytest.mark.slow
 def test_what_another_registry_pushed_is_joined_whole_or_left(
     make_world: MakeWorld, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_name_that_gets_too_long_is_refused_in_one_line() -> None:
     assert belongs(in_place_namespaces("words--tiny--00000000", "dev")[1], "words--tiny--00000000")
 
 
+@pytest.mark.slow
 def test_a_push_over_budget_is_refused_unless_allowed(make_project: MakeProject) -> None:
     project = make_project(3, shards=1, gates="max_vectors: 5, max_cost: 0.01")
     config = project.base / "vector_pipeline.yaml"

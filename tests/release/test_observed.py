@@ -176,6 +176,7 @@ class Overtaken(Counting):
         return super().upsert(namespace, records, fence=fence)
 
 
+@pytest.mark.slow
 def test_what_lands_in_the_midst_of_a_push_is_seen_by_gates_and_audits(make_world: MakeWorld) -> None:
     """A late close of a push that was given up, without fences: the mark afterwards is our own, and what was computed is wrong."""
     target = Overtaken()
@@ -199,6 +200,7 @@ def test_what_lands_in_the_midst_of_a_push_is_seen_by_gates_and_audits(make_worl
     assert world.push(third).applied.upserted == 2
 
 
+@pytest.mark.slow
 def test_an_audit_and_a_repair_do_not_believe_what_was_computed(make_world: MakeWorld) -> None:
     target = Overtaken()
     world = make_world(target)

@@ -30,6 +30,7 @@ def judged(project: Project) -> dict[str, CheckResult]:
     return {one.name: one for one in results}
 
 
+@pytest.mark.slow
 def test_what_fails_under_warn_is_told_and_lets_through_to_the_end(make_project: MakeProject) -> None:
     project = staged(make_project, "canary_retrieval: warn")
     found = judged(project)[CANARIES]
@@ -47,6 +48,7 @@ def test_what_fails_under_warn_is_told_and_lets_through_to_the_end(make_project:
     assert [one.status for one in checked.results] == [Status.PASSED, Status.WARNED]
 
 
+@pytest.mark.slow
 def test_what_is_off_does_not_run_and_nobody_waits_for_it(make_project: MakeProject) -> None:
     project = staged(make_project, "canary_retrieval: off, coverage: off")
     assert not {CANARIES, COVERAGE} & set(project.gates_of("handbook", "local"))
@@ -73,6 +75,7 @@ def test_what_could_not_run_blocks_and_under_warn_does_not(make_project: MakePro
     assert soft.promote("handbook", by="ann")[1]
 
 
+@pytest.mark.slow
 def test_a_verdict_ends_with_the_policy_that_it_was_made_under(make_project: MakeProject) -> None:
     project = staged(make_project, "canary_retrieval: warn")
     judged(project)
@@ -86,6 +89,7 @@ def test_a_verdict_ends_with_the_policy_that_it_was_made_under(make_project: Mak
             stricter.promote("handbook", by="ann")
 
 
+@pytest.mark.slow
 def test_an_environment_is_stricter_than_its_dataset(make_project: MakeProject) -> None:
     project = staged(make_project, "canary_retrieval: warn")
     config = project.base / "vector_pipeline.yaml"
@@ -96,6 +100,7 @@ def test_an_environment_is_stricter_than_its_dataset(make_project: MakeProject) 
         assert there.gates_to_override("handbook", ["canary_retrieval"], "why") == (CANARIES,)
 
 
+@pytest.mark.slow
 def test_what_has_not_run_is_said_of_every_gate_in_order(make_project: MakeProject) -> None:
     project = make_project({"page1.md": page(1)}, shards=2)
     project.build("handbook")

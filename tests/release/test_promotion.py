@@ -30,6 +30,7 @@ def configured(project: Project, text: str) -> Project:
     return Project.load(config)
 
 
+@pytest.mark.slow
 def test_policy_comes_first(project: Project) -> None:
     staged(project, 500)
     with pytest.raises(RefusedError, match="promoted by a person in environment dev"):
@@ -95,6 +96,7 @@ def test_a_push_stops_at_somebody_elses_hand(project: Project) -> None:
         project.push("handbook", on_drift="ignore")
 
 
+@pytest.mark.slow
 def test_a_read_only_target_is_refused_before_anything(project: Project) -> None:
     project.build("handbook")
     project._targets["local", False] = project.target("handbook", read_only=True)

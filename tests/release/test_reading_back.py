@@ -70,6 +70,7 @@ def check(world: World) -> None:
     assert world.plan(world.registry.version(world.dataset, newest)).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lag", [0, 2])
 @pytest.mark.parametrize("fault", LOST)
 def test_one_push_survives_each_lost_answer(

@@ -165,6 +165,7 @@ def test_one_writer_at_a_time(project: Project) -> None:
         assert second.fence > fence
 
 
+@pytest.mark.slow
 def test_unknown_names_say_what_there_is(project: Project) -> None:
     with pytest.raises(NotFoundError, match="no dataset 'nope'; the configuration has: handbook"):
         project.plan("nope")

@@ -53,6 +53,7 @@ def test_pennies_begin_no_line(world: World) -> None:
     assert world.plan(changed, prices=prices(per_million_records=1.0)).namespace == first.namespace
 
 
+@pytest.mark.slow
 def test_a_line_of_mostly_closed_records_is_not_continued(world: World) -> None:
     for begin in range(5):
         plan = world.push(world.version(dict.fromkeys(range(begin * 3, begin * 3 + 8), 1)), "versioned").plan
@@ -61,6 +62,7 @@ def test_a_line_of_mostly_closed_records_is_not_continued(world: World) -> None:
     assert chosen.why == f"65% of {plan.namespace} would be closed records"
 
 
+@pytest.mark.slow
 def test_metadata_and_what_returns_send_no_vector_where_the_target_derives(make_world: MakeWorld) -> None:
     for derives in (True, False):
         world = make_world(derives=derives)
@@ -74,6 +76,7 @@ def test_metadata_and_what_returns_send_no_vector_where_the_target_derives(make_
         assert kinds(plan) == ["ensure-namespace", "derive" if derives else "upsert", "close"]
 
 
+@pytest.mark.slow
 def test_in_place_writes_over_and_deletes(make_world: MakeWorld) -> None:
     for updates in (True, False):
         world = make_world(updates_metadata=updates)

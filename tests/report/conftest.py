@@ -137,7 +137,7 @@ def facts_of() -> FactsOf:
     whole = Facts(
         version=version(), environment="prod", places=("main/handbook--minilm--ffffffff",), aliases=("staging",),
         served=version(6, digest="b" * 64), outlook=Outlook.BLOCKED, gates=gates(),
-        pushed=Pushed(plan(), True, AT, 1.9, {"429": 14}), changes=change, map=scatter(), history=events,
+        pushed=Pushed(plan(), True, AT, 1.9, {"429": 14}), changes=change, map=scatter(), history=events, spaces={},
         policy="A person promotes in environment prod.",
         commands=(("Run the gates again", "vector-pipeline verify --version 7"), (NASTY, NASTY)), made_at=AT,
     )  # fmt: skip

@@ -201,6 +201,7 @@ def test_the_command_is_listed_after_verify() -> None:
     assert names.index("report") == names.index("verify") + 1
 
 
+@pytest.mark.slow
 def test_titles_that_are_markup_are_inert(tmp_path: Path) -> None:
     from tests.conftest import write_project
 

@@ -57,6 +57,7 @@ def test_an_override_ends_with_a_rollback(make_project: MakeProject) -> None:
         project.promote("handbook", version=second, by="ann", reason="again")
 
 
+@pytest.mark.slow
 def test_the_override_that_is_offered_is_taken(make_project: MakeProject) -> None:
     project = make_project(3, shards=1, gates=FEW)
     version = stage(project, 10)

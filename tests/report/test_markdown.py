@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from assets.checks import EXPECTATIONS_OF_VERSION, _worst, as_check
-from assets.metadata import table
+from vector_pipeline.assets.checks import EXPECTATIONS_OF_VERSION, _worst, as_check
+from vector_pipeline.assets.metadata import table
 from vector_pipeline.report.words import legible
 from vector_pipeline.verify.outcome import CheckResult, Status
 

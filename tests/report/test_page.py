@@ -158,6 +158,13 @@ def test_what_is_missing_is_said(facts_of: FactsOf) -> None:
     assert "on no target" in soup.find(class_="where").get_text()
 
 
+def test_a_move_into_another_space_counts_no_records(facts_of: FactsOf) -> None:
+    told = words(page(facts_of, spaces={6: "minilm", 7: "words"}), "history")
+    assert "space minilm → words" in told
+    assert "records" not in told
+    assert "records" in words(page(facts_of, spaces={}), "history")
+
+
 def test_what_a_gate_was_let_past_is_said_and_stops_nothing(facts_of: FactsOf) -> None:
     past = replace(gates()[1], override="ann@host, 2026-11-21: the folder was closed", in_force=True)
     assert not past.blocks

@@ -95,6 +95,7 @@ def test_what_is_kept_reads_back_and_what_was_collected_may_return(make_project:
         assert project.plan("handbook", version=4).writes == 0
 
 
+@pytest.mark.slow
 def test_a_target_that_is_not_configured_any_more_is_noted(make_project: MakeProject) -> None:
     project = make_project(3)
     project.build("handbook")

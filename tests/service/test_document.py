@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from openapi_spec_validator import validate
 
 from tests.service.conftest import QUERY, asked
@@ -14,6 +15,7 @@ from vector_pipeline.project import Project
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "generate_openapi.py"
 
 
+@pytest.mark.slow
 def test_the_document_is_current() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "--check"], check=False)
     assert done.returncode == 0, "run: python docs/generate_openapi.py"

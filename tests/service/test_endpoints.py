@@ -100,6 +100,7 @@ def test_a_route_and_a_key(released: Project) -> None:
     asked(config_of(released), ask)
 
 
+@pytest.mark.slow
 def test_what_is_not_promoted_is_told_and_is_served_once_it_is(two: Path) -> None:
     async def ask(client: httpx.AsyncClient) -> None:
         assert (await client.get("/healthz")).json() == {"status": "ok"}

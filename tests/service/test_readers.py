@@ -128,6 +128,7 @@ EMBEDDER = """        embedder: {kind: deterministic, model: seed, dimension: 12
 """
 
 
+@pytest.mark.slow
 def test_no_client_opens_readers_without_end(released: Project) -> None:
     """Every target with every space would be a reader each."""
     names = [f"other{number}" for number in range(4)]

@@ -95,12 +95,29 @@ def test_another_file_in_its_place_is_read(released: Project, index: Index) -> N
     assert index.search("about page 900").version == 2
 
 
-@pytest.mark.slow  # Goes by time: not beside three other workers.
-def test_however_many_ask_the_registry_is_asked_once_and_queries_go_on(index: Index) -> None:
+def test_however_many_ask_the_registry_is_asked_once_at_a_time_and_queries_go_on(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Health is asked by every probe of every process: what it costs the registry does not grow with them."""
+    ask, lock, under_way, most = Followed.ask, threading.Lock(), [0], [0]
+
+    def counted(followed: Followed, known: Live | None) -> Live:
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        try:
+            return ask(followed, known)
+        finally:
+            with lock:
+                under_way[0] -= 1
+
+    monkeypatch.setattr(Followed, "ask", counted)
+    monkeypatch.setattr(examining, "PATIENCE_S", 60.0)  # A slow machine is no outage.
     with ThreadPoolExecutor(40) as threads:
         found = [threads.submit(index.health) for _ in range(200)]
         assert index.query("about page 1")
         assert all(one.result(60).registry.ok for one in found)
+    assert most[0] == 1
 
 
 def test_the_version_before_is_health_only_while_it_answers(released: Project) -> None:

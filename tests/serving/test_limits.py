@@ -145,12 +145,11 @@ def test_bad_limits_are_refused(template: Any, wrong: dict[str, Any]) -> None:
         open_index("handbook", project=template, **wrong)
 
 
-@pytest.mark.slow  # Goes by time: not beside three other workers.
+@pytest.mark.slow
 def test_calls_that_hang_take_no_threads_from_others(
     released: Project, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Production hangs and cannot be stopped: the version before answers, however many wait for production still."""
-    monkeypatch.setattr(breaker, "FLOOR_S", 0.0)
     monkeypatch.setattr(reader, "THREADS", 8)
     released.promote("handbook", by="test")
     with (

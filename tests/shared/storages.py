@@ -84,6 +84,50 @@ def life(project: Project) -> dict[str, Any]:
     return facts
 
 
+OTHER = "      other:\n        embedder: {kind: deterministic, model: another, dimension: 96}\n        chunker: {kind: whole}\n"
+_TARGET = "    target: local\n"
+
+
+def migration(config: Path) -> dict[str, Any]:
+    """Another model, from a release of the first to its retirement, with edits meanwhile; and what came of it."""
+    facts: dict[str, Any] = {}
+    first = config.read_text(encoding="utf-8")
+    with Project.load(config) as project:
+        assert release(project) == 1
+    config.write_text(first.replace(_TARGET, f"{OTHER}    serving: tiny\n{_TARGET}"), encoding="utf-8")
+    with Project.load(config) as project:
+        facts["first shard"] = project.fill("handbook", "other", shards=[0]).embedded
+        write(project, "page1.md", page(1, 3))
+        (project.base / "documents" / "page0.md").unlink()
+        assert release(project) == 2
+        rest = project.fill("handbook", "other")
+        facts["rest"] = (rest.embedded, rest.left, project.fill_status("handbook", "other").whole)
+        facts["again"] = project.fill("handbook", "other").embedded
+    config.write_text(config.read_text(encoding="utf-8").replace("serving: tiny", "serving: other"), encoding="utf-8")
+    with Project.load(config) as project:
+        assert release(project) == 3
+        facts["back"] = project.rollback("handbook", by="test")[0].deployment.version
+        project.promote("handbook", version=3, by="test")
+        facts["drifted"] = [one.drifted for one in project.drift("handbook", level="full", by="test")]
+    config.write_text(_alone(first), encoding="utf-8")
+    with Project.load(config) as project:
+        write(project, "page2.md", page(2, 4))
+        assert release(project) == 4
+        project.expire(dry_run=False, grace_s=0)
+        gone = project.retire("handbook", space="tiny", dry_run=False)
+        facts["retired"] = (gone.versions, gone.records, len(gone.namespaces), len(gone.tables))
+        facts["left"] = sorted(one.space.name for one in project.spaces_of("handbook") if one.retire != "retired")
+        facts["digests"] = [one.digest for one in project.versions("handbook")]
+        facts["kept"] = [one.number for one in project.versions("handbook") if reads_back(project.lake(), one)]
+    return facts
+
+
+def _alone(text: str) -> str:
+    """The configuration with the new space only."""
+    before, rest = text.split("      tiny:\n")
+    return before + OTHER + _TARGET + rest.split(_TARGET)[1]
+
+
 def _diff(project: Project) -> tuple[int, int, int]:
     first, second = project.versions("handbook")
     old, new = ((tables_of(one).chunks, one.lake_snapshot) for one in (first, second))

@@ -7,22 +7,45 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from assets.running import run_job
-from resources.project import close_projects
 from tests.shared.conftest import Bucket
 from tests.shared.storages import KINDS, make_storage
+from vector_pipeline.assets.names import DATASET_TAG, FILL_TAG
+from vector_pipeline.assets.running import run_job
+from vector_pipeline.resources.project import close_projects
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "deploy" / "dagster" / "dagster.yaml"
 
 
 def test_only_storage_and_logs_differ_from_a_laptop() -> None:
-    shared, laptop = (yaml.safe_load(path.read_text()) for path in (SHARED, ROOT / "resources" / "dagster.yaml"))
+    shared, laptop = (
+        yaml.safe_load(path.read_text()) for path in (SHARED, ROOT / "vector_pipeline" / "resources" / "dagster.yaml")
+    )
     rest = {name: value for name, value in shared.items() if name not in ("storage", "compute_logs")}
-    assert rest == laptop, "what changes in resources/dagster.yaml changes in deploy/dagster/dagster.yaml"
+    assert rest == laptop, (
+        "what changes in vector_pipeline/resources/dagster.yaml changes in deploy/dagster/dagster.yaml"
+    )
     assert "compute_logs" not in laptop
     assert "storage" not in laptop
+
+
+@pytest.mark.parametrize("going", [("a", "a"), ("a", "b")])
+def test_two_fills_at_most_go_on_whosever_they_are(going: tuple[str, str]) -> None:
+    """By Dagster's own counter: places are left for what production is made of."""
+    limits = yaml.safe_load(SHARED.read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
+
+    def run(key: str, dataset: str) -> dg.DagsterRun:
+        return dg.DagsterRun(job_name="job", tags={key: dataset})
+
+    counter = TagConcurrencyLimitsCounter(limits, [run(FILL_TAG, one) for one in going])
+    for dataset in ("a", "b", "c"):
+        assert counter.is_blocked(run(FILL_TAG, dataset))
+        assert not counter.is_blocked(run(DATASET_TAG, dataset))
+    alone = TagConcurrencyLimitsCounter(limits, [run(FILL_TAG, "a"), run(DATASET_TAG, "a")])
+    assert not alone.is_blocked(run(FILL_TAG, "a"))
+    assert alone.is_blocked(run(DATASET_TAG, "a"))
 
 
 def test_the_workspace_names_a_code_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.shared.conftest import Bucket
-from tests.shared.storages import KINDS, SECRET, life, make_storage
+from tests.shared.storages import KINDS, SECRET, life, make_storage, migration
 from vector_pipeline.project import Project
 
 
@@ -30,3 +30,17 @@ def test_a_dataset_lives_the_same_everywhere(request: pytest.FixtureRequest, tmp
             key for key in held if SECRET.encode() in client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
         ]
     assert holding == []
+
+
+@pytest.mark.slow
+def test_a_model_is_changed_the_same_everywhere(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket) -> None:
+    facts = {
+        kind: migration(make_storage(request, tmp_path / f"project{number}", kind)) for number, kind in enumerate(KINDS)
+    }
+    embedded = facts[KINDS[0]]
+    assert facts == dict.fromkeys(KINDS, embedded)
+    assert embedded["first shard"] + embedded["rest"][0] == 7
+    assert embedded["rest"][1:] == (0, True)
+    assert (embedded["again"], embedded["back"], any(embedded["drifted"])) == (0, 2, False)
+    assert all(embedded["retired"]), embedded["retired"]
+    assert (embedded["left"], embedded["kept"]) == (["other"], [3, 4])

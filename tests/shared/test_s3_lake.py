@@ -84,6 +84,7 @@ def refused(config: LakeConfig, base: Path, kind: type[VectorPipelineError]) -> 
     return said
 
 
+@pytest.mark.slow
 def test_what_fails_is_one_line_with_what_to_do(config: LakeConfig, tmp_path: Path, bucket: Bucket) -> None:
     def changed(**values: Any) -> LakeConfig:
         catalog = SecretTemplate(f"sqlite:///{tmp_path}/{len(values)}-{hash(str(values))}.sqlite")
@@ -184,6 +185,7 @@ def test_two_processes_write_at_once(config: LakeConfig, tmp_path: Path, postgre
         assert count(lake) == 9 * ROWS
 
 
+@pytest.mark.slow
 def test_a_role_that_may_only_read(config: LakeConfig, tmp_path: Path, postgres_url: str) -> None:
     import psycopg
 

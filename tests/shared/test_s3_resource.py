@@ -6,16 +6,16 @@ import dagster as dg
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from assets.factory import build_vector_dataset
-from assets.names import job_name
-from assets.partitions import range_tags
-from resources.project import close_projects
-from resources.s3 import S3ProjectResource, given_by
 from tests.conftest import page
 from tests.shared.conftest import KEYS, Bucket
 from tests.shared.test_s3_source import CONFIG
+from vector_pipeline.assets.factory import build_vector_dataset
+from vector_pipeline.assets.names import job_name
+from vector_pipeline.assets.partitions import range_tags
 from vector_pipeline.config import load_config
 from vector_pipeline.errors import ConfigError
+from vector_pipeline.resources.project import close_projects
+from vector_pipeline.resources.s3 import S3ProjectResource, given_by
 
 
 @pytest.mark.slow

@@ -119,6 +119,7 @@ def test_reading_may_end_early(bucket: Bucket) -> None:
     assert [one.id for one in found.read(found.list(), {})] == [f"{number:02d}.md" for number in range(9)]
 
 
+@pytest.mark.slow
 def test_a_sync_downloads_only_what_changed(project: Project, bucket: Bucket) -> None:
     first = project.sync("handbook")
     assert (first.listed, first.read, first.added) == (6, 6, 6)
@@ -138,6 +139,14 @@ def test_a_source_that_lists_nothing_deletes_nothing(project: Project, bucket: B
         project.sync("handbook")
 
 
+def test_a_listing_that_does_not_end_in_time_says_what_to_do(project: Project, bucket: Bucket) -> None:
+    config = project.dataset("handbook")
+    with pytest.raises(RefusedError, match=r"after 0 s no more than 1 items are listed.*Enable `refresh`") as told:
+        source_digests(config, project.base, within_s=0)
+    assert f"s3://{bucket.name}/docs/ cannot be watched" in str(told.value)
+    assert source_digests(config, project.base, within_s=600) == source_digests(config, project.base)
+
+
 def test_the_sensor_and_the_run_see_what_changed(project: Project, bucket: Bucket) -> None:
     config = project.dataset("handbook")
     assert watched(config) == f"s3://{bucket.name}/docs/"
@@ -154,6 +163,7 @@ def test_the_sensor_and_the_run_see_what_changed(project: Project, bucket: Bucke
     assert project.pending("handbook") == changed
 
 
+@pytest.mark.slow
 def test_an_object_that_may_not_be_read_is_quarantined_and_its_document_stays(
     project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

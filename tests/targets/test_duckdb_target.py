@@ -57,6 +57,7 @@ def target(tmp_path: Path) -> Iterator[DuckDBTarget]:
     target.close()
 
 
+@pytest.mark.slow
 def test_a_small_change_does_not_rewrite_a_big_segment(target: DuckDBTarget) -> None:
     target.upsert("ns", make_records(numbered(0, 20_000)))
     big = manifest_of(target).segments[0]
@@ -165,6 +166,7 @@ def test_an_old_view_survives_collection(target: DuckDBTarget, monkeypatch: pyte
     reader.close()
 
 
+@pytest.mark.slow
 def test_threads_read_while_one_writes(target: DuckDBTarget) -> None:
     target.upsert("ns", make_records(numbered(0, 100)))
     done = threading.Event()

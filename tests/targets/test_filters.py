@@ -20,6 +20,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(rows=st.lists(metadata(), min_size=1, max_size=6), condition=filters())
 def test_duckdb_selects_what_the_reference_does(

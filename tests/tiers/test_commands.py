@@ -62,6 +62,7 @@ def test_writing_verbs_without_the_seal(file: Path, vp: RunCommand) -> None:  # 
     assert not (file.parent / "dagster" / "history").exists()
 
 
+@pytest.mark.slow
 def test_whoever_looks_needs_no_seal(file: Path, vp: RunCommand) -> None:  # noqa: F811
     for words in (
         "status", "versions", "plan", "plan --to production", "history", "history --version 1", "documents", "check", "drift",

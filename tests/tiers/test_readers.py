@@ -91,6 +91,7 @@ def test_a_role_that_reads_writes_nothing_anywhere(shared: Shared, opened: Open)
     assert project.tiers()[0].registry == project.registry(read_only=True).id
 
 
+@pytest.mark.slow
 def test_what_is_opened_read_only_writes_nothing(tmp_path: Path, opened: Open) -> None:
     file = write(tmp_path / "team", {"dev": tier(tmp_path / "dev")})
     with opened(file, "dev") as project:

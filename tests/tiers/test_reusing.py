@@ -53,6 +53,7 @@ def test_without_the_other_lake_all_is_embedded(file: Path, opened: Open) -> Non
     assert staging.embed("handbook").embedded > 0
 
 
+@pytest.mark.slow
 def test_a_vector_that_the_model_does_not_make_stops_all(tmp_path: Path, file: Path, opened: Open) -> None:
     with opened(file, "prod") as prod:
         prod.build("handbook")

@@ -15,6 +15,7 @@ from vector_pipeline.errors import ConfigError, RefusedError
 IDS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=30, unique=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(IDS, st.floats(0.01, 0.99), st.lists(st.sampled_from(["a*", "?b", "[!c]*", "x", "*.md", "["]), max_size=3))
 def test_sql_and_python_agree(ids: list[str], share: float, also: list[str]) -> None:
@@ -67,6 +68,7 @@ def test_staging_holds_the_sample_and_what_is_named(tmp_path: Path, opened: Open
     assert [one.summary for one in results] == ["the version holds what its source lists now; no bound is set"]
 
 
+@pytest.mark.slow
 def test_records_are_sampled_too(tmp_path: Path, opened: Open) -> None:
     rows = "\n".join(f'{{"id": "r{number}", "text": "record number {number} speaks"}}' for number in range(40))
     (tmp_path / "records.jsonl").write_text(rows)

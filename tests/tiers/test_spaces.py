@@ -9,6 +9,7 @@ from vector_pipeline.errors import RefusedError
 from vector_pipeline.targets.base import NamespaceSpec
 
 
+@pytest.mark.slow
 def test_another_model_meets_the_index_of_the_first(tmp_path: Path, opened: Open) -> None:
     file = write(tmp_path, {"prod": tier("prod")}, gates={"modes": {"attestation": "off"}})
     with opened(file, "prod") as project:

@@ -122,6 +122,7 @@ def test_files_that_nobody_can_account_for_are_not_gone(importing: tuple[Project
     assert files_below(files) == [str(stray.relative_to(files))]
 
 
+@pytest.mark.slow
 def test_where_files_cannot_be_listed_that_is_said(
     importing: tuple[Project, PineconeTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resources.home import ensure_home
+from vector_pipeline.resources.home import ensure_home
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

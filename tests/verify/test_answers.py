@@ -128,6 +128,7 @@ def halves(text: str) -> tuple[str, str]:
     return ". ".join(said[:3]) + ".", ". ".join(said[3:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READABLE)
 def test_documents_go_by_one_name_wherever_their_text_went(world: VectorLake, name: str) -> None:
     """What is gone, and what is altogether another text, other gates count and bound: here it explains other answers."""
@@ -149,6 +150,7 @@ def test_harmless_releases_pass(world: VectorLake, name: str) -> None:
     assert result.detail["difference_model"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_releases_do_not(world: VectorLake, name: str) -> None:
     make, said = DAMAGED[name]

@@ -82,6 +82,7 @@ def test_a_mark_at_the_begin_of_a_file_is_no_part_of_it(write: Write) -> None:
 ONE = "canaries:\n - {query: q, expect: [a]}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -19,6 +19,7 @@ def database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
+@pytest.mark.slow
 @given(pattern=SIGNS, document=SIGNS)
 @settings(max_examples=400, deadline=None)
 def test_a_pattern_is_the_same_expression(database: duckdb.DuckDBPyConnection, pattern: str, document: str) -> None:

@@ -110,6 +110,7 @@ def test_stripped_small_words_are_found(world: TextWorld) -> None:
     assert "small_words" in bad(result)
 
 
+@pytest.mark.slow
 def test_copies_exchanged_texts_and_error_pages_are_found(world: TextWorld) -> None:
     copies = judged(world, OLD, OLD | {f"copy-of-{name}": OLD[name] for name in list(OLD)[:10]})
     assert "copies" in bad(copies)
@@ -208,6 +209,7 @@ def test_what_production_has_itself_is_no_damage(world: TextWorld) -> None:
     assert bad(judged(world, old, old | {f"page{n}": page(n) for n in range(COUNT, COUNT + 30)})) == set()
 
 
+@pytest.mark.slow
 def test_a_few_new_texts_that_are_all_misread_are_found(world: TextWorld) -> None:
     old = library(2000, 30_000)
     new = {f"new{n}": misread(written(n)) for n in range(9)}

@@ -175,6 +175,7 @@ def test_what_sql_cannot_say_great_expectations_evaluates_up_to_a_bound(
     assert "at most 19 rows" in result.summary
 
 
+@pytest.mark.slow
 def test_a_critical_failure_is_told_before_what_is_unknown(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     text = """
 - {type: expect_column_values_to_be_between, kwargs: {column: chars, min_value: 99}}

@@ -214,6 +214,7 @@ def test_few_rows_behind_warn(lines: Project) -> None:
     assert "read from different states of the source" in result.summary
 
 
+@pytest.mark.slow
 def test_a_query_is_not_asked_again(tmp_path: Path) -> None:
     with records(
         tmp_path / "q", kind="duckdb", path=None, query="SELECT 'r' || i AS id, 'text ' || i AS text FROM range(9) t(i)"
@@ -222,6 +223,7 @@ def test_a_query_is_not_asked_again(tmp_path: Path) -> None:
         assert "its source is a query, which is not asked again" in judged(made, "records").summary
 
 
+@pytest.mark.slow
 def test_all_shards_alike_are_hardly_ever_called_behind() -> None:
     chance = np.random.default_rng(0)
     called = [0, 0]

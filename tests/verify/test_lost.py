@@ -109,6 +109,7 @@ def test_a_group_that_is_gone_is_named(world: TextWorld, kind: str, name: Callab
     assert found[0]["lost"] == found[0]["of"] == len(part)
 
 
+@pytest.mark.slow
 def test_half_of_a_folder_of_many_is_missed_and_a_tenth_is_not(world: TextWorld) -> None:
     folder = {f"guides/{n}": story(3000 + n) for n in range(40)}
     old = library(1000, 10_000) | folder
@@ -150,6 +151,7 @@ def test_one_of_several_equal_documents_is_no_loss_and_an_empty_text_saves_nobod
     assert result.detail["lost"] == 3
 
 
+@pytest.mark.slow
 def test_a_footer_that_lives_on_saves_no_document(world: TextWorld) -> None:
     footer = " ".join(sentence(random.Random(f"footer{n}")) for n in range(8))
     old = {name: f"{text} {footer}" for name, text in OLD.items()}

@@ -39,6 +39,7 @@ def test_json_round_trip_with_numpy_nan_and_line_breaks() -> None:
     assert CheckResult.from_json({**result.to_json(), "status": "of-the-future"}).status is Status.UNKNOWN
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.dates() | st.binary(),

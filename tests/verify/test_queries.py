@@ -61,6 +61,7 @@ def test_a_query_log_counts_what_was_asked_once(tmp_path: Path) -> None:
     assert [(one.query, one.filter) for one in load_queries(path)] == [("a", None), ("b", None), ("a", {"x": 1})]
 
 
+@pytest.mark.slow
 def test_questions_come_first_and_texts_fill_up(make_project: MakeProject) -> None:
     project = make_project(gates="canaries: canaries.yaml, answers: {queries: log.jsonl, sample: 20}")
     (project.base / "canaries.yaml").write_text("canaries: [{query: page 1, expect: [page1.md]}]", encoding="utf-8")
@@ -80,6 +81,7 @@ def test_questions_come_first_and_texts_fill_up(make_project: MakeProject) -> No
     assert again.labels == sample.labels
 
 
+@pytest.mark.slow
 def test_too_many_questions_are_chosen_by_hash(make_project: MakeProject) -> None:
     project = make_project(gates="answers: {queries: log.jsonl, sample: 20}")
     lines = [f'{{"query": "question {number}"}}\n' for number in range(50)]
@@ -91,6 +93,7 @@ def test_too_many_questions_are_chosen_by_hash(make_project: MakeProject) -> Non
     assert query_sample(context_of(project)).texts == first.texts
 
 
+@pytest.mark.slow
 def test_canaries_are_asked_where_there_is_no_log(make_project: MakeProject) -> None:
     project = make_project(gates="canaries: canaries.yaml, answers: {sample: 20}")
     (project.base / "canaries.yaml").write_text("canaries: [{query: page 1, expect: [page1.md]}]", encoding="utf-8")

@@ -57,6 +57,7 @@ def world(tmp_path: Path) -> Iterator[VectorLake]:
     made.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_without_judgements(make_project: MakeProject) -> None:
     result = retrieval.judge(pushed(make_project()))
     assert (result.status, result.summary) == (Status.PASSED, "no judgements are configured: retrieval is not measured")
@@ -70,6 +71,7 @@ def test_half_of_the_settings_is_a_mistake(make_project: MakeProject) -> None:
         retrieval.judge(pushed(project))
 
 
+@pytest.mark.slow
 def test_a_first_release_is_measured_by_itself(judged: Project) -> None:
     result = retrieval.judge(pushed(judged))
     assert result.status is Status.PASSED, result.summary
@@ -179,6 +181,7 @@ def test_production_that_cannot_be_measured_proves_nothing(judged: Project) -> N
     assert "--override retrieval_measures (nDCG@10 0." in result.summary
 
 
+@pytest.mark.slow
 def test_a_level_may_be_demanded(make_project: MakeProject) -> None:
     gates = "retrieval: {queries: questions.jsonl, judgements: judged.tsv, least: 0.9, measures: [RR@10, AP]}"
     project = make_project(PAGES, gates=gates)

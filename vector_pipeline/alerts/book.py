@@ -2,8 +2,8 @@
 
 Laws
 ----
-1. A failure is told once. One that is not of a version (a run that failed) is told again after a success in between, or after
-   a day.
+1. What a version's gates refuse is told once. What an audit finds is told again when it finds something else, after a clean audit,
+   or after a day; any other failure after a success in between, or after a day.
 2. What could not be delivered is owed to that receiver, and tried again after a wait that doubles, for half a day.
 """
 
@@ -13,16 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from vector_pipeline.alerts.alert import Alert
-from vector_pipeline.alerts.delivering import Delivery, deliver, wants
-from vector_pipeline.config.automation import AlertConfig
+from vector_pipeline.alerts.alert import Alert, topic
+from vector_pipeline.alerts.delivering import DEADLINE_S, Delivery, deliver, wants
+from vector_pipeline.config.automation import AlertConfig, AlertEvent
 from vector_pipeline.hashing import fingerprint
 
 AGAIN_S = 24 * 3600.0
 FORGET_S = 90 * 24 * 3600.0
 FIRST_WAIT_S, GIVE_UP_S = 30.0, 12 * 3600.0
 BUDGET_S = 25.0
-"""Most that one round of deliveries may take; what is left is owed."""
+"""Most that one round of deliveries may take; what is left is owed. No delivery begins that could take longer."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Book:
     told: dict[str, float] = field(default_factory=dict)
     """Key of an alert → when it was told last."""
     about: dict[str, str] = field(default_factory=dict)
-    """Key of an alert that a success ends → the dataset."""
+    """Key of an alert that a success ends → its topic."""
     owed: list[Owed] = field(default_factory=list)
 
     def tell(
@@ -60,13 +60,13 @@ class Book:
                 continue
             self.told[alert.key] = now
             if not alert.once:
-                self.about[alert.key] = alert.dataset
+                self.about[alert.key] = alert.topic
             self.owed += [Owed(alert, name, now, now) for name, one in by_name.items() if wants(one, alert)]
         return self._pay(by_name, now)
 
-    def succeeded(self, dataset: str) -> None:
-        """A run of a dataset succeeded: what fails after it is told anew."""
-        for key in [key for key, one in self.about.items() if one == dataset]:
+    def succeeded(self, dataset: str, audit: AlertEvent | None = None) -> None:
+        """A run of a dataset succeeded, or an audit of it was clean: what fails after that is told anew."""
+        for key in [key for key, one in self.about.items() if one == topic(dataset, audit)]:
             self.told.pop(key, None)
             del self.about[key]
 
@@ -77,7 +77,7 @@ class Book:
     def _pay(self, receivers: dict[str, AlertConfig], now: float) -> list[Delivery]:
         begun, kept, done = time.monotonic(), [], []
         for one in self.owed:
-            if one.due > now or time.monotonic() - begun > BUDGET_S:
+            if one.due > now or time.monotonic() - begun > BUDGET_S - DEADLINE_S:
                 kept.append(one)
                 continue
             result = deliver(one.alert, receivers[one.receiver])

@@ -1,4 +1,5 @@
-"""To the other side: HTTP and SMTP, tried again while that may help.
+"""To the other side: HTTP and SMTP, tried again while that may help, and not beyond a deadline: timeouts of sockets are per read,
+and whoever sends a byte now and then never meets one.
 
 What resolves to a secret is known here alone, for as long as a request takes.
 """
@@ -7,14 +8,17 @@ import json
 import logging
 import smtplib
 import ssl
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from vector_pipeline.alerts import formats
 from vector_pipeline.alerts.alert import Alert
@@ -25,6 +29,8 @@ from vector_pipeline.errors import ConfigError, UnavailableError, VectorPipeline
 _LOG = logging.getLogger(__name__)
 TRIES = 3
 """Of one delivery, one after another."""
+DEADLINE_S = 15.0
+"""Most that one delivery may take, with all tries: Dagster gives a sensor's tick up after 60 s, and forgets what it told."""
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _AGENT = "vector-pipeline"
 
@@ -62,30 +68,53 @@ def named(receiver: AlertConfig) -> str:
     return f"{receiver.kind} {scrub(str.__str__(receiver.url))}"
 
 
-def deliver(alert: Alert, receiver: AlertConfig, *, tries: int = TRIES) -> Delivery:
-    """Deliver an alert to one receiver. Never raises for what the other side does; it is in the result, and logged."""
+def deliver(alert: Alert, receiver: AlertConfig, *, tries: int = TRIES, deadline_s: float = DEADLINE_S) -> Delivery:
+    """Deliver an alert to one receiver. Never raises for what the other side does; it is in the result, and logged.
+
+    It returns by the deadline (seconds); what was sent by then may arrive all the same.
+    """
+    name, found = named(receiver), Future[None]()
     again = Retrying(
-        stop=stop_after_attempt(tries), wait=wait_exponential_jitter(multiplier=0.25, max=2, jitter=0.25),
+        stop=stop_after_attempt(tries) | stop_after_delay(deadline_s),
+        wait=wait_exponential_jitter(multiplier=0.25, max=2, jitter=0.25),
         retry=retry_if_exception_type(UnavailableError), reraise=True,
     )  # fmt: skip
-    name = named(receiver)
+    until = time.monotonic() + deadline_s
+
+    def send() -> None:
+        try:
+            again(_send, alert, receiver, until)
+        except BaseException as error:  # noqa: BLE001  raised again by whoever waits
+            found.set_exception(error)
+        else:
+            found.set_result(None)
+
+    # A daemon: nobody waits at the end of the process for an other side that is given up.
+    threading.Thread(target=send, name="alert", daemon=True).start()
     try:
-        again(_send, alert, receiver)
+        found.result(timeout=deadline_s)
+    except TimeoutError:
+        return _not_delivered(name, f"it did not answer within {deadline_s:g} s", later=True)
     except (UnavailableError, ConfigError, _Refused) as error:
-        done = Delivery(name, False, str(error), later=not isinstance(error, _Refused))
-        _LOG.warning("an alert was not delivered to %s: %s", name, error)
-        return done
+        return _not_delivered(name, str(error), later=not isinstance(error, _Refused))
     return Delivery(name, True)
 
 
-def _send(alert: Alert, receiver: AlertConfig) -> None:
+def _not_delivered(name: str, said: str, *, later: bool) -> Delivery:
+    _LOG.warning("an alert was not delivered to %s: %s", name, said)
+    return Delivery(name, False, said, later=later)
+
+
+def _send(alert: Alert, receiver: AlertConfig, until: float) -> None:
+    # Of a later try less is left.
+    timeout_s = max(0.01, min(receiver.timeout_s, until - time.monotonic()))
     if isinstance(receiver, EmailAlertConfig):
-        _mail(alert, receiver)
+        _mail(alert, receiver, timeout_s)
     else:
-        _post(alert, receiver)
+        _post(alert, receiver, timeout_s)
 
 
-def _post(alert: Alert, receiver: WebhookAlertConfig | SlackAlertConfig) -> None:
+def _post(alert: Alert, receiver: WebhookAlertConfig | SlackAlertConfig, timeout_s: float) -> None:
     form: Callable[[Alert], dict[str, Any]] = (
         formats.slack if isinstance(receiver, SlackAlertConfig) else formats.webhook
     )
@@ -99,7 +128,7 @@ def _post(alert: Alert, receiver: WebhookAlertConfig | SlackAlertConfig) -> None
         )  # fmt: skip
         if request.type not in ("http", "https"):
             raise _Refused("the address is neither http nor https", fix="Correct `url:` of the alert")
-        with _OPENER.open(request, timeout=receiver.timeout_s) as answer:
+        with _OPENER.open(request, timeout=timeout_s) as answer:
             answer.read(1)
     except urllib.error.HTTPError as error:
         with error:
@@ -122,12 +151,12 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirects)
 
 
-def _mail(alert: Alert, receiver: EmailAlertConfig) -> None:
+def _mail(alert: Alert, receiver: EmailAlertConfig, timeout_s: float) -> None:
     message = formats.mail(alert, sender=receiver.sender, to=receiver.to)
     password = None if receiver.password is None else receiver.password.resolve()
     secrets = () if receiver.password is None else (receiver.password,)
     try:
-        with _connected(receiver) as server:
+        with _connected(receiver, timeout_s) as server:
             if receiver.username is not None and password is not None:
                 server.login(receiver.username, password)
             refused = server.send_message(message)
@@ -149,12 +178,10 @@ def _mail(alert: Alert, receiver: EmailAlertConfig) -> None:
         )
 
 
-def _connected(receiver: EmailAlertConfig) -> smtplib.SMTP:
+def _connected(receiver: EmailAlertConfig, timeout_s: float) -> smtplib.SMTP:
     if receiver.security == "tls":
-        return smtplib.SMTP_SSL(
-            receiver.host, receiver.port, timeout=receiver.timeout_s, context=ssl.create_default_context()
-        )
-    server = smtplib.SMTP(receiver.host, receiver.port, timeout=receiver.timeout_s)
+        return smtplib.SMTP_SSL(receiver.host, receiver.port, timeout=timeout_s, context=ssl.create_default_context())
+    server = smtplib.SMTP(receiver.host, receiver.port, timeout=timeout_s)
     if receiver.security == "starttls":
         try:
             server.starttls(context=ssl.create_default_context())

@@ -28,6 +28,7 @@ def webhook(alert: Alert) -> dict[str, Any]:
         "what": alert.what,
         "fix": alert.fix or None,
         "gates": list(alert.gates),
+        "owners": list(alert.owners),
         "run": {"id": alert.run_id or None, "url": alert.run_url or None},
         "report": alert.report or None,
         "next": alert.command or None,
@@ -50,6 +51,7 @@ def slack(alert: Alert) -> dict[str, Any]:
         run,
         f"report `{_escaped(alert.report)}`" if alert.report else "",
         f"`{_escaped(alert.command)}`" if alert.command else "",
+        f"owners: {_escaped(', '.join(alert.owners))}" if alert.owners else "",
     ]
     body = f"*{_escaped(alert.subject)}*\n{_escaped(alert.what)}" + (f"\n{_escaped(alert.fix)}" if alert.fix else "")
     blocks: list[dict[str, Any]] = [{"type": "section", "text": {"type": "mrkdwn", "text": body[:_TEXT]}}]
@@ -75,6 +77,7 @@ def mail(alert: Alert, *, sender: str, to: list[str]) -> EmailMessage:
     rows = {
         "": "\n".join(one for one in (alert.what, alert.fix) if one),
         "Dataset": f"{alert.dataset} (environment {alert.environment})",
+        "Owners": ", ".join(alert.owners),
         "Version": "" if alert.version is None else str(alert.version),
         "Gates": ", ".join(alert.gates),
         "Run": alert.run_url or alert.run_id,

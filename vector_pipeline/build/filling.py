@@ -50,15 +50,16 @@ _COUNTED = tuple(field.name for field in fields(ShardState) if field.name != "sh
 def shard_states(lake: Lake, tables: SpaceTables, shards: Sequence[int]) -> list[ShardState]:
     """Law 2 for each of the shards, in order."""
     dataset = tables.dataset.dataset
-    if not lake.has_table(dataset, "documents"):
+    missing = lake.missing(dataset, ("documents", tables.chunk_table, tables.embedding_table))
+    if "documents" in missing:
         return [ShardState(shard) for shard in shards]
     where = within(shards)
     nothing = {
         "chunks": "(SELECT NULL::INTEGER AS shard, '' AS document_id, '' AS document_digest, '' AS content_hash WHERE false)",
         "embeddings": "(SELECT NULL::INTEGER AS shard, '' AS content_hash WHERE false)",
     }
-    chunks = tables.chunks if lake.has_table(dataset, tables.chunk_table) else nothing["chunks"]
-    vectors = tables.embeddings if lake.has_table(dataset, tables.embedding_table) else nothing["embeddings"]
+    chunks = nothing["chunks"] if tables.chunk_table in missing else tables.chunks
+    vectors = nothing["embeddings"] if tables.embedding_table in missing else tables.embeddings
     rows = lake.rows(
         f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents} WHERE {where}),
             c AS (SELECT shard, document_id, document_digest AS digest, content_hash FROM {chunks} t WHERE {where}),

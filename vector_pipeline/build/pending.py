@@ -39,8 +39,7 @@ def pending_shards(
         if pending == every:
             break
         names = (space.chunk_table, space.embedding_table)
-        there = all(lake.has_table(dataset, name) for name in names)
-        pending |= (_unfinished(lake, space) if there else every) & covered
+        pending |= (every if lake.missing(dataset, names) else _unfinished(lake, space)) & covered
     return pending
 
 

@@ -41,10 +41,11 @@ class OtherLake:
 
 def reuse_vectors(
     lake: Lake, tables: SpaceTables, embedder: Embedder, other: OtherLake, *, shards: list[int] | None = None,
-    attesting: Attesting | None = DEFAULT,
+    attesting: Attesting | None = DEFAULT, theirs: SpaceTables | None = None,
 ) -> int:  # fmt: skip
     """Give texts of the selected shards (None: all) that lack a vector the one that the other lake has; returns how many.
 
+    ``theirs``: the tables there (default: of the same names), such as the dataset's where these are a preview's.
     Under the lease of the embedding table, before ``embed_chunks``.
     """
     tables.ensure(lake)
@@ -56,10 +57,11 @@ def reuse_vectors(
     except NotFoundError:
         return 0
     with there:
-        if not there.has_table(tables.dataset.dataset, tables.embedding_table):
+        theirs = theirs or tables
+        if not there.has_table(theirs.dataset.dataset, theirs.embedding_table):
             return 0
         how = attesting or DEFAULT
-        found = _Found(lake, there, tables)
+        found = _Found(lake, there, theirs)
         counts = {one.shard: found.count(one.shard) for one in wanted}
         total = sum(counts.values())
         if not total:
@@ -77,7 +79,7 @@ def reuse_vectors(
                     if attestor is not None
                     else None
                 )
-                message = f"take {vectors.num_rows} vectors of {tables.dataset.dataset} from {other.environment}"
+                message = f"take {vectors.num_rows} vectors of {theirs.dataset.dataset} from {other.environment}"
                 store.store_vectors(lake, tables, shard, vectors, message, also)
         return taken
 
@@ -85,9 +87,9 @@ def reuse_vectors(
 class _Found:
     """What the other lake has of the texts that ``pending`` lacks; one vector a text, whatever shards hold it there."""
 
-    def __init__(self, lake: Lake, there: Lake, tables: SpaceTables) -> None:
+    def __init__(self, lake: Lake, there: Lake, theirs: SpaceTables) -> None:
         self._lake, self._there = lake, there
-        self._table = tables.embeddings
+        self._table = theirs.embeddings
         assert self._table.startswith(CATALOG)  # both lakes are called alike, each on its own connection
 
     def count(self, shard: int) -> int:

@@ -74,7 +74,8 @@ def run(arguments: list[str]) -> int:
     finally:
         session.end()
     if code == INTERRUPTED:
-        complain(f"Interrupted{session.stopped}. What was committed is kept: run the same command again to go on.")
+        told = f"Interrupted{session.stopped}. What was committed is kept: run the same command again to go on."
+        complain(session.farewell or told)
     return code if isinstance(code, int) else OK
 
 

@@ -60,6 +60,9 @@ def look(session: Session) -> Iterator[Finding]:
     project = session.project()
     yield _finding("lake", lambda: _lake(project))
     yield _finding("registry", lambda: _registry(project))
+    for broken in project.config.broken.values():
+        whose = f" (owners: {', '.join(broken.owners)})" if broken.owners else ""
+        yield Finding(f"{broken.name}: configuration", False, f"{broken.reason}{whose}")
     for name in project.config.datasets:
         yield _finding(f"{name}: source", lambda name=name: _source(project, name))  # type: ignore[misc]
         for space in project.dataset(name).spaces:

@@ -16,9 +16,10 @@ from vector_pipeline.cli.output import complain, emit, say, show
 from vector_pipeline.cli.progress import watching
 from vector_pipeline.cli.running import show_gates
 from vector_pipeline.cli.session import Session, who
-from vector_pipeline.errors import InputError, NotFoundError
+from vector_pipeline.errors import ConfigError, InputError, NotFoundError, VectorPipelineError
 
 if TYPE_CHECKING:
+    from vector_pipeline.config import Config
     from vector_pipeline.project.previewing import Previews
     from vector_pipeline.release.preview import Budget
     from vector_pipeline.release.registry import PreviewRecord
@@ -66,6 +67,14 @@ def create(
         int | None,
         typer.Option("--max-records", metavar="N", min=0, help="Records that it may write.", show_default=False),
     ] = None,
+    changed_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--changed-files", metavar="FILE", show_default=False,
+            help="Paths relative to --root, as of `ci datasets`: documents among them are built whatever the sample is.",
+        ),
+    ] = None,
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Build the working tree as a preview that nobody else sees, in a namespace of its own. Run again, it goes on."""
@@ -73,8 +82,9 @@ def create(
     found = session.dataset(dataset)
     with watching():
         made = _previews(session).create(
-            found, name, by=who(), ttl_s=ttl, budget=_budget(session, max_texts, max_records)
-        )
+            found, name, by=who(), ttl_s=ttl, budget=_budget(session, max_texts, max_records),
+            changed=None if changed_files is None else _documents(session, found, changed_files, root),
+        )  # fmt: skip
     if json_:
         emit(made.to_json())
         return
@@ -132,7 +142,11 @@ def report(
         reason = _why(session, found, name) or str(error)
         _write(failed(name, found, session.project().environment, reason), out)
         raise
-    _write(comment(said.preview, said.facts, said.proposal, refusal=said.refusal, links=links), out)
+    text = comment(
+        said.preview, said.facts, said.proposal, refusal=said.refusal, links=links, sample=said.sample,
+        environment=said.against,
+    )  # fmt: skip
+    _write(text, out)
 
 
 @ci.command(cls=Command)
@@ -144,23 +158,54 @@ def destroy(
         str | None,
         typer.Option("--matching", metavar="PATTERN", help="Every preview of that name: 'pr-123-*'.", show_default=False),
     ] = None,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="Give up what the configuration does not lead to any more. Its row keeps what and why."),
+    ] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="WHY", help="With --abandon.", show_default=False)
+    ] = "",
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--in", metavar="ENVIRONMENT", show_default=False,
+            help="With --abandon: that it is in, where the configuration has it no more.",
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Take a preview down: its namespace, its tables, its rows. What is gone already is no error."""
     if (name is None) == (matching is None):
         raise click.UsageError("say which: --name NAME, or --matching PATTERN")
+    if abandon and name is None:
+        raise click.UsageError("one is abandoned at a time: --name NAME")
+    if (reason or within) and not abandon:
+        raise click.UsageError("--reason and --in go with --abandon")
     session = session_of(ctx)
-    found = session.dataset(dataset)
+    # A dataset that only the change had is in no configuration of those who clean up.
+    found = dataset if dataset is not None else session.dataset(None)
     previews = _previews(session)
-    names = [name] if name is not None else [one.name for one in previews.matching(found, matching or "")]
-    with watching():
-        ended = [one for each in names if (one := previews.destroy(found, each, by=who())) is not None]
-    if json_:
-        emit({"dataset": found, "ended": [one.name for one in ended]})
+    if abandon and name is not None:
+        _abandon(previews, found, name, reason, within, json_)
         return
-    for one in ended:
+    names = [name] if name is not None else [one.name for one in previews.matching(found, matching or "")]
+    ended, left = [], []
+    with watching():
+        for each in names:
+            try:
+                ended += [one for one in [previews.destroy(found, each, by=who())] if one is not None]
+            except VectorPipelineError as error:
+                # One that cannot be taken down keeps no other.
+                left.append(error)
+    if json_:
+        emit({"dataset": found, "ended": [one.name for one in ended], "left": [one.what for one in left]})
+    for one in ended if not json_ else ():
         say(f"Preview {one.name} of {found} is gone")
-    if not ended:
+    for one_left in left[:-1]:
+        complain(f"Error: {one_left}")
+    if left:
+        raise left[-1]
+    if not ended and not json_:
         say(f"There is no preview {name or matching} of {found}: nothing to take down")
 
 
@@ -219,7 +264,7 @@ def datasets(
         Path | None,
         typer.Option(
             "--changed-files", metavar="FILE", show_default=False,
-            help="Paths, one a line, relative to --root: `git diff --name-only`. `-` reads standard input. Default: every dataset.",
+            help="Paths relative to --root: `git diff -z --name-only`. `-` reads standard input. Default: every dataset.",
         ),
     ] = None,
     root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
@@ -238,17 +283,34 @@ def datasets(
     ] = None,
 ) -> None:  # fmt: skip
     """Print the datasets that a change concerns, as the JSON of a job's matrix."""
-    from vector_pipeline.config import load_config
     from vector_pipeline.project.preview_paths import Concerned
 
     session = session_of(ctx)
     config = session.config()
     if changed_files is None:
-        emit({"dataset": list(config.datasets)})
+        emit({"dataset": config.names})
         return
-    was = load_config(before) if before is not None else None
+    was = _before(before) if before is not None else None
     concerned = Concerned(session.config_path(), config, before=was, always=always or ())
-    emit({"dataset": list(concerned.by(_lines(changed_files), root))})
+    emit({"dataset": list(concerned.by(_changed(changed_files), root))})
+
+
+def _before(file: Path) -> "Config | None":
+    """The configuration as it was; None where nobody knows, and every dataset is concerned by a change of it.
+
+    So it is where files that it includes are not beside it, and where it is none of today's: what repairs a broken file, or
+    migrates one together with an upgrade, must be released too.
+    """
+    from vector_pipeline.config import load_config
+
+    if not file.is_file():
+        raise InputError(f"there is no file {file}", fix="Write it: git show COMMIT:vector_pipeline.yaml")
+    try:
+        found = load_config(file)
+    except ConfigError as error:
+        complain(f"The configuration as it was cannot be read: whatever it says counts as changed ({error.what})")
+        return None
+    return None if found.include else found
 
 
 def _previews(session: Session) -> "Previews":
@@ -264,6 +326,27 @@ def _budget(session: Session, texts: int | None, records: int | None) -> "Budget
     return Budget(
         own.max_texts if texts is None else texts, own.max_records if records is None else records, own.max_cost
     )
+
+
+def _abandon(previews: "Previews", dataset: str, name: str, reason: str, environment: str | None, json_: bool) -> None:
+    with watching():
+        done = previews.give_up(dataset, name, by=who(), reason=reason, environment=environment)
+    left = list(done.given_up.left) if done is not None and done.given_up is not None else []
+    if json_:
+        emit({"dataset": dataset, "ended": [name] if done is not None else [], "left": left})
+    elif done is None:
+        say(f"There is no preview {name} of {dataset}: nothing to take down")
+    else:
+        say(
+            f"Preview {name} of {dataset} is gone" + (f", but for what was given up: {', '.join(left)}" if left else "")
+        )
+
+
+def _documents(session: Session, dataset: str, file: Path, root: Path) -> list[str]:
+    """Documents among changed files."""
+    from vector_pipeline.project.preview_paths import Concerned
+
+    return Concerned(session.config_path(), session.config()).documents(dataset, _changed(file), root)
 
 
 def _why(session: Session, dataset: str, name: str) -> str | None:
@@ -303,9 +386,10 @@ def _write(text: str, out: Path | None) -> None:
         raise InputError(f"the comment cannot be written to {out}: {error.strerror}") from None
 
 
-def _lines(file: Path) -> list[str]:
+def _changed(file: Path) -> list[str]:
+    from vector_pipeline.project.preview_paths import listed
+
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}", fix="Write it with git diff --name-only") from None
-    return [line for line in text.splitlines() if line.strip()]
+        return listed(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error}", fix="Write it with git diff -z --name-only") from None

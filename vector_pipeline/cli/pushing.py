@@ -10,12 +10,13 @@ import click
 import typer
 
 from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
+from vector_pipeline.cli.moving import moved_line
 from vector_pipeline.cli.output import complain, say
 from vector_pipeline.cli.planning import LoadOption, StrategyOption, TargetOption, read_plans
 from vector_pipeline.cli.reporting import say_report
 from vector_pipeline.cli.running import run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session, who
-from vector_pipeline.cli.writing import gates_in, moved_line
+from vector_pipeline.cli.writing import gates_in
 from vector_pipeline.errors import NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 from vector_pipeline.cli.app import Command, app, session_of
 from vector_pipeline.cli.output import complain, say
 from vector_pipeline.cli.running import checks_of, run, stop
-from vector_pipeline.cli.session import Session
+from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def put(
     session = session_of(ctx)
     name, files = _named(session, words)
     begun = time.time()
-    done = session.project().put(name, files, below=below)
+    done = session.project().put(name, files, below=below, by=who())
     for one in done:
         say(f"{one.document} is in the source of {name}" + ("" if one.changed else " already, as it is"))
     if now:

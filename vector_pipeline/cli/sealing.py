@@ -45,6 +45,9 @@ def seal(
             help="This registry is new and takes the place of one that was lost: what carries its id is this one's.",
         ),
     ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for the history: for --stand-for.")
+    ] = "",
 ) -> None:  # fmt: skip
     """Seal this environment with the secret that its `sealed:` names, or say who else may write to its registry."""
     if sum((share is not None, unshare is not None, off, stand_for is not None)) > 1:
@@ -57,7 +60,7 @@ def seal(
         project.share(other, on=share is not None)
         say(f"{other} {'may write' if share is not None else 'may write no more'} to the registry of {name}.")
     elif stand_for is not None:
-        project.stand_for(stand_for)
+        project.stand_for(stand_for, reason=reason)
         say(f"The registry of {name} stands for {stand_for}: what carries that id is its own.")
     elif off:
         say(f"{name} is not sealed any more." if project.unseal() else f"{name} was not sealed.")

@@ -80,6 +80,7 @@ def serve(
 
         ended_by = run(service, readers, bound, limits=limits, ready=ready, drain_s=drain_s)
     if ended_by == signal.SIGINT:
+        session.farewell = "Stopped."
         raise typer.Exit(INTERRUPTED)
 
 

@@ -33,6 +33,8 @@ class Session:
     """Why this one command is to write to a sealed environment without its seal."""
     stopped: str = ""
     """Where Ctrl-C stopped the command, as words to follow "Interrupted"."""
+    farewell: str = ""
+    """Instead of those words, of a command that has nothing to go on with."""
     _project: "Project | None" = field(default=None, repr=False)
     _broken: ExitStack = field(default_factory=ExitStack, repr=False)
 
@@ -77,7 +79,7 @@ class Session:
         if name is not None:
             project.dataset(name)
             return name
-        names = list(project.config.datasets)
+        names = project.config.names
         if len(names) > 1:
             raise InputError(f"the project has several datasets: {', '.join(names)}", fix="Name one of them")
         return names[0]
@@ -112,7 +114,7 @@ class Session:
 
     def named(self, dataset: str) -> tuple[str, ...]:
         """The dataset as a word of a suggested command: left out where it may be."""
-        return () if len(self.project().config.datasets) == 1 else (dataset,)
+        return () if len(self.project().config.names) == 1 else (dataset,)
 
 
 def _verb() -> str:

@@ -56,6 +56,25 @@ def diff_json(dataset: str, old: int, new: int, diff: VersionDiff) -> dict[str, 
     }
 
 
+def moved_json(dataset: str, before: Sequence[Alias], after: Sequence[Alias], *, moved: bool) -> dict[str, Any]:
+    """What a promotion or a rollback did. ``moved``: by this very run."""
+    return {
+        "dataset": dataset,
+        "moved": moved,
+        "version": after[0].deployment.version if after else None,
+        "before": before[0].deployment.version if before else None,
+        "places": [
+            {
+                "alias": one.name,
+                "target": one.deployment.target,
+                "version": one.deployment.version,
+                "generation": one.generation,
+            }
+            for one in after
+        ],
+    }
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as ``push --plan`` reads it back."""
     return plan.to_json()

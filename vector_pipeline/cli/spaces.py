@@ -82,5 +82,8 @@ def retire(
         session.next(*([*again, "--yes"] if left else ["space", "list", *session.named(dataset)]))
         return
     if value["files"]:
-        say(f"Its {value['files']:,} files in the lake are freed by the collection, an hour from now or later.")
+        from vector_pipeline.report.units import plural
+
+        freed = plural(value["files"], "file")
+        say(f"The collection frees its {freed} in the lake, an hour from now or later.")
     session.next("collect", *session.named(dataset), "--yes")

@@ -1,5 +1,6 @@
 """``status``: where datasets stand."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,6 +11,7 @@ from vector_pipeline.errors import NotFoundError, VectorPipelineError
 from vector_pipeline.report.units import first_of, moment, plural
 
 if TYPE_CHECKING:
+    from vector_pipeline.config import BrokenDataset
     from vector_pipeline.project import Project
     from vector_pipeline.project.project import PlaceStatus, Status
     from vector_pipeline.release.registry import Alias
@@ -23,15 +25,25 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
     names = [session.dataset(dataset)] if dataset is not None else list(session.config().datasets)
     project = session.project()
     found = [_standing(project, name) for name in names]
+    broken = [] if dataset is not None else list(project.config.broken.values())
     places = [_places(project, one[1]) if one[1] is not None else [] for one in found]
     if json_:
-        emit([_status_json(*one, several) for one, several in zip(found, places, strict=True)])
+        rows = [_status_json(*one, several) for one, several in zip(found, places, strict=True)]
+        rows = [{**row, "owners": list(project.config.owners_of(row["dataset"])), "error": None} for row in rows]
+        emit([*rows, *(_broken_json(one) for one in broken)])
         return
     for index, one in enumerate(found):
         several = one[1] is not None and bool(project.version_spaces(one[0]))
-        _print_status(*one, places[index], first=index == 0, several=several)
+        owners = project.config.owners_of(one[0])
+        _print_status(*one, places[index], first=index == 0, several=several, owners=owners)
         verb, *options = _advice(one[1])
         session.next(verb, *session.named(one[0]), *options)
+    for held in broken:
+        say()
+        say(held.name, style="bold")
+        _say_owners(held.owners)
+        say(f"not loaded: {held.reason}")
+        session.next("check")
 
 
 def _standing(project: "Project", name: str) -> "tuple[str, Status | None, dict[str, Any] | None]":
@@ -104,7 +116,7 @@ def gates_of(found: "Status") -> "list[CheckResult]":
 
 def _print_status(
     name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]], *, first: bool,
-    several: bool,
+    several: bool, owners: Sequence[str] = (),
 ) -> None:  # fmt: skip
     from vector_pipeline.report.places import places_table
     from vector_pipeline.report.tables import status_lines
@@ -113,6 +125,7 @@ def _print_status(
     if not first:
         say()
     say(f"{name} (environment {found.environment})" if found else name, style="bold")
+    _say_owners(owners)
     if found is None:
         say("nothing was built yet")
         return
@@ -145,6 +158,11 @@ def _print_status(
         show(places_table([{**one, "index": _held(one["index"])} for one in places]))
 
 
+def _say_owners(owners: Sequence[str]) -> None:
+    if owners:
+        say(f"Owners: {', '.join(owners)}")
+
+
 def _failed(one: "PlaceStatus") -> list[str]:
     """Gates of a place that let nothing through, or said so of another state of it."""
     return [result.name for result in one.said if result.blocks]
@@ -167,7 +185,9 @@ def _advice(found: "Status | None") -> tuple[str, ...]:
         return ("push",)  # Also where `serving` names another space than it did: staging follows it.
     if found.rolled_back_from is not None and found.rolled_back_from >= staged.version:
         return ("history",)  # Promoting what was rolled back from is a decision, not the next step.
-    if found.production is None or found.production.deployment.version < found.staging.deployment.version:
+    live = found.production.deployment if found.production is not None else None
+    # Versions of two spaces are in no order: what `serving` goes back to may have the lower number.
+    if live is None or live.version < staged.version or live.space != staged.space:
         results = gates_of(found)
         passed = bool(results) and not any(result.blocks for result in results)
         passed = passed and not any(_failed(one) for one in found.places[1:] if one.place)
@@ -190,6 +210,16 @@ def _places_advice(found: "Status") -> tuple[str, ...]:
     return ()
 
 
+_KEYS = ("environment", "newest", "staging", "production", "route", "index")
+
+
+def _broken_json(broken: "BrokenDataset") -> dict[str, Any]:
+    """A dataset that cannot be loaded, with every key that others have."""
+    return {
+        **_status_json(broken.name, None, None, []), "owners": list(broken.owners), "error": broken.reason,
+    }  # fmt: skip
+
+
 def _status_json(
     name: str, found: "Status | None", index: dict[str, Any] | None, places: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -197,8 +227,7 @@ def _status_json(
     from vector_pipeline.cli.shapes import alias_json, gates_json, override_json, version_json
 
     if found is None:
-        keys = ("environment", "newest", "staging", "production", "route", "index")
-        return {"dataset": name, **dict.fromkeys(keys), "gates": [], "gates_off": [], "overrides": [], "places": []}
+        return {"dataset": name, **dict.fromkeys(_KEYS), "gates": [], "gates_off": [], "overrides": [], "places": []}
     return {
         "dataset": name,
         "environment": found.environment,

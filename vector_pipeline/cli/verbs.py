@@ -14,8 +14,10 @@ from vector_pipeline.cli import (
     dev,
     drifting,
     expectations,
+    moving,
     past,
     planning,
+    provisioning,
     pushing,
     putting,
     reading,
@@ -48,8 +50,10 @@ __all__ = [
     "dev",
     "drifting",
     "expectations",
+    "moving",
     "past",
     "planning",
+    "provisioning",
     "pushing",
     "putting",
     "reading",
@@ -67,9 +71,9 @@ __all__ = [
 ]
 
 _ORDER = (
-    "init", "check", "environment", "put", "build", "versions", "diff", "plan", "push", "verify", "report", "promote", "route",
-    "rollback", "reembed", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest", "blame",
-    "erase", "adopt", "alerts", "pin", "unpin", "expire", "collect", "seal",
+    "init", "check", "environment", "provision", "put", "build", "versions", "diff", "plan", "push", "verify", "report", "promote",
+    "route", "rollback", "reembed", "status", "query", "serve", "compare", "documents", "history", "drift", "repair", "attest",
+    "blame", "erase", "adopt", "alerts", "pin", "unpin", "expire", "collect", "seal",
 )  # fmt: skip
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))

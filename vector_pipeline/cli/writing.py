@@ -1,4 +1,4 @@
-"""Verbs that write: build, verify, promote, rollback. Each is a run of the dataset's Dagster job."""
+"""Verbs that write: build, verify. Each is a run of the dataset's Dagster job."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vector_pipeline.cli.app import Command, Dataset, Reason, VersionOption, app, session_of, version_number
+from vector_pipeline.cli.app import Command, Dataset, VersionOption, app, session_of
 from vector_pipeline.cli.output import say, show
 from vector_pipeline.cli.reporting import say_report
 from vector_pipeline.cli.running import checks_of, run, show_gates, standing_of, stop
-from vector_pipeline.cli.session import Session, who
+from vector_pipeline.cli.session import Session
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.report.units import plural
 
 _SYNCED = ("added", "changed", "deleted", "quarantined")
 
 if TYPE_CHECKING:
-    from vector_pipeline.release.registry import Alias, Version
+    from vector_pipeline.release.registry import Version
     from vector_pipeline.verify.outcome import CheckResult
 
 
@@ -101,15 +101,6 @@ def _quarantine_note(session: Session, name: str) -> None:
         say(f"{plural(count, 'item')} in quarantine: {command}")
 
 
-WithoutOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--without", metavar="TARGET", show_default=False,
-        help="Take one of several targets out of service with it; wants a reason. A push that names it brings it back.",
-    ),
-]  # fmt: skip
-
-
 @app.command(cls=Command)
 def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None) -> None:
     """Run the gates against a version on the target (default: the one on staging) and record what they say."""
@@ -148,104 +139,3 @@ def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[Ch
                 told = result.name in once or len(places) == 1
                 found.append(result if told else replace(result, name=f"{result.name} ({deployment.target})"))
     return found
-
-
-OverrideOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--override", metavar="GATE", show_default=False,
-        help="Let the version past a gate that stops it; wants a reason, and is kept in the history. May be given several times.",
-    ),
-]  # fmt: skip
-
-
-@app.command(cls=Command)
-def promote(
-    ctx: typer.Context, dataset: Dataset = None, version: VersionOption = None, without: WithoutOption = None,
-    override: OverrideOption = None, reason: Reason = "",
-) -> None:  # fmt: skip
-    """Move production to a verified version (default: the one on staging). Only in place is the index written."""
-    session = session_of(ctx)
-    name = session.dataset(dataset)
-    project = session.project()
-    if version is not None:
-        project.version(name, version)
-        if len(project.configured(name)) == 1:
-            project.deployment_of(project.version(name, version))
-    elif not project.standing(name, "staging"):
-        raise NotFoundError(f"nothing of {name} is on staging", fix=f"Push first: vector-pipeline push {name}")
-    past = list(project.gates_to_override(name, override or [], reason))
-    before = project.standing(name, "production")
-    config: dict[str, Any] = {
-        "verb": "promote", "by": who(), "reason": reason, "without": without or None, "override": past or None,
-    }  # fmt: skip
-    if version is not None:
-        config["version"] = version
-    stop(run(session, name, "promote", config), [], "")
-    moved_line(session, name, before)
-    _past_lines(session, name)
-    session.next("query", *session.named(name), '"your question"')
-
-
-def _past_lines(session: Session, name: str) -> None:
-    """Which gates production was let past."""
-    from vector_pipeline.report.tables import override_words
-
-    for one in session.project().status(name).overridden:
-        say(f"It was let past {override_words(one)}")
-
-
-@app.command(cls=Command)
-def rollback(
-    ctx: typer.Context,
-    dataset: Dataset = None,
-    to: Annotated[
-        int | None,
-        typer.Option(
-            "--to", metavar="N", parser=version_number, show_default=False,
-            help="Version that was in production before. Default: the one before the last promotion.",
-        ),
-    ] = None,
-    without: WithoutOption = None,
-    reason: Reason = "",
-) -> None:  # fmt: skip
-    """Move production back to a version that it served before. Only in place is the index written."""
-    session = session_of(ctx)
-    name = session.dataset(dataset)
-    project = session.project()
-    if to is not None:
-        project.version(name, to)
-    before = project.standing(name, "production")
-    if not before:
-        raise NotFoundError(f"{name} has no production alias", fix=f"Promote first: vector-pipeline promote {name}")
-    config: dict[str, Any] = {"verb": "rollback", "by": who(), "reason": reason, "without": without or None}
-    if to is not None:
-        config["to"] = to
-    stop(run(session, name, "promote", config), [], "")
-    moved_line(session, name, before)
-    session.next("status", *session.named(name))
-
-
-def moved_line(session: Session, name: str, before: "list[Alias]") -> None:
-    """Say where production points now, and what became of where it did."""
-    from vector_pipeline.report.places import named
-
-    project = session.project()
-    after = project.standing(name, "production")
-    if not after:
-        raise NotFoundError(f"{name} has no production alias")
-    where = f" on {named([one.deployment.target for one in after])}" if project.apart(name) else ""
-    now = f"v{after[0].deployment.version}{where}"
-    if not before:
-        say(f"production serves {now}.")
-    elif [(one.name, one.generation) for one in before] == [(one.name, one.generation) for one in after]:
-        say(f"production serves {now} already: nothing moved.")
-    else:
-        left = sorted({one.deployment.target for one in before} - {one.deployment.target for one in after})
-        also = f" It is not on {named(left)} any more." if left and (where or len(before) > 1) else ""
-        new, old = after[0].deployment, before[0].deployment
-        into, of = (f" (space {new.space})", f" ({old.space})") if new.space != old.space else ("", "")
-        say(f"production serves {now}{into}; before: v{old.version}{of}.{also}")
-    for target, one in project.withdrawn(name).items():
-        if not one.removed and where:
-            say(f"{target} is out of service: {one.reason}")

@@ -15,6 +15,7 @@ from vector_pipeline.config.models import (
     RecordSourceConfig,
     SpaceConfig,
 )
+from vector_pipeline.config.pieces import BrokenDataset
 from vector_pipeline.config.s3 import S3Config, S3Given, S3SourceConfig
 from vector_pipeline.config.secrets import SecretTemplate, scrub
 from vector_pipeline.config.targets import (
@@ -30,6 +31,7 @@ from vector_pipeline.config.targets import (
 __all__ = [
     "CONFIG_NAME",
     "BridgeConfig",
+    "BrokenDataset",
     "ChromaTargetConfig",
     "ChunkerConfig",
     "Config",

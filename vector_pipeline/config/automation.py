@@ -11,21 +11,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from vector_pipeline.config.cron import cron
 from vector_pipeline.config.fields import Model, Name, Url
 from vector_pipeline.config.secrets import SecretTemplate
 
 Automatic = Literal["changes", "inbox", "staging", "refresh", "audit", "attest", "expire", "collect"]
 """Everything that may start runs by itself."""
-AlertEvent = Literal["run-failed", "gate-failed", "drift", "attestation"]
+AlertEvent = Literal["run-failed", "gate-failed", "drift", "attestation", "not-loaded"]
 """What alerts tell of."""
-_CRON = re.compile(r"^(@(hourly|daily|weekly|monthly)|([\d*/,A-Za-z?L#-]+\s+){4}[\d*/,A-Za-z?L#-]+)$")
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|signature", re.IGNORECASE)
-
-
-def _cron(value: str) -> str:
-    if _CRON.match(value.strip()) is None:
-        raise ValueError('a schedule has five fields, such as "17 * * * *": minute, hour, day, month, day of the week')
-    return value.strip()
 
 
 def _timezone(value: str) -> str:
@@ -36,7 +30,7 @@ def _timezone(value: str) -> str:
     return value
 
 
-Cron = Annotated[str, AfterValidator(_cron)]
+Cron = Annotated[str, AfterValidator(cron)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 
 
@@ -89,9 +83,9 @@ class _Alert(Model):
     datasets: list[Name] = []
     """Datasets that it tells of; default: all."""
     events: list[AlertEvent] = []
-    """``run-failed``, ``gate-failed``, ``drift``, ``attestation``: what it tells of; default: everything."""
+    """``run-failed``, ``gate-failed``, ``drift``, ``attestation``, ``not-loaded``: what it tells of; default: everything."""
     timeout_s: float = Field(default=5, gt=0, le=20)
-    """Seconds that the other side may take, each time that it is tried."""
+    """Seconds that the other side may be silent, each time that it is tried; all tries together take 15 s at most."""
 
 
 class WebhookAlertConfig(_Alert):

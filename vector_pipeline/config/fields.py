@@ -16,6 +16,20 @@ _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
+def _apart(name: str) -> str:
+    """A dataset's name, if the names of its jobs (``handbook__release``) are nobody else's and can be taken apart again."""
+    if "__" in name or name.endswith("_"):
+        plain = re.sub("_+", "_", name).strip("_")
+        raise ValueError(
+            f"a dataset's name has no __ and no _ at its end: __ parts it from its jobs. Name it {plain}, perhaps"
+        )
+    return name
+
+
+DatasetName = Annotated[Name, AfterValidator(_apart)]
+"""Its jobs, ops and checks are named by joining it with others by ``__``."""
+
+
 def bytes_of(value: Any) -> Any:
     """``20 MB`` as a number of bytes; whatever else stays as it is."""
     if isinstance(value, str):

@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from vector_pipeline.config.mistakes import explain
+from vector_pipeline.config.isolating import assembled
 from vector_pipeline.config.models import Config
 from vector_pipeline.config.tree import read_tree
 from vector_pipeline.errors import ConfigError
@@ -26,7 +24,10 @@ def find_config(start: Path | None = None) -> Path:
 
 
 def load_config(path: Path) -> Config:
-    """Parse and validate. Raises ``ConfigError`` whose message begins ``file:line:``."""
+    """Parse and validate. Raises ``ConfigError`` whose message begins ``file:line:``.
+
+    Of several datasets, those that are wrong are ``Config.broken``: what is wrong with one of them is no error of the others.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -35,7 +36,4 @@ def load_config(path: Path) -> Config:
     tree, data = read_tree(path, text)
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1: the file must hold a mapping", fix="Begin with `datasets:`")
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(explain(path, tree, error)) from None
+    return assembled(path, tree, data)

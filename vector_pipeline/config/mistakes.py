@@ -69,6 +69,12 @@ def explain(path: Path, tree: yaml.Node | None, error: ValidationError) -> str:
     return f"{path}:{line}: {place + ': ' if place else ''}{_wording(tree, problem)}{more}"
 
 
+def concerns_datasets(error: ValidationError) -> bool:
+    """Whether every mistake stands with a dataset, and none with the rest of the file."""
+    problems = error.errors(include_input=False, include_url=False)
+    return all(_place(problem)[:1] == ("datasets",) for problem in problems)
+
+
 def _wording(
     tree: yaml.Node | None, problem: ErrorDetails, loc: _Loc | None = None, node: yaml.Node | None = None
 ) -> str:

@@ -3,21 +3,36 @@
 Paths are relative to the folder of the configuration file. ``load`` makes them absolute.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from vector_pipeline.config.automation import AlertConfig, AutomationConfig
-from vector_pipeline.config.fields import MEMORY_PATTERN, Model, Name, Url, bytes_of
+from vector_pipeline.config.fields import MEMORY_PATTERN, DatasetName, Model, Name, Url, bytes_of
 from vector_pipeline.config.gates import GateConfig
+from vector_pipeline.config.lakes import check_lakes
+from vector_pipeline.config.people import Owner, TagKey, TagValue
 from vector_pipeline.config.previews import PreviewConfig
+from vector_pipeline.config.provision import ProvisionConfig
 from vector_pipeline.config.s3 import S3Config, S3SourceConfig
 from vector_pipeline.config.secrets import SecretTemplate, refuse_secrets
 from vector_pipeline.config.targets import DuckDBTargetConfig, TargetConfig
 from vector_pipeline.config.tiers import TierConfig, check_reuse
 from vector_pipeline.hashing import fingerprint
+
+if TYPE_CHECKING:
+    from vector_pipeline.config.pieces import BrokenDataset
 
 ELSEWHERE = "gates"
 """Kind of a mistake in a section that is checked as if it stood somewhere else."""
@@ -217,6 +232,10 @@ class ReembedConfig(Model):
     """Texts that each process may embed in a second; default: as fast as it can."""
     parallel: int = Field(default=2, ge=1)
     """Processes that may fill at once, of all spaces of the dataset and wherever they run; others wait for their turn."""
+    runs: int = Field(default=1, ge=1, le=64)
+    """Runs at most that a backfill of the space is split into. One loads the model once; with several workers, as many as
+    there are workers. `parallel` must let as many fill.
+    """
     max_texts: int | None = Field(default=None, gt=0)
     """A re-embedding that would embed more texts is refused, unless a person lets it go over its budget."""
     max_cost: float | None = Field(default=None, gt=0)
@@ -256,8 +275,10 @@ class DatasetConfig(Model):
     """Allows a bridge while the space changes; without it none is ever used."""
     automation: AutomationConfig = AutomationConfig()
     """What starts runs of it by itself; an environment may say otherwise."""
-    owners: list[str] = []
-    """E-mail addresses or ``team:name``; shown in Dagster."""
+    owners: list[Owner] = []
+    """Whose it is: e-mail addresses, or ``team:name``. Shown in Dagster, in `status`, and in alerts."""
+    tags: dict[TagKey, TagValue] = {}
+    """Words to find it by in Dagster: `domain: support`."""
 
     @field_validator("source", mode="before")
     @classmethod
@@ -342,6 +363,8 @@ class EnvironmentConfig(TierConfig):
     """Address of Dagster's webserver: alerts link to the run there."""
     previews: PreviewConfig = PreviewConfig()
     """What a pull request may build beside everybody else."""
+    provision: ProvisionConfig = ProvisionConfig()
+    """What `vector-pipeline provision` makes beyond what the stores say."""
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -384,8 +407,40 @@ class Config(Model):
     """Of the file's format."""
     environments: dict[Name, EnvironmentConfig] = Field(default={"dev": EnvironmentConfig()}, min_length=1)
     """Environments by name; ``VECTOR_PIPELINE_ENV`` selects one, the first is the default."""
-    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
-    """Datasets by name."""
+    include: list[str] = []
+    """Further files with datasets, or patterns such as ``datasets/*.yaml``. Each holds `datasets:` and nothing else, its paths
+    relative to its own folder."""
+    datasets: dict[DatasetName, DatasetConfig] = Field(min_length=1)
+    """Datasets by name, without two `_` in a row or one at the end; may be left out where included files have some."""
+
+    _broken: "dict[str, BrokenDataset]" = PrivateAttr(default_factory=dict)
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
+
+    @property
+    def broken(self) -> "Mapping[str, BrokenDataset]":
+        """Datasets that stand in the files and cannot be used, by name. They are none of ``datasets``."""
+        return self._broken
+
+    @property
+    def names(self) -> list[str]:
+        """Every dataset's name, with those that cannot be used: what has a name here was not deleted."""
+        return [*self.datasets, *(name for name in self._broken if name not in self.datasets)]
+
+    def file_of(self, dataset: str) -> Path | None:
+        """The file in which a dataset stands; None where the configuration was read from none."""
+        held = self._broken.get(dataset)
+        return held.file if held is not None else self._files.get(dataset)
+
+    def owners_of(self, dataset: str) -> tuple[str, ...]:
+        """Whose a dataset is; nobody's where that is not known."""
+        known, held = self.datasets.get(dataset), self._broken.get(dataset)
+        return tuple(known.owners) if known is not None else held.owners if held is not None else ()
+
+    def knowing(self, files: Mapping[str, Path], broken: "Mapping[str, BrokenDataset]") -> "Config":
+        """The same configuration, which knows where its datasets stand and which cannot be used."""
+        made = self.model_copy()
+        made._files, made._broken = dict(files), dict(broken)
+        return made
 
     @model_validator(mode="after")
     def _targets_exist(self) -> "Config":
@@ -410,10 +465,12 @@ class Config(Model):
         return self
 
     @model_validator(mode="after")
-    def _alerts_tell_of_datasets(self) -> "Config":
+    def _alerts_tell_of_datasets(self, info: ValidationInfo) -> "Config":
+        # One that is broken by a mistake of its own has its name all the same.
+        names = {*self.datasets, *(info.context or {}).get("datasets", ())}
         for name, environment in self.environments.items():
             for number, alert in enumerate(environment.alerts):
-                unknown = [one for one in alert.datasets if one not in self.datasets]
+                unknown = [one for one in alert.datasets if one not in names]
                 if unknown:
                     raise PydanticCustomError(
                         "unknown_dataset",
@@ -421,7 +478,7 @@ class Config(Model):
                         {
                             "at": ("environments", name, "alerts", number, "datasets"),
                             "unknown": unknown[0],
-                            "known": ", ".join(self.datasets),
+                            "known": ", ".join(sorted(names)),
                         },
                     )
         return self
@@ -432,16 +489,8 @@ class Config(Model):
         return self
 
     @model_validator(mode="after")
-    def _one_registry_a_lake(self) -> "Config":
-        lakes: dict[tuple[str, str], tuple[str, str]] = {}
-        for name, environment in self.environments.items():
-            key = (str(environment.lake.catalog), environment.lake.data)
-            other, registry = lakes.setdefault(key, (name, str(environment.registry)))
-            if registry != str(environment.registry):
-                raise ValueError(
-                    f"environments {other} and {name} share a lake but not a registry: expiring in one would forget "
-                    "versions of the other; give each its own lake, or both one registry"
-                )
+    def _one_registry_a_lake(self, info: ValidationInfo) -> "Config":
+        check_lakes(self.environments, Path((info.context or {}).get("base", "")))
         return self
 
     @model_validator(mode="after")

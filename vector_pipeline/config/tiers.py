@@ -47,8 +47,9 @@ class TierConfig(Model):
 
 
 def check_reuse(environments: Mapping[str, Any]) -> None:
-    """Law 2, for a validator of the whole file."""
+    """Law 2, for a validator of the whole file; and whom previews are compared with."""
     for name, environment in environments.items():
+        _check_against(name, environment, environments)
         seen, other = [name], environment.reuse
         while other is not None:
             if other not in environments:
@@ -71,3 +72,16 @@ def check_reuse(environments: Mapping[str, Any]) -> None:
                 raise PydanticCustomError("not_reusable", said, {"at": ("environments", name, "reuse"), "other": other})
             seen.append(other)
             other = environments[other].reuse
+
+
+def _check_against(name: str, environment: Any, environments: Mapping[str, Any]) -> None:
+    against = environment.previews.against
+    at = ("environments", name, "previews", "against")
+    if against is not None and against not in environments:
+        known = ", ".join(environments)
+        raise PydanticCustomError(
+            "unknown_environment", f"{{other}} is not one of the environments: {known}", {"at": at, "other": against}
+        )
+    if against is not None and environments[against].sample != environment.sample:
+        said = "environment {other} has another sample: previews compared with it would seem to add or lose documents"
+        raise PydanticCustomError("another_sample", said, {"at": at, "other": against})

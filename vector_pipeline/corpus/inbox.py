@@ -5,12 +5,14 @@ Laws
 1. Looking costs one stat a file and opens none. What somebody still writes to is left alone: a file counts when it has been at rest
    for a while. Hidden files, and names that programs give to what they have not finished, are not looked at.
 2. A file is always in exactly one place that this page names: the inbox, ``_taking``, ``_aside`` or the source. A process that is
-   killed leaves it in one of them, and the next one goes on from there.
+   killed leaves it in one of them, and the next one goes on from there. What may not be moved or listed stays where it is, and
+   stops no other file.
 3. What cannot become a document lies in ``_aside`` under its own name, and beside it a text that says why. Nothing is overwritten
    there. In the source a file of the same name is replaced: that is how a document is changed.
 """
 
 import errno
+import logging
 import os
 import stat
 import time
@@ -29,6 +31,7 @@ from vector_pipeline.errors import ConfigError
 ASIDE, TAKING = "_aside", "_taking"
 REASON = ".reason.txt"
 _UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
+_LOG = logging.getLogger(__name__)
 _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.EINVAL)
 
 
@@ -54,11 +57,15 @@ class Inbox:
 
     def waiting(self, *, now: float | None = None) -> list[str]:
         """Ids of files that are at rest, in order, and of those that an earlier process was taking."""
+        return sorted({item for item, _ in self.seen(now=now)})
+
+    def seen(self, *, now: float | None = None) -> list[tuple[str, str]]:
+        """The same with a revision each, in order: a file of the same name that comes later has another one."""
         now = time.time() if now is None else now
         with told_of(self.folder):
-            begun = {one for one, _ in self._files(self.folder / TAKING)}
-            rested = {one for one, status in self._files(self.folder) if self._rests(status, now)}
-        return sorted(begun | rested)
+            begun = list(self._files(self.folder / TAKING))
+            rested = [(one, status) for one, status in self._files(self.folder) if self._rests(status, now)]
+        return sorted((one, _revision(status)) for one, status in [*begun, *rested])
 
     def take(self, wanted: Callable[[str], bool] = lambda _: True) -> Took:
         """Move what waits and is wanted into the source. ``UnavailableError`` where the file system refuses."""
@@ -90,7 +97,16 @@ class Inbox:
                 path.rename(held)
             except FileNotFoundError:
                 return False
-        said = judged(self.source, item, held)
+            except PermissionError as error:
+                # Its own folder is somebody else's: that one file stays, and stops no other.
+                self._prune(held.parent)
+                detail = f"it may not be moved, and stays in the inbox: {error.strerror}; allow it in its folder"
+                return Quarantined(item, Reason.UNREADABLE, detail)
+        try:
+            said = judged(self.source, item, held)
+        except PermissionError as error:
+            # To move a file away, nobody has to be allowed to read it.
+            said = Quarantined(item, Reason.UNREADABLE, f"it may not be read: {error.strerror}; allow it")
         if not isinstance(said, Quarantined):
             try:
                 move_into(held, self.root / item)
@@ -123,6 +139,11 @@ class Inbox:
                 entries = sorted(found, key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return
+        except PermissionError as error:
+            if not prefix:
+                raise
+            _LOG.warning("the folder %s of the inbox is left alone: %s; allow it", folder, error.strerror)
+            return
         for entry in entries:
             if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED):
                 continue
@@ -148,3 +169,7 @@ class Inbox:
             except OSError:
                 return
             folder = folder.parent
+
+
+def _revision(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"

@@ -29,6 +29,7 @@ _DENIED = frozenset(("AccessDenied", "403", "AllAccessDisabled", "AccountProblem
 _KEYS_FIX = (
     "Set the AWS environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or give the machine a role"
 )
+_SIGN_IN_FIX = "Sign in again: `aws sso login` (or `aws login`), with the profile that is used here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class S3Access:
         }
         try:
             client = session.client("s3", endpoint_url=self._named_endpoint(), config=Config(**options))
-        except (BotoCoreError, ValueError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:
             raise told(error, where, self.config) from None
         try:
             yield client
@@ -117,12 +118,13 @@ class S3Access:
         """Credentials as they are now, renewed where they are about to end; None where nothing is signed."""
         if self.anonymous:
             return None
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             found = self.session.get_credentials()
             frozen = None if found is None else found.get_frozen_credentials()
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
+            # A role is renewed by asking STS, which answers, and may say no.
             raise told(error, where, self.config) from None
         if frozen is None or not frozen.access_key:
             raise ConfigError(f"{where}: there are no AWS credentials", fix=_KEYS_FIX)
@@ -185,6 +187,8 @@ def told(error: Exception, where: str, config: S3Config) -> VectorPipelineError:
         return ConfigError(f"{where}: S3 does not take the credentials ({code})", fix=_KEYS_FIX)
     if code in _REGION:
         return ConfigError(f"{where}: the bucket is in another region ({code})", fix="Set `region:`, or AWS_REGION")
+    if _signed_out(error):
+        return ConfigError(f"{where}: {said.rstrip('.')}", fix=_SIGN_IN_FIX)
     if name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"):
         return ConfigError(f"{where}: {said.rstrip('.')}", fix=_KEYS_FIX)
     if isinstance(error, ValueError) or name == "NoRegionError":
@@ -192,6 +196,15 @@ def told(error: Exception, where: str, config: S3Config) -> VectorPipelineError:
     return UnavailableError(
         f"{where} does not answer: {said}", fix="Check the network and the endpoint, then try again"
     )
+
+
+def _signed_out(error: Exception) -> bool:
+    """Whether a person's sign-in has ended: asking again does not help."""
+    from botocore import exceptions
+
+    ended = ("SSOError", "TokenRetrievalError", "NoAuthTokenError", "LoginError")
+    # Newer versions of botocore have more of them.
+    return isinstance(error, tuple(getattr(exceptions, name) for name in ended if hasattr(exceptions, name)))
 
 
 def _resolved(template: SecretTemplate | None) -> str | None:

@@ -14,11 +14,12 @@ The SQLite catalog runs in WAL mode: readers are not blocked by a commit, and fo
 2.5 s here instead of 18 s with SQLite's default journal.
 """
 
+import json
 import os
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,7 @@ T = TypeVar("T")
 CATALOG = "lake"
 METADATA = f"__ducklake_metadata_{CATALOG}"
 """The catalog's own tables, in DuckLake's format 1.0."""
-_OWNER = "vector_pipeline_owner"
+_OWNER, _IDENTITY, _SEALS = "vector_pipeline_owner", "vector_pipeline_lake", "vector_pipeline_seals"
 """Among the catalog's settings, where DuckLake leaves alone what it does not know."""
 _CONFLICTS = (
     "database is locked",
@@ -81,7 +82,8 @@ class Lake:
         s3: S3Secret | None = None,
     ) -> None:
         self._root = connection
-        self._s3 = s3
+        self.s3 = s3
+        """How data on S3 are reached; None where they lie in a folder."""
         self._attach = attach
         self._secrets = secrets
         self._local = threading.local()
@@ -174,8 +176,8 @@ class Lake:
         return cursor
 
     def _renew(self) -> None:
-        if self._s3 is not None:
-            self._s3.renew(self._root)
+        if self.s3 is not None:
+            self.s3.renew(self._root)
 
     def table(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
         """Result of a query as one Arrow table."""
@@ -298,26 +300,56 @@ class Lake:
 
     def owner(self) -> str:
         """Whose the lake is (see ``take``); empty: nobody's yet."""
-        found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = ?", [_OWNER])
+        return self._setting(_OWNER)
+
+    def identity(self) -> str:
+        """The catalog's own id: drawn when it was taken, and kept where it is copied or moved. Empty: it was not taken yet."""
+        return self._setting(_IDENTITY)
+
+    def seals(self) -> dict[str, str]:
+        """Digests of the seals of the environments that write here, by name: what remains of them where a registry is lost."""
+        found: dict[str, str] = json.loads(self._setting(_SEALS) or "{}")
+        return found
+
+    def keep_seals(self, digests: Mapping[str, str]) -> None:
+        """Say what ``seals`` returns from now on."""
+
+        def work() -> None:
+            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = ?", [_SEALS])
+            said = json.dumps(dict(digests), sort_keys=True)
+            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [_SEALS, said])
+
+        if self.seals() != dict(digests):
+            self.transaction(work, None)
+
+    def _setting(self, key: str) -> str:
+        found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
         return str(found[0][0]) if found else ""
 
     def take(self, owner: str) -> None:
         """Say whose the lake is, where it was nobody's. No state of the lake comes of it: it is one of the catalog's settings."""
 
         def work() -> None:
-            if not self.owner():
-                self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [_OWNER, owner])
+            for key, value in ((_OWNER, owner), (_IDENTITY, uuid.uuid4().hex)):
+                if not self._setting(key):
+                    self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
 
         self.transaction(work, None)
 
     def has_table(self, schema: str, table: str) -> bool:
         """Whether the lake holds the table now."""
-        return bool(
-            self.rows(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?",
-                [CATALOG, schema, table],
-            )
+        return not self.missing(schema, [table])
+
+    def missing(self, schema: str, tables: Iterable[str]) -> list[str]:
+        """Those of the tables that the lake does not hold now. One look at the catalog, however many they are."""
+        wanted = list(tables)
+        found = self.rows(
+            "SELECT table_name FROM duckdb_tables()"
+            " WHERE database_name = ? AND schema_name = ? AND list_contains(?, table_name)",
+            [CATALOG, schema, wanted],
         )
+        there = {name for (name,) in found}
+        return [name for name in wanted if name not in there]
 
     def _retry(self, work: Callable[[], T]) -> T:
         retrying = Retrying(

@@ -8,13 +8,16 @@ Laws
 2. Collect deletes only files that DuckLake itself has scheduled, or that no catalog entry names, each after a grace period: a
    reader that found a file a moment ago, and a writer that is about to commit one, are not robbed.
 3. Both can say what they would do and do nothing (``dry_run``).
-4. Merging small files changes no state: every kept snapshot reads back as before, and the files that it replaces wait for the next
+4. A file that no catalog entry names is deleted only below a folder of this catalog's own schemas: what lies elsewhere in the data
+   was not written by it.
+5. Merging small files changes no state: every kept snapshot reads back as before, and the files that it replaces wait for the next
    collection.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from vector_pipeline.lake.beside import delete_beside
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 
 ORPHAN_GRACE = "INTERVAL 1 DAY"
@@ -25,6 +28,9 @@ SNAPSHOT_GRACE_S = 3600.0
 
 FILE_GRACE_S = 3600.0
 """Seconds for which somebody may still read a file that no state names any more."""
+
+PREVIEW = "--"
+"""Stands behind a dataset's name in that of a preview, and in no dataset's own."""
 
 _SMALL_BYTES = 64 * 1024 * 1024
 """Files below this are merged: larger ones gain nothing, and would be written again for every small one beside them."""
@@ -37,6 +43,8 @@ class RetentionReport:
     dry_run: bool
     snapshots: tuple[int, ...] = ()
     files: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+    """Data files outside of the folders of this catalog's schemas: left (law 4)."""
 
 
 def expire_snapshots(
@@ -72,10 +80,29 @@ def collect_files(lake: Lake, *, dry_run: bool, grace_s: float = FILE_GRACE_S) -
     """
     flag = str(dry_run).lower()
     expired = lake.rows(f"CALL ducklake_cleanup_old_files('{CATALOG}', {_older(lake, grace_s)}, dry_run => {flag})")
-    orphans = lake.rows(
-        f"CALL ducklake_delete_orphaned_files('{CATALOG}', older_than => now() - {ORPHAN_GRACE}, dry_run => {flag})"
+    orphans, strange = _orphans(lake)
+    if not dry_run:
+        delete_beside(lake, [file.removeprefix(lake.data) for file in orphans])
+    return RetentionReport(dry_run, files=(*(str(row[0]) for row in expired), *orphans), strange=tuple(strange))
+
+
+def _orphans(lake: Lake) -> tuple[list[str], list[str]]:
+    """Files that no catalog entry names, past their grace: this lake's, and others (law 4). DuckLake's function deletes both."""
+    found = lake.rows(
+        f"CALL ducklake_delete_orphaned_files('{CATALOG}', older_than => now() - {ORPHAN_GRACE}, dry_run => true)"
     )
-    return RetentionReport(dry_run, files=tuple(str(row[0]) for row in [*expired, *orphans]))
+    if not found:
+        return [], []
+    # Schemas that were dropped are among them until their states expire.
+    schemas = lake.rows(
+        f"SELECT DISTINCT CASE WHEN path_is_relative THEN ? || path ELSE path END FROM {METADATA}.ducklake_schema",
+        [lake.data],
+    )
+    own = tuple(str(folder) for (folder,) in schemas)
+    # A preview's schema is named after its dataset's, and gone long before it.
+    own += tuple(f"{folder.rstrip('/')}{PREVIEW}" for folder in own)
+    files = [str(file) for (file,) in found]
+    return [one for one in files if one.startswith(own)], [one for one in files if not one.startswith(own)]
 
 
 def _older(lake: Lake, grace_s: float) -> str:

@@ -56,7 +56,8 @@ class S3Secret:
     """What a lake's connection signs its requests with."""
 
     def __init__(self, config: LakeConfig, scope: str) -> None:
-        self._access = S3Access(config.s3)
+        self.access = S3Access(config.s3)
+        """The same for what goes past DuckDB."""
         self._scope = scope
         self._lock = threading.Lock()
         self._keys: Keys | None = None
@@ -65,9 +66,9 @@ class S3Secret:
     def begin(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the secret: once for a connection, before the lake is attached."""
         where = f"lake {self._scope}"
-        self._place = self._access.place(where)
-        self._keys = self._access.keys(where)
-        self._temporary = self._access.temporary
+        self._place = self.access.place(where)
+        self._keys = self.access.keys(where)
+        self._temporary = self.access.temporary
         # Not `allow_persistent_secrets`: the extension for PostgreSQL looks for their storage, and fails where there is none.
         connection.execute(
             f"SET secret_directory = {quoted(str(Path(tempfile.gettempdir()) / 'vector-pipeline-no-secrets'))}"
@@ -82,7 +83,7 @@ class S3Secret:
         if not self._temporary:
             return
         with self._lock:
-            keys = self._access.keys(f"lake {self._scope}")
+            keys = self.access.keys(f"lake {self._scope}")
             if keys == self._keys:
                 return
             self._keys = keys

@@ -80,9 +80,7 @@ class DatasetTables:
     def ensure(self, lake: Lake) -> None:
         """Create what is missing; writes nothing when all is there."""
         wanted = {"documents": _DOCUMENTS, "source_items": _ITEMS, "source_state": _SOURCES}
-        _create(
-            lake, self, {name: columns for name, columns in wanted.items() if not lake.has_table(self.dataset, name)}
-        )
+        _create(lake, self, {name: wanted[name] for name in lake.missing(self.dataset, wanted)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,7 @@ class SpaceTables:
     def ensure(self, lake: Lake) -> None:
         """Create what is missing; writes nothing when all is there."""
         wanted = {self.chunk_table: _CHUNKS, self.embedding_table: _EMBEDDINGS}
-        missing = {name: columns for name, columns in wanted.items() if not lake.has_table(self.dataset.dataset, name)}
-        _create(lake, self.dataset, missing)
+        _create(lake, self.dataset, {name: wanted[name] for name in lake.missing(self.dataset.dataset, wanted)})
 
 
 def _create(lake: Lake, tables: DatasetTables, missing: dict[str, str]) -> None:

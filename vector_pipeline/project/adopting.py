@@ -113,7 +113,7 @@ class Adopting(Gating):
             return {}
         return {
             one.namespace: dataset
-            for dataset in self.config.datasets
+            for dataset in self.config.names
             for one in registry.deployments(dataset, self.environment)
             if one.target == target
         }

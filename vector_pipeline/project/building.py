@@ -17,7 +17,7 @@ from vector_pipeline.embedding.batches import Progress
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from vector_pipeline.lake.diff import Side, VersionDiff, diff_versions
 from vector_pipeline.lake.documents import SyncCounts
-from vector_pipeline.lake.tables import within
+from vector_pipeline.lake.tables import SpaceTables, within
 from vector_pipeline.project.sampling import Sampling
 from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.holding import hold_parts, hold_whole
@@ -156,7 +156,12 @@ class Building(Sampling):
             return reuse_vectors(
                 self.lake(), tables, self.embedder(dataset, space), other,
                 shards=None if shards is None else list(shards), attesting=self.attesting(dataset, space),
+                theirs=self._elsewhere(tables),
             )  # fmt: skip
+
+    def _elsewhere(self, tables: SpaceTables) -> SpaceTables:
+        """What tables of a space here are in another environment's lake."""
+        return tables
 
     def _taken(self, dataset: str, space: str | None, shards: Sequence[int] | None, run_id: str | None) -> Taken:
         """What a run takes of shards (None: all), or fails in."""

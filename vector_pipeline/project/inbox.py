@@ -13,6 +13,7 @@ from vector_pipeline.errors import ConfigError, InputError, NotFoundError, Refus
 from vector_pipeline.hashing import document_key, shard_of
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.parts import Parts
+from vector_pipeline.release.past import PUT
 from vector_pipeline.release.promote import PRODUCTION, STAGING
 
 
@@ -62,10 +63,14 @@ class Inboxes(Parts):
         return set() if inbox is None else {self._shard(dataset, one) for one in inbox.waiting()}
 
     def take_inbox(self, dataset: str, *, shards: Sequence[int] | None = None) -> Took:
-        """Move what waits in the inbox into the source: of the selected shards (None: all), so that the same run builds it."""
+        """Move what waits in the inbox into the source: of the selected shards (None: all), so that the same run builds it.
+
+        ``RefusedError`` in a sealed environment whose seal is not there, before anything is moved.
+        """
         inbox = self.inbox(dataset)
         if inbox is None:
             return Took()
+        self.require_writable()
         chosen = None if shards is None else set(shards)
         return inbox.take(lambda one: chosen is None or self._shard(dataset, one) in chosen)
 
@@ -73,11 +78,13 @@ class Inboxes(Parts):
         # A name that is no UTF-8 is put aside, in whatever shard that happens.
         return shard_of(item.encode("utf-8", "backslashreplace").decode(), self.dataset(dataset).shards)
 
-    def put(self, dataset: str, files: Iterable[Path], *, below: str = "") -> list[Put]:
+    def put(self, dataset: str, files: Iterable[Path], *, below: str = "", by: str = "vector-pipeline") -> list[Put]:
         """Copy files into the source, each whole or not at all; none if a document cannot be made of one of them.
 
-        ``below``: folder of the source that they go to. A file that lies in the source already stays where it is.
+        ``below``: folder of the source that they go to. A file that lies in the source already stays where it is. What a source
+        holds is released by whoever builds next: so this writes to the environment, and asks its seal before anything is touched.
         """
+        self.require_writable()
         source = self.dataset(dataset).source
         if not isinstance(source, FileSourceConfig):
             raise RefusedError(
@@ -90,15 +97,22 @@ class Inboxes(Parts):
         if twice:
             raise InputError(f"several of the files would become {twice[0]}", fix="Put them one by one, with --below")
         digests = {item: self._judged(dataset, source, path, item) for path, item in wanted}
-        found = []
-        for path, item in wanted:
-            goal = root / item
-            with told_of(path):
-                changed = not goal.is_file() or goal.read_bytes() != path.read_bytes()
-                if changed:
-                    copy_into(path, goal)
-            found.append(Put(item, goal, digests[item], changed))
+        found = [Put(item, root / item, digests[item], _differs(path, root / item)) for path, item in wanted]
+        self._record_put(dataset, [one for one in found if one.changed], by)
+        for (path, _), one in zip(wanted, found, strict=True):
+            if one.changed:
+                with told_of(path):
+                    copy_into(path, one.path)
         return found
+
+    def _record_put(self, dataset: str, changed: Sequence[Put], by: str) -> None:
+        """Who puts what, before the first file is in the source."""
+        if not changed:
+            return
+        self.registry().record_audit(
+            dataset=dataset, environment=self.environment, alias=None, deployment_id=None, level=PUT, drifted=False,
+            counts={"files": len(changed)}, detail={"documents": {one.document: one.digest for one in changed}}, by=by,
+        )  # fmt: skip
 
     def _judged(self, dataset: str, source: FileSourceConfig, path: Path, item: str) -> str:
         with told_of(path):
@@ -155,3 +169,8 @@ class Inboxes(Parts):
             [list(digests)],
         )
         return dict(rows) == dict(digests)
+
+
+def _differs(path: Path, goal: Path) -> bool:
+    with told_of(path):
+        return not goal.is_file() or goal.read_bytes() != path.read_bytes()

@@ -42,6 +42,8 @@ class _Now:
     against: Mapping[str, Any]
     mark: str | None
     of_index: Collection[str]
+    served: bool
+    """Whether production serves the version that they are of."""
     same_vectors: Callable[[Mapping[str, Any]], bool]
     """Whether the version's vectors are those that a verdict names."""
 
@@ -56,9 +58,12 @@ class Judged(Demanding):
         """
         registry, target = self.registry(read_only=True), deployment.target
         verdicts = {one.check: one for one in registry.verdicts(deployment.id)}
+        live = registry.alias(deployment.dataset, self.environment, PRODUCTION)
         now = _Now(
             deployment.digest, self.gate_settings(deployment.dataset), self._against_now(deployment), mark,
-            self.index_gates_of(deployment.dataset, target), self._same_vectors(deployment, told=True),
+            self.index_gates_of(deployment.dataset, target),
+            live is not None and live.deployment.version == deployment.version,
+            self._same_vectors(deployment, told=True),
         )  # fmt: skip
         return [_said(name, verdicts.get(name), now) for name in self.gates_of(deployment.dataset, target)]
 
@@ -82,7 +87,9 @@ class Judged(Demanding):
         for one in verdicts:
             seen = one.detail.get("detail", {}).get(AGAINST)
             if compared and seen is not None and seen != against:
-                raise RefusedError(f"{name} was compared with {_served(seen)}; now it is {_served(against)}", fix=again)
+                raise RefusedError(
+                    f"{name} was compared with {_served(seen)}; since then it is {_serves(against)}", fix=again
+                )
 
     def _compared_with(self, version: Version, deployment: Deployment | None) -> Side | None:
         """What readers get now, or got before the candidate was served; None where there is nothing else, or it has expired."""
@@ -211,10 +218,15 @@ def _worthless(verdict: Verdict, now: _Now) -> str:
     if VECTORS in verdict.detail and not now.same_vectors(verdict.detail[VECTORS]):
         return "judged before vectors were taken away or made anew"
     seen = verdict.detail.get("detail", {}).get(AGAINST)
-    if seen is not None and seen != now.against:
-        return f"compared with {_served(seen)}; now it is {_served(now.against)}"
+    # What a version in production was compared with may have expired since: what was said then was said for good.
+    if seen is not None and seen != now.against and (now.against or not now.served):
+        return f"compared with {_served(seen)}; since then it is {_serves(now.against)}"
     return ""
 
 
 def _served(seen: Mapping[str, Any]) -> str:
     return f"version {seen['version']}, which production served" if seen else "nothing: production served nothing"
+
+
+def _serves(seen: Mapping[str, Any]) -> str:
+    return f"version {seen['version']}" if seen else "nothing"

@@ -24,6 +24,12 @@ from vector_pipeline.release.snapshot import tables_of
 class Past(Gating):
     """Reading what was. None of it writes."""
 
+    def version_spaces(self, dataset: str) -> dict[int, str]:
+        """The space of each version, where the dataset has or had several; else none: there is nothing to tell apart."""
+        found = {one.number: one.space for one in self.registry(read_only=True).versions(dataset)}
+        names = {*found.values(), *self.dataset(dataset).spaces}
+        return found if len(names) > 1 else {}
+
     def diff(self, dataset: str, old: int, new: int, *, examples: int = 10) -> VersionDiff:
         """Difference between two versions, without reading a vector."""
         a, b = self.version(dataset, old), self.version(dataset, new)

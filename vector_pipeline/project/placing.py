@@ -119,14 +119,18 @@ class Placing(Catching):
         return found
 
     def arrange(
-        self, dataset: str, goals: Sequence[Deployment], why: Why, *, without: Iterable[str] = ()
-    ) -> tuple[Alias, bool]:
+        self, dataset: str, goals: Sequence[Deployment], why: Why, *, without: Iterable[str] = (),
+        seen: Sequence[Alias] | None = None,
+    ) -> tuple[Alias, bool]:  # fmt: skip
         """Move production of every place together (law 2); returns the first place's alias, and whether anything moved.
 
-        Staging leaves the places that production leaves. ``without``: places that are out of service from here on.
+        Staging leaves the places that production leaves. ``without``: places that are out of service from here on. ``seen``:
+        where production has moved since, nothing moves.
         """
         out, removed = set(without), self.left_over(dataset)
         now = self.standing(dataset, PRODUCTION)
+        if seen is not None and [one.generation for one in now] != [one.generation for one in seen]:
+            return now[0], False
         staged = self.standing(dataset, STAGING)
         stay = [one for name in self.places(dataset) if name not in out and (one := at(staged, name)) is not None]
         of_staging = arranged(STAGING, staged, [one.deployment for one in stay])

@@ -44,6 +44,7 @@ class Made:
 def build(inside: Inside) -> Made:
     """Build, and push. ``RefusedError`` for more than the budget, and for one that is taken down meanwhile."""
     held_as, name, budget = inside.held_as, inside.preview.name, inside.budget
+    inside.require_comparable()
     with inside.going_on():
         inside.sync(held_as)
         inside.chunk(held_as)

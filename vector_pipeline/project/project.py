@@ -86,12 +86,6 @@ class Project(
         self.dataset(dataset)
         return self.registry(read_only=True).versions(dataset)
 
-    def version_spaces(self, dataset: str) -> dict[int, str]:
-        """The space of each version, where the dataset has or had several; else none: there is nothing to tell apart."""
-        found = {one.number: one.space for one in self.versions(dataset)}
-        names = {*found.values(), *self.dataset(dataset).spaces}
-        return found if len(names) > 1 else {}
-
     def status(self, dataset: str) -> Status:
         """Where the dataset stands."""
         space = self.space(dataset)

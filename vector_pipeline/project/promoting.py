@@ -7,7 +7,8 @@ Laws
    and when they fail, what readers had is written back. Interrupted, the same command goes on.
 3. A gate that a person lets a version past is passed on the way to readers too, and on the way back to it. Never past what is not
    whole, or not there.
-4. What a failed check undoes, it undoes only while production still points at what failed.
+4. What a failed check undoes, it undoes only while production still points at what failed: a check of ours, or of a job that says
+   which version it looked at.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,6 +28,7 @@ from vector_pipeline.release.promote import (
     promote,
     require_verified,
     rollback_target,
+    stands_at,
 )
 from vector_pipeline.release.push import Pushed, push_version
 from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Version
@@ -105,16 +107,25 @@ class Promoting(Together):
         *,
         by: str,
         to: int | None = None,
+        only_from: int | None = None,
         reason: str = "",
         run_id: str | None = None,
         without: Sequence[str] = (),
     ) -> tuple[Alias, bool]:
-        """Move ``production`` back; returns the alias and whether anything moved. Only in place is anything written."""
+        """Move ``production`` back; returns the alias and whether anything moved. Only in place is anything written.
+
+        ``only_from``: law 4 for who asks; where production is elsewhere by now, nothing moves.
+        """
         self._require_policy(dataset, reason)
         why = Why(by, reason, run_id, "rollback")
+        seen = self.standing(dataset, PRODUCTION)
+        if only_from is not None and not all(stands_at(self.registry(), one, only_from) for one in seen):
+            return seen[0], False
         if without or self.apart(dataset) or goes_back_apart(self.registry(), dataset, self.environment, to):
-            return self._places_back(dataset, to, why, without)
+            return self._places_back(dataset, to, why, without, seen if only_from is not None else None)
         now, goal = rollback_target(self.registry(), dataset, self.environment, to)
+        if only_from is not None and [one.generation for one in seen] != [now.generation]:
+            return now, False
         return self._back(now, goal, why)
 
     def roll_back_failed(

@@ -73,6 +73,7 @@ class Reporting(Past, Planning, Agreeing):
             changes=_or_missing(lambda: self._changes(wanted, served)),
             map=_or_missing(lambda: self._map(wanted, held[0] if held else None)),
             history=_told(_or_missing(lambda: self._events(wanted))),
+            spaces=self.version_spaces(dataset),
             policy=self._policy_said(dataset),
             commands=self._commands(wanted, served, outlook, gates),
             made_at=now or datetime.now(UTC),

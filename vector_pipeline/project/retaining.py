@@ -150,9 +150,14 @@ class Retaining(Gating):
                 "files of the lake are not looked at: that takes a connection that may write, and the seal is not here"
             )
             return Collected(dry_run, tuple(found), (), 0, tuple(notes))
-        files = collect_files(self.lake(), dry_run=dry_run, grace_s=grace_s).files
+        self._admission.require_lake(self.lake(), self.registry(), deleting=True)
+        gone = collect_files(self.lake(), dry_run=dry_run, grace_s=grace_s)
+        if gone.strange:
+            notes.append(
+                f"{len(gone.strange)} data files lie outside of this lake's schemas, such as {gone.strange[0]}: they are left"
+            )
         merged = 0 if dry_run else merge_files(self.lake())
-        return Collected(dry_run, tuple(found), files, merged, tuple(notes))
+        return Collected(dry_run, tuple(found), gone.files, merged, tuple(notes))
 
     def _named(self, dataset: str | None) -> list[str]:
         if dataset is None:

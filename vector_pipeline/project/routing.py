@@ -10,9 +10,11 @@ Laws
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from vector_pipeline.errors import InputError, NotFoundError, RefusedError
 from vector_pipeline.project.promoting import Promoting
+from vector_pipeline.release.past import ROUTED
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, Deployment, Route
@@ -51,15 +53,27 @@ class Routing(Promoting):
                 self._require_ready(one, goals[0], ())
             else:
                 self._require_judged(one, (), back=False)
-        return self.registry().begin_route(
+        begun = self.registry().begin_route(
             dataset, self.environment, version=wanted.number, deployments=[one.id for one in goals], share=share,
             beside=production.deployment.id, by=by, reason=reason, run_id=run_id,
         )  # fmt: skip
+        self._record_route(dataset, {"version": begun.version, "share": share, "reason": reason}, by, run_id)
+        return begun
 
     def unroute(self, dataset: str, *, by: str) -> Route | None:
         """Give every reader what production names; returns the route that was in force, or None."""
         self.dataset(dataset)
-        return self.registry().end_route(dataset, self.environment, by=by)
+        ended = self.registry().end_route(dataset, self.environment, by=by)
+        if ended is not None:
+            self._record_route(dataset, {"version": ended.version}, by, None)
+        return ended
+
+    def _record_route(self, dataset: str, detail: dict[str, Any], by: str, run_id: str | None) -> None:
+        """For the history: who got which version, and why. The route itself is gone with the next promotion."""
+        self.registry().record_audit(
+            dataset=dataset, environment=self.environment, alias=None, deployment_id=None, level=ROUTED, drifted=False,
+            counts={}, detail=detail, by=by, run_id=run_id,
+        )  # fmt: skip
 
     def _plain(self, dataset: str) -> Alias:
         found = self.registry(read_only=True).alias(dataset, self.environment, PRODUCTION)

@@ -4,12 +4,14 @@ Laws
 ----
 1. Looking at another environment opens it read-only, and what is wrong there is told of it alone.
 2. A seal is changed by whoever has it, or by a person who breaks it for that.
+3. A registry stands for one that was lost only where the lake says that it was this environment's, with the seal that it had, for a
+   reason that is kept. One that answers is not lost.
 """
 
 import os
 from dataclasses import replace
 
-from vector_pipeline.errors import InputError, NotFoundError, VectorPipelineError
+from vector_pipeline.errors import InputError, NotFoundError, RefusedError, VectorPipelineError
 from vector_pipeline.parts import Parts
 from vector_pipeline.release.admitting import account
 from vector_pipeline.release.promote import PRODUCTION
@@ -91,9 +93,35 @@ class Sealing(Parts):
         with self._admission.letting_in(other):
             self.registry().let_in(other, by=account() if on else None)
 
-    def stand_for(self, lost: str) -> None:
-        """Take the place of a registry that was lost: what carries its id is this one's."""
-        self.registry().stand_for(lost)
+    def stand_for(self, lost: str, *, reason: str) -> None:
+        """Take the place of a registry that was lost: what carries its id is this one's (law 3)."""
+        said = " ".join(reason.split())
+        if not said:
+            raise InputError("standing for a registry wants a reason", fix='Say it: --reason "why"')
+        registry = self.registry()
+        for name in self.config.environments:
+            if name != self.environment and self._answers(name) == lost:
+                raise RefusedError(
+                    f"{lost} is the registry of environment {name}, and not lost: nothing stands for it",
+                    fix=f"Give {self.environment} a lake, a registry and targets of its own",
+                )
+        try:
+            self._admission.require_lost(lost, self.lake(read_only=True))
+        except NotFoundError:
+            raise RefusedError(
+                f"{self.environment} has no lake that says whose it is: nothing shows that {lost} was its registry",
+                fix="Restore its lake first",
+            ) from None
+        registry.stand_for(lost)
+        registry.record_broken_seal(self.environment, f"stand-for {lost}", by=account(), reason=said)
+
+    def _answers(self, environment: str) -> str:
+        """The id of another environment's registry; empty where it does not answer from here."""
+        try:
+            with Parts(self.config, self.base, environment) as there:
+                return there.registry(read_only=True).id
+        except VectorPipelineError:
+            return ""
 
 
 def _seal_state(found: Belonging, name: str, variable: str | None) -> str:

@@ -8,6 +8,7 @@ from vector_pipeline.errors import NotFoundError, RefusedError, VectorPipelineEr
 from vector_pipeline.lake.dropping import TableSize, table_sizes, tables_there
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.needing import Hold, holds
+from vector_pipeline.release.past import RETIRED
 from vector_pipeline.release.retirement import OnStep, Retirement, Setting, plan_retirement
 from vector_pipeline.release.space_retiring import retire_space
 from vector_pipeline.release.spaces import KnownSpace, Line, known_spaces, lines_of_space, own_tables
@@ -111,7 +112,14 @@ class Spaces(Gating):
             return plan_retirement(self._retiring(dataset, space, fingerprint, dry_run=True))
         with self._writing(dataset, "documents"):
             setting = self._retiring(dataset, space, fingerprint, dry_run=False)
-            return retire_space(replace(setting, run_id=run_id, by=by, on_step=on_step))
+            gone = retire_space(replace(setting, run_id=run_id, by=by, on_step=on_step))
+            if not gone.empty:
+                self.registry().record_audit(
+                    dataset=dataset, environment=self.environment, alias=None, deployment_id=None, level=RETIRED,
+                    drifted=False, counts={}, detail={"space": gone.space, "versions": list(gone.versions)}, by=by,
+                    run_id=run_id,
+                )  # fmt: skip
+            return gone
 
     def _retiring(self, dataset: str, name: str, fingerprint: str | None, *, dry_run: bool) -> Setting:
         spaces = self._known_spaces(dataset)

@@ -97,8 +97,10 @@ class Together(Drifting):
         once = self.version_gates(deployment.dataset)
         require_verified(self.registry(), deployment, once, observed, self.mark_of(deployment), past=past)
 
-    def _places_back(self, dataset: str, to: int | None, why: Why, without: Sequence[str]) -> tuple[Alias, bool]:
-        """Every place to its own deployment of the version (law 1)."""
+    def _places_back(
+        self, dataset: str, to: int | None, why: Why, without: Sequence[str], seen: Sequence[Alias] | None = None
+    ) -> tuple[Alias, bool]:
+        """Every place to its own deployment of the version (law 1). ``seen``: only from there."""
         places = self.remaining(dataset, without, why.reason)
         registry = self.registry()
         _, number = version_to_return(registry, dataset, self.environment, to)
@@ -115,4 +117,4 @@ class Together(Drifting):
         for one in goals:
             if not was_served(registry, one):
                 self._require_ready(one, goals[0], without, back=True)
-        return self.arrange(dataset, goals, why, without=without)
+        return self.arrange(dataset, goals, why, without=without, seen=seen)

@@ -17,10 +17,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vector_pipeline.config import EnvironmentConfig
-from vector_pipeline.release.belonging import Claim, foreign, is_foreign, owner_mark, require_served, seal_fault
+from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.marking import MARK, Mark, make_mark, read_mark, require_not_nested
+from vector_pipeline.release.belonging import (
+    FOREIGN,
+    SEALED,
+    Claim,
+    foreign,
+    is_foreign,
+    owner_mark,
+    require_served,
+    seal_fault,
+)
 from vector_pipeline.release.registry.belonging import Belonging, look
 from vector_pipeline.release.registry.engine import Database
-from vector_pipeline.release.seals import Break, broken_now, digest_of
+from vector_pipeline.release.seals import Break, broken_now, digest_of, fits
 
 if TYPE_CHECKING:
     from vector_pipeline.lake.connection import Lake
@@ -108,16 +119,59 @@ class Admission:
                 registry.record_broken_seal(claim.environment, broken.verb, by=broken.by, reason=broken.reason)
             self._entered = self._passed
 
-    def require_lake(self, lake: "Lake", registry: "Registry") -> None:
-        """The lake is this registry's, or nobody's yet, and then it is from now on. ``RefusedError`` says whose else it is."""
+    def require_lake(self, lake: "Lake", registry: "Registry", *, deleting: bool = False) -> None:
+        """Catalog and data of the lake are this registry's, or nobody's yet, and then they are from now on. ``RefusedError`` says
+        whose else they are. ``deleting``: files are about to be deleted, and no other lake may lie within.
+        """
+        own = f"Give {self._environment} a lake of its own (`lake:`), or the registry that goes with this one"
         owner = lake.owner()
         if is_foreign(owner, registry.id):
-            raise foreign(
-                f"the {lake.where}", owner, registry.id,
-                f"Give {self._environment} a lake of its own (`lake:`), or the registry that goes with this one",
-            )  # fmt: skip
-        if not owner:
+            raise foreign(f"the {lake.where}", owner, registry.id, own)
+        mark = read_mark(lake)
+        if mark is not None:
+            self._require_registry(lake, registry, mark)
+        if not owner or not lake.identity():
             lake.take(owner_mark(registry.id, self._environment))
+        if mark is None:
+            mark = make_mark(lake, Mark(owner_mark(registry.id, self._environment), lake.identity()))
+            self._require_registry(lake, registry, mark)
+        if mark.catalog != lake.identity():
+            raise RefusedError(
+                f"the data {lake.data} belong to another catalog of this registry, made by {mark.owner.partition('/')[2]}: "
+                "collecting in one would delete files of the other",
+                fix=f"Give {self._environment} `lake: data:` of its own; if that catalog is lost, so are these files: "
+                f"delete them with {lake.data}{MARK}",
+                kind=FOREIGN,
+            )
+        lake.keep_seals({one.name: one.seal for one in registry.belonging().environments if one.seal is not None})
+        if deleting:
+            require_not_nested(lake)
+
+    def require_lost(self, lost: str, lake: "Lake") -> None:
+        """A registry of the id ``lost`` was this environment's: its lake says so, and its seal is here. Else ``RefusedError``."""
+        owner = lake.owner()
+        if not owner or is_foreign(owner, lost):
+            raise RefusedError(
+                f"the {lake.where} does not belong to {lost}, but to {owner.partition('/')[0] or 'nobody'}: that registry was "
+                f"not the one of {self._environment}",
+                fix="Check VECTOR_PIPELINE_ENV, and that this environment's lake and targets are its own",
+                kind=FOREIGN,
+            )
+        claim, seals = self.claim(), lake.seals()
+        if seals and not any(claim.secret is not None and fits(claim.secret, one) for one in seals.values()):
+            raise RefusedError(
+                f"what belongs to {lost} is sealed (environment {', '.join(seals)}), and its seal is not here: nobody stands "
+                "for it without",
+                fix="Name the seal in `sealed:` and set it",
+                kind=SEALED,
+            )
+
+    def _require_registry(self, lake: "Lake", registry: "Registry", mark: Mark) -> None:
+        if is_foreign(mark.owner, registry.id):
+            raise foreign(
+                f"the data {lake.data}", mark.owner, registry.id,
+                f"Give {self._environment} `lake: data:` of its own, or the registry that goes with this one",
+            )  # fmt: skip
 
 
 def account() -> str:

@@ -31,6 +31,14 @@ from vector_pipeline.release.snapshot import tables_of
 
 ALL = 1_000_000
 """Rows that are asked for where all are needed."""
+PUT = "put"
+"""Level of what the registry keeps beside its audits of files that a person put into a source."""
+ROUTED = "route"
+"""Level of what it keeps there of a share of the readers that began to get another version, or ceased to by somebody's word."""
+RETIRED = "space retire"
+"""Level of what it keeps there of a space that was dropped."""
+_NAMED = 3
+"""Documents of a put that are named; the registry has all of them."""
 _DIFF_RECORDS = 2_000_000
 """Records on both sides that a listing compares before it leaves the rest out: a second or two."""
 _RELEASES = ("staging", "production")
@@ -44,7 +52,8 @@ class Event:
     at: datetime
     kind: str
     """Of a move (``promote``, ``rollback``, ``push``, ``self-check``, ``retire``),
-    ``audit``, ``seal broken for`` a verb (of whatever dataset), or what a maintenance was for (``repair``)."""
+    ``audit``, ``put``, ``route``, ``space retire``, ``seal broken for`` a verb (of whatever dataset), or what a maintenance was for
+    (``repair``)."""
     alias: str | None
     from_version: int | None
     to_version: int | None
@@ -160,6 +169,20 @@ def _move(move: AliasMove, overrides: Sequence[Override]) -> Event:
 
 
 def _audit(audit: Audit, deployments: Mapping[int, Deployment]) -> Event:
+    if audit.level == PUT:
+        documents = list(audit.detail.get("documents", ()))
+        more = f" and {len(documents) - _NAMED} more" if len(documents) > _NAMED else ""
+        return Event(audit.at, PUT, None, None, None, audit.by, ", ".join(documents[:_NAMED]) + more, audit.run_id)
+    if audit.level == ROUTED:
+        version, share, why = (audit.detail.get(key) for key in ("version", "share", "reason"))
+        told = f"{float(share or 0) * 100:.4g}% of the readers" if share else "ended"
+        return Event(
+            audit.at, ROUTED, None, None, version, audit.by, ": ".join(filter(None, (told, why))), audit.run_id
+        )
+    if audit.level == RETIRED:
+        gone = ", ".join(f"v{number}" for number in audit.detail.get("versions", ()))
+        told = f"space {audit.detail.get('space')}" + (f": {gone}" if gone else "")
+        return Event(audit.at, RETIRED, None, None, None, audit.by, told, audit.run_id)
     about = deployments.get(audit.deployment_id or 0)
     version = about.version if about else None
     return Event(audit.at, "audit", audit.alias, None, version, audit.by, "", audit.run_id, audit=audit)

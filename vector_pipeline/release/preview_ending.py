@@ -7,15 +7,19 @@ Laws
    not been killed: what is left is found by the one name that all of it has.
 3. A namespace goes only by ``drop_line``, under its lease, and a table under its own: whoever writes still is waited for, and a
    dead writer is not. What no target answers for is left for the next time.
-4. A writer that slept through all this may leave a namespace behind: ``sweep`` looks again, in previews that ended not long ago.
+4. What the configuration does not lead to any more (``UNREACHED``), or does not answer for good, a person may give up, with a
+   reason: the rest ends, and the preview's row keeps what may stand still, and who gave it up. A seal, or somebody who writes, is
+   waited for. ``sweep`` drops it as soon as the configuration leads there again, however long ago it ended.
+5. A writer that slept through all this may leave a namespace behind: ``sweep`` looks again, in previews that ended not long ago.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from vector_pipeline.errors import VectorPipelineError
+from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.erasing import tables_of_dataset
 from vector_pipeline.release.dropping import drop_line
@@ -23,11 +27,16 @@ from vector_pipeline.release.holding import hold, hold_whole
 from vector_pipeline.release.journalling import abandon_open
 from vector_pipeline.release.preview_lake import drop_schema
 from vector_pipeline.release.registry import PreviewRecord, Registry
+from vector_pipeline.release.registry.previews import GIVEN_UP, GivenUp
 from vector_pipeline.release.remembering import forget
 from vector_pipeline.targets.base import Target
 
+UNREACHED = "unreached"
+"""Code of the ``RefusedError`` of what the configuration does not lead to."""
+LAKE = "lake"
+"""Stands for a preview's tables among what was given up."""
 SWEPT_FOR = timedelta(days=7)
-"""Law 4: a process does not sleep for longer."""
+"""Law 5: a process does not sleep for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +53,42 @@ class Ending:
     on_step: Callable[[str], None] = lambda _: None
 
 
-def take_down(ending: Ending, preview: PreviewRecord, reason: str) -> PreviewRecord:
+def take_down(ending: Ending, preview: PreviewRecord, reason: str, *, give_up: bool = False) -> PreviewRecord:
     """Do it (law 2). ``ConflictError`` while somebody writes still, ``UnavailableError`` where a target does not answer: run it
-    again.
+    again. ``give_up``: law 4.
     """
+    left: list[str] = []
+
+    def done(what: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except VectorPipelineError as error:
+            if not (give_up and (error.code == UNREACHED or isinstance(error, UnavailableError))):
+                raise
+            left.append(what)
+
     registry = ending.registry
-    registry.end_preview(preview.id, by=ending.by, reason=reason)
+    registry.end_preview(preview.id, preview.held_as, by=ending.by, reason=reason)
     ending.on_step("ending")
     places = [(one.target, one.namespace) for one in registry.deployments(preview.held_as)]
-    for place in sorted(set(places)):
-        _drop_namespace(ending, preview, *place)
+    for name, namespace in sorted(set(places)):
+        done(f"{name}/{namespace}", partial(_drop_namespace, ending, preview, name, namespace))
         ending.on_step("dropped namespace")
-    lake = ending.lake()
-    if lake is not None:
-        _drop_tables(ending, lake, preview)
-        ending.on_step("dropped tables")
-    return registry.forget_preview(preview.id, places)
+    done(LAKE, partial(_drop_tables, ending, preview))
+    ending.on_step("dropped tables")
+    given_up = GivenUp(tuple(left), ending.by, reason) if left else None
+    return registry.forget_preview(preview.id, preview.held_as, places, given_up=given_up)
 
 
 def sweep(ending: Ending, previews: Iterable[PreviewRecord], *, now: datetime | None = None) -> list[str]:
-    """Law 4: drop what stands again under a name of a preview that has ended; returns those namespaces."""
+    """Laws 4 and 5: drop what stands (again) under a name of a preview that has ended; returns those namespaces."""
     found = []
     for preview in previews:
-        if preview.ended_at is None or preview.ended_at < (now or datetime.now(UTC)) - SWEPT_FOR:
+        given_up = preview.given_up
+        late = preview.ended_at is None or preview.ended_at < (now or datetime.now(UTC)) - SWEPT_FOR
+        if late and given_up is None:
             continue
+        gone = []
         for name, namespace in preview.places:
             try:
                 target = ending.reach(name)
@@ -78,7 +99,21 @@ def sweep(ending: Ending, previews: Iterable[PreviewRecord], *, now: datetime | 
             except VectorPipelineError:
                 continue  # The next time finds it again.
             found.append(namespace)
+            gone.append(f"{name}/{namespace}")
+        if given_up is not None:
+            _settle(ending, preview, given_up, gone)
     return found
+
+
+def _settle(ending: Ending, preview: PreviewRecord, given_up: GivenUp, gone: list[str]) -> None:
+    """Law 4: what was given up and is gone by now is not told any more."""
+    if LAKE in given_up.left:
+        with suppress(VectorPipelineError):
+            _drop_tables(ending, preview)
+            gone.append(LAKE)
+    if gone:
+        left = tuple(one for one in given_up.left if one not in gone)
+        ending.registry.note_preview(preview.id, {GIVEN_UP: replace(given_up, left=left).to_json() if left else None})
 
 
 def _drop_namespace(ending: Ending, preview: PreviewRecord, name: str, namespace: str) -> None:
@@ -93,7 +128,10 @@ def _drop_namespace(ending: Ending, preview: PreviewRecord, name: str, namespace
             forget(lake, target, namespace)
 
 
-def _drop_tables(ending: Ending, lake: Lake, preview: PreviewRecord) -> None:
+def _drop_tables(ending: Ending, preview: PreviewRecord) -> None:
+    lake = ending.lake()
+    if lake is None:
+        return
     with ExitStack() as stack:
         for table in {"documents", *tables_of_dataset(lake, preview.held_as)}:
             resource = f"lake/{preview.held_as}/{table}"

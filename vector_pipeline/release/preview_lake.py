@@ -28,19 +28,23 @@ class Texts:
 
     total: int
     reused: int
-    """That its dataset has vectors of, and the preview took over."""
+    """That its dataset has vectors of, here or in the environment that is reused, and the preview took over."""
     embed: int
     """That the model must embed."""
 
 
-def take_over(lake: Lake, mine: SpaceTables, origin: str) -> Texts:
+def of_origin(mine: SpaceTables, origin: str) -> SpaceTables:
+    """The tables of the same space that the dataset itself has."""
+    return SpaceTables(DatasetTables(origin), mine.chunk_table, mine.embedding_table)
+
+
+def take_over(lake: Lake, mine: SpaceTables, origin: str) -> None:
     """Copy the vectors that the preview's chunks need and its dataset has (law 2), with their evidence (law 3). One commit."""
     mine.ensure(lake)
-    theirs = SpaceTables(DatasetTables(origin), mine.chunk_table, mine.embedding_table)
+    theirs = of_origin(mine, origin)
     if lake.has_table(origin, theirs.embedding_table):
         _copy_evidence(lake, GoldenTables.of(mine), GoldenTables.of(theirs))
         _copy_vectors(lake, mine, theirs)
-    return count_texts(lake, mine)
 
 
 def count_texts(lake: Lake, mine: SpaceTables) -> Texts:

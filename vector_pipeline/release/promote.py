@@ -168,7 +168,17 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
 
 def _begun_in_place(registry: Registry, now: Alias, below: Sequence[int]) -> Deployment | None:
     """Law 5: what a write over what production reads was for, when it did not end. None when there is no such write."""
-    held = now.deployment
+    newest = _written_over(registry, now.deployment)
+    return newest if newest is None or newest.id in below else now.deployment
+
+
+def stands_at(registry: Registry, now: Alias, version: int) -> bool:
+    """Whether readers of ``production`` get a version, be it that a write of it over what they read began and did not end."""
+    newest = _written_over(registry, now.deployment)
+    return (newest or now.deployment).version == version
+
+
+def _written_over(registry: Registry, held: Deployment) -> Deployment | None:
     if held.strategy is not Strategy.IN_PLACE or held.status == DeploymentStatus.PUSHED:
         return None
     there = [
@@ -176,8 +186,7 @@ def _begun_in_place(registry: Registry, now: Alias, below: Sequence[int]) -> Dep
         for one in registry.deployments(held.dataset, held.environment)
         if (one.target, one.namespace) == (held.target, held.namespace) and one.status not in _GONE
     ]
-    newest = max(there, key=lambda one: (one.updated_at, one.id), default=held)
-    return newest if newest.id in below else held
+    return max(there, key=lambda one: (one.updated_at, one.id), default=held)
 
 
 def _cannot_return(registry: Registry, gone: Deployment, *, named: bool) -> RefusedError:

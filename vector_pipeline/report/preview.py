@@ -6,11 +6,14 @@ Laws
    comment that has it. So a pull request has one comment a dataset, however often it is built.
 2. What is said of gates, answers and documents is what the registry, the lake and the target said; texts from outside are words and
    nothing else (``report.words``): they make no link, no picture and no mention.
-3. It fits into a comment: long lists are cut, and say so.
+3. Where nothing is served to compare with, nothing is proved of what would change: headline and comparing gates say ❓, never ✅.
+   A sample is called a sample.
+4. It fits into a comment: long lists are cut, and say so.
 """
 
 from collections.abc import Iterable, Sequence
 
+from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.lake.diff import VersionDiff
 from vector_pipeline.release.plan import Plan, StageKind
 from vector_pipeline.release.registry import PreviewRecord
@@ -22,7 +25,8 @@ from vector_pipeline.report.tables import failing_examples
 from vector_pipeline.report.units import moment, plural
 from vector_pipeline.report.words import legible
 from vector_pipeline.report.words import markdown as plain
-from vector_pipeline.verify.outcome import CheckResult
+from vector_pipeline.verify.context import AGAINST
+from vector_pipeline.verify.outcome import CheckResult, Status
 
 LONGEST = 65_000
 """Characters: GitHub takes 65,536."""
@@ -45,13 +49,20 @@ def comment(
     *,
     refusal: str = "",
     links: Sequence[tuple[str, str]] = (),
+    sample: Sample | None = None,
+    environment: str = "",
 ) -> str:
-    """The whole comment. ``links``: (words, address) of pages that say more."""
-    headline, because = verdict_of(facts)
+    """The whole comment. ``links``: (words, address) of pages that say more. ``sample``: what of the source was built.
+    ``environment``: whose production it was compared with (default: the preview's).
+    """
+    headline, because = _verdict(facts)
     words = {"Would be promoted": "✅ Would be promoted", "Would not be promoted": "❌ Would not be promoted"}
     served = facts.served
+    production = f"production of {_code(environment or preview.environment)}"
     against = (
-        f"against version {served.number}, which production serves" if served else "alone: production serves nothing"
+        f"against version {served.number}, which {production} serves"
+        if served
+        else f"alone: {production} serves nothing"
     )
     lines = [
         marker(preview.origin, preview.environment),
@@ -59,6 +70,7 @@ def comment(
         "",
         f"{because} Built from {_revision(preview)}, judged {against}.",
         "",
+        *_sampled(sample),
         *_documents(facts),
         *_answers(facts.gates),
         *_gates(facts.gates),
@@ -72,6 +84,28 @@ def failed(preview_name: str, dataset: str, environment: str, error: str) -> str
     """The comment where nothing could be built, or it was not built to its end."""
     said = markdown(error)
     return f"{marker(dataset, environment)}\n### {markdown(dataset)}: ❌ No preview\n\n{said}\n\n`{preview_name}`\n"
+
+
+def _verdict(facts: Facts) -> tuple[str, str]:
+    """Law 3."""
+    headline, because = verdict_of(facts)
+    if facts.served is None and headline == "Would be promoted":
+        return (
+            "Nothing to compare with",
+            "No gate stops it, and none could say what would change: nothing is served here.",
+        )
+    return headline, because
+
+
+def _sampled(sample: Sample | None) -> list[str]:
+    """Law 3."""
+    if sample is None:
+        return []
+    share = f"{sample.share:.0%}" if sample.share >= 0.01 else f"{sample.share:.2%}"
+    return [
+        f"⚠️ A sample of {share} of the documents was built, with those that are named. What is not in it was not looked at; "
+        "one that production's sample lacks counts as added.", "",
+    ]  # fmt: skip
 
 
 def _revision(preview: PreviewRecord) -> str:
@@ -160,12 +194,18 @@ def _gates(gates: Sequence[GateSaid]) -> list[str]:
         said = " ".join((gate.outdated or gate.summary).split())
         cut = said if len(said) <= _CELL else f"{said[: _CELL - 1]}…"
         mode = "" if gate.mode == "block" else f" ({gate.mode}s only)" if gate.mode == "warn" else f" ({gate.mode})"
-        lines.append(f"| {_SIGNS[gate.status.value]} | {markdown(gate.name)}{mode} | {markdown(cut)} |")
+        lines.append(f"| {_sign(gate)} | {markdown(gate.name)}{mode} | {markdown(cut)} |")
     results = [CheckResult(one.name, one.status, one.summary, one.detail, one.examples) for one in gates if one.blocks]
     faults = failing_examples(results, limit=_MOST_FAULTS)
     if faults:
         lines += ["", "Faults, for example:", "", *(f"- {markdown(one[:_CELL])}" for one in faults)]
     return [*lines, ""]
+
+
+def _sign(gate: GateSaid) -> str:
+    """Law 3: one that compares, and had nothing to compare with, passed nothing."""
+    alone = gate.status is Status.PASSED and AGAINST in gate.detail and not gate.detail[AGAINST]
+    return _SIGNS["unknown" if alone else gate.status.value]
 
 
 def _release(proposal: Plan | Missing, refusal: str) -> list[str]:

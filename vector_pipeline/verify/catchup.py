@@ -56,7 +56,7 @@ def judge(context: GateContext) -> CheckResult:
 
 _WORDS: Mapping[str, str] = {
     "missing": "documents that production serves are missing",
-    "behind": "documents are at another revision than production's",
+    "behind": "documents are older than production's (bring them over: vector-pipeline reembed)",
     "unchunked": "documents lack their chunks",
     "pending": "chunks lack their vector",
     "misshapen": "vectors have another dimension",

@@ -24,7 +24,9 @@ class Audit:
     """The alias that pointed at it, if one did."""
     deployment_id: int | None
     level: str
-    """``count``, ``ids``, ``sample`` or ``full``: how much was compared."""
+    """``count``, ``ids``, ``sample`` or ``full``: how much was compared. Others say what was done: ``adopt``, ``put``, ``route``,
+    ``space retire``.
+    """
     drifted: bool
     counts: Mapping[str, Any]
     """Numbers of records: expected, found, missing, foreign, tampered, …"""

@@ -3,7 +3,7 @@
 Laws
 ----
 1. The id was drawn when the registry was made, and is on every namespace and lake that it made. It changes only where a registry
-   that holds nothing takes the place of one that was lost (``stand_for``).
+   that holds nothing takes the place of one that was lost (``stand_for``). Whether it may is the caller's question.
 2. An environment is remembered by name from its first write on. Its seal is a digest; what was sealed is opened by its seal alone.
 3. Broken seals are only ever added.
 """

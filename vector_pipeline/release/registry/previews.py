@@ -4,6 +4,7 @@ Laws
 ----
 1. Everything that the registry holds of a preview has ``held_as`` as its dataset: a name that no dataset can have, and that no
    other preview has, of whatever registry. So it is nobody else's, and all of it can be told and forgotten by that name.
+   A number is another preview's in another registry: whoever ends one says the name with it.
 2. A name of a dataset's previews in an environment has one that lives at most. It ends twice: from ``ending_at`` on nobody goes
    on with it; from ``ended_at`` on nothing is left of it. In between whoever comes takes the rest down.
 3. With the end its rows go, in one transaction, also those of tables that are only ever added to: they were nobody's history. The
@@ -25,6 +26,21 @@ from vector_pipeline.release.registry.schema import previews as table
 
 PLACES = "places"
 """Key of a preview's detail: ``[target, namespace]`` of each namespace that it had."""
+GIVEN_UP = "given_up"
+"""Key of a preview's detail: what could not be taken down, and who gave it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What of a preview nobody could reach when it ended, and may stand still."""
+
+    left: tuple[str, ...]
+    """``target/namespace``, or ``lake``."""
+    by: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"left": list(self.left), "by": self.by, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +75,12 @@ class PreviewRecord:
     def places(self) -> list[tuple[str, str]]:
         """Target and namespace of each place that it had. Known once it has ended."""
         return [(str(target), str(namespace)) for target, namespace in self.detail.get(PLACES, [])]
+
+    @property
+    def given_up(self) -> GivenUp | None:
+        """None: it ended whole, or has not ended."""
+        found = self.detail.get(GIVEN_UP)
+        return GivenUp(tuple(found["left"]), found["by"], found["reason"]) if found else None
 
 
 class Previews(Part):
@@ -157,26 +179,29 @@ class Previews(Part):
 
         self._db.write(work)
 
-    def end_preview(self, number: int, *, by: str, reason: str) -> PreviewRecord:
-        """Law 2: nobody goes on with it from here on. Asked again, it keeps who ended it first."""
+    def end_preview(self, number: int, held_as: str, *, by: str, reason: str) -> PreviewRecord:
+        """Law 2: nobody goes on with it from here on. Asked again, it keeps who ended it first. ``NotFoundError``: see law 1."""
 
         def work(connection: Connection) -> PreviewRecord:
+            _known(connection, number, held_as)
             mine = update(table).where(table.c.id == number, table.c.ending_at.is_(None))
             connection.execute(mine.values(ending_at=self._db.now(connection), ended_by=by, reason=reason))
             return _known(connection, number)
 
         return self._db.write(work)
 
-    def forget_preview(self, number: int, places: Iterable[tuple[str, str]]) -> PreviewRecord:
+    def forget_preview(
+        self, number: int, held_as: str, places: Iterable[tuple[str, str]], *, given_up: GivenUp | None = None
+    ) -> PreviewRecord:
         """Law 3: whatever the registry holds of a preview but its own row. The caller has dropped what it names elsewhere.
 
-        ``places``: of each namespace that it had. What is forgotten already is no error.
+        ``places``: of each namespace that it had. What is forgotten already is no error. ``NotFoundError``: see law 1.
         """
         named = sorted(set(places))
 
         def work(connection: Connection) -> PreviewRecord:
             self._db.serialise(connection, f"preview:{number}")
-            found = _known(connection, number)
+            found = _known(connection, number, held_as)
             every = sorted({*named, *found.places})
             # Those that others refer to come last.
             for one in reversed(metadata.sorted_tables):
@@ -186,10 +211,10 @@ class Previews(Part):
             parts = [resource.startswith(f"lake/{found.held_as}/", autoescape=True)]
             parts += [resource == f"{target}/{namespace}" for target, namespace in every]
             connection.execute(delete(leases).where(or_(*parts)))
-            state = {
-                "ended_at": self._db.now(connection),
-                "detail": {**found.detail, PLACES: [list(one) for one in every]},
-            }
+            detail = {**found.detail, PLACES: [list(one) for one in every]}
+            if given_up is not None:
+                detail[GIVEN_UP] = given_up.to_json()
+            state = {"ended_at": self._db.now(connection), "detail": detail}
             connection.execute(update(table).where(table.c.id == number).values(state))
             return _known(connection, number)
 
@@ -201,8 +226,11 @@ def _not_ended(connection: Connection, origin: str, environment: str) -> list[Pr
     return [_preview(row) for row in connection.execute(query)]
 
 
-def _known(connection: Connection, number: int) -> PreviewRecord:
-    return _preview(connection.execute(select(table).where(table.c.id == number)).one())
+def _known(connection: Connection, number: int, held_as: str | None = None) -> PreviewRecord:
+    found = connection.execute(select(table).where(table.c.id == number)).one_or_none()
+    if found is None or held_as not in (None, found.held_as):
+        raise NotFoundError(f"this registry has no preview {held_as or number}", fix="See: vector-pipeline ci list")
+    return _preview(found)
 
 
 def _preview(row: Row[Any]) -> PreviewRecord:

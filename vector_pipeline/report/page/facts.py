@@ -98,6 +98,8 @@ class Facts:
     map: Mapping[str, Any] | Missing
     """A scatter chart."""
     history: Sequence[Event]
+    spaces: Mapping[int, str]
+    """Of the versions, where the dataset has several: a move into another one changes every record."""
     policy: str
     """Who promotes here, in one sentence."""
     commands: tuple[tuple[str, str], ...]

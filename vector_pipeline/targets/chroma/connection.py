@@ -83,6 +83,10 @@ class Connection(ABC):
             self._checked = True
         return self._called(call, write, retried)
 
+    def asked(self, call: Call[T], *, write: bool = False) -> T:
+        """``call`` where the tenant or the database may not be there yet: nothing is looked for first."""
+        return self._called(call, write, None)
+
     def _called(self, call: Call[T], write: bool, retried: Counter[str] | None) -> T:
         def count(state: RetryCallState) -> None:
             reason = _reason(state.outcome.exception()) if state.outcome is not None else None

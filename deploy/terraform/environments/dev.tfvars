@@ -1,0 +1,10 @@
+# terraform apply -var-file=environments/dev.tfvars, beside the terraform.tfvars.json of `vector-pipeline provision --tfvars`.
+environment        = "dev"
+bucket             = "company-vectors-dev"
+database           = "vectors_dev"
+dagster_database   = "dagster_dev"
+writer             = "pipeline_dev"
+reader             = "onlooker_dev"
+postgres_host      = "db.internal"
+postgres_superuser = false
+noncurrent_days    = 1

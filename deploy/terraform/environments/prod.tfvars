@@ -1,0 +1,9 @@
+# terraform apply -var-file=environments/prod.tfvars, beside the terraform.tfvars.json of `vector-pipeline provision --tfvars`.
+environment        = "prod"
+bucket             = "company-vectors-prod"
+database           = "vectors_prod"
+dagster_database   = "dagster_prod"
+writer             = "pipeline_prod"
+reader             = "onlooker_prod"
+postgres_host      = "db.internal"
+postgres_superuser = false

@@ -1,0 +1,9 @@
+# terraform apply -var-file=environments/staging.tfvars, beside the terraform.tfvars.json of `vector-pipeline provision --tfvars`.
+environment        = "staging"
+bucket             = "company-vectors-staging"
+database           = "vectors_staging"
+dagster_database   = "dagster_staging"
+writer             = "pipeline_staging"
+reader             = "onlooker_staging"
+postgres_host      = "db.internal"
+postgres_superuser = false

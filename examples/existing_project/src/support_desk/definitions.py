@@ -1,0 +1,11 @@
+"""What `dg dev` and `dagster dev` load: everything below `defs`."""
+
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Assets in Python, components in YAML."""
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
