@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-all bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -69,7 +69,17 @@ docs: $(STAMP) ## the pages in docs/ as a site, in build/site
 ui: $(STAMP) ## open Dagster with the example loaded
 	@$(BIN)/python examples/ui.py
 
-bench: bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
+PEERS := build/peers
+$(PEERS)/.installed: benchmarks/peers/requirements.txt
+	@echo "making $(PEERS): what our figures are compared with"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit")
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-all: bench bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)

@@ -1,0 +1,121 @@
+"""Two programs on the same work, side by side: in processes of their own, their order alternated, every sample kept.
+
+Laws
+----
+1. A side is a program that does the work once and prints, as its last line, a JSON object with ``seconds`` (the work alone, without
+   starting Python or reading what was there before) and whatever else it counted. The most memory that its process held comes from
+   the kernel.
+2. Sides take turns: ours first in even rounds, theirs first in odd ones. A machine that grows slower meanwhile is slower for both.
+3. A figure is a ratio of medians; the spread is the least and the greatest ratio of one round.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+PEERS = REPOSITORY / "build" / "peers"
+"""The environment that ``make bench`` makes for ``benchmarks/peers/requirements.txt``."""
+_LIMIT_S = 3600.0
+
+
+class FailedError(Exception):
+    """A side ended with an error: what it said is the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of one side."""
+
+    seconds: float
+    peak_mb: float
+    counted: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A program: a module of ``benchmarks`` and its arguments. ``peers``: in the peers' environment."""
+
+    name: str
+    module: str
+    arguments: Sequence[str] = ()
+    peers: bool = False
+
+    def run(self, *more: str) -> Measured:
+        """Do the work once. Raises ``FailedError``."""
+        python = str(PEERS / "bin" / "python") if self.peers else sys.executable
+        command = [python, "-m", self.module, *self.arguments, *more]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
+        with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=said, stderr=errors, text=True)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            errors.seek(0)
+            lines = [line for line in said.read().splitlines() if line.strip()]
+            if process.returncode or not lines:
+                raise FailedError(f"{self.name}: exit {process.returncode}: {errors.read()[-2_000:]}")
+        counted = json.loads(lines[-1])
+        return Measured(float(counted.pop("seconds")), usage.ru_maxrss / 1024, counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """All runs of one side."""
+
+    name: str
+    runs: Sequence[Measured]
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def peak_mb(self) -> float:
+        return max(run.peak_mb for run in self.runs)
+
+    def median(self, counted: str) -> float:
+        """Of one of the numbers that the side counted."""
+        return statistics.median(float(run.counted[counted]) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two sides that took turns."""
+
+    ours: Samples
+    theirs: Samples
+
+    @property
+    def times_faster(self) -> float:
+        """Their seconds over ours: 2 says that ours takes half."""
+        return self.theirs.seconds / self.ours.seconds
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Least and greatest ``times_faster`` of one round."""
+        found = [b.seconds / a.seconds for a, b in zip(self.ours.runs, self.theirs.runs, strict=True)]
+        return min(found), max(found)
+
+
+def side_by_side(ours: Side, theirs: Side, rounds: int) -> Pair:
+    """Run both ``rounds`` times, in turns. Each run gets ``--round N`` after its arguments."""
+    found: dict[str, list[Measured]] = {"ours": [], "theirs": []}
+    sides = {"ours": ours, "theirs": theirs}
+    for turn in range(rounds):
+        for which in ("ours", "theirs") if turn % 2 == 0 else ("theirs", "ours"):
+            found[which].append(sides[which].run("--round", str(turn)))
+    return Pair(Samples(ours.name, found["ours"]), Samples(theirs.name, found["theirs"]))
+
+
+def said(**counted: Any) -> None:
+    """Print a side's last line."""
+    sys.stdout.write(json.dumps(counted) + "\n")

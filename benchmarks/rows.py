@@ -1,0 +1,86 @@
+"""Rows of the table of results: a figure, what it should reach, and whether it does. Kept as JSON, so that two runs compare."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.measuring import Pair
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+Kind = Literal["at least", "at most"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    work: str
+    """Key of the work that made it: ``update``, ``commit``, …"""
+    name: str
+    """What was measured, against what, how large."""
+    figure: float
+    unit: str
+    """``×`` (times as fast), ``%``, ``s``, ``GB``, ``writes``."""
+    goal: float | None
+    """None: measured for the reader, nothing was promised."""
+    kind: Kind = "at least"
+    spread: tuple[float, float] | None = None
+    """Least and greatest figure of one round."""
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    """Where the goal is missed: the limit that it meets. Also what a reader must know of the comparison."""
+
+    @property
+    def reached(self) -> bool | None:
+        if self.goal is None:
+            return None
+        return self.figure >= self.goal if self.kind == "at least" else self.figure <= self.goal
+
+
+def faster(work: str, name: str, pair: Pair, goal: float | None, why: str = "") -> Row:
+    """A row of a pair: how many times as fast ours is."""
+    return Row(
+        work, name, round(pair.times_faster, 2), "×", goal, spread=rounded(*pair.spread), why=why,
+        ours=_sample(pair.ours), theirs=_sample(pair.theirs),
+    )  # fmt: skip
+
+
+def rounded(*figures: float) -> tuple[float, float]:
+    least, most = figures
+    return round(least, 3), round(most, 3)
+
+
+def _sample(samples: Any) -> dict[str, Any]:
+    return {
+        "name": samples.name,
+        "seconds": [round(run.seconds, 4) for run in samples.runs],
+        "peak_mb": round(samples.peak_mb),
+        "counted": dict(samples.runs[-1].counted),
+    }
+
+
+def keep(rows: Iterable[Row], *, quick: bool, path: Path = RESULTS) -> None:
+    """Put rows into the results, instead of those of the same works; those of other works stay."""
+    rows = list(rows)
+    found = load(path)
+    works = {row.work for row in rows}
+    made = {"quick": quick, "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), "machine": machine()}
+    kept = [row for row in found.get("rows", []) if row["work"] not in works]
+    new = [asdict(row) | {"reached": row.reached} | made for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"rows": kept + new}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(path: Path = RESULTS) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
