@@ -1,7 +1,8 @@
 """Chunks in the lake: which documents need chunking, and one commit that replaces exactly their chunks.
 
 A document is stale when no chunk carries its digest; chunks of documents that are gone are orphans. Both are found by
-joining ids and digests only: texts are read for stale documents and for nothing else.
+joining ids and digests only: texts are read for stale documents and for nothing else. Where the lake knows a complete state
+(``lake.since``), only what was touched after it can be either.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from vector_pipeline.hashing import sql_content_hash, sql_content_key, sql_document_key
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, within
 
@@ -30,6 +32,8 @@ STAGED_CHUNKS = pa.schema(
 def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
     """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes."""
     condition = within(shards)
+    if since.touched(lake, tables):
+        condition += " AND document_id IN (FROM touched_documents)"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE chunked AS
             SELECT DISTINCT document_id, document_digest FROM {tables.chunks} WHERE {condition}"""

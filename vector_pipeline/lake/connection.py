@@ -300,38 +300,51 @@ class Lake:
 
     def owner(self) -> str:
         """Whose the lake is (see ``take``); empty: nobody's yet."""
-        return self._setting(_OWNER)
+        return self.setting(_OWNER)
 
     def identity(self) -> str:
         """The catalog's own id: drawn when it was taken, and kept where it is copied or moved. Empty: it was not taken yet."""
-        return self._setting(_IDENTITY)
+        return self.setting(_IDENTITY)
 
     def seals(self) -> dict[str, str]:
         """Digests of the seals of the environments that write here, by name: what remains of them where a registry is lost."""
-        found: dict[str, str] = json.loads(self._setting(_SEALS) or "{}")
+        found: dict[str, str] = json.loads(self.setting(_SEALS) or "{}")
         return found
 
     def keep_seals(self, digests: Mapping[str, str]) -> None:
         """Say what ``seals`` returns from now on."""
 
-        def work() -> None:
-            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = ?", [_SEALS])
-            said = json.dumps(dict(digests), sort_keys=True)
-            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [_SEALS, said])
-
         if self.seals() != dict(digests):
-            self.transaction(work, None)
+            self.set_setting(_SEALS, json.dumps(dict(digests), sort_keys=True))
 
-    def _setting(self, key: str) -> str:
+    def set_setting(self, key: str, value: str) -> None:
+        """Keep a word of ours among the catalog's settings. No state of the lake comes of it."""
+
+        def work() -> None:
+            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
+            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
+
+        self.transaction(work, None)
+
+    def setting(self, key: str) -> str:
+        """What ``set_setting`` kept; empty where it kept nothing."""
         found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
         return str(found[0][0]) if found else ""
+
+    def forget_settings(self, prefix: str) -> None:
+        """Keep none of the settings whose names begin so."""
+
+        def work() -> None:
+            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE starts_with(key, ?)", [prefix])
+
+        self.transaction(work, None)
 
     def take(self, owner: str) -> None:
         """Say whose the lake is, where it was nobody's. No state of the lake comes of it: it is one of the catalog's settings."""
 
         def work() -> None:
             for key, value in ((_OWNER, owner), (_IDENTITY, uuid.uuid4().hex)):
-                if not self._setting(key):
+                if not self.setting(key):
                     self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
 
         self.transaction(work, None)

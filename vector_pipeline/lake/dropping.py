@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vector_pipeline.errors import NotFoundError
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import METADATA, Lake
 from vector_pipeline.lake.erasing import tables_of_dataset
 from vector_pipeline.lake.golden import GoldenTables
@@ -99,6 +100,7 @@ def drop_tables(lake: Lake, dataset: str, names: Collection[str], message: str) 
             lake.run(f"DROP TABLE IF EXISTS {tables.named(name)}")
 
     if there:
+        since.forget(lake, dataset)
         lake.transaction(work, message)
     return there
 

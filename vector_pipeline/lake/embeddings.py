@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, within
 
@@ -33,9 +34,11 @@ def find_pending(
     else's now, who would embed it too. ``only_shared``: look at no other contents than are in that table.
     """
     only = "AND content_hash IN (FROM shared_contents)" if only_shared else ""
+    # What came after a state in which every content had its vector; else all there are.
+    chunks = "(FROM chunks_since WHERE net > 0)" if since.touched(lake, tables) else tables.chunks
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE pending AS
-            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)} {only}),
+            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {chunks} t WHERE {within(shards)} {only}),
             lacking AS (SELECT * FROM needed ANTI JOIN {tables.embeddings} USING (shard, content_hash)),
             known AS (SELECT DISTINCT e.content_hash FROM {tables.embeddings} e SEMI JOIN lacking USING (content_hash))
             SELECT l.shard, l.content_hash,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from vector_pipeline.errors import CorruptError, NotFoundError
 from vector_pipeline.hashing import sql_document_key
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 from vector_pipeline.lake.snapshots import describe_digest
 from vector_pipeline.lake.tables import WRITTEN, DatasetTables, SpaceTables, at, create
@@ -181,6 +182,7 @@ def make_anew(lake: Lake, dataset: str, present: int) -> None:
             order = " ORDER BY shard" if kind_of(name) in _BY_CONTENT else ""
             lake.run(f"INSERT INTO {tables.named(name)} SELECT * FROM erase_kept_{number}{order}")
 
+    since.forget(lake, dataset)
     lake.transaction(work, f"make the tables of {dataset} anew")
     for number in range(len(kept)):
         lake.run(f"DROP TABLE erase_kept_{number}")

@@ -4,18 +4,23 @@ Laws
 ----
 1. A snapshot is complete: every document has its chunks, every chunk its vector, and no key stands twice. What is not so is not
    described.
-2. The digest is a function of the set of (record id, metadata hash) alone: not of order, shards, files, times or the run.
-   Per shard it is a sha256 over the sorted rows; over shards a sha256 of those. Vectors are not read: content names them.
+2. The digest is a function of the set of (record id, metadata hash) alone: not of order, shards, files, times or the run. Of a
+   shard it is the sum of its rows' hashes (``sums``); over shards a sha256 of those. Vectors are not read: content names them.
 3. A described state is read back by its lake snapshot number, whatever was committed since.
+4. What was described last is kept in the lake's own catalog. A state after it is described by what changed since (``lake.since``),
+   and from nothing where that cannot be told: both find the same.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.sums import Sum, as_text, sums
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
 _IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
@@ -36,30 +41,40 @@ class SnapshotFacts:
 def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
     """Facts of the present state. ``RefusedError`` when documents lack chunks or chunks lack vectors."""
     snapshot = lake.snapshot_id()
-    _require_complete(lake, tables, snapshot)
-    _require_unique(lake, tables, snapshot)
-    documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
-    shards = shard_digests(lake, tables, snapshot)
-    return SnapshotFacts(_combined(shards), shards, snapshot, int(documents), int(records))
+    known = since.described(lake, tables)
+    found = None if known is None else since.advanced(lake, tables, known, snapshot)
+    if found is None:
+        _require_complete(lake, tables, snapshot)
+        _require_unique(lake, tables, snapshot)
+        documents, vectors = (
+            int(lake.row(f"SELECT count(*) FROM {at(table, snapshot)} t")[0])
+            for table in (tables.dataset.documents, tables.embeddings)
+        )
+        found = since.Described(snapshot, documents, vectors, sums(lake, at(tables.chunks, snapshot)))
+    if found != known:
+        since.keep(lake, tables, found)
+    return SnapshotFacts(
+        _combined(found.shards), _digests(found.shards), snapshot, documents=found.documents, records=found.records
+    )
 
 
 def describe_digest(lake: Lake, tables: SpaceTables, snapshot: int | None) -> str:
     """Digest of a state as it reads back now: equal to the one it was made with, or something is corrupt."""
-    return _combined(shard_digests(lake, tables, snapshot))
-
-
-def _combined(shards: dict[int, str]) -> str:
-    lines = "".join(f"{shard}:{value}\n" for shard, value in sorted(shards.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+    return _combined(sums(lake, at(tables.chunks, snapshot)))
 
 
 def shard_digests(lake: Lake, tables: SpaceTables, snapshot: int | None) -> dict[int, str]:
     """Digest of each shard that holds a record."""
-    rows = lake.rows(
-        f"""SELECT shard, sha256(string_agg(record_id || metadata_hash, '\n' ORDER BY record_id))
-            FROM {at(tables.chunks, snapshot)} GROUP BY shard ORDER BY shard"""
-    )
-    return {int(shard): str(value)[:32] for shard, value in rows}
+    return _digests(sums(lake, at(tables.chunks, snapshot)))
+
+
+def _digests(shards: Mapping[int, Sum]) -> dict[int, str]:
+    return {shard: as_text(one) for shard, one in sorted(shards.items())}
+
+
+def _combined(shards: Mapping[int, Sum]) -> str:
+    lines = "".join(f"{shard}:{value}\n" for shard, value in _digests(shards).items())
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
 def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from vector_pipeline.embedding.base import EmbeddingSpace
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, RefusedError
+from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import SnapshotFacts, describe_digest, describe_snapshot
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at
@@ -59,7 +60,7 @@ def make_version(
         version, made = registry.record_version(new, not_as=lost)
         # Asked after the recording: from here on, the registry keeps the snapshot from expiry.
         described = version.lake_snapshot == facts.lake_snapshot
-        if _is_kept(lake, version) if described else reads_back(lake, version):
+        if _is_kept(lake, version) if described else _is_as_now(lake, version, facts) or reads_back(lake, version):
             return version, made, facts
         lost = version.number
         # It says what is true, and frees no file that anybody needs. What is served or pinned stays as it is.
@@ -77,6 +78,17 @@ def _is_kept(lake: Lake, version: Version) -> bool:
     except NotFoundError:
         return False
     return True
+
+
+def _is_as_now(lake: Lake, version: Version, facts: SnapshotFacts) -> bool:
+    """Whether nothing became of the version's state until the one that was described: then it reads back as that does."""
+    tables, columns = tables_of(version), ("shard", "record_id", "metadata_hash")
+    if version.lake_snapshot > facts.lake_snapshot:
+        return False
+    found = find_changes(
+        lake, tables.dataset, tables.chunk_table, columns, version.lake_snapshot, facts.lake_snapshot, "records_since"
+    )
+    return found and lake.row("SELECT count(*) FROM records_since")[0] == 0
 
 
 def reads_back(lake: Lake, version: Version) -> bool:

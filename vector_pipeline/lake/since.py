@@ -1,0 +1,150 @@
+"""What the lake says of the state of a space that was described last, and what becomes of it by what changed since.
+
+Laws
+----
+1. What was described is one of the catalog's settings: it goes where the catalog goes, is as old as a copy of it that is put back,
+   and is of no use to another lake.
+2. ``advanced`` finds what reading everything would find, or None: where the feed cannot tell what changed, where a vector went, and
+   where what changed leaves the state incomplete or with a key twice (the full reading then says what is wrong).
+   ``touched`` is the first half of it, for whoever looks for what is stale or pending: nothing else can be.
+3. It looks at what changed, and by key at the rows that share a document or a content with that: never at a vector or a text.
+"""
+
+import json
+from dataclasses import dataclass
+
+from vector_pipeline.lake.changes import find_changes
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.sums import NOTHING, Sum, sums
+from vector_pipeline.lake.tables import SpaceTables, at
+
+_KIND = "vector_pipeline_described"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A complete state."""
+
+    snapshot: int
+    """Of the lake."""
+    documents: int
+    vectors: int
+    shards: dict[int, Sum]
+    """Of each shard that holds a record."""
+
+    @property
+    def records(self) -> int:
+        return sum(one.records for one in self.shards.values())
+
+
+def described(lake: Lake, tables: SpaceTables) -> Described | None:
+    """What was described last; None where nothing was."""
+    said = lake.setting(_key(tables))
+    if not said:
+        return None
+    found = json.loads(said)
+    shards = {int(shard): Sum(*map(int, values)) for shard, values in found["shards"].items()}
+    return Described(int(found["snapshot"]), int(found["documents"]), int(found["vectors"]), shards)
+
+
+def keep(lake: Lake, tables: SpaceTables, found: Described) -> None:
+    """Say what ``described`` returns from now on. No state of the lake comes of it."""
+    shards = {str(shard): [one.records, str(one.high), str(one.low)] for shard, one in sorted(found.shards.items())}
+    counts = {"snapshot": found.snapshot, "documents": found.documents, "vectors": found.vectors}
+    lake.set_setting(_key(tables), json.dumps(counts | {"shards": shards}))
+
+
+def forget(lake: Lake, dataset: str) -> None:
+    """Nothing of a dataset is described any more: its tables go, or are made anew. What is left is described from nothing."""
+    lake.forget_settings(f"{_KIND}/{dataset}/")
+
+
+def _key(tables: SpaceTables) -> str:
+    return f"{_KIND}/{tables.dataset.dataset}/{tables.chunk_table}/{tables.embedding_table}"
+
+
+def advanced(lake: Lake, tables: SpaceTables, known: Described, snapshot: int) -> Described | None:
+    """The state at ``snapshot``, from an earlier one (law 2)."""
+    if known.snapshot == snapshot:
+        return known
+    if not _changed(lake, tables, known, snapshot):
+        return None
+    if not (_complete(lake, tables, snapshot) and _unique(lake, tables, snapshot)):
+        return None
+    shards = dict(known.shards)
+    for shard, more in sums(lake, "chunks_since", "net").items():
+        shards[shard] = shards.get(shard, NOTHING).plus(more)
+    return Described(
+        snapshot,
+        known.documents + _net(lake, "documents_since"),
+        known.vectors + _net(lake, "vectors_since"),
+        {shard: one for shard, one in shards.items() if one.records},
+    )
+
+
+def _net(lake: Lake, changes: str) -> int:
+    return int(lake.row(f"SELECT coalesce(sum(net), 0) FROM {changes}")[0])
+
+
+def touched(lake: Lake, tables: SpaceTables) -> bool:
+    """Fill the temporary tables ``documents_since``, ``chunks_since``, ``vectors_since`` (each with ``net``) and
+    ``touched_documents`` with what changed since a complete state. False: there was none, that cannot be told, or a vector is gone.
+    """
+    known = described(lake, tables)
+    return known is not None and _changed(lake, tables, known, lake.snapshot_id())
+
+
+def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int) -> bool:
+    looked = {
+        "documents": ("documents", ("shard", "document_id", "digest"), known.documents),
+        "chunks": (
+            tables.chunk_table,
+            ("shard", "document_id", "document_digest", "content_hash", "record_id", "metadata_hash"),
+            known.records,
+        ),
+        "vectors": (tables.embedding_table, ("shard", "content_hash"), known.vectors),
+    }
+    found = known.snapshot <= new and all(
+        find_changes(lake, tables.dataset, table, columns, known.snapshot, new, f"{what}_since", expected=expected)
+        for what, (table, columns, expected) in looked.items()
+    )
+    found = found and lake.row("SELECT count(*) FROM vectors_since WHERE net < 0")[0] == 0
+    if found:
+        lake.run(
+            """CREATE OR REPLACE TEMP TABLE touched_documents AS
+               SELECT document_id FROM documents_since UNION SELECT document_id FROM chunks_since"""
+        )
+    return found
+
+
+def _complete(lake: Lake, tables: SpaceTables, snapshot: int) -> bool:
+    unchunked, orphaned, unembedded = lake.row(
+        f"""WITH d AS (SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)} x
+                       SEMI JOIN touched_documents USING (document_id)),
+                 c AS (SELECT document_id, document_digest FROM {at(tables.chunks, snapshot)} x
+                       SEMI JOIN touched_documents USING (document_id)),
+                 n AS (SELECT DISTINCT shard, content_hash FROM chunks_since WHERE net > 0)
+            SELECT (SELECT count(*) FROM d WHERE NOT EXISTS
+                       (FROM c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
+                   (SELECT count(*) FROM c ANTI JOIN d USING (document_id)),
+                   (SELECT count(*) FROM n ANTI JOIN
+                       (SELECT shard, content_hash FROM {at(tables.embeddings, snapshot)} x) e USING (shard, content_hash))"""
+    )
+    return not (unchunked or orphaned or unembedded)
+
+
+def _unique(lake: Lake, tables: SpaceTables, snapshot: int) -> bool:
+    """No key that came stands twice. One that was there stood once."""
+    looked = {
+        "documents_since": (tables.dataset.documents, "document_id"),
+        "chunks_since": (tables.chunks, "record_id"),
+        "vectors_since": (tables.embeddings, "shard, content_hash"),
+    }
+    return not any(
+        lake.row(
+            f"""SELECT count(*) FROM (SELECT {key} FROM {at(table, snapshot)} x
+                    SEMI JOIN (SELECT DISTINCT {key} FROM {came} WHERE net > 0) n USING ({key})
+                    GROUP BY {key} HAVING count(*) > 1)"""
+        )[0]
+        for came, (table, key) in looked.items()
+    )
