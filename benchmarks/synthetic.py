@@ -4,6 +4,7 @@ What comes after the vectors (snapshot, diff, plan, push, drift, promotion, coll
 the release benchmark measures.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,7 @@ import pyarrow as pa
 
 from vector_pipeline.hashing import sql_content_hash, sql_shard
 from vector_pipeline.lake.chunks import find_stale, replace_chunks
-from vector_pipeline.lake.embeddings import find_pending, store_vectors
-from vector_pipeline.lake.tables import SpaceTables
+from vector_pipeline.lake.embeddings import store_vectors
 from vector_pipeline.project import Project, VersionMade
 
 DATASET = "synthetic"
@@ -64,6 +64,13 @@ def fill(project: Project, documents: int, *, revision: int, share: float = 1.0,
 
     Which documents change is spread evenly: every ``1 / share``-th.
     """
+    stage(project, documents, revision=revision, share=share)
+    write_rows(project, revision, fresh_vectors(project, seed + revision))
+    return project.snapshot(DATASET, message=f"revision {revision}")
+
+
+def stage(project: Project, documents: int, *, revision: int, share: float) -> None:
+    """The documents of a revision, as the temporary table ``fresh`` and nowhere else."""
     lake, tables = project.lake(), project.tables(DATASET)
     tables.dataset.ensure(lake)
     tables.ensure(lake)
@@ -75,6 +82,29 @@ def fill(project: Project, documents: int, *, revision: int, share: float = 1.0,
                          format('document {{}} revision {revision} speaks of item{{}} and of nothing else', i, i) AS text
                   FROM range({int(documents)}) r(i) WHERE i % {step} = {revision % step})"""
     )
+
+
+def fresh_vectors(project: Project, seed: int) -> Iterator[tuple[int, pa.Table]]:
+    """For each shard of ``fresh`` a table [content_hash, vector: float32[dimension]] of random unit vectors."""
+    lake, dimension = project.lake(), project.space(DATASET).dimension
+    for (shard,) in lake.rows("SELECT DISTINCT shard FROM fresh ORDER BY shard"):
+        hashes = lake.table("SELECT digest FROM fresh WHERE shard = ? ORDER BY digest", [shard])[
+            "digest"
+        ].combine_chunks()
+        random = np.random.default_rng([seed, shard])
+        vectors = random.standard_normal((len(hashes), dimension), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        yield (
+            shard,
+            pa.table(
+                {"content_hash": hashes, "vector": pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dimension)}
+            ),
+        )
+
+
+def write_rows(project: Project, revision: int, vectors: Iterable[tuple[int, pa.Table]]) -> None:
+    """Commit documents, chunks and vectors of ``fresh``, as a build does."""
+    lake, tables = project.lake(), project.tables(DATASET)
 
     def write() -> None:
         lake.run(f"DELETE FROM {tables.dataset.documents} WHERE document_id IN (SELECT document_id FROM fresh)")
@@ -93,20 +123,5 @@ def fill(project: Project, documents: int, *, revision: int, share: float = 1.0,
                   length(text)::INTEGER AS span_end, '' AS context, text, '{}' AS metadata FROM fresh"""
     )
     replace_chunks(lake, tables, project.space(DATASET).fingerprint, f"chunks of revision {revision}")
-    _vectors(project, tables, seed + revision)
-    return project.snapshot(DATASET, message=f"revision {revision}")
-
-
-def _vectors(project: Project, tables: SpaceTables, seed: int) -> None:
-    lake, dimension = project.lake(), project.space(DATASET).dimension
-    for pending in find_pending(lake, tables, None):
-        hashes = lake.table(
-            "SELECT content_hash FROM pending WHERE shard = ? AND NOT known ORDER BY content_hash", [pending.shard]
-        )["content_hash"].combine_chunks()
-        random = np.random.default_rng([seed, pending.shard])
-        vectors = random.standard_normal((len(hashes), dimension), dtype=np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        table = pa.table(
-            {"content_hash": hashes, "vector": pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dimension)}
-        )
-        store_vectors(lake, tables, pending.shard, table, f"random vectors of shard {pending.shard}")
+    for shard, table in vectors:
+        store_vectors(lake, tables, shard, table, f"random vectors of shard {shard}")

@@ -21,7 +21,7 @@ from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.sums import Sum, as_text, sums
-from vector_pipeline.lake.tables import SpaceTables, at, within
+from vector_pipeline.lake.tables import SpaceTables, at
 
 _IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
 
@@ -105,23 +105,6 @@ def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
         raise CorruptError(
             f"{tables.dataset.dataset}: {documents} documents, {records} chunks and {vectors} vectors stand twice in the lake",
             fix="Two writers without a common registry? Build under another dataset name, and report this",
-        )
-
-
-def read_vectors(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table:
-    """Whole records of ``wanted`` [shard, record_id, id, added_in, removed_in]: what it says, with text, metadata and vector.
-
-    Only the shards that ``wanted`` names are read: give it rows ordered by shard, and a batch costs its shards.
-    """
-    with lake.registered("wanted_records", wanted):
-        shards = within([row[0] for row in lake.rows("SELECT DISTINCT shard FROM wanted_records")])
-        return lake.table(
-            f"""SELECT w.id, w.added_in, w.removed_in, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text,
-                       c.metadata, e.vector
-                FROM (SELECT * FROM {at(tables.chunks, snapshot)} WHERE {shards}) c
-                JOIN wanted_records w ON w.record_id = c.record_id
-                JOIN (SELECT * FROM {tables.embeddings} WHERE {shards}) e
-                  ON e.shard = c.shard AND e.content_hash = c.content_hash"""
         )
 
 

@@ -1,16 +1,17 @@
 """Whole records, from the lake to a target's schema: in batches within the target's limits, so that memory holds one batch."""
 
-from collections import deque
+import queue
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Self
 
 import pyarrow as pa
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.snapshots import read_vectors
 from vector_pipeline.lake.tables import at, within
+from vector_pipeline.lake.whole_records import read_records, stream_records
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Capabilities, record_schema
@@ -27,51 +28,56 @@ WANTED_SCHEMA = pa.schema(
 """Records to make: the lake's record id, the id to write it under, and its interval. Order by shard: a batch reads its shards."""
 
 _PAGE_BYTES = 64_000_000
-"""About what is read from the lake at once."""
-_FIRST = 5
-"""The first page is a fraction of the others: sending begins sooner."""
+"""About what is read from the lake before it is sent: two of these are in memory."""
+_PAGES_AHEAD = 2
 
 
 class Batches:
     """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits.
 
-    Reading begins with construction, page by page, in a thread of its own: while one page is being sent the next is read, so two
-    are in memory. ``close`` it where it is not read to its end.
+    Reading begins with construction, in a thread of its own: while one page is being sent the next is read. ``close`` it where it
+    is not read to its end. ``RefusedError`` at the end where the lake lacks some of them.
     """
 
     def __init__(self, lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> None:
         typical = 4 * version.dimension + 2_000
         self._limits = limits
         self._rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // typical))
-        # Small batches are cut from a page: reading costs the shards of what is read, however little of them is wanted.
-        page = max(self._rows, _PAGE_BYTES // typical)
-        first = max(self._rows, page // _FIRST)
-        ends = range(first, wanted.num_rows + page, page)
-        bounds = zip((0, *ends), ends, strict=False)
-        self._unread = deque(wanted.slice(begin, end - begin) for begin, end in bounds if begin < wanted.num_rows)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read")
-        self._version, self._lake = version, lake
-        self._read: deque[Future[pa.Table]] = deque()
-        # The first page is small: the second must not be waited for when it is sent.
-        self._ahead(2)
+        self._page = max(self._rows, min(16_384, _PAGE_BYTES // typical))
+        self._version, self._lake, self._wanted = version, lake, wanted
+        self._read: queue.Queue[pa.Table | BaseException | None] = queue.Queue(_PAGES_AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._reading, name="read", daemon=True)
+        self._thread.start()
 
-    def _ahead(self, pages: int) -> None:
-        while self._unread and len(self._read) < pages:
-            self._read.append(self._pool.submit(records, self._lake, self._version, self._unread.popleft()))
+    def _reading(self) -> None:
+        end: BaseException | None = None
+        try:
+            for page in records_of(self._lake, self._version, self._wanted, self._page):
+                self._read.put(page)
+                if self._closed.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 (raised again by whoever reads)
+            end = error
+        self._read.put(end)
 
     def __iter__(self) -> Iterator[pa.Table]:
         with self:
-            while self._read:
-                found = self._read.popleft().result()
-                self._ahead(1)
+            while (found := self._read.get()) is not None:
+                if isinstance(found, BaseException):
+                    raise found
                 for begin in range(0, found.num_rows, self._rows):
                     # The row count is a guess from typical texts: what turns out too large is halved.
                     yield from _fitting(found.slice(begin, self._rows), self._limits.max_batch_bytes)
 
     def close(self) -> None:
         """Read no further. May be called twice."""
-        self._unread.clear()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._closed.set()
+        while self._thread.is_alive():
+            # It may be waiting for room: one place is enough for it to see that nobody reads.
+            with suppress(queue.Empty):
+                self._read.get_nowait()
+            self._thread.join(0.01)
 
     def __enter__(self) -> Self:
         return self
@@ -105,11 +111,26 @@ def _lacking(version: Version, count: int) -> RefusedError:
     )
 
 
+def records_of(lake: Lake, version: Version, wanted: pa.Table, rows: int) -> Iterator[pa.Table]:
+    """Whole records of ``wanted``, ordered by shard, in tables of at most so many; ``RefusedError`` in the end unless all came."""
+    came = 0
+    for found in stream_records(lake, tables_of(version), version.lake_snapshot, wanted, rows=rows):
+        came += found.num_rows
+        yield _as_record(found, version)
+    if came != wanted.num_rows:
+        raise _lacking(version, wanted.num_rows - came)
+
+
 def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
     """Whole records of ``wanted``: all of them, or ``RefusedError``."""
-    found = read_vectors(lake, tables_of(version), version.lake_snapshot, wanted)
-    if found.num_rows != wanted.num_rows:
-        raise _lacking(version, wanted.num_rows - found.num_rows)
+    found = read_records(lake, tables_of(version), version.lake_snapshot, wanted)
+    came = 0 if found is None else found.num_rows
+    if came != wanted.num_rows:
+        raise _lacking(version, wanted.num_rows - came)
+    return record_schema(version.dimension).empty_table() if found is None else _as_record(found, version)
+
+
+def _as_record(found: pa.Table, version: Version) -> pa.Table:
     vectors = found["vector"].combine_chunks()
     return pa.table(
         [

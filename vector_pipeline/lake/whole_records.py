@@ -1,0 +1,105 @@
+"""Whole records, with text and vector: those that are wanted, at the cost of those.
+
+Laws
+----
+1. Few of many: which rows hold their vectors is looked up by key first, and only the stretches of the table around these are read.
+   The newest rows stand together, so a version with 1% changed reads about 1%.
+2. Most of many: shards are read one after the other, each once, in a stream. Memory holds the texts of a shard and one batch.
+3. Rows come in no order within a group of shards. What is not there does not come: whoever wants all counts.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.tables import ROW_GROUP, SpaceTables, within
+
+_GROUP_ROWS = 50_000
+"""Wanted records that are read together: so many at least, or a whole shard."""
+_MOST_STRETCHES = 64
+_SPARSE = 4
+"""Below one in so many of a shard's vectors, places are looked up first."""
+
+
+def stream_records(
+    lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table, *, rows: int = 16_384
+) -> Iterator[pa.Table]:
+    """Whole records of ``wanted`` [shard, record_id, id, added_in, removed_in]: what it says, with text, metadata and vector.
+
+    ``wanted`` must be ordered by shard. Tables of at most ``rows`` records.
+    """
+    for group in _groups(wanted):
+        shards = within(np.unique(group["shard"].to_numpy()).tolist())
+        chunks, vectors = _stretches(lake, tables, snapshot, group, shards)
+        for batch in lake.stream(
+            f"""SELECT w.id, w.added_in, w.removed_in, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text,
+                       c.metadata, e.vector
+                FROM (SELECT shard, content_hash, vector FROM {tables.embeddings} WHERE {shards} AND {vectors}) e
+                JOIN (SELECT * FROM {_chunks(tables, snapshot)} WHERE {shards} AND {chunks}) c
+                  ON e.shard = c.shard AND e.content_hash = c.content_hash
+                JOIN wanted_records w ON w.record_id = c.record_id""",
+            rows=rows,
+            given={"wanted_records": group},
+        ):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
+
+def read_records(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table | None:
+    """The same as one table; None where nothing of it is there."""
+    found = list(stream_records(lake, tables, snapshot, wanted.sort_by("shard")))
+    return pa.concat_tables(found) if found else None
+
+
+def _groups(wanted: pa.Table) -> Iterator[pa.Table]:
+    """Slices that end with a shard."""
+    shards: npt.NDArray[np.int32] = wanted["shard"].to_numpy()
+    ends = [*(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(shards)]
+    begin = 0
+    for end in ends:
+        if end - begin >= _GROUP_ROWS or end == len(shards):
+            if end > begin:
+                yield wanted.slice(begin, end - begin)
+            begin = end
+
+
+def _stretches(lake: Lake, tables: SpaceTables, snapshot: int | None, group: pa.Table, shards: str) -> tuple[str, str]:
+    """SQL conditions on the row ids of chunks and of vectors: where those of a group stand (law 1); ``true`` where most do."""
+    (held,) = lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {shards}")
+    if group.num_rows * _SPARSE > held:
+        return "true", "true"
+    with lake.registered("wanted_records", group.select(["record_id"])):
+        found = lake.table(
+            f"""SELECT c.place AS chunk, e.place AS vector
+                FROM (SELECT rowid AS place, shard, content_hash FROM {_chunks(tables, snapshot)}
+                      SEMI JOIN wanted_records USING (record_id) WHERE {shards}) c
+                JOIN (SELECT rowid AS place, shard, content_hash FROM {tables.embeddings} WHERE {shards}) e
+                USING (shard, content_hash)"""
+        )
+    return _within(found["chunk"]), _within(found["vector"])
+
+
+def _chunks(tables: SpaceTables, snapshot: int | None) -> str:
+    """Of a subquery (``tables.at``) there are no row ids."""
+    return tables.chunks if snapshot is None else f"{tables.chunks} AT (VERSION => {int(snapshot)})"
+
+
+def _within(places: pa.ChunkedArray) -> str:
+    runs = _runs(np.sort(places.to_numpy()))
+    return f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in runs)})"
+
+
+def _runs(places: npt.NDArray[np.int64]) -> Sequence[tuple[int, int]]:
+    """Ordered places as the fewest stretches without a hole of a row group, and not more than ``_MOST_STRETCHES``."""
+    if not len(places):
+        return [(-1, -1)]
+    holes = np.diff(places)
+    wide = np.flatnonzero(holes > ROW_GROUP)
+    if len(wide) >= _MOST_STRETCHES:
+        wide = np.sort(np.argsort(holes)[-(_MOST_STRETCHES - 1) :])
+    firsts = [0, *(wide + 1).tolist()]
+    lasts = [*wide.tolist(), len(places) - 1]
+    return [(int(places[first]), int(places[last])) for first, last in zip(firsts, lasts, strict=True)]
