@@ -4,17 +4,28 @@
 
 ``fill`` makes the first version of a synthetic project. ``commit`` makes one with 1% of the records changed: documents, chunks and
 vectors are in memory when the clock starts, and a numbered version is there when it stops. ``diff`` tells the last two versions
-apart; ``join`` does so without the change feed.
+apart; ``join`` does so without the change feed. ``files`` writes the last version as files for an import, ``copy`` copies those.
 """
 
 import argparse
+import os
+import shutil
 import time
 from pathlib import Path
 
 from benchmarks.measuring import said
 from benchmarks.synthetic import DATASET, fill, fresh_vectors, open_synthetic, stage, write_rows
+from vector_pipeline.config import PineconeTargetConfig
 from vector_pipeline.lake.diff import Side, diff_versions
+from vector_pipeline.lake.tables import at
 from vector_pipeline.project import Project
+from vector_pipeline.release.importing import reading
+from vector_pipeline.release.records import Batches
+from vector_pipeline.release.snapshot import tables_of
+from vector_pipeline.targets.base import LIVE, NamespaceSpec
+from vector_pipeline.targets.checks import conform
+from vector_pipeline.targets.pinecone.abilities import abilities
+from vector_pipeline.targets.pinecone.files import Folder, rows_of
 
 SHARE = 0.01
 
@@ -48,10 +59,43 @@ def diff(project: Project, *, feed: bool) -> None:
     said(seconds=time.perf_counter() - started, changed=found.records_added + found.records_removed)
 
 
+def files(project: Project, folder: Path) -> None:
+    """Every record of the last version as Parquet for Pinecone's bulk import: what a first load writes."""
+    lake, version = project.lake(read_only=True), project.versions(DATASET)[-1]
+    started = time.perf_counter()
+    wanted = lake.table(
+        f"""SELECT shard, record_id, record_id AS id, 1::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+            FROM {at(tables_of(version).chunks, version.lake_snapshot)} c ORDER BY shard"""
+    )
+    limits = reading(abilities(PineconeTargetConfig(kind="pinecone", index="any", import_uri=str(folder))))
+    spec = NamespaceSpec("all", version.dimension, version.metric, version.fingerprint)
+    with Batches(lake, version, wanted, limits) as batches:
+        rows = (rows_of(conform(batch, spec, limits)) for batch in batches)
+        written = Folder(str(folder), folder).write("import", rows)
+    _flushed(folder / "import")
+    said(seconds=time.perf_counter() - started, bytes=written)
+
+
+def copy(folder: Path) -> None:
+    """The same bytes, by the kernel."""
+    started = time.perf_counter()
+    shutil.copytree(folder / "import", folder / "copy", dirs_exist_ok=True)
+    _flushed(folder / "copy")
+    said(seconds=time.perf_counter() - started, bytes=size(folder / "copy"))
+    shutil.rmtree(folder / "copy")
+
+
+def _flushed(folder: Path) -> None:
+    """Until the disk has it."""
+    for file in folder.rglob("*.parquet"):
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
 def main() -> None:
     """One work, once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", choices=["fill", "commit", "diff", "join"])
+    parser.add_argument("work", choices=["fill", "commit", "diff", "join", "files", "copy"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=384)
@@ -65,6 +109,10 @@ def main() -> None:
             said(seconds=time.perf_counter() - started, bytes=size(given.folder))
         elif given.work == "commit":
             commit(project, given.folder, given.records)
+        elif given.work == "files":
+            files(project, given.folder)
+        elif given.work == "copy":
+            copy(given.folder)
         else:
             diff(project, feed=given.work == "diff")
 

@@ -61,7 +61,7 @@ def test_what_is_wanted_comes(project: Project, condition: str, monkeypatch: pyt
         assert len(expected) == asked.num_rows
         for group_rows in (1, 50_000):
             monkeypatch.setattr(whole_records, "_GROUP_ROWS", group_rows)
-            assert found(read_records(lake, tables, snapshot, asked)) == expected
+            assert found(read_records(lake, tables, snapshot, asked, 128)) == expected
     assert expected or condition == "false"
 
 
@@ -69,7 +69,7 @@ def test_it_comes_in_pieces_with_what_was_said_of_it(project: Project) -> None:
     project.build("handbook")
     snapshot = project.lake().snapshot_id()
     asked = wanted(project, snapshot, "true")
-    pieces = list(stream_records(project.lake(), project.tables("handbook"), snapshot, asked, rows=7))
+    pieces = list(stream_records(project.lake(), project.tables("handbook"), snapshot, asked, 128, rows=7))
     assert max(piece.num_rows for piece in pieces) <= 7
     whole = pa.concat_tables(pieces)
     assert sorted(whole["id"].to_pylist()) == sorted(asked["id"].to_pylist())
@@ -82,7 +82,7 @@ def test_what_is_not_there_does_not_come(project: Project) -> None:
     snapshot = project.lake().snapshot_id()
     asked = wanted(project, snapshot, "document_id = 'page3.md'")
     strange = asked.set_column(1, "record_id", pa.array([f"{name}x" for name in asked["record_id"].to_pylist()]))
-    assert read_records(project.lake(), project.tables("handbook"), snapshot, strange) is None
+    assert read_records(project.lake(), project.tables("handbook"), snapshot, strange, 128) is None
 
 
 @given(st.lists(st.integers(0, 10_000_000), min_size=1, max_size=300, unique=True))

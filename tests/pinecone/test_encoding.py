@@ -22,6 +22,7 @@ from vector_pipeline.targets.pinecone.encoding import (
     MAX_METADATA,
     MAX_REQUEST,
     Request,
+    metadata_lines,
     metadata_of,
     records_of,
     requests,
@@ -72,6 +73,16 @@ def test_metadata_comes_back_from_floats(value: dict[str, Any]) -> None:
     back = as_pinecone(sent)
     assert canonical_json(json.loads(text_of(back))) == canonical_json(json.loads(text))
     assert canonical_json(value_of(back)) == canonical_json(json.loads(text))
+
+
+@settings(deadline=None)
+@given(values=st.lists(metadata(), min_size=1, max_size=5), text=st.text(max_size=30))
+def test_lines_say_what_the_dictionaries_say(values: list[dict[str, Any]], text: str) -> None:
+    ids = [f"r#{number}" for number in range(2 * len(values))]
+    records = make_records(ids, metadata=[*values, *values], text=text.replace("{", "{{").replace("}", "}}"))
+    assert [orjson.loads(line) for line in metadata_lines(records)] == [
+        orjson.loads(orjson.dumps(one)) for one in metadata_of(records)
+    ]
 
 
 def test_what_is_native_is_kept_once() -> None:

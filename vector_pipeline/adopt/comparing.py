@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.embedding.base import Embedder
 from vector_pipeline.embedding.batches import Progress, embed_pending
 from vector_pipeline.lake.connection import Lake
@@ -91,5 +92,5 @@ def at_most_wrong(groups: Iterable[Unseen]) -> float:
 
 
 def _rows(table: pa.Table) -> npt.NDArray[np.float64]:
-    values: npt.NDArray[np.float32] = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    values: npt.NDArray[np.float32] = as_one(table["vector"]).flatten().to_numpy(zero_copy_only=False)
     return values.reshape(table.num_rows, -1).astype(np.float64)

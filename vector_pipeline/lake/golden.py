@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, create
 
@@ -116,7 +117,7 @@ def read_golden(lake: Lake, names: GoldenTables) -> Golden | None:
     )
     if not found.num_rows:
         return None
-    flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = as_one(found["vector"]).flatten().to_numpy(zero_copy_only=False)
     text = {name: tuple(found[name].to_pylist()) for name in ("kind", "name", "origin", "text")}
     return Golden(
         text["kind"], text["name"], text["origin"], text["text"], flat.reshape(found.num_rows, -1).astype(np.float32),

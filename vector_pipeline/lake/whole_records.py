@@ -25,9 +25,10 @@ _SPARSE = 4
 
 
 def stream_records(
-    lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table, *, rows: int = 16_384
+    lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table, dimension: int, *, rows: int = 16_384
 ) -> Iterator[pa.Table]:
-    """Whole records of ``wanted`` [shard, record_id, id, added_in, removed_in]: what it says, with text, metadata and vector.
+    """Whole records of ``wanted`` [shard, record_id, id, added_in, removed_in]: what it says, with text, metadata and vector
+    (``float32[dimension]``).
 
     ``wanted`` must be ordered by shard. Tables of at most ``rows`` records.
     """
@@ -35,12 +36,15 @@ def stream_records(
         shards = within(np.unique(group["shard"].to_numpy()).tolist())
         chunks, vectors = _stretches(lake, tables, snapshot, group, shards)
         for batch in lake.stream(
-            f"""SELECT w.id, w.added_in, w.removed_in, c.record_id, c.document_id, c.content_hash, c.metadata_hash, c.text,
-                       c.metadata, e.vector
+            # What is wanted meets its chunks first: the vectors go through one join, and are the side that streams.
+            f"""WITH described AS MATERIALIZED (
+                    SELECT w.id, w.added_in, w.removed_in, c.*
+                    FROM (SELECT * FROM {_chunks(tables, snapshot)} WHERE {shards} AND {chunks}) c
+                    JOIN wanted_records w USING (record_id))
+                SELECT d.id, d.added_in, d.removed_in, d.record_id, d.document_id, d.content_hash, d.metadata_hash, d.text,
+                       d.metadata, e.vector::FLOAT[{int(dimension)}] AS vector
                 FROM (SELECT shard, content_hash, vector FROM {tables.embeddings} WHERE {shards} AND {vectors}) e
-                JOIN (SELECT * FROM {_chunks(tables, snapshot)} WHERE {shards} AND {chunks}) c
-                  ON e.shard = c.shard AND e.content_hash = c.content_hash
-                JOIN wanted_records w ON w.record_id = c.record_id""",
+                JOIN described d USING (shard, content_hash)""",
             rows=rows,
             given={"wanted_records": group},
         ):
@@ -48,9 +52,11 @@ def stream_records(
                 yield pa.Table.from_batches([batch])
 
 
-def read_records(lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table) -> pa.Table | None:
+def read_records(
+    lake: Lake, tables: SpaceTables, snapshot: int | None, wanted: pa.Table, dimension: int
+) -> pa.Table | None:
     """The same as one table; None where nothing of it is there."""
-    found = list(stream_records(lake, tables, snapshot, wanted.sort_by("shard")))
+    found = list(stream_records(lake, tables, snapshot, wanted.sort_by("shard"), dimension))
     return pa.concat_tables(found) if found else None
 
 

@@ -114,7 +114,7 @@ def _lacking(version: Version, count: int) -> RefusedError:
 def records_of(lake: Lake, version: Version, wanted: pa.Table, rows: int) -> Iterator[pa.Table]:
     """Whole records of ``wanted``, ordered by shard, in tables of at most so many; ``RefusedError`` in the end unless all came."""
     came = 0
-    for found in stream_records(lake, tables_of(version), version.lake_snapshot, wanted, rows=rows):
+    for found in stream_records(lake, tables_of(version), version.lake_snapshot, wanted, version.dimension, rows=rows):
         came += found.num_rows
         yield _as_record(found, version)
     if came != wanted.num_rows:
@@ -123,7 +123,7 @@ def records_of(lake: Lake, version: Version, wanted: pa.Table, rows: int) -> Ite
 
 def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
     """Whole records of ``wanted``: all of them, or ``RefusedError``."""
-    found = read_records(lake, tables_of(version), version.lake_snapshot, wanted)
+    found = read_records(lake, tables_of(version), version.lake_snapshot, wanted, version.dimension)
     came = 0 if found is None else found.num_rows
     if came != wanted.num_rows:
         raise _lacking(version, wanted.num_rows - came)
@@ -131,11 +131,10 @@ def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
 
 
 def _as_record(found: pa.Table, version: Version) -> pa.Table:
-    vectors = found["vector"].combine_chunks()
     return pa.table(
         [
             found["id"],
-            pa.FixedSizeListArray.from_arrays(vectors.flatten(), version.dimension),
+            found["vector"],
             found["document_id"],
             found["content_hash"],
             found["metadata_hash"],

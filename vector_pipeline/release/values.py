@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.hashing import canonical_json
 
 
@@ -50,5 +51,5 @@ def _canonical(text: str | None) -> str | None:
 def _bits(vectors: pa.ChunkedArray) -> npt.NDArray[np.uint32]:
     """uint32[n, dim]: NaN equals NaN, and -0 is not 0."""
     width = vectors.type.list_size
-    flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = as_one(vectors).flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat, dtype=np.float32).view(np.uint32).reshape(len(vectors), width)

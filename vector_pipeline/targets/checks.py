@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import from_json
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import InputError, RefusedError
 from vector_pipeline.targets.base import (
     DERIVE_SCHEMA,
@@ -145,7 +146,7 @@ def _check_values(table: pa.Table, spec: NamespaceSpec) -> None:
 
 
 def _check_directions(table: pa.Table, dimension: int) -> None:
-    rows = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    rows = as_one(table.column("vector")).flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
     zero = np.flatnonzero(~rows.any(axis=1))
     if zero.size:
         raise InputError(

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic_core import from_json
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import ConflictError, NotFoundError
 from vector_pipeline.targets.base import NamespaceSpec, NamespaceState, Vector, record_schema
 
@@ -179,7 +180,7 @@ class MemoryStore:
 
 def records_of(table: pa.Table, dimension: int) -> dict[str, Record]:
     """Records by id of a table in ``record_schema``."""
-    flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = as_one(table.column("vector")).flatten().to_numpy(zero_copy_only=False)
     vectors = np.array(flat, np.float32).reshape(-1, dimension)
     rows = table.drop_columns(["vector"]).to_pylist()
     return {row["id"]: Record(vector=vector, **row) for row, vector in zip(rows, vectors, strict=True)}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.verify.context import GateContext, Side
 
 ADDED, REMOVED, UNCHANGED = "added", "removed", "unchanged"
@@ -168,7 +169,7 @@ def _named(side: Side | None, condition: str) -> str:
 def _sample(rows: pa.Table, group: str, dimension: int) -> VectorSample:
     """The rows of one group. A list column's values lie behind each other: they are the matrix."""
     found = rows.filter(pc.equal(rows["change"], group))
-    vectors = found["vector"].combine_chunks()
+    vectors = as_one(found["vector"])
     flat = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return VectorSample(
         tuple(found["content_hash"].to_pylist()), tuple(found["document_id"].to_pylist()),

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.targets.base import RESERVED_PREFIX, NamespaceSpec, Vector, record_schema
 from vector_pipeline.targets.chroma.decoding import MARKS, marks_of, metadata_of
 from vector_pipeline.targets.chroma.values import encode_metadata, replacing
@@ -30,7 +31,7 @@ _UNIT = 1e-6
 def encode(table: pa.Table, spec: NamespaceSpec, old: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Records (``record_schema``) as the arguments of Chroma's upsert. ``old``: metadata of those that are there."""
     ids = table.column("id").to_pylist()
-    flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = as_one(table.column("vector")).flatten().to_numpy(zero_copy_only=False)
     vectors = flat.reshape(-1, spec.dimension)
     stored, scaled = _stored(vectors, spec)
     texts = table.column("text").to_pylist()

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from psycopg import sql
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Match, NamespaceSpec, Vector
 from vector_pipeline.targets.filters import Node
@@ -70,7 +71,7 @@ class Search:
 
 def check_lengths(records: pa.Table, spec: NamespaceSpec) -> None:
     """``InputError`` where pgvector's cosine would be noise: see law 4."""
-    vectors = records.column("vector").combine_chunks().flatten().to_numpy().reshape(-1, spec.dimension)
+    vectors = as_one(records.column("vector")).flatten().to_numpy().reshape(-1, spec.dimension)
     short = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors) < 2 * SHORTEST**2)
     lengths = np.linalg.norm(vectors[short].astype(np.float64), axis=1)
     bad = np.flatnonzero((lengths > 0) & (lengths < SHORTEST))

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pinecone import Vector as PineconeVector
 from pydantic_core import from_json
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Vector, record_schema
 from vector_pipeline.targets.pinecone.values import METADATA, TOKENS, held, text_of
@@ -28,6 +29,7 @@ SENTINEL_KEY = "vp_sentinel"
 ID, TEXT = "vp_id", "vp_text"
 ADDED_IN, REMOVED_IN = "vp_added_in", "vp_removed_in"
 _STRINGS = ("document_id", "content_hash", "metadata_hash", "space")
+_TEXT_KEY = b',"%b":' % TEXT.encode()
 MAX_REQUEST = 2_000_000
 MAX_RECORDS = 1_000
 MAX_METADATA = 40 * 1024
@@ -78,7 +80,7 @@ def _encoded(records: pa.Table) -> tuple[list[PineconeVector], list[int]]:
 
 def _matrix(records: pa.Table) -> Vector:
     """float32[n, dim]"""
-    column = records.column("vector").combine_chunks()
+    column = as_one(records.column("vector"))
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(column), -1)
 
@@ -123,6 +125,36 @@ def metadata_of(records: pa.Table) -> list[dict[str, Any]]:
             metadata[TOKENS] = user.tokens
         found.append(metadata)
     return found
+
+
+def metadata_lines(records: pa.Table) -> list[bytes]:
+    """``metadata_of`` as JSON, a line a record: for files, where nobody needs the dictionaries. A third of the time."""
+    names = ("id", *_STRINGS, "added_in", "removed_in", "text", "metadata")
+    dumps = orjson.dumps
+    users: dict[str, tuple[bytes, bytes]] = {}
+    lines = []
+    for name, document, content, digest, space, added, removed, text, original in zip(
+        *(records.column(column).to_pylist() for column in names), strict=True
+    ):
+        # Chunks of a document share their metadata.
+        user = users.get(original) or users.setdefault(original, _user_parts(original))
+        marks = {
+            ID: name, "vp_document_id": document, "vp_content_hash": content, "vp_metadata_hash": digest, "vp_space": space,
+            ADDED_IN: added, REMOVED_IN: removed,
+        }  # fmt: skip
+        said = b"" if text is None else _TEXT_KEY + dumps(text)
+        lines.append(b"%b%b%b%b}" % (dumps(marks)[:-1], user[0], said, user[1]))
+    return lines
+
+
+def _user_parts(original: str) -> tuple[bytes, bytes]:
+    """What stands before and after the text of a record: the user's native keys, and what those cannot say."""
+    user = held(from_json(original))
+    after: dict[str, Any] = {} if user.whole else {METADATA: original}
+    if user.tokens:
+        after[TOKENS] = user.tokens
+    before, behind = (b"," + orjson.dumps(part)[1:-1] if part else b"" for part in (user.native, after))
+    return before, behind
 
 
 def records_of(vectors: Iterable[Any], dimension: int, *, with_vectors: bool = True) -> pa.Table:

@@ -14,18 +14,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import orjson
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError
-from vector_pipeline.targets.pinecone.encoding import MAX_METADATA, metadata_of
+from vector_pipeline.targets.pinecone.encoding import MAX_METADATA, metadata_lines
 
 FILE_BYTES = 256_000_000
 """About the size of a file: it may be larger by one batch."""
 _S3_FIX = "Are bucket, credentials (AWS_*) and AWS_ENDPOINT_URL right?"
 _FOLDER_FIX = "Is there room, and may it be written?"
+_COMPRESSION = {"id": "snappy", "values.list.element": "none", "metadata": "snappy"}
+"""Numbers of vectors do not get smaller, and trying takes longer than writing them."""
 SCHEMA = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float32())), ("metadata", pa.string())])
 
 
@@ -105,7 +108,7 @@ def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file
     first = next(rest, None)
     while first is not None:
         with system.open_output_stream(f"{place}/part-{number:05d}.parquet") as sink:
-            with pq.ParquetWriter(sink, SCHEMA, use_dictionary=False) as writer:
+            with pq.ParquetWriter(sink, SCHEMA, use_dictionary=False, compression=_COMPRESSION) as writer:
                 while first is not None and (sink.tell() < file_bytes):
                     writer.write_table(first)
                     first = next(rest, None)
@@ -115,7 +118,7 @@ def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file
 
 def rows_of(records: pa.Table) -> pa.Table:
     """Records (``record_schema``, conforming) in Pinecone's form (``SCHEMA``). ``InputError`` for what an upsert would refuse."""
-    metadata = [orjson.dumps(one) for one in metadata_of(records)]
+    metadata = metadata_lines(records)
     for index, one in enumerate(metadata):
         if len(one) > MAX_METADATA:
             raise InputError(
@@ -123,5 +126,8 @@ def rows_of(records: pa.Table) -> pa.Table:
                 f"Pinecone takes {MAX_METADATA}",
                 fix="Make chunks smaller, or keep less metadata",
             )
-    values = records["vector"].combine_chunks().cast(pa.list_(pa.float32()))
+    vectors = as_one(records["vector"])
+    offsets = np.arange(0, (len(vectors) + 1) * vectors.type.list_size, vectors.type.list_size, dtype=np.int32)
+    # The numbers stay where they are: a cast would copy them.
+    values = pa.ListArray.from_arrays(pa.array(offsets), vectors.flatten())
     return pa.table([records["id"], values, pa.array(metadata, pa.binary()).cast(pa.string())], schema=SCHEMA)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.hashing import canonical_json
 from vector_pipeline.targets.base import Filter, Match, Vector
@@ -165,6 +166,6 @@ def _former_texts(context: GateContext, production: Side) -> tuple[tuple[str, ..
     names = tuple(found["document_id"].to_pylist())
     if not names:
         return (), np.empty((0, dimension), np.float32)
-    vectors = as_matrix(found["vector"].combine_chunks(), dimension, production.tables.embeddings)
+    vectors = as_matrix(as_one(found["vector"]), dimension, production.tables.embeddings)
     usable = np.isfinite(vectors).all(axis=1)
     return tuple(names[row] for row in np.flatnonzero(usable).tolist()), vectors[usable]

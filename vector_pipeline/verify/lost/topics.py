@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import within
 from vector_pipeline.verify.context import Side
@@ -220,7 +221,7 @@ def _document_vectors(lake: Lake, side: Side, sampled: Sampled) -> tuple[list[st
         return [], np.zeros((0, side.version.dimension), np.float32)
     names = rows["document_id"].to_numpy(zero_copy_only=False)
     begins = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
-    flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = as_one(rows["vector"]).flatten().to_numpy(zero_copy_only=False)
     sums = np.add.reduceat(np.nan_to_num(flat.reshape(len(names), -1).astype(np.float32)), begins, axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     return names[begins].tolist(), (sums / np.maximum(lengths, np.float32(1e-12))).astype(np.float32)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vector_pipeline.arrow import as_one
 from vector_pipeline.targets.base import Vector
 from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.exact import as_matrix
@@ -75,7 +76,7 @@ def _read(context: GateContext, side: Side, limit: int) -> tuple[list[_Document]
     ).combine_chunks()
     if not table.num_rows:
         return [], np.zeros((0, side.version.dimension), dtype=np.float32)
-    vectors = as_matrix(table["vector"].combine_chunks(), side.version.dimension, side.tables.embeddings)
+    vectors = as_matrix(as_one(table["vector"]), side.version.dimension, side.tables.embeddings)
     documents = [
         _Document(row["document_id"], row["title"] or "", row["text"] or "", _headings(row["headings"]))
         for row in table.drop_columns(["vector"]).to_pylist()

@@ -1,0 +1,39 @@
+"""Import files of every vector, from the lake's cached ones, against a plain copy of the same bytes."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measuring import Side, side_by_side
+from benchmarks.rows import Row, rounded
+from benchmarks.works import Sizes
+
+LEAST = 60.0
+"""Percent of the copy's rate."""
+MOST_GB = 4.0
+
+
+def measure(sizes: Sizes) -> Iterator[Row]:
+    """Rate and memory."""
+    records = 20_000 if sizes.quick else 10_000_000
+    rounds = sizes.rounds if sizes.quick else 1
+    with tempfile.TemporaryDirectory(prefix="rebuild-") as name:
+        folder = Path(name)
+        common = (str(folder), "--records", str(records), "--memory", "2GB")
+        Side("fill", "benchmarks.ours", ("fill", *common)).run()
+        # Files are there for the copy only once they were written: ours comes first, and once more after it.
+        Side("import files", "benchmarks.ours", ("files", *common)).run()
+        pair = side_by_side(
+            Side("import files", "benchmarks.ours", ("files", *common)),
+            Side("copy", "benchmarks.ours", ("copy", *common)),
+            rounds,
+        )
+    least, most = pair.spread
+    share = round(100 * pair.times_faster, 1)
+    yield Row(
+        "rebuild", f"{records:,} × 384 from cached vectors to import files, rate of a plain copy", share,
+        "%", LEAST, spread=rounded(100 * least, 100 * most),
+        ours={"seconds": pair.ours.seconds, **pair.ours.runs[-1].counted}, theirs={"seconds": pair.theirs.seconds},
+    )  # fmt: skip
+    peak = round(pair.ours.peak_mb / 1024, 2)
+    yield Row("rebuild", f"{records:,} × 384, our most memory", peak, "GB", MOST_GB, "at most")
