@@ -72,3 +72,22 @@ def test_the_command_in_an_error_can_be_pasted(vp: RunCommand, fresh: Path) -> N
 def test_a_message_keeps_its_parts() -> None:
     error = NotFoundError("two\n lines", fix="one  space")
     assert (error.what, error.fix, str(error)) == ("two lines", "one space", "two lines. One space")
+
+
+def test_check_names_a_dataset_where_there_are_several(vp: RunCommand, fresh: Path) -> None:
+    assert "Next: vector-pipeline build --project" in vp("check", "--project", fresh).out
+    text = fresh.read_text()
+    one = text.partition("datasets:\n")[2].partition("environments:")[0]
+    fresh.write_text(text.replace(one, one + one.replace("handbook:", "other:")))
+    assert "Next: vector-pipeline build handbook --project" in vp("check", "--project", fresh).out
+
+
+def test_put_says_what_it_lacks_and_what_it_replaced(vp: RunCommand, fresh: Path, tmp_path: Path) -> None:
+    lacking = vp("put", "--project", fresh)
+    assert (lacking.code, "expected [DATASET] FILE..., got nothing" in lacking.err) == (2, True)
+    file = tmp_path / "leave.md"
+    file.write_text("# Leave\n\nFourteen months.\n")
+    assert "leave.md is in the source of handbook\n" in vp("put", file, "--project", fresh).out
+    assert "handbook already, as it is\n" in vp("put", file, "--project", fresh).out
+    file.write_text("# Leave\n\nFifteen months.\n")
+    assert "in place of the one that was there\n" in vp("put", file, "--project", fresh).out

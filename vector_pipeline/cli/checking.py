@@ -47,7 +47,8 @@ def check(ctx: typer.Context, json_: Json = False) -> None:
             say(f"{bad} of {len(findings)} checks failed.")
         raise typer.Exit(1)
     if not json_:
-        session.next("build")
+        # Of several datasets each is built by its name: the first one's stands for them.
+        session.next("build", *session.named(session.config().names[0]))
 
 
 def look(session: Session) -> Iterator[Finding]:
