@@ -259,6 +259,6 @@ def choose_environment(config: Config, name: str | None) -> str:
     if wanted not in config.environments:
         raise ConfigError(
             f"no environment {wanted!r}; the configuration has: {', '.join(config.environments)}",
-            fix="Set VECTOR_PIPELINE_ENV to one of them",
+            fix="Name one of them: --env NAME, or VECTOR_PIPELINE_ENV",
         )
     return wanted

@@ -12,7 +12,7 @@ from tests.cli.conftest import RunCommand
 from tests.conftest import page, write_project
 from vector_pipeline.cli.past import parse_when
 from vector_pipeline.project import Project
-from vector_pipeline.release.registry import PushStatus
+from vector_pipeline.release.registry import PushStatus, VerdictStatus
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +204,16 @@ def test_what_was_never_in_production_is_verified_and_promoted(vp: RunCommand, r
         "vector-pipeline verify --version 2",
         "vector-pipeline promote --version 2",
     ]
+
+
+def test_the_way_back_says_what_a_gate_will_stop(vp: RunCommand, fresh_released: Project) -> None:
+    project = fresh_released
+    (project.base / "documents/page9.md").write_text(page(9))
+    project.build("handbook")
+    staged = project.push("handbook").deployment
+    project.registry().record_verdict(staged.id, "coverage", VerdictStatus.FAILED, digest=staged.digest or "")
+    found = vp("history", "--version", 2, "--json", "--project", project.base).json["restore"]
+    assert found["why"].endswith("it was never in production, and failed coverage: its gates are asked again")
 
 
 def test_what_production_served_then(vp: RunCommand, told: tuple[Path, Project]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.cli.conftest import RunCommand
 from vector_pipeline import __version__
 from vector_pipeline.cli.session import Session
+from vector_pipeline.cli.writing import say_counts
 from vector_pipeline.errors import InputError, NotFoundError
 
 
@@ -72,3 +73,31 @@ def test_the_command_in_an_error_can_be_pasted(vp: RunCommand, fresh: Path) -> N
 def test_a_message_keeps_its_parts() -> None:
     error = NotFoundError("two\n lines", fix="one  space")
     assert (error.what, error.fix, str(error)) == ("two lines", "one space", "two lines. One space")
+
+
+def test_check_names_a_dataset_where_there_are_several(vp: RunCommand, fresh: Path) -> None:
+    assert "Next: vector-pipeline build --project" in vp("check", "--project", fresh).out
+    text = fresh.read_text()
+    one = text.partition("datasets:\n")[2].partition("environments:")[0]
+    fresh.write_text(text.replace(one, one + one.replace("handbook:", "other:")))
+    assert "Next: vector-pipeline build handbook --project" in vp("check", "--project", fresh).out
+
+
+def test_vectors_that_were_taken_over_are_counted_beside_those_that_were_embedded(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    say_counts({"handbook/tiny/embeddings": {"embedded": 0, "copied": 3}})
+    assert capfd.readouterr().out == "embeddings: 0 texts embedded in space tiny, 3 vectors taken over\n"
+    say_counts({"handbook/tiny/embeddings": {"embedded": 1, "copied": 0}})
+    assert capfd.readouterr().out == "embeddings: 1 text embedded in space tiny\n"
+
+
+def test_put_says_what_it_lacks_and_what_it_replaced(vp: RunCommand, fresh: Path, tmp_path: Path) -> None:
+    lacking = vp("put", "--project", fresh)
+    assert (lacking.code, "expected [DATASET] FILE..., got nothing" in lacking.err) == (2, True)
+    file = tmp_path / "leave.md"
+    file.write_text("# Leave\n\nFourteen months.\n")
+    assert "leave.md is in the source of handbook\n" in vp("put", file, "--project", fresh).out
+    assert "handbook already, as it is\n" in vp("put", file, "--project", fresh).out
+    file.write_text("# Leave\n\nFifteen months.\n")
+    assert "in place of the one that was there\n" in vp("put", file, "--project", fresh).out

@@ -27,11 +27,16 @@ def test_from_nothing_to_a_rollback(vp: RunCommand, judged: Path, tmp_path: Path
     assert again.code == 0
     assert "Nothing changed. v1 is the newest version." in again.out
 
+    assert "in production yet. vector-pipeline --project" in vp("query", "what is new", *here).err
+    assert vp("query", "what is new", *here).err.rstrip().endswith("push handbook")
     assert vp("plan", "--out", tmp_path / "plan.json", *here).code == 0
     pushed = vp("push", "--plan", tmp_path / "plan.json", *here)
     assert pushed.code == 0, pushed
     assert "v1 is on staging." in pushed.out
     assert "canary retrieval" in pushed.out
+    shown = [line for line in pushed.out.splitlines() if line.startswith("✓")]
+    assert shown == [line for line in vp("status", *here).out.splitlines() if line.startswith("✓")], "in one order"
+    assert vp("query", "what is new", *here).err.rstrip().endswith("promote handbook")
     promoted = vp("promote", "--reason", "good", *here)
     assert promoted.code == 0
     assert "production serves v1." in promoted.out
@@ -48,6 +53,7 @@ def test_from_nothing_to_a_rollback(vp: RunCommand, judged: Path, tmp_path: Path
     verified = vp("verify", *here)
     assert verified.code == 0
     assert "Gates of v2:" in verified.out
+    assert "Next: vector-pipeline history" in verified.out, "production serves it already"
 
     before = vp("status", "--json", *here).json[0]["index"]
     back = vp("rollback", "--reason", "to try it", *here)
@@ -62,6 +68,12 @@ def test_from_nothing_to_a_rollback(vp: RunCommand, judged: Path, tmp_path: Path
     none = vp("rollback", *here)
     assert none.code == 1
     assert "no earlier version" in none.err
+    assert "v2 was rolled back from; to serve it again all the same: vector-pipeline" in none.err
+    verified = vp("verify", *here)
+    assert verified.code == 0
+    assert "Next: vector-pipeline history" in verified.out, (
+        "what was rolled back from is not promoted by the next command"
+    )
 
 
 @pytest.mark.slow

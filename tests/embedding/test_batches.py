@@ -80,6 +80,11 @@ def test_it_is_lazy_so_that_a_killed_run_keeps_what_was_committed() -> None:
     assert reports[-1].done == 8
 
 
+@pytest.mark.parametrize(("texts", "said"), [(0.04, "0.04/s"), (1, "1.0/s"), (9.96, "10.0/s"), (1234.5, "1,234/s")])
+def test_a_slow_rate_is_not_nothing(texts: float, said: str) -> None:
+    assert Progress(1, 2, 1, 2, texts, None).rate == said
+
+
 def test_progress_is_weighted_by_characters() -> None:
     texts = ["long " * 50 + str(n) for n in range(64)] + [str(n) for n in range(64)]
     reports: list[Progress] = []

@@ -71,3 +71,17 @@ def test_a_process_that_is_killed_and_run_again(place: Place, opened: Work) -> N
     assert 0 < last.stdout.count("made: ") <= count - 4
     assert opened(place.environment()).provision_plan().empty
     assert not any(secret in said + last.stdout + last.stderr for secret in PASSWORDS.values())
+
+
+def test_tfvars_name_the_databases_that_are_not_in_them(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    apart = {
+        "lake": {"catalog": "postgresql://writer@one.example/company", "data": str(tmp_path / "data")},
+        "registry": "postgresql://keeper@two.example/registry",
+    }
+    file = write(tmp_path / "team", {"dev": {**tier(tmp_path / "dev"), **apart}}, pages=1)
+    assert run(["provision", "--tfvars", "--project", str(file)]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["database"] == "company"
+    assert said.err == (
+        "not among the variables: the database registry of keeper, for the registry. Make it by: vector-pipeline provision\n"
+    )

@@ -38,6 +38,7 @@ def test_from_nothing_to_a_version_beside_production(
 ) -> None:
     config = prepare(tmp_path, more="    reembed: {max_texts: 5}\n")
     run = here(config)
+    assert f"Next: vector-pipeline reembed --space other --project {config}" in run("check").out
     monkeypatch.setenv("COLUMNS", "80")
     empty = run("reembed", "status")
     assert empty.code == 0
@@ -71,7 +72,11 @@ def test_from_nothing_to_a_version_beside_production(
     assert "v2 of space other stands beside production in handbook--other--" in whole.out
     assert "catch up" in whole.out
     assert f"Look at it: vector-pipeline report 2 --open --project {config}" in whole.out
+    assert "To try it on a share of the readers first" not in whole.out, "nothing is served"
     assert whole.out.rstrip().endswith(f"Next: vector-pipeline push --project {config}")
+    beside = next(line for line in run("status").out.splitlines() if line.startswith("beside"))
+    assert "v2 (space other): 12 documents, " in beside
+    assert [one["space"] for one in run("status", "--json").json[0]["beside"]] == ["other"]
 
     again = run("reembed")
     assert "Space other: nothing to embed" in again.out

@@ -230,3 +230,8 @@ def test_a_migration_that_fails_leaves_nothing(url: str) -> None:
     with Registry.open(url) as registry:
         assert registry.datasets() == []
     database.close()
+
+
+def test_a_database_that_is_not_made_yet_is_made_by_provision(postgres: str) -> None:
+    with pytest.raises(UnavailableError, match=r'"nowhere" does not exist.* vector-pipeline provision'):
+        Registry.open(postgres.replace("/postgres?", "/nowhere?"))

@@ -196,7 +196,7 @@ def test_of_little_data_nothing_is_said(world: VectorLake) -> None:
 
 def test_nothing_is_served_yet(world: VectorLake) -> None:
     result = answers.judge(world.context(world.version(rows(V))))
-    assert (result.status, result.summary) == (Status.PASSED, "nothing is served yet: nothing to compare with")
+    assert (result.status, result.summary) == (Status.PASSED, "no other version is served: nothing to compare with")
 
 
 def test_answers_side_by_side_say_why_they_differ(world: VectorLake) -> None:

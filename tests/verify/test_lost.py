@@ -40,7 +40,7 @@ def some(share: float, seed: int = 1) -> set[str]:
 
 def test_a_first_release_passes(world: TextWorld) -> None:
     result = lost.judge(world.context(world.version({"a": story(1)})))
-    assert (result.status, result.summary) == (Status.PASSED, "nothing is served yet: nothing to compare with")
+    assert (result.status, result.summary) == (Status.PASSED, "no other version is served: nothing to compare with")
 
 
 def test_a_twentieth_of_the_documents_is_missed_and_named(world: TextWorld) -> None:

@@ -77,7 +77,7 @@ def test_a_first_release_is_measured_by_itself(judged: Project) -> None:
     assert result.status is Status.PASSED, result.summary
     assert result.detail["nDCG@10"] > 0.6
     assert set(result.detail) >= {"nDCG@10", "R@10", "RR@10"}
-    assert result.detail["notes"] == ["nothing is served yet: nothing to compare with"]
+    assert result.detail["notes"] == ["no other version is served: nothing to compare with"]
     assert result.detail["charts"][0]["columns"] == ["measure", "candidate", "low", "high"]
 
 

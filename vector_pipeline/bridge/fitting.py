@@ -150,7 +150,7 @@ def empty(model: Embedder) -> Vector:
 def _left(progress: Progress) -> str:
     if progress.remaining_s is None:
         return ""
-    return f"{progress.rate_per_s:.0f}/s, {progress.remaining_s:.0f} s left"
+    return f"{progress.rate}, {progress.remaining_s:.0f} s left"
 
 
 def unit_length(vectors: Vector) -> bool:

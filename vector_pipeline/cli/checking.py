@@ -47,7 +47,23 @@ def check(ctx: typer.Context, json_: Json = False) -> None:
             say(f"{bad} of {len(findings)} checks failed.")
         raise typer.Exit(1)
     if not json_:
-        session.next("build")
+        session.next(*_then(session))
+
+
+def _then(session: Session) -> tuple[str, ...]:
+    """A space beside the one that serves is filled by its own verb. Of several datasets the first stands for them."""
+    project = session.project()
+    build = ("build", *session.named(project.config.names[0]))
+    try:
+        registry = project.registry(read_only=True)
+    except NotFoundError:
+        return build
+    for name, dataset in project.config.datasets.items():
+        new = [one for one in dataset.spaces if registry.latest_version(name, one) is None]
+        # Where the serving space has no version either, its build comes first.
+        if new and dataset.serving_space not in new:
+            return ("reembed", *session.named(name), f"--space {new[0]}")
+    return build
 
 
 def look(session: Session) -> Iterator[Finding]:

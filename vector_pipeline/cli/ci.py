@@ -17,6 +17,7 @@ from vector_pipeline.cli.progress import watching
 from vector_pipeline.cli.running import show_gates
 from vector_pipeline.cli.session import Session, who
 from vector_pipeline.errors import ConfigError, InputError, NotFoundError, VectorPipelineError
+from vector_pipeline.report.units import plural
 
 if TYPE_CHECKING:
     from vector_pipeline.config import Config
@@ -35,6 +36,14 @@ _SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 _MONTH = 30 * 86400.0
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="Such as pr-123-4f2a9c1: of one commit.", show_default=False)
+]
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help="The repository's root, where paths of --changed-files begin.",
+    ),
 ]
 
 
@@ -74,7 +83,7 @@ def create(
             help="Paths relative to --root, as of `ci datasets`: documents among them are built whatever the sample is.",
         ),
     ] = None,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
+    root: Root = Path(),
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Build the working tree as a preview that nobody else sees, in a namespace of its own. Run again, it goes on."""
@@ -90,8 +99,8 @@ def create(
         return
     texts = made.texts
     say(
-        f"Preview {name} of {found}: {made.version.documents:,} documents, {made.version.records:,} records in "
-        f"{made.deployment.target}/{made.deployment.namespace}; {texts.embed:,} texts embedded, {texts.reused:,} taken over"
+        f"Preview {name} of {found}: {plural(made.version.documents, 'document')}, {plural(made.version.records, 'record')} in "
+        f"{made.deployment.target}/{made.deployment.namespace}; {plural(texts.embed, 'text')} embedded, {texts.reused:,} taken over"
     )
     session.next("ci verify", *session.named(found), "--name", name)
 
@@ -147,6 +156,8 @@ def report(
         environment=said.against,
     )  # fmt: skip
     _write(text, out)
+    if out is not None:
+        say(f"The comment is in {out}")
 
 
 @ci.command(cls=Command)
@@ -267,7 +278,7 @@ def datasets(
             help="Paths relative to --root: `git diff -z --name-only`. `-` reads standard input. Default: every dataset.",
         ),
     ] = None,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
+    root: Root = Path(),
     before: Annotated[
         Path | None,
         typer.Option(

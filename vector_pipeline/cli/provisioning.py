@@ -21,7 +21,8 @@ def provision(
     detailed: Annotated[
         bool,
         typer.Option(
-            "--detailed-exitcode", help="With --dry-run: exit 0 for nothing to make, 2 for changes, 1 for an error."
+            "--detailed-exitcode",
+            help="With --dry-run: exit 0 for nothing to make, 2 for changes, 1 for an error or something in the way.",
         ),
     ] = False,
     tfvars: Annotated[
@@ -40,9 +41,11 @@ def provision(
     project = session.project()
     with Provisioning(project.config, project.base, project.environment) as work:
         if tfvars:
-            from vector_pipeline.provision.variables import variables
+            from vector_pipeline.provision.variables import left_out, variables
 
             emit(variables(work))
+            for line in left_out(work):
+                complain(line)
             return
         plan = work.provision_plan()
         if not json_:

@@ -26,10 +26,7 @@ _BRINGS = ("release", "build", "ASSET_JOB")
 @app.command(cls=Command)
 def put(
     ctx: typer.Context,
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[DATASET] FILE...", show_default=False, help="Files to put into the source."),
-    ],
+    words: Annotated[list[str] | None, typer.Argument(metavar="[DATASET] FILE...", show_default=False)] = None,
     below: Annotated[
         str,
         typer.Option("--below", metavar="FOLDER", help="Folder of the source to put them into.", show_default=False),
@@ -44,15 +41,15 @@ def put(
         float, typer.Option("--timeout", metavar="S", min=1, help="Seconds that --wait waits at most.")
     ] = 600,
 ) -> None:
-    """Put files into a dataset's source, each whole or not at all. Refuses what cannot become a document."""
+    """Put whole files into a dataset's source. Replaces one of the same name; refuses what cannot become a document."""
     if wait and now:
         raise click.UsageError("--wait follows a sensor's run, --now runs here: give one of the two")
     session = session_of(ctx)
-    name, files = _named(session, words)
+    name, files = _named(session, words or [])
     begun = time.time()
     done = session.project().put(name, files, below=below, by=who())
     for one in done:
-        say(f"{one.document} is in the source of {name}" + ("" if one.changed else " already, as it is"))
+        say(f"{one.document} is in the source of {name}{_how(one)}")
     if now:
         _release(session, name, begun)
     elif wait:
@@ -61,8 +58,16 @@ def put(
         _who_takes(session, name, done)
 
 
+def _how(one: "Put") -> str:
+    if not one.changed:
+        return " already, as it is"
+    return ", in place of the one that was there" if one.replaced else ""
+
+
 def _named(session: Session, words: list[str]) -> tuple[str, list[Path]]:
     """The dataset, and files. A word that is both is a file: ``./name`` says so too."""
+    if not words:
+        raise click.UsageError("expected [DATASET] FILE..., got nothing")
     known = session.project().config.datasets
     given = words[0] if words[0] in known and not Path(words[0]).is_file() else None
     files = [Path(word) for word in (words if given is None else words[1:])]

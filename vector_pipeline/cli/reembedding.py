@@ -136,6 +136,9 @@ def _fill(session: Session, name: str, space: str, asked: dict[str, Any]) -> Non
         project.modes(name),
     )
     say_report(session, name, number)
+    if session.project().status(name).production is not None:
+        share = session.command("route", *session.named(name), f"--version {number}", "--share 5%")
+        say(f"To try it on a share of the readers first: {share}")
     say(f"To serve it, set `serving: {space}` in vector_pipeline.yaml; then:")
     session.next("push", *session.named(name))
 

@@ -36,7 +36,7 @@ def status(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> 
         several = one[1] is not None and bool(project.version_spaces(one[0]))
         owners = project.config.owners_of(one[0])
         _print_status(*one, places[index], first=index == 0, several=several, owners=owners)
-        verb, *options = _advice(one[1])
+        verb, *options = advice(one[1])
         session.next(verb, *session.named(one[0]), *options)
     for held in broken:
         say()
@@ -146,6 +146,7 @@ def _print_status(
             found.modes,
             found.overridden,
             spaces=several,
+            beside=found.beside,
         )
     )
     if found.route is not None:
@@ -174,7 +175,7 @@ def _held(index: dict[str, Any] | None) -> str:
     return f"{plural(index['records'], 'record')}, {human_bytes(index['bytes'])}" if index is not None else ""
 
 
-def _advice(found: "Status | None") -> tuple[str, ...]:
+def advice(found: "Status | None") -> tuple[str, ...]:
     """The verb that comes next."""
     if found is None or found.newest is None:
         return ("build",)
@@ -211,6 +212,7 @@ def _places_advice(found: "Status") -> tuple[str, ...]:
 
 
 _KEYS = ("environment", "newest", "staging", "production", "route", "index")
+_LISTS = ("beside", "gates", "gates_off", "overrides", "places")
 
 
 def _broken_json(broken: "BrokenDataset") -> dict[str, Any]:
@@ -227,13 +229,14 @@ def _status_json(
     from vector_pipeline.cli.shapes import alias_json, gates_json, override_json, version_json
 
     if found is None:
-        return {"dataset": name, **dict.fromkeys(_KEYS), "gates": [], "gates_off": [], "overrides": [], "places": []}
+        return {"dataset": name, **dict.fromkeys(_KEYS), **{key: [] for key in _LISTS}}
     return {
         "dataset": name,
         "environment": found.environment,
         "newest": version_json(found.newest) if found.newest else None,
         "staging": alias_json(found.staging),
         "production": alias_json(found.production),
+        "beside": [version_json(one) for one in found.beside],
         "route": route_json(found.route),
         "gates": gates_json(gates_of(found), found.modes),
         "gates_off": [gate for gate, mode in found.modes.items() if mode == "off"],

@@ -11,6 +11,7 @@ from vector_pipeline.cli.output import say, show
 from vector_pipeline.cli.reporting import say_report
 from vector_pipeline.cli.running import checks_of, run, show_gates, standing_of, stop
 from vector_pipeline.cli.session import Session
+from vector_pipeline.cli.standing import advice
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.report.units import plural
 
@@ -36,7 +37,7 @@ def build(
     before = _numbers(session, name)
     outcome = run(session, name, "build", {"message": message} if message else None)
     stop(outcome, checks_of(outcome), f"what was built of {name}")
-    _counts(outcome.values)
+    say_counts(outcome.values)
     after = session.project().version(name)
     _quarantine_note(session, name)
     made = [one for one in session.project().versions(name) if one.number not in before]
@@ -83,7 +84,7 @@ def _made(session: Session, name: str, version: "Version", *, changes: bool = Tr
                 show(diff_lines(parent.number, version.number, found))
 
 
-def _counts(values: "dict[str, dict[str, Any]]") -> None:
+def say_counts(values: "dict[str, dict[str, Any]]") -> None:
     """One line on what the run did, from the totals of its assets."""
     for key, value in values.items():
         step = key.rpartition("/")[2]
@@ -91,7 +92,8 @@ def _counts(values: "dict[str, dict[str, Any]]") -> None:
             read, changed = value.get("read", 0), [f"{value.get(word, 0):,} {word}" for word in _SYNCED]
             say(f"documents: {read:,} read; {', '.join(changed)}")
         elif step == "embeddings":
-            say(f"embeddings: {plural(value.get('embedded', 0), 'text')} embedded in space {key.split('/')[-2]}")
+            taken = f", {plural(value['copied'], 'vector')} taken over" if value.get("copied") else ""
+            say(f"embeddings: {plural(value.get('embedded', 0), 'text')} embedded in space {key.split('/')[-2]}{taken}")
 
 
 def _quarantine_note(session: Session, name: str) -> None:
@@ -122,7 +124,14 @@ def verify(ctx: typer.Context, dataset: Dataset = None, version: VersionOption =
     stop(outcome, gates, f"v{version}", lambda: standing_of(session, name, version), modes=modes)
     say(f"Gates of v{version}:")
     show_gates(gates, modes)
-    session.next("promote", *session.named(name), *([f"--version {version}"] if asked else []))
+    status = session.project().status(name)
+    if not asked:
+        verb, *options = advice(status)
+        session.next(verb, *session.named(name), *options)
+    elif status.production is not None and status.production.deployment.version == version:
+        session.next("status", *session.named(name))
+    else:
+        session.next("promote", *session.named(name), f"--version {version}")
 
 
 def gates_in(session: Session, name: str, run_id: str, version: int) -> "list[CheckResult]":

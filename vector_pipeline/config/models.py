@@ -409,7 +409,8 @@ class Config(Model):
     """Environments by name; ``VECTOR_PIPELINE_ENV`` selects one, the first is the default."""
     include: list[str] = []
     """Further files with datasets, or patterns such as ``datasets/*.yaml``. Each holds `datasets:` and nothing else, its paths
-    relative to its own folder."""
+    relative to its own folder. Below the folder of this file: no absolute path, no ``..``, no link that leads out of it; ``**``
+    stands for whole folders."""
     datasets: dict[DatasetName, DatasetConfig] = Field(min_length=1)
     """Datasets by name, without two `_` in a row or one at the end; may be left out where included files have some."""
 

@@ -46,6 +46,12 @@ class Progress:
     remaining_s: float | None
     """Seconds; None when not known yet."""
 
+    @property
+    def rate(self) -> str:
+        """``0.04/s``, ``2.5/s``, ``1,200/s``: a slow model's is none of nothing a second."""
+        digits = 0 if self.rate_per_s >= 10 else 1 if self.rate_per_s >= 0.95 else 2
+        return f"{self.rate_per_s:,.{digits}f}/s"
+
 
 def embed_pending(
     embedder: Embedder,

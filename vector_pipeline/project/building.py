@@ -116,7 +116,7 @@ class Building(Sampling):
             done, left = before + progress.done, progress.remaining_s
             if left is not None and of is not None:
                 left = (total - done) / progress.rate_per_s if progress.rate_per_s else None
-            note = "" if left is None else f"{progress.rate_per_s:.0f}/s, {left:.0f} s left"
+            note = "" if left is None else f"{progress.rate}, {left:.0f} s left"
             self.progress.update("embed", done, total, unit="texts", note=note)
 
         tables, resolved = self.tables(dataset, space), self.space(dataset, space)

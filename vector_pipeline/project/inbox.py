@@ -28,6 +28,8 @@ class Put:
     """``Document.digest``: what the lake calls the document's content."""
     changed: bool
     """Whether the source held other bytes, or none, before."""
+    replaced: bool
+    """Whether it held a file of that name, with other bytes."""
 
 
 class Inboxes(Parts):
@@ -97,7 +99,10 @@ class Inboxes(Parts):
         if twice:
             raise InputError(f"several of the files would become {twice[0]}", fix="Put them one by one, with --below")
         digests = {item: self._judged(dataset, source, path, item) for path, item in wanted}
-        found = [Put(item, root / item, digests[item], _differs(path, root / item)) for path, item in wanted]
+        found = []
+        for path, item in wanted:
+            there, differs = root / item, _differs(path, root / item)
+            found.append(Put(item, there, digests[item], differs, differs and there.exists()))
         self._record_put(dataset, [one for one in found if one.changed], by)
         for (path, _), one in zip(wanted, found, strict=True):
             if one.changed:

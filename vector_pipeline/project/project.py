@@ -1,6 +1,6 @@
 """The whole project, and questions about it: versions, diff, status, documents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,8 @@ class Status:
     """Gates that a person let past what production serves."""
     route: Route | None = None
     """A share of production's readers that gets another version."""
+    beside: tuple[Version, ...] = ()
+    """The newest version of each space that does not serve."""
 
 
 class Project(
@@ -112,7 +114,16 @@ class Project(
             self.modes(dataset),
             tuple(self.let_past_in_production(dataset)),
             self.routed(dataset),
+            tuple(self._beside(dataset)),
         )
+
+    def _beside(self, dataset: str) -> Iterator[Version]:
+        for space in self.dataset(dataset).spaces:
+            found = (
+                None if self.serves(dataset, space) else self.registry(read_only=True).latest_version(dataset, space)
+            )
+            if found is not None and found.expired_at is None:
+                yield found
 
     def let_past_in_production(self, dataset: str) -> list[Override]:
         """Gates that a person let past what production serves now, at every place: each gate once."""

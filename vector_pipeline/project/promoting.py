@@ -150,7 +150,7 @@ class Promoting(Together):
                 )
         elif policy.require_reason and not reason.strip():
             raise RefusedError(
-                f"environment {self.environment} wants a reason for every move of production (promotion.require_reason)",
+                f"{dataset} wants a reason for every move of production in {self.environment} (promotion.require_reason)",
                 fix='Say it: --reason "why"',
             )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vector_pipeline.errors import NotFoundError
 from vector_pipeline.project.gating import Gating
+from vector_pipeline.release.nowhere import nothing_in
 from vector_pipeline.release.promote import PRODUCTION, STAGING
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.verify.canaries.search import Question
@@ -105,8 +106,8 @@ class Questioning(Gating):
         self.dataset(dataset)
         alias = self.registry(read_only=True).alias(dataset, self.environment, name)
         if alias is None:
-            verb = "promote" if name == PRODUCTION else "push"
-            raise NotFoundError(f"nothing of {dataset} is in {name} yet", fix=f"vector-pipeline {verb} {dataset}")
+            staging = self.registry(read_only=True).alias(dataset, self.environment, STAGING)
+            raise nothing_in(dataset, name, staging)
         return Side(self.version(dataset, alias.deployment.version), alias.deployment)
 
     def _side(self, version: Version) -> Side:

@@ -13,7 +13,7 @@ from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.provision.buckets import lake_place
 from vector_pipeline.provision.places import Places
 from vector_pipeline.provision.provisioning import Provisioning
-from vector_pipeline.provision.stores import stores_of
+from vector_pipeline.provision.stores import Store, stores_of
 
 
 def variables(project: Provisioning) -> dict[str, Any]:
@@ -26,13 +26,8 @@ def variables(project: Provisioning) -> dict[str, Any]:
     if stores:
         found |= {"database": stores[0].login.database, "writer": stores[0].login.user}
         # One database has one owner there; the schemas of others are not in it, and `provision` makes those.
-        ours = (stores[0].login.server, stores[0].login.database, stores[0].login.user)
         found["vector_schemas"] = sorted(
-            {
-                one.schema
-                for one in stores
-                if one.vectors and (one.login.server, one.login.database, one.login.user) == ours
-            }
+            {one.schema for one in stores if one.vectors and _owner(one) == _owner(stores[0])}
         )
     if settings.provision.reader is not None:
         found["reader"] = settings.provision.reader
@@ -43,6 +38,21 @@ def variables(project: Provisioning) -> dict[str, Any]:
         "noncurrent_days": wanted.noncurrent_days,
         "kms_key": wanted.kms_key,
     }
+
+
+def left_out(project: Provisioning) -> list[str]:
+    """A line for each store on PostgreSQL that the variables do not have: there is one database, with one owner, in them."""
+    stores = stores_of(project.settings)
+    return [
+        f"not among the variables: the database {one.login.database} of {one.login.user}, for the {one.what}. "
+        "Make it by: vector-pipeline provision"
+        for one in stores
+        if _owner(one) != _owner(stores[0])
+    ]
+
+
+def _owner(store: Store) -> tuple[tuple[str, str], str, str]:
+    return store.login.server, store.login.database, store.login.user
 
 
 def _indexes(project: Provisioning) -> dict[str, Any]:

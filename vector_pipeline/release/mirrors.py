@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.release.nowhere import nothing_below
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import ALL_MOVES, BACK, PRODUCTION
 from vector_pipeline.release.registry import (
@@ -75,10 +76,7 @@ def version_to_return(registry: Registry, dataset: str, environment: str, to: in
     if to is None:
         below = [one.to_version for one in reversed(_trail(moves)) if one.to_version != now.deployment.version]
         if not below:
-            raise NotFoundError(
-                f"no earlier version of {dataset} was in production here",
-                fix=f"One that was rolled back from is reached by its number: vector-pipeline rollback {dataset} --to VERSION",
-            )
+            raise nothing_below(dataset, now.deployment.version, moves)
         to = below[0]
     elif to not in {number for one in moves for number in (one.from_version, one.to_version)}:
         raise NotFoundError(

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Sequence
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.release.nowhere import nothing_below
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.registry import (
     Alias,
@@ -160,10 +161,7 @@ def rollback_target(registry: Registry, dataset: str, environment: str, to: int 
         raise NotFoundError(
             f"no version {to} of {dataset} was ever in production here", fix=f"See: vector-pipeline history {dataset}"
         )
-    raise NotFoundError(
-        f"no earlier version of {dataset} was in production here",
-        fix=f"One that was rolled back from is reached by its number: vector-pipeline rollback {dataset} --to VERSION",
-    )
+    raise nothing_below(dataset, now.deployment.version, moves)
 
 
 def _begun_in_place(registry: Registry, now: Alias, below: Sequence[int]) -> Deployment | None:

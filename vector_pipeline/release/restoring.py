@@ -20,7 +20,16 @@ from vector_pipeline.release.hands import explained
 from vector_pipeline.release.past import ALL, Span
 from vector_pipeline.release.plan import Strategy
 from vector_pipeline.release.promote import PRODUCTION
-from vector_pipeline.release.registry import Audit, Deployment, DeploymentStatus, Override, Registry, Verdict, Version
+from vector_pipeline.release.registry import (
+    Audit,
+    Deployment,
+    DeploymentStatus,
+    Override,
+    Registry,
+    Verdict,
+    VerdictStatus,
+    Version,
+)
 from vector_pipeline.release.snapshot import require_kept
 from vector_pipeline.targets.base import Target
 
@@ -164,11 +173,23 @@ def restore(
         return Restore(How.ROLLBACK, "by writing what differs back in place, while readers look", back)
     if whole:
         commands = (("verify", "--version", number), ("promote", "--version", number))
-        return Restore(How.PROMOTE, "the index holds it whole; it was never in production", commands)
+        why = f"the index holds it whole; it was never in production{_stopped(registry, whole)}"
+        return Restore(How.PROMOTE, why, commands)
     if lost is not None:
         return Restore(How.GONE, lost)
     commands = (("push", "--version", number), ("promote", "--version", number))
     return Restore(How.PUSH, "the lake keeps it: it is written again, nothing is embedded", commands)
+
+
+def _stopped(registry: Registry, deployments: Sequence[Deployment]) -> str:
+    """Gates that failed when they were last asked: the promotion asks them again."""
+    failed = {
+        verdict.check
+        for one in deployments
+        for verdict in registry.verdicts(one.id)
+        if verdict.status == VerdictStatus.FAILED
+    }
+    return f", and failed {', '.join(sorted(failed))}: its gates are asked again" if failed else ""
 
 
 def _lost(version: Version, lake: Lake | None) -> str | None:

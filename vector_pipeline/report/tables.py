@@ -90,15 +90,18 @@ def quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
 def status_lines(
     newest: Version | None, staging: Alias | None, production: Alias | None, gates: Sequence[CheckResult], index: str,
     modes: Mapping[str, Mode] | None = None, overridden: Sequence[Override] = (), *, spaces: bool = False,
+    beside: Sequence[Version] = (),
 ) -> Group:  # fmt: skip
     """Where a dataset stands: newest version, aliases, which gates production was let past, and the gates of what staging holds.
 
-    ``spaces``: there are several, and each version is told with its own.
+    ``spaces``: there are several, and each version is told with its own. ``beside``: the newest of those that do not serve.
     """
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_row(Text("newest"), Text(_newest(newest, spaces)))
     made.add_row(Text("staging"), Text(_points(staging, spaces)))
     made.add_row(Text("production"), Text(_points(production, spaces)))
+    for version in beside:
+        made.add_row(Text("beside"), Text(_newest(version, spaces)))
     for number, one in enumerate(overridden):
         made.add_row(Text("" if number else "let past"), Text(override_words(one), style="yellow"))
     made.add_row(Text("index"), Text(index))
@@ -140,8 +143,12 @@ def override_words(one: Override) -> str:
 
 
 def gates_table(results: Sequence[CheckResult], modes: Mapping[str, Mode] | None = None) -> Table:
-    """Gates by name, status and summary; and how strict each is, where one does not block."""
+    """Gates by name, status and summary, in the catalogue's order; and how strict each is, where one does not block."""
+    from vector_pipeline.verify.catalogue import GATES
+
+    order = {gate.name: number for number, gate in enumerate(GATES)}
     # Of several places a gate's name has the target behind it.
+    results = sorted(results, key=lambda one: order.get(one.name.partition(" (")[0], len(order)))
     strict = {one.name: (modes or {}).get(one.name.partition(" (")[0], "block") for one in results}
     shown = any(mode != "block" for mode in strict.values())
     made = table(

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.parts import Parts
 from vector_pipeline.release.mirrors import at, goes_back_apart, standing, version_to_return, whole_on
-from vector_pipeline.release.promote import PRODUCTION, rollback_target
+from vector_pipeline.release.nowhere import nothing_in
+from vector_pipeline.release.promote import PRODUCTION, STAGING, rollback_target
 from vector_pipeline.release.registry import Alias, Deployment, DeploymentStatus, Registry, Route, Version
 from vector_pipeline.release.registry import plain_name as plain
 from vector_pipeline.serving.answers import PREVIOUS_ARM, ROUTE_ARM
@@ -144,9 +145,7 @@ class Followed:
         if self.target is None:
             found = registry.alias(self.dataset, environment, self.name)
             if found is None:
-                raise NotFoundError(
-                    f"nothing of {self.dataset} is in {self.name} yet", fix=f"vector-pipeline {verb} {self.dataset}"
-                )
+                raise nothing_in(self.dataset, self.name, registry.alias(self.dataset, environment, STAGING))
             return found
         found = at(standing(registry, self.dataset, environment, self.name), self.target)
         if found is not None:

@@ -4,7 +4,7 @@ Laws
 ----
 1. A gate's key in the configuration is its name with underscores; ``config.gates.GateKey`` lists the same.
 2. ``judge`` never decides whether a failure blocks: that is policy (``policy``). What it raises becomes ``unknown``.
-3. A gate that compares with production passes where nothing is served yet, and says so.
+3. A gate that compares with production passes where no other version is served, and says so.
 """
 
 from collections.abc import Callable

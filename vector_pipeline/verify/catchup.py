@@ -19,7 +19,7 @@ from vector_pipeline.verify.context import GateContext, Side
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
 NAME = "catch up"
-NOTHING_SERVED = "nothing is served yet: there is nothing to catch up with"
+NOTHING_SERVED = "no other version is served: nothing to catch up with"
 
 
 def judge(context: GateContext) -> CheckResult:

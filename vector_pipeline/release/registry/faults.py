@@ -27,7 +27,10 @@ def own_error(error: SQLAlchemyError, where: str, url: str) -> VectorPipelineErr
         return InputError(f"the registry cannot hold a value: {reason}")
     if _sqlite_code(error) in _SQLITE_DAMAGED:
         return CorruptError(f"the registry {where} is damaged: {reason}", fix="restore it from a backup")
-    return UnavailableError(f"the registry {where} does not answer: {reason}", fix="check the URL and the server")
+    fix = "check the URL and the server"
+    if "does not exist" in reason:  # In PostgreSQL's words, of a role or a database: a refused login has no SQLSTATE.
+        fix += "; what is not made yet is made by: vector-pipeline provision"
+    return UnavailableError(f"the registry {where} does not answer: {reason}", fix=fix)
 
 
 def _sqlite_code(error: BaseException) -> int:

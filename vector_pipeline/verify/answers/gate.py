@@ -32,7 +32,7 @@ def judge(context: GateContext) -> CheckResult:
     """The gate. Reads every vector of both versions once; asks each target ``LIVE`` queries."""
     production = context.production
     if production is None:
-        return CheckResult(NAME, Status.PASSED, "nothing is served yet: nothing to compare with")
+        return CheckResult(NAME, Status.PASSED, "no other version is served: nothing to compare with")
     found = replay(context, production)
     documents = production.version.documents, context.version.documents
     if not found.queries:
@@ -42,7 +42,8 @@ def judge(context: GateContext) -> CheckResult:
     detail = detail_of(context, found, numbers)
     came = "no document that both versions hold came to any query"
     if numbers.common.count:
-        came = f"{numbers.common} of the first {numbers.depth} documents that both versions hold come still"
+        first = "first document" if numbers.depth == 1 else f"first {numbers.depth} documents"
+        came = f"{numbers.common} of the {first} that both versions hold come still"
     if faults:
         return CheckResult(NAME, Status.FAILED, f"{'; '.join(faults)} ({came})", detail, tuple(examples))
     little = _little(found, documents)

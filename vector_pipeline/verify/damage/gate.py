@@ -70,7 +70,7 @@ def judge(context: GateContext) -> CheckResult:
     """Laws 1, 2 and 4."""
     old, new = context.production, context.candidate
     if old is None:
-        return CheckResult(NAME, Status.PASSED, "nothing is served yet: nothing to compare with")
+        return CheckResult(NAME, Status.PASSED, "no other version is served: nothing to compare with")
     if old.version.digest == new.version.digest:
         return CheckResult(NAME, Status.PASSED, "the texts are those that production serves")
     lake, limits = context.lake, context.gates.text_damage
@@ -129,6 +129,10 @@ def _of_documents(changed: Changed, limits: TextDamageConfig) -> list[Finding]:
     return [*found, Finding("shorter", 0.0, changed.shorter if many else 0.0, limits.max_shorter, bad)]
 
 
+def _texts(count: int) -> str:
+    return f"{count:,} new text{'' if count == 1 else 's'}"
+
+
 def _verdict(
     lake: Lake, new: Side, findings: list[Finding], counted: Mapping[str, Counted], changed: Changed, unit: str
 ) -> CheckResult:
@@ -137,9 +141,7 @@ def _verdict(
     if bad:
         summary = "; ".join(one.says for one in bad)
     else:
-        summary = (
-            f"{len(findings)} signs of damage are no more frequent than in production ({fresh:,} new texts looked at)"
-        )
+        summary = f"{len(findings)} signs of damage are no more frequent than in production ({_texts(fresh)} looked at)"
     repeated = often(lake, 20) if any(one.name == "repeated" and one.grown for one in findings) else []
     detail: dict[str, Any] = {
         "unit": unit, "texts": counted["encoding"].of_new, "new_texts": fresh, "changed_documents": changed.changed,

@@ -19,7 +19,7 @@ from vector_pipeline.verify.lost.topics import Group, Tolerance, counted_groups,
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status
 
 NAME = "lost content"
-NOTHING_SERVED = "nothing is served yet: nothing to compare with"
+NOTHING_SERVED = "no other version is served: nothing to compare with"
 _SHOWN = 12
 _ROWS = 50
 

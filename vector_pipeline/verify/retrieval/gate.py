@@ -111,7 +111,7 @@ def _production(context: GateContext, judged: Judgements, measures: "Sequence[Me
     """Production's answers, or why there are none."""
     side = context.production
     if side is None:
-        return None, "nothing is served yet: nothing to compare with"
+        return None, "no other version is served: nothing to compare with"
     try:
         return _ask(context, side, context.candidate, judged, _depth(measures))[0], ""
     except VectorPipelineError as error:

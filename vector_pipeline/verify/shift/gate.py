@@ -61,7 +61,7 @@ def _against_production(context: GateContext, found: Found, candidate: VectorSam
     _numbers(found, candidate)
     if production is None:
         _alone(context, found, candidate)
-        return f"nothing is served yet: nothing to compare with; {len(candidate):,} vectors are of one kind"
+        return f"no other version is served: nothing to compare with; {len(candidate):,} vectors are of one kind"
     if not sampling.shares_vectors(context):
         _alone(context, found, candidate)
         return preserved(context, found.detail)
