@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import orjson
 
 from benchmarks.synthetic import DATASET, fill, open_synthetic
 from tests.support.pinecone_process import KEY, ServerProcess, target_yaml
+from vector_pipeline.arrow import as_one
 from vector_pipeline.lake.tables import at
 from vector_pipeline.project import Project
 from vector_pipeline.release.records import records
@@ -115,19 +117,72 @@ def push(folder: Path, server: ServerProcess, dimension: int, turn: int) -> tupl
     return seconds, rate.seconds, (written, parallel, _fitting(written) if written else 0)
 
 
+def part(folder: Path, server: ServerProcess, count: int, dimension: int, *, rounds: int) -> dict[str, Any]:
+    """Everything once, then 1% ``rounds`` times, by us; everything by the SDK, in portions that fit into memory; one as a frame.
+
+    Seconds of the SDK are those of its calls: making what it is given does not count.
+    """
+    import pandas as pd
+
+    with open_synthetic(folder / "part", dimension, target_yaml(server, "part", limits=UNLIMITED)) as project:
+        fill(project, count, revision=1)
+        first, rate = _timed_push(project)
+        pushed, stages = [], []
+        for turn in range(rounds):
+            fill(project, count, revision=2 + turn, share=0.01)
+            took, _ = _timed_push(project)
+            pushed.append(took)
+            stages.append(round(took, 2))
+        parallel = project.target(DATASET).capabilities.parallel_writes
+        total, sent, frame_rate, framed = 0.0, 0, 0.0, 0
+        handle = _made_index(server, "whole", dimension)
+        for portion in _portions(project, 50_000):
+            batch = _fitting(portion)
+            total += _upserted(handle, portion, batch, parallel)
+            sent += len(portion)
+            if not framed:
+                frame = pd.DataFrame(portion)
+                other, framed = _made_index(server, "frame", dimension), len(portion)
+                started = time.perf_counter()
+                other.upsert_from_dataframe(
+                    frame, namespace="all", batch_size=batch, max_concurrency=parallel, show_progress=False
+                )
+                frame_rate = framed / (time.perf_counter() - started)
+    assert sent == count, (sent, count)
+    return {
+        "push_seconds": pushed, "first_seconds": first, "push_rate": rate, "sdk_seconds": total, "frame_rate": frame_rate,
+        "frame_records": framed, "stages": stages,
+    }  # fmt: skip
+
+
+def _timed_push(project: Project) -> tuple[float, float]:
+    """Seconds of a whole push, and records a second of its writing stage."""
+    started = time.perf_counter()
+    project.push(DATASET)
+    seconds = time.perf_counter() - started
+    rate = project.registry().throughput("local", project.environment, step="upsert")
+    assert rate is not None
+    return seconds, rate.records / rate.seconds
+
+
 def _records(project: Project) -> list[dict[str, Any]]:
     """Every record as a person would hold it, for the other side to write: with the metadata that ours has."""
+    return [one for portion in _portions(project, 1_000_000) for one in portion]
+
+
+def _portions(project: Project, size: int) -> Iterator[list[dict[str, Any]]]:
     lake, version = project.lake(), project.version(DATASET)
     wanted = lake.table(
         f"""SELECT shard, record_id, record_id AS id, 1::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
             FROM {at(tables_of(version).chunks, version.lake_snapshot)} ORDER BY shard, record_id"""
     )
-    table = records(lake, version, wanted)
-    values = table["vector"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
-    return [
-        {"id": name, "values": row.tolist(), "metadata": metadata}
-        for name, row, metadata in zip(table["id"].to_pylist(), values, metadata_of(table), strict=True)
-    ]
+    for begin in range(0, wanted.num_rows, size):
+        table = records(lake, version, wanted.slice(begin, size))
+        values = as_one(table["vector"]).flatten().to_numpy().reshape(table.num_rows, -1)
+        yield [
+            {"id": name, "values": row.tolist(), "metadata": metadata}
+            for name, row, metadata in zip(table["id"].to_pylist(), values, metadata_of(table), strict=True)
+        ]
 
 
 def _fitting(written: list[dict[str, Any]]) -> int:
@@ -139,14 +194,20 @@ def upsert(
     server: ServerProcess, whole: list[dict[str, Any]], dimension: int, turn: int, batch: int, parallel: int
 ) -> float:
     """The SDK's batched upsert of the same records; seconds."""
+    return _upserted(_made_index(server, f"theirs{turn}", dimension), whole, batch, parallel)
+
+
+def _made_index(server: ServerProcess, name: str, dimension: int) -> Any:
     from pinecone import ServerlessSpec
 
     client = _client(server)
-    name = f"theirs{turn}"
     client.create_index(
         name=name, dimension=dimension, metric="cosine", spec=ServerlessSpec(cloud="aws", region="us-east-1")
     )
-    handle = client.index(name=name)
+    return client.index(name=name)
+
+
+def _upserted(handle: Any, whole: list[dict[str, Any]], batch: int, parallel: int) -> float:
     started = time.perf_counter()
     answer = handle.upsert(
         vectors=whole, namespace="all", batch_size=batch, max_concurrency=parallel, show_progress=False
