@@ -200,6 +200,12 @@ class Databases:
             note = f"it is {owner}'s: {login.user} may not make tables there"
             return Thing("postgresql schema", name, Action.DIFFERS, facts, note, fix)
         statement = f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION {quoted(login.user)}"
+        if here and not rights.may_make_schemas(connection, login.user):
+            note, fix = (
+                f"{hand.user} may not make it",
+                f"As an administrator, in {login.database}: {statement}; or {_ADMIN}",
+            )
+            return Thing("postgresql schema", name, Action.DIFFERS, facts, note, fix)
         return Thing(
             "postgresql schema",
             name,
