@@ -218,7 +218,9 @@ def test_a_dataset_is_concerned_by_a_document_of_any_name_and_by_what_is_install
         at.ok(in_dev(step(path, "datasets", which)))
         assert json.loads(at.outputs()["datasets"]) == [DATASET]
     diffs = [
-        line for line in "\n".join(gitlab_scripts()).splitlines() if "git diff" in line or "--changed-files" in line
+        line
+        for line in "\n".join(gitlab_scripts()).splitlines()
+        if "git diff" in line or "ci datasets --changed" in line
     ]
     assert all("diff -z --name-only" in one or "--always requirements.txt" in one for one in diffs), diffs
 
