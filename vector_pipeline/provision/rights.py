@@ -4,7 +4,7 @@ Law: a reader that could write is none, whether or not there is a database yet (
 """
 
 from vector_pipeline.provision.access import WRITING_RIGHTS, quoted
-from vector_pipeline.provision.postgres import Connection, value
+from vector_pipeline.provision.postgres import Connection, Login, NoDatabaseError, NoEntryError, value
 
 _WRITES_ALL = "pg_write_all_data"
 _READABLE = "('r', 'p', 'v', 'm', 'f')"
@@ -18,6 +18,21 @@ def is_role(connection: Connection, role: str) -> bool:
 def may_log_in(connection: Connection, role: str) -> bool:
     """Whether a role that is there may log in."""
     return bool(value(connection, "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", role))
+
+
+def kept_out(connection: Connection, login: Login, role: str) -> tuple[str, str]:
+    """Why a role that is there does not get in, and what to do; empty where it does. A reader is not tried."""
+    if not may_log_in(connection, role):
+        return "it may not log in", f"As an administrator: ALTER ROLE {quoted(role)} LOGIN; or name another"
+    if role != login.user:
+        return "", ""
+    try:
+        with login.connect():
+            return "", ""
+    except NoDatabaseError:
+        return "", ""
+    except NoEntryError as error:
+        return f"it is there, and is not let in: {error.what}", "Put its password into the URL: none is changed here"
 
 
 def may_make_tables(connection: Connection, role: str, schema: str) -> bool:
