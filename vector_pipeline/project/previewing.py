@@ -109,9 +109,7 @@ class Previews(Ends):
             try:
                 proposal: Plan | Missing = self._proposal(inside, made.version)
             except VectorPipelineError as error:
-                return Reported(
-                    inside.preview, facts, Missing(error.what), "", inside.sample(inside.held_as), inside.against
-                )
+                proposal = Missing(error.what)
             refused = inside.refusal(proposal) if isinstance(proposal, Plan) else None
             said = refused.what if refused is not None else ""
             return Reported(inside.preview, facts, proposal, said, inside.sample(inside.held_as), inside.against)
