@@ -36,6 +36,12 @@ _MONTH = 30 * 86400.0
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="Such as pr-123-4f2a9c1: of one commit.", show_default=False)
 ]
+Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")]
+
+
+def _listing(says: str) -> Any:
+    """The option that names a file of paths."""
+    return typer.Option("--changed-files", metavar="FILE", show_default=False, help=f"Paths relative to --root{says}")
 
 
 def span(text: str) -> float:
@@ -68,13 +74,9 @@ def create(
         typer.Option("--max-records", metavar="N", min=0, help="Records that it may write.", show_default=False),
     ] = None,
     changed_files: Annotated[
-        Path | None,
-        typer.Option(
-            "--changed-files", metavar="FILE", show_default=False,
-            help="Paths relative to --root, as of `ci datasets`: documents among them are built whatever the sample is.",
-        ),
+        Path | None, _listing(", as of `ci datasets`: documents among them are built whatever the sample is.")
     ] = None,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
+    root: Root = Path(),
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Build the working tree as a preview that nobody else sees, in a namespace of its own. Run again, it goes on."""
@@ -261,13 +263,9 @@ def list_(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> N
 def datasets(
     ctx: typer.Context,
     changed_files: Annotated[
-        Path | None,
-        typer.Option(
-            "--changed-files", metavar="FILE", show_default=False,
-            help="Paths relative to --root: `git diff -z --name-only`. `-` reads standard input. Default: every dataset.",
-        ),
+        Path | None, _listing(": `git diff -z --name-only`. `-` reads standard input. Default: every dataset.")
     ] = None,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Of the repository.")] = Path(),
+    root: Root = Path(),
     before: Annotated[
         Path | None,
         typer.Option(
