@@ -1,5 +1,7 @@
 """Previews beside staging and production, on one index and in one lake."""
 
+import contextlib
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,12 +10,13 @@ import pytest
 
 from tests.ci.conftest import DATASET, change, traces
 from tests.conftest import page
-from vector_pipeline.errors import InputError, NotFoundError, RefusedError
+from vector_pipeline.errors import ConflictError, InputError, NotFoundError, RefusedError
 from vector_pipeline.project import Project
 from vector_pipeline.project.preview_inside import Inside
 from vector_pipeline.project.previewing import Previews
 from vector_pipeline.release.preview import Budget, require_name
 from vector_pipeline.release.promote import PRODUCTION, STAGING
+from vector_pipeline.release.registry import engine
 from vector_pipeline.report.page.facts import Missing
 from vector_pipeline.serving import open_index
 
@@ -141,6 +144,37 @@ def test_made_again_it_goes_on(released: Project, previews: Previews) -> None:
     assert previews.destroy(DATASET, ONE, by="ann") is None
     # Another one of the same name is another one.
     assert previews.create(DATASET, ONE, by="ann").preview.held_as != first.preview.held_as
+
+
+@pytest.mark.slow
+def test_made_again_and_not_built_to_its_end_it_says_nothing(released: Project, previews: Previews) -> None:
+    previews.create(DATASET, ONE, by="ann")
+    change(released, 1)
+    with pytest.raises(RefusedError, match="more than its budget allows"):
+        previews.create(DATASET, ONE, by="ann", budget=Budget(texts=0))
+    # What was built before is not what the working tree would become.
+    with pytest.raises(NotFoundError, match="was not built to its end"):
+        previews.verify(DATASET, ONE)
+    with pytest.raises(NotFoundError, match="was not built to its end"):
+        previews.report(DATASET, ONE)
+    previews.create(DATASET, ONE, by="ann")
+    assert not isinstance(previews.report(DATASET, ONE).facts.changes, Missing)
+
+
+def test_a_busy_registry_takes_no_preview_down(released: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    previews = Previews(released)
+    standing, _ = released.registry().begin_preview(DATASET, "dev", ONE, ttl_s=60, by="ann")
+    monkeypatch.setattr(engine, "RETRY_S", 0.1)
+    file = released.base / ".vector_pipeline/registry.sqlite"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as others:
+        # What the database answers where others are at the same row, whenever this one is begun anew, and then alone.
+        others.executescript(
+            "CREATE TABLE taken (one INTEGER PRIMARY KEY); INSERT INTO taken VALUES (1);"
+            "CREATE TRIGGER busy BEFORE UPDATE OF expires_at ON vp_previews BEGIN INSERT INTO taken VALUES (1); END;"
+        )
+    with pytest.raises(ConflictError, match="others kept the registry"):
+        previews.create(DATASET, ONE, by="ann")
+    assert [(one.held_as, one.lives) for one in previews.standing()] == [(standing.held_as, True)]
 
 
 @pytest.mark.slow

@@ -66,6 +66,17 @@ def test_nobody_goes_on_with_one_that_ends(registry: Registry) -> None:
     assert begin(registry) != number
 
 
+def test_what_was_begun_anew_since_somebody_looked_lives_on(registry: Registry) -> None:
+    registry.begin_preview("handbook", "dev", "pr-1", ttl_s=1e-6, by="ann")
+    (over,) = registry.overdue_previews()
+    registry.begin_preview("handbook", "dev", "pr-1", ttl_s=HOUR, by="ann")
+    ended = registry.end_preview(over.id, over.held_as, by="reaper", reason="its time was over", overdue=True)
+    assert (ended.lives, ended.reason) == (True, "")
+    registry.require_preview(over.id)
+    late = registry.begin_preview("handbook", "dev", "pr-2", ttl_s=1e-6, by="ann")[0]
+    assert not registry.end_preview(late.id, late.held_as, by="reaper", reason="", overdue=True).lives
+
+
 def test_its_time_is_the_databases(registry: Registry) -> None:
     over = registry.begin_preview("handbook", "dev", "pr-1", ttl_s=1e-6, by="ann")[0]
     begin(registry, "pr-2")

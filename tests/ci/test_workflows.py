@@ -218,7 +218,9 @@ def test_a_dataset_is_concerned_by_a_document_of_any_name_and_by_what_is_install
         at.ok(in_dev(step(path, "datasets", which)))
         assert json.loads(at.outputs()["datasets"]) == [DATASET]
     diffs = [
-        line for line in "\n".join(gitlab_scripts()).splitlines() if "git diff" in line or "--changed-files" in line
+        line
+        for line in "\n".join(gitlab_scripts()).splitlines()
+        if "git diff" in line or "ci datasets --changed" in line
     ]
     assert all("diff -z --name-only" in one or "--always requirements.txt" in one for one in diffs), diffs
 
@@ -423,6 +425,38 @@ def test_at_gitlab_one_datasets_failure_is_not_another_ones(
     assert previewed.returncode == 1
     assert "There is no comment on handbook" in previewed.stdout
     assert Previews(repository).standing() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_gitlabs_job_takes_back_nothing_that_somebody_else_promoted(
+    repository: Project, github: GitHub, tmp_path: Path
+) -> None:
+    repository.build(DATASET)
+    repository.push(DATASET)
+    (repository.base / "versions.txt").write_text("handbook 2\n")
+    at = gitlab(repository, tmp_path / "runner", github)
+    whole = shutil.which("vector-pipeline", path=at.environment["PATH"])
+    between = tmp_path / "between"
+    between.mkdir()
+    # Somebody promotes just before the job does, and what the job then looks at is not right.
+    (between / "vector-pipeline").write_text(
+        f"""#!/bin/bash
+case "$1" in
+  promote) "{whole}" promote "$2" --version 2 --reason "somebody else" > /dev/null ;;
+  drift) exit 2 ;;
+esac
+exec "{whole}" "$@"
+"""
+    )
+    (between / "vector-pipeline").chmod(0o755)
+    at.environment["PATH"] = f"{between}{os.pathsep}{at.environment['PATH']}"
+    done = at.run(gitlab_job("vector-production"))
+    assert (done.returncode, '"moved": false' in done.stdout) == (1, True), done.stdout + done.stderr
+    at.ok(gitlab_job("vector-production", "after_script"))
+    production = repository.registry(read_only=True).alias(DATASET, "dev", "production")
+    assert production is not None
+    assert (production.deployment.version, production.reason) == (2, "somebody else")
 
 
 def gitlab(project: Project, temp: Path, server: GitHub) -> Runner:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from tests.docs.test_shared_storage_page import blocks
 from tests.provision.conftest import Work, actions
 from tests.shared.conftest import KEYS, Bucket, enforced, user
-from vector_pipeline.errors import RefusedError
+from vector_pipeline.errors import ConfigError, RefusedError
 from vector_pipeline.provision.access import reader_policy, writer_policy
 
 _NUMBERS = itertools.count(1)
@@ -28,6 +30,51 @@ def environment(folder: Path, name: str, **provision: Any) -> dict[str, Any]:
 def bucket(endpoint: str) -> Bucket:
     """A name that no bucket has."""
     return Bucket(f"provision-{next(_NUMBERS)}", endpoint)
+
+
+@pytest.fixture
+def others(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another service than Amazon's: so MinIO answers to what it does not offer (`rejectedBucketAPIs` of its cmd/api-router.go)."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    application = DomainDispatcherApplication(create_backend_app)
+    refusal = b"<Error><Code>NotImplemented</Code><Message>A header implies what is not implemented</Message></Error>"
+
+    def answer(environ: Any, start: Any) -> Any:
+        if "publicAccessBlock" in environ["QUERY_STRING"]:
+            start("501 Not Implemented", [("Content-Type", "application/xml")])
+            return [refusal]
+        return application(environ, start)
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    yield server.host
+    server.shutdown()
+    serving.join()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_service_does_not_offer_is_asked_for_no_more(
+    bucket: Bucket, others: str, tmp_path: Path, opened: Work, there: bool
+) -> None:
+    if there:
+        with bucket.client() as client:
+            client.create_bucket(Bucket=bucket.name)
+        (said,) = opened(environment(tmp_path, bucket.name)).provision_plan().blocked
+        assert (said.kind, said.note) == ("s3 public access", "the service does not offer it")
+        assert "private: false" in said.fix
+    else:
+        work = opened(environment(tmp_path, bucket.name))
+        with pytest.raises(ConfigError, match=r"does not offer.*private: false"):
+            work.provision(work.provision_plan())
+    wanted = environment(tmp_path, bucket.name, private=False)
+    work = opened(wanted)
+    work.provision(work.provision_plan())
+    assert opened(wanted).provision_plan().empty
 
 
 def test_a_bucket_is_made_as_it_must_be(bucket: Bucket, tmp_path: Path, opened: Work) -> None:

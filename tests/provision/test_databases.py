@@ -136,6 +136,20 @@ def test_without_an_administrator_the_plan_says_what_one_runs(place: Place, open
 
 
 @pytest.mark.slow
+def test_a_schema_that_the_writer_may_not_make_is_said(place: Place, opened: Work) -> None:
+    run(place.postgres, f"CREATE ROLE {place.writer} LOGIN", f"CREATE DATABASE {place.database}")
+    run(place.url("postgres"), "CREATE EXTENSION vector", f"GRANT CREATE ON SCHEMA public TO {place.writer}")
+    environment = place.environment(provision={})
+    work = opened(environment)
+    (schema,) = work.provision_plan().blocked
+    assert (schema.kind, schema.note) == ("postgresql schema", f"{place.writer} may not make it")
+    run(place.url("postgres"), schema.fix.partition(": ")[2].partition(";")[0])
+    work = opened(environment)
+    work.provision(work.provision_plan())
+    assert opened(environment).provision_plan().empty
+
+
+@pytest.mark.slow
 def test_an_administrator_who_is_no_superuser(place: Place, opened: Work) -> None:
     admin = f"admin_{place.number}"
     run(place.postgres, f"CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB")
@@ -240,7 +254,13 @@ def test_two_writers_in_one_schema_are_both_read(place: Place, opened: Work) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("role", "said"), [("LOGIN SUPERUSER", "superuser"), ("LOGIN IN ROLE {writer}", "member of"), ("NOLOGIN", "log in")]
+    ("role", "said"),
+    [
+        ("LOGIN SUPERUSER", "superuser"),
+        ("LOGIN IN ROLE {writer}", "member of"),
+        ("LOGIN IN ROLE pg_write_all_data", "member of pg_write_all_data"),
+        ("NOLOGIN", "log in"),
+    ],
 )
 def test_a_reader_that_is_none_is_in_the_way_before_anything_is_made(
     place: Place, opened: Work, role: str, said: str

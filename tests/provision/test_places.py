@@ -185,3 +185,27 @@ def test_what_is_anothers_is_in_the_way(tmp_path: Path, opened: Work) -> None:
     plan = opened(mixed, folder=tmp_path / "b").provision_plan()
     assert any(one.kind == "lake" and "another registry" in one.note for one in plan.blocked)
     assert files(tmp_path / "theirs") == before
+
+
+@pytest.mark.parametrize("place", ["folder", pytest.param("s3", marks=pytest.mark.slow)])
+def test_data_of_anothers_are_in_the_way(
+    tmp_path: Path, opened: Work, request: pytest.FixtureRequest, place: str
+) -> None:
+    if place == "s3":
+        request.getfixturevalue("endpoint")
+    data = "s3://data-of-theirs/lake" if place == "s3" else str(tmp_path / "theirs/data")
+    lake = {"catalog": f"sqlite:///{tmp_path}/theirs/catalog.sqlite", "data": data}
+    theirs = opened(tier(tmp_path / "theirs", lake=lake), folder=tmp_path / "a")
+    theirs.provision(theirs.provision_plan())
+    mixed = tier(tmp_path / "ours", lake={**lake, "catalog": f"sqlite:///{tmp_path}/ours/catalog.sqlite"})
+    work = opened(mixed, folder=tmp_path / "b")
+    (said,) = work.provision_plan().blocked
+    assert (said.kind, "its data belong to another registry" in said.note) == ("lake", True)
+    with pytest.raises(RefusedError, match="nothing was made"):
+        work.provision(work.provision_plan())
+    assert not (tmp_path / "ours").exists()
+    # Another catalog of the same registry is refused too.
+    beside = tier(tmp_path / "theirs", lake={**lake, "catalog": f"sqlite:///{tmp_path}/theirs/second.sqlite"})
+    (said,) = opened(beside, folder=tmp_path / "c").provision_plan().blocked
+    assert "another catalog of this registry" in said.note
+    assert opened(tier(tmp_path / "theirs", lake=lake), folder=tmp_path / "a").provision_plan().empty

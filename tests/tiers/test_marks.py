@@ -74,6 +74,25 @@ def test_data_without_a_mark_are_taken_by_the_catalog_that_knows_them(tmp_path: 
         assert make_mark(lake, PROD) == PROD
 
 
+@pytest.mark.parametrize("name", ["a [1]", "a*", "a?"])
+def test_a_folder_whose_name_is_a_pattern(tmp_path: Path, name: str) -> None:
+    data = f"{tmp_path}/{name}/data"
+    with lake_at(tmp_path, data) as lake, lake_at(tmp_path, data, "other") as other:
+        fill(lake)
+        with pytest.raises(RefusedError, match="1 data files that this catalog does not know"):
+            make_mark(other, DEV)
+        assert make_mark(lake, PROD) == PROD
+    with (
+        lake_at(tmp_path, f"{tmp_path}/{name}", "above") as over,
+        pytest.raises(RefusedError, match="holds the data of another lake"),
+    ):
+        make_mark(over, DEV)
+    # What the pattern would find too is beside it.
+    with lake_at(tmp_path, f"{tmp_path}/ab/data", "beside") as beside, lake_at(tmp_path, f"{tmp_path}/a*/x", "x") as x:
+        make_mark(beside, DEV)
+        assert make_mark(x, PROD) == PROD
+
+
 def test_of_two_catalogs_that_have_shared_a_folder_none_takes_it(tmp_path: Path) -> None:
     with lake_at(tmp_path, "data") as lake, lake_at(tmp_path, "data", "other") as other:
         fill(lake)

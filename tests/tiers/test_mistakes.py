@@ -205,6 +205,18 @@ def test_sharing_is_said(tmp_path: Path, prod: Path, opened: Open, sealed: Seale
         opened(file, "staging").build("handbook")
 
 
+def test_who_was_let_in_lets_in_nobody(tmp_path: Path, prod: Path, opened: Open, sealed: Sealed) -> None:
+    sealed("deployment only")
+    with opened(tmp_path / "team" / "vector_pipeline.yaml", "prod") as project:
+        project.share("staging")
+    sealed(None)
+    file = write(tmp_path / "mine", {"staging": tier(prod), "dev": tier(prod)})
+    for on in (True, False):
+        with opened(file, "staging") as staging:
+            refused(prod, lambda: staging.share("dev", on=on), "staging is not sealed", "ENV=prod")  # noqa: B023
+    refused(prod, lambda: opened(file, "dev").build("handbook"), "belongs to environment prod")
+
+
 def test_a_registry_that_others_use_is_not_sealed_by_the_way(tmp_path: Path, opened: Open, sealed: Sealed) -> None:
     open_ = write(tmp_path / "one", {"dev": tier(tmp_path / "store")})
     opened(open_, "dev").registry()

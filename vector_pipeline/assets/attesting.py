@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from vector_pipeline.assets import metadata as show
-from vector_pipeline.assets.auditing import serves
+from vector_pipeline.assets.auditing import looked, nothing_served, serves
 from vector_pipeline.assets.names import ATTESTATION, RESULT, production_key
 from vector_pipeline.assets.placing import takes_project
 from vector_pipeline.assets.steps import step
@@ -53,12 +53,7 @@ def attestation_check(dataset: str) -> dg.AssetChecksDefinition:
         with step(context):
             core = project.get()
             if not config.space and not serves(core, dataset):
-                said = "nothing is in production yet"
-                return dg.AssetCheckResult(
-                    passed=True,
-                    description=said,
-                    metadata={"status": "skipped", "summary": said, RESULT: show.plain({"passed": True})},
-                )
+                return nothing_served(show.plain({"passed": True}))
             found = core.attest(
                 dataset, space=config.space or _served_space(core, dataset), quarantine=config.quarantine,
                 whole=config.whole, everything=config.everything, sample=config.sample or None, seed=config.seed or None,
@@ -81,15 +76,11 @@ def _as_check(found: Attestation) -> dg.AssetCheckResult:
         {"version": one.version, "records": one.records, "aliases": ", ".join(one.aliases)} for one in found.touched
     ]
     doubted = found.doubted
-    return dg.AssetCheckResult(
-        passed=found.passed,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=found.summary,
-        metadata={
-            # By themselves, so that the UI plots them over time.
-            **{name: value[name] for name in _NUMBERS},
-            "status": "passed" if found.passed else "failed",
-            "summary": found.summary,
+    return looked(
+        found.passed,
+        found.summary,
+        {name: value[name] for name in _NUMBERS},
+        {
             "space": found.space,
             "model": found.model,
             **({"doubted": doubted.contents, "documents": ", ".join(doubted.examples)} if doubted is not None else {}),

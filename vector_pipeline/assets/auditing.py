@@ -43,12 +43,7 @@ def drift_check(dataset: str) -> dg.AssetChecksDefinition:
         with step(context):
             core = project.get()
             if not serves(core, dataset):
-                said = "nothing is in production yet"
-                return dg.AssetCheckResult(
-                    passed=True,
-                    description=said,
-                    metadata={"status": "skipped", "summary": said, RESULT: _result([])},
-                )
+                return nothing_served(_result([]))
             level = core.dataset(dataset).drift.audit_level if config.level == "configured" else config.level
             reports = core.drift(
                 dataset, PRODUCTION, level=level, run_id=context.run.run_id, by=config.by or launched_by(context)
@@ -66,8 +61,26 @@ def serves(core: Project, dataset: str) -> bool:
         return False
 
 
+def nothing_served(result: dg.JsonMetadataValue) -> dg.AssetCheckResult:
+    """What a check of production says before there is any."""
+    said = "nothing is in production yet"
+    metadata: show.Metadata = {"status": "skipped", "summary": said, RESULT: result}
+    return dg.AssetCheckResult(passed=True, description=said, metadata=metadata)
+
+
+def looked(passed: bool, summary: str, numbers: show.Metadata, more: show.Metadata) -> dg.AssetCheckResult:
+    """What a look at production says: non-blocking, but an error. ``numbers`` stand by themselves: so the UI plots them."""
+    said: show.Metadata = {"status": "passed" if passed else "failed", "summary": summary}
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=summary,
+        metadata={**numbers, **said, **more},
+    )
+
+
 def _as_check(reports: list[DriftReport]) -> dg.AssetCheckResult:
-    """Non-blocking, but an error: somebody else's hand in the index is not a matter of taste."""
+    """An error: somebody else's hand in the index is not a matter of taste."""
     drifted = any(report.drifted for report in reports)
     counts: Counter[str] = Counter()
     for report in reports:
@@ -79,15 +92,11 @@ def _as_check(reports: list[DriftReport]) -> dg.AssetCheckResult:
         for kind, names in report.examples.items()
         if names
     ]
-    return dg.AssetCheckResult(
-        passed=not drifted,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=summary,
-        metadata={
-            # By themselves, so that the UI plots them over time.
-            **counts,
-            "status": "failed" if drifted else "passed",
-            "summary": summary,
+    return looked(
+        not drifted,
+        summary,
+        dict(counts),
+        {
             "version": reports[0].version if reports else 0,
             "level": reports[0].level.value if reports else "",
             "mark": ", ".join(report.mark or "no namespace" for report in reports),

@@ -8,13 +8,14 @@ Laws
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 from dagster._grpc.utils import default_sensor_grpc_timeout
 
-from vector_pipeline.assets.names import DATASET_TAG, ENVIRONMENT_TAG, job_name
+from vector_pipeline.assets.names import job_name, run_tags
 from vector_pipeline.assets.owed import ATTEMPT_TAG, Owed, Releases, skipped
 from vector_pipeline.assets.partitions import range_tags, shard_key
 from vector_pipeline.assets.placing import takes_project
@@ -40,6 +41,19 @@ def begins(config: DatasetConfig, what: Automatic) -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
 
 
+def release_sensor(
+    dataset: str, config: DatasetConfig, name: str, what: Automatic, says: str
+) -> Callable[[Callable[..., Any]], dg.SensorDefinition]:
+    """A sensor that asks for releases of a dataset, as often as its configuration says."""
+    return dg.sensor(
+        name=name,
+        job_name=job_name(dataset, "release"),
+        minimum_interval_seconds=interval(config),
+        default_status=begins(config, what),
+        description=says,
+    )
+
+
 def sensor_name(dataset: str) -> str:
     """Name of a dataset's sensor."""
     return f"{dataset}__changes"
@@ -56,13 +70,9 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
     if where is None:
         return None
 
-    @dg.sensor(
-        name=sensor_name(dataset),
-        job_name=job_name(dataset, "release"),
-        minimum_interval_seconds=interval(config),
-        default_status=begins(config, "changes"),
-        description=f"Lists {where} every {config.automation.every_s} s and releases what changed.",
-    )
+    own, says = run_tags(dataset), f"Lists {where} every {config.automation.every_s} s and releases what changed."
+
+    @release_sensor(dataset, config, sensor_name(dataset), "changes", says)
     @takes_project(dataset)
     def body(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
         core = project.get()
@@ -93,8 +103,7 @@ def changes_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition |
         shards = list(range(config.shards)) if standing.whole else sorted(standing.owed.since)
         tags = {
             **range_tags(shards[0], shards[-1]),
-            DATASET_TAG: dataset,
-            ENVIRONMENT_TAG: core.environment,
+            **own,
             "vector_pipeline/changed_shards": " ".join(shard_key(shard) for shard in shards),
             **({ATTEMPT_TAG: str(standing.attempt)} if standing.attempt else {}),
         }

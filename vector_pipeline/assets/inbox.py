@@ -8,8 +8,8 @@ import time
 
 import dagster as dg
 
-from vector_pipeline.assets.automation import begins, interval
-from vector_pipeline.assets.names import DATASET_TAG, job_name
+from vector_pipeline.assets.automation import release_sensor
+from vector_pipeline.assets.names import run_tags
 from vector_pipeline.assets.owed import LONGEST_WAIT_S, Releases, skipped
 from vector_pipeline.assets.partitions import range_tags
 from vector_pipeline.assets.placing import takes_project
@@ -37,13 +37,9 @@ def inbox_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition | N
     ):
         return None
 
-    @dg.sensor(
-        name=inbox_name(dataset),
-        job_name=job_name(dataset, "release"),
-        minimum_interval_seconds=interval(config),
-        default_status=begins(config, "inbox"),
-        description=f"Looks into the inbox every {automation.every_s} s and releases what lies there.",
-    )
+    own, says = run_tags(dataset), f"Looks into the inbox every {automation.every_s} s and releases what lies there."
+
+    @release_sensor(dataset, config, inbox_name(dataset), "inbox", says)
     @takes_project(dataset)
     def body(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
         core = project.get()
@@ -66,7 +62,7 @@ def inbox_sensor(dataset: str, config: DatasetConfig) -> dg.SensorDefinition | N
         if asked and now < float(held["due"]):
             return dg.SkipReason(f"{len(waiting)} files wait, and no run has taken them so far: asked again in a while")
         wait = min(automation.every_s * 2 ** min(asked, 20), LONGEST_WAIT_S)
-        tags = {**range_tags(min(shards), max(shards)), DATASET_TAG: dataset, INBOX_TAG: str(len(waiting))}
+        tags = {**range_tags(min(shards), max(shards)), **own, INBOX_TAG: str(len(waiting))}
         return dg.SensorResult(
             # No key: what was asked for is known by the cursor, and the same files may come again.
             run_requests=[dg.RunRequest(tags=tags)],

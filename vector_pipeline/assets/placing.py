@@ -16,6 +16,8 @@ from typing import Any
 
 import dagster as dg
 
+from vector_pipeline.config import DatasetConfig
+
 PROJECT = "project"
 """Name of the resource, and of the parameter by which a body takes it."""
 
@@ -67,6 +69,32 @@ def dataset_in(key: dg.AssetKey) -> str:
         if one.prefix and tuple(key.path[: len(one.prefix) + 1]) == (*one.prefix, dataset):
             return dataset
     return key.path[0]
+
+
+def index_asset(
+    dataset: str,
+    config: DatasetConfig,
+    key: dg.AssetKey,
+    after: dg.AssetKey,
+    *,
+    kinds: set[str],
+    pool: str | None,
+    condition: dg.AutomationCondition[Any] | None,
+    description: str,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of a dataset that stands on its target. ``pool``: see ``factory.build_vector_dataset``."""
+    return dg.asset(
+        key=key,
+        deps=[after],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=group_of(dataset),
+        owners=config.owners,
+        tags=config.tags,
+        kinds=kinds,
+        pool=pool,
+        automation_condition=condition,
+        description=description,
+    )
 
 
 def takes_project(dataset: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

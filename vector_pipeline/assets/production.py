@@ -9,7 +9,7 @@ from vector_pipeline.assets import metadata as show
 from vector_pipeline.assets.approving import first_run, nobody_asked, require_seen
 from vector_pipeline.assets.declarative import to_production
 from vector_pipeline.assets.names import STAGING_INDEX, production_key, space_key
-from vector_pipeline.assets.placing import group_of, takes_project
+from vector_pipeline.assets.placing import index_asset, takes_project
 from vector_pipeline.assets.steps import launched_by, step
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.project import Project
@@ -44,16 +44,14 @@ def production_index(
 ) -> dg.AssetsDefinition:
     """The alias that readers follow. It refuses by itself what the gates have not passed, whoever asks."""
 
-    @dg.asset(
-        key=production_key(dataset),
-        deps=[space_key(dataset, config.serving_space, STAGING_INDEX)],
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name=group_of(dataset),
-        owners=config.owners,
-        tags=config.tags,
+    @index_asset(
+        dataset,
+        config,
+        production_key(dataset),
+        space_key(dataset, config.serving_space, STAGING_INDEX),
         kinds=kinds,
         pool=pool,
-        automation_condition=to_production() if config.promotion.policy == "automatic" else None,
+        condition=to_production() if config.promotion.policy == "automatic" else None,
         description=(
             "What readers see. Promotion and rollback move an alias, and write nothing to the target (in place: what differs). "
             "After a promotion it is read through the alias and checked; when that fails it moves back by itself."

@@ -9,7 +9,7 @@ import dagster as dg
 from vector_pipeline.assets import metadata as show
 from vector_pipeline.assets.declarative import to_staging
 from vector_pipeline.assets.names import SNAPSHOT, STAGING_INDEX, space_key
-from vector_pipeline.assets.placing import group_of, takes_project
+from vector_pipeline.assets.placing import index_asset, takes_project
 from vector_pipeline.assets.steps import launched_by, step
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import InputError
@@ -52,16 +52,14 @@ def staging_index(
     """A version on the target, seen by nobody until an alias moves."""
     serving = space == config.serving_space
 
-    @dg.asset(
-        key=space_key(dataset, space, STAGING_INDEX),
-        deps=[space_key(dataset, space, SNAPSHOT)],
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name=group_of(dataset),
-        owners=config.owners,
-        tags=config.tags,
+    @index_asset(
+        dataset,
+        config,
+        space_key(dataset, space, STAGING_INDEX),
+        space_key(dataset, space, SNAPSHOT),
         kinds=kinds,
         pool=pool,
-        automation_condition=to_staging() if serving else None,
+        condition=to_staging() if serving else None,
         description=f"The newest version on {_targets(config)}: planned against what it really holds, then pushed."
         + ("" if serving else " Not the space that production serves."),
     )

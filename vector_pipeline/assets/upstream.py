@@ -18,8 +18,8 @@ from typing import Any
 import dagster as dg
 from dagster_shared.utils.warnings import BetaWarning
 
-from vector_pipeline.assets.automation import begins, interval
-from vector_pipeline.assets.names import job_name, run_tags, upstream_key
+from vector_pipeline.assets.automation import release_sensor
+from vector_pipeline.assets.names import run_tags, upstream_key
 from vector_pipeline.assets.owed import ATTEMPT_TAG, Owed, Releases, skipped
 from vector_pipeline.assets.partitions import range_tags
 from vector_pipeline.assets.placing import environment_of, group_of, takes_project
@@ -104,13 +104,7 @@ def upstream_sensor(dataset: str, config: DatasetConfig, keys: Sequence[dg.Asset
     environment, own = environment_of(dataset), run_tags(dataset)
     name, names = f"{dataset}__upstream", ", ".join(key.to_user_string() for key in keys)
 
-    @dg.sensor(
-        name=name,
-        job_name=job_name(dataset, "release"),
-        minimum_interval_seconds=interval(config),
-        default_status=begins(config, "changes"),
-        description=f"Releases what {names} made.",
-    )
+    @release_sensor(dataset, config, name, "changes", f"Releases what {names} made.")
     def body(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = {
             key.to_user_string(): entry.storage_id

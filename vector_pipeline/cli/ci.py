@@ -47,6 +47,11 @@ Root = Annotated[
 ]
 
 
+def _listing(says: str) -> Any:
+    """The option that names a file of paths."""
+    return typer.Option("--changed-files", metavar="FILE", show_default=False, help=f"Paths relative to --root{says}")
+
+
 def span(text: str) -> float:
     """Seconds of ``90m``, ``24h``, ``2d``."""
     found = _SPAN.fullmatch(text.strip())
@@ -77,11 +82,7 @@ def create(
         typer.Option("--max-records", metavar="N", min=0, help="Records that it may write.", show_default=False),
     ] = None,
     changed_files: Annotated[
-        Path | None,
-        typer.Option(
-            "--changed-files", metavar="FILE", show_default=False,
-            help="Paths relative to --root, as of `ci datasets`: documents among them are built whatever the sample is.",
-        ),
+        Path | None, _listing(", as of `ci datasets`: documents among them are built whatever the sample is.")
     ] = None,
     root: Root = Path(),
     json_: Json = False,
@@ -272,11 +273,7 @@ def list_(ctx: typer.Context, dataset: Dataset = None, json_: Json = False) -> N
 def datasets(
     ctx: typer.Context,
     changed_files: Annotated[
-        Path | None,
-        typer.Option(
-            "--changed-files", metavar="FILE", show_default=False,
-            help="Paths relative to --root: `git diff -z --name-only`. `-` reads standard input. Default: every dataset.",
-        ),
+        Path | None, _listing(": `git diff -z --name-only`. `-` reads standard input. Default: every dataset.")
     ] = None,
     root: Root = Path(),
     before: Annotated[

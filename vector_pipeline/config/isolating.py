@@ -82,15 +82,13 @@ def _twice(name: str, held: list[Piece], lost: list[BrokenDataset]) -> BrokenDat
 
 def _sound(whole: dict[str, Any], main: Piece, taken: Mapping[str, Piece], broken: list[BrokenDataset]) -> Config:
     """Law 1: all of it, or what is left without the datasets that are wrong by themselves."""
-    names = {*taken, *(one.name for one in broken)}
+    around = {"datasets": {*taken, *(one.name for one in broken)}, "base": main.path.parent}
     try:
-        return _finished(
-            Config.model_validate(whole, context={"datasets": names, "base": main.path.parent}), main, taken, broken
-        )
+        return _finished(Config.model_validate(whole, context=around), main, taken, broken)
     except ValidationError as error:
         wrong: dict[str, str] = {}
         for name in whole["datasets"]:
-            said = _alone(whole, name, main, taken.get(str(name), main), names)
+            said = _alone(whole, name, main, taken.get(str(name), main), around)
             if said is not None:
                 wrong[str(name)] = said
         if len(wrong) == len(whole["datasets"]) or not wrong:
@@ -101,21 +99,16 @@ def _sound(whole: dict[str, Any], main: Piece, taken: Mapping[str, Piece], broke
     ]
     left = {name: value for name, value in whole["datasets"].items() if str(name) not in wrong}
     try:
-        config = Config.model_validate(
-            {**whole, "datasets": left}, context={"datasets": names, "base": main.path.parent}
-        )
+        config = Config.model_validate({**whole, "datasets": left}, context=around)
     except ValidationError as error:
         raise ConfigError(explain(main.path, main.tree, error)) from None
     return _finished(config, main, taken, broken)
 
 
-def _alone(whole: dict[str, Any], name: object, main: Piece, piece: Piece, names: set[str]) -> str | None:
+def _alone(whole: dict[str, Any], name: object, main: Piece, piece: Piece, around: Mapping[str, object]) -> str | None:
     """What is wrong with a dataset when it is the only one; None where nothing is."""
     try:
-        Config.model_validate(
-            {**whole, "datasets": {name: whole["datasets"][name]}},
-            context={"datasets": names, "base": main.path.parent},
-        )
+        Config.model_validate({**whole, "datasets": {name: whole["datasets"][name]}}, context=around)
     except ValidationError as error:
         return _said(error, main, piece)
     return None

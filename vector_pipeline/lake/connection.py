@@ -118,7 +118,7 @@ class Lake:
         except duckdb.Error as error:
             raise ConfigError(f"lake: DuckDB refuses the settings: {_first_line(error)}") from None
         load_extensions(connection, *extensions)
-        secret = S3Secret(config, _data_path(config, base)) if "httpfs" in extensions else None
+        secret = S3Secret(config, data_path(config, base)) if "httpfs" in extensions else None
         if secret is not None:
             try:
                 secret.begin(connection)
@@ -127,7 +127,7 @@ class Lake:
                 raise
         file = (base / config.catalog.resolve_url().removeprefix("sqlite:///")).resolve() if kind == "sqlite" else None
         lake = cls(
-            connection, where, read_only=read_only, secrets=(config.catalog,), data=_data_path(config, base),
+            connection, where, read_only=read_only, secrets=(config.catalog,), data=data_path(config, base),
             catalog_file=file, attach=attach, s3=secret,
         )  # fmt: skip
         try:
@@ -410,7 +410,7 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
     """The ATTACH statement, with its secrets, and the lake's address without them."""
     url = config.catalog.resolve_url()
     kind = urlsplit(url).scheme
-    data = _data_path(config, base)
+    data = data_path(config, base)
     # The catalog remembers the folder's absolute path and would refuse a project that was moved; files are named relative to it.
     options = [f"DATA_PATH {quoted(data)}", "OVERRIDE_DATA_PATH true"]
     if read_only:
@@ -441,7 +441,8 @@ def _attachment(config: LakeConfig, base: Path, *, read_only: bool) -> tuple[str
     return f"ATTACH {quoted(target)} AS {CATALOG} ({', '.join(options)})", where
 
 
-def _data_path(config: LakeConfig, base: Path) -> str:
+def data_path(config: LakeConfig, base: Path) -> str:
+    """Folder or ``s3://`` prefix of a lake's data files; ends with a slash."""
     data = config.data if "://" in config.data else str((base / config.data).resolve())
     return data.rstrip("/") + "/"
 

@@ -10,15 +10,19 @@ Laws
 """
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from vector_pipeline.config import LakeConfig
 from vector_pipeline.corpus.s3_access import S3Access, code_of, refusals
 from vector_pipeline.errors import RefusedError, UnavailableError
-from vector_pipeline.lake.connection import CATALOG, Lake
+from vector_pipeline.lake.connection import CATALOG, METADATA, Lake, data_path
 from vector_pipeline.lake.retention import ORPHAN_GRACE
 
 MARK = ".vector_pipeline_owner"
@@ -40,14 +44,19 @@ class Mark:
 
 def read_mark(lake: Lake) -> Mark | None:
     """The mark of the lake's data; None: there is none. One look: a file's, or one GET."""
-    return _read(lake, lake.data + MARK)
+    return _read(lake.data + MARK, _access(lake))
+
+
+def mark_at(config: LakeConfig, base: Path) -> Mark | None:
+    """The same without a lake, which may not have been made. None also where it may not be read."""
+    return _read(data_path(config, base) + MARK, S3Access(config.s3), may_fail=True)
 
 
 def make_mark(lake: Lake, mark: Mark) -> Mark:
     """Laws 2 to 4: mark the lake's data; returns what stands there then. ``RefusedError`` where they may be somebody else's."""
     require_not_nested(lake)
     for above in _above(lake.data):
-        if _read(lake, above + MARK, may_fail=True) is not None:
+        if _read(above + MARK, _access(lake), may_fail=True) is not None:
             raise RefusedError(
                 f"{lake.data} lies within the data of another lake, {above}", fix=_OWN_FOLDER + ", beside that one"
             )
@@ -65,7 +74,7 @@ def make_mark(lake: Lake, mark: Mark) -> Mark:
 def require_not_nested(lake: Lake) -> None:
     """Law 4, of what lies below. ``RefusedError`` names the other lake's folder. Lists the whole folder."""
     own = lake.data + MARK
-    for (file,) in lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{lake.data}**/{MARK}"]):
+    for (file,) in lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{_literal(lake.data)}**/{MARK}"]):
         if str(file) != own:
             raise RefusedError(
                 f"{lake.data} holds the data of another lake, {str(file).removesuffix(MARK)}",
@@ -75,20 +84,28 @@ def require_not_nested(lake: Lake) -> None:
 
 def _require_known(lake: Lake) -> None:
     """Law 3. Files younger than the grace for orphans may belong to a commit of this catalog that is under way."""
-    (there,) = lake.row("SELECT count(*) FROM glob(?)", [f"{lake.data}**/*.parquet"])
-    if not there:
+    found = lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{_literal(lake.data)}**/*.parquet"])
+    if not found:
         return
     unknown = lake.rows(f"CALL ducklake_delete_orphaned_files('{CATALOG}', cleanup_all => true, dry_run => true)")
     old = lake.rows(
         f"CALL ducklake_delete_orphaned_files('{CATALOG}', older_than => now() - {ORPHAN_GRACE}, dry_run => true)"
     )
-    if old or len(unknown) >= int(there):
+    tables = ("ducklake_data_file", "ducklake_files_scheduled_for_deletion")
+    if not any(lake.row(f"SELECT count(*) FROM {METADATA}.{one}")[0] for one in tables):
+        unknown = found  # DuckLake sees none below a folder with a bracket in its name.
+    if old or len(unknown) >= len(found):
         first = str((old or unknown)[0][0])
         raise RefusedError(
             f"{lake.data} holds {len(old or unknown)} data files that this catalog does not know, such as {first}, "
             "and says not whose they are: they may be another catalog's",
             fix=_OWN_FOLDER + "; if no other catalog has files there, delete those first",
         )
+
+
+def _literal(data: str) -> str:
+    """A folder as a pattern that means it alone."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", data)
 
 
 def _above(data: str) -> Iterator[str]:
@@ -99,9 +116,9 @@ def _above(data: str) -> Iterator[str]:
         yield data[: end + 1]
 
 
-def _read(lake: Lake, place: str, *, may_fail: bool = False) -> Mark | None:
+def _read(place: str, access: S3Access | None, *, may_fail: bool = False) -> Mark | None:
     """``may_fail``: what may not be read is as good as none."""
-    text = _of_bucket(lake, place, may_fail) if "://" in place else _of_folder(Path(place), may_fail)
+    text = _of_bucket(access, place, may_fail) if "://" in place else _of_folder(Path(place), may_fail)
     if text is None:
         return None
     owner, _, catalog = text.strip().partition("\n")
@@ -124,9 +141,9 @@ def _of_folder(file: Path, may_fail: bool) -> str | None:
         raise UnavailableError(f"{file} cannot be read: {reason}", fix="Check the folder") from None
 
 
-def _of_bucket(lake: Lake, place: str, may_fail: bool) -> str | None:
-    access, parts = _access(lake), urlsplit(place)
-    with access.client(f"lake {lake.data}") as client:
+def _of_bucket(access: S3Access | None, place: str, may_fail: bool) -> str | None:
+    parts = urlsplit(place)
+    with _client(access, place) as client:
         try:
             found = client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
             return str(found["Body"].read().decode(errors="replace"))
@@ -142,7 +159,7 @@ def _put(lake: Lake, place: str, text: str) -> bool:
         return _into_folder(Path(place), text)
     parts = urlsplit(place)
     said = {"Bucket": parts.netloc, "Key": parts.path.lstrip("/"), "Body": text.encode()}
-    with _access(lake).client(f"lake {lake.data}") as client:
+    with _client(_access(lake), place) as client:
         try:
             client.put_object(**said, IfNoneMatch="*")
         except refusals() as error:
@@ -177,7 +194,12 @@ def _into_folder(file: Path, text: str) -> bool:
     return True
 
 
-def _access(lake: Lake) -> S3Access:
-    if lake.s3 is None:
-        raise UnavailableError(f"{lake.data}: this connection reaches no S3")
-    return lake.s3.access
+def _access(lake: Lake) -> S3Access | None:
+    return None if lake.s3 is None else lake.s3.access
+
+
+def _client(access: S3Access | None, place: str) -> AbstractContextManager[Any]:
+    where = f"lake {place.removesuffix(MARK)}"
+    if access is None:
+        raise UnavailableError(f"{where}: this connection reaches no S3")
+    return access.client(where)

@@ -3,7 +3,8 @@
 Laws
 ----
 1. What is cheap to count is counted before what costs anything is begun: records before vectors, texts before the model is asked.
-2. That it stands is written down last: until then it is one that was not built to its end, and the next call goes on with it.
+2. That it stands is written down last: until then it is one that was not built to its end, and the next call goes on with it. So
+   is one that is made again: what was built before says nothing of the working tree.
 """
 
 from dataclasses import asdict, dataclass
@@ -44,6 +45,7 @@ class Made:
 def build(inside: Inside) -> Made:
     """Build, and push. ``RefusedError`` for more than the budget, and for one that is taken down meanwhile."""
     held_as, name, budget = inside.held_as, inside.preview.name, inside.budget
+    inside.registry().note_preview(inside.preview.id, {VERSION: None})
     inside.require_comparable()
     with inside.going_on():
         inside.sync(held_as)

@@ -86,15 +86,18 @@ class Ends:
         return [one for one in there if fnmatchcase(one.name, pattern)]
 
     def reap(self, *, by: str) -> Reaped:
-        """Law 1. What cannot be taken down now is left for the next time, and told."""
+        """Law 1. What cannot be taken down now is left for the next time, and told. What was begun anew meanwhile lives on."""
         registry = self._project.registry()
         ended, left = [], []
         for one in registry.overdue_previews():
             try:
                 reason = one.reason or "its time was over"
-                ended.append(self._end(one, by=by, reason=reason, wait_s=0))
+                done = self._end(one, by=by, reason=reason, wait_s=0, overdue=True)
             except VectorPipelineError as error:
                 left.append((one, str(error)))
+                continue
+            if not done.lives:
+                ended.append(done)
         swept = sweep(self._ending(by, 0), registry.previews(environment=self._project.environment, ended=True))
         return Reaped(tuple(ended), tuple(left), tuple(swept))
 
@@ -104,11 +107,12 @@ class Ends:
         return [self._end(one, by=by, reason=reason, wait_s=WAIT_S) for one in found]
 
     def _end(
-        self, preview: PreviewRecord, *, by: str, reason: str, wait_s: float, give_up: bool = False
-    ) -> PreviewRecord:
+        self, preview: PreviewRecord, *, by: str, reason: str, wait_s: float, give_up: bool = False, overdue: bool = False,
+    ) -> PreviewRecord:  # fmt: skip
         try:
             with self._reaching(preview) as project:
-                ended = take_down(self._ending(by, wait_s, project, preview), preview, reason, give_up=give_up)
+                ending = self._ending(by, wait_s, project, preview)
+                ended = take_down(ending, preview, reason, give_up=give_up, overdue=overdue)
         except RefusedError as error:
             if not give_up or error.code != UNREACHED:
                 raise
@@ -116,7 +120,8 @@ class Ends:
             ended = take_down(
                 Ending(self._project.registry(), nowhere, nowhere, by, wait_s), preview, reason, give_up=True
             )
-        rmtree(self._project.base / REPORTS / preview.held_as, ignore_errors=True)
+        if not ended.lives:
+            rmtree(self._project.base / REPORTS / preview.held_as, ignore_errors=True)
         return ended
 
     @contextmanager

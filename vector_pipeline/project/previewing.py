@@ -19,7 +19,7 @@ from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.errors import ConflictError, VectorPipelineError
 from vector_pipeline.project.building import code_revision
 from vector_pipeline.project.preview_building import ERROR, Made, build, built
-from vector_pipeline.project.preview_ends import Ends
+from vector_pipeline.project.preview_ends import WAIT_S, Ends
 from vector_pipeline.project.preview_inside import CHANGED, Inside
 from vector_pipeline.project.tracing import Tracing
 from vector_pipeline.release.lines import base_namespace
@@ -76,7 +76,11 @@ class Previews(Ends):
         try:
             preview = begin()
         except ConflictError:
-            self.destroy(dataset, name, by=by)
+            found = next((one for one in self.standing(dataset) if one.name == name), None)
+            if found is not None and found.lives:
+                raise  # Nobody takes it down: others kept the registry busy.
+            if found is not None:
+                self._end(found, by=by, reason=found.reason, wait_s=WAIT_S)
             preview = begin()
         if changed is not None:
             project.registry().note_preview(preview.id, {CHANGED: sorted(set(changed))})
@@ -105,9 +109,7 @@ class Previews(Ends):
             try:
                 proposal: Plan | Missing = self._proposal(inside, made.version)
             except VectorPipelineError as error:
-                return Reported(
-                    inside.preview, facts, Missing(error.what), "", inside.sample(inside.held_as), inside.against
-                )
+                proposal = Missing(error.what)
             refused = inside.refusal(proposal) if isinstance(proposal, Plan) else None
             said = refused.what if refused is not None else ""
             return Reported(inside.preview, facts, proposal, said, inside.sample(inside.held_as), inside.against)

@@ -87,9 +87,19 @@ class Sealing(Parts):
         return True
 
     def share(self, other: str, *, on: bool = True) -> None:
-        """Let an environment write beside this one, which is sealed or to be; or not any more (law 2)."""
+        """Let an environment write beside this one, which is sealed or to be; or not any more (law 2).
+
+        ``RefusedError`` where this one is neither: it may be let in itself, and that is another's seal.
+        """
         if other == self.environment:
             raise InputError(f"{other} is this environment itself", fix="Name the other one")
+        found = self._admission.peek(self._registry_url())
+        known, owner = found.named(self.environment), next((one for one in found.environments if one.seal), None)
+        if self._admission.claim().variable is None and (known is None or known.seal is None):
+            raise RefusedError(
+                f"{self.environment} is not sealed: who writes beside an environment that is, that one's deployment says",
+                fix=f"VECTOR_PIPELINE_ENV={owner.name if owner is not None else '…'} vector-pipeline seal --share {other}",
+            )
         with self._admission.letting_in(other):
             self.registry().let_in(other, by=account() if on else None)
 

@@ -9,7 +9,6 @@ Laws
 4. No setting is made weaker: what a key of KMS encrypts stays with a key. What cannot be undone is said in the plan.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -19,12 +18,9 @@ from urllib.parse import urlsplit
 from vector_pipeline.config import EnvironmentConfig
 from vector_pipeline.corpus.s3_access import S3Access, code_of, refusals
 from vector_pipeline.errors import ConfigError
+from vector_pipeline.provision.lifecycle import rule_id, takes_away
 from vector_pipeline.provision.things import Action, Thing
 
-_RULE = "vector-pipeline"
-_LONGEST_ID = 255
-_COLD = frozenset(("GLACIER", "DEEP_ARCHIVE"))
-"""Classes of storage that answer no read before somebody restores the object."""
 _FOR_GOOD = "from then on a version of everything in the bucket is kept; that can be suspended, and not undone"
 _NOT_SET = frozenset(
     (
@@ -33,6 +29,13 @@ _NOT_SET = frozenset(
         "NoSuchLifecycleConfiguration",
     )
 )
+_NOT_OFFERED = frozenset(("NotImplemented", "501"))
+"""What services other than Amazon's say of what they do not have."""
+_FIXES = {
+    "s3 public access": "Keep it private by the service's own means, and set `provision: {bucket: {private: false}}`",
+    "s3 encryption": "Set up the service's own keys: without them it encrypts nothing by itself",
+    "s3 versioning": "Set `provision: {bucket: {versioning: false}}`",
+}
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ABORT_DAYS = 1
 
@@ -80,10 +83,7 @@ class Buckets:
     def _settings(self, client: Any, bucket: str, prefix: str, *, there: bool) -> Iterator[Thing]:
         wanted = self._wanted
         if wanted.private:
-            now = _got(client.get_public_access_block, bucket) if there else {}
-            held = (now.get("PublicAccessBlockConfiguration") or {}).items()
-            set_ = all(dict(held).get(name) for name in _BLOCKS)
-            yield self._thing("s3 public access", bucket, (("blocked", "all of it"),), there, set_, self._block)
+            yield self._private(client, bucket, there=there)
         yield self._encryption(client, bucket, there=there)
         if wanted.versioning:
             status = client.get_bucket_versioning(Bucket=bucket).get("Status") if there else None
@@ -93,9 +93,21 @@ class Buckets:
             yield self._thing("s3 versioning", bucket, facts, there, status == "Enabled", self._version, note)
         yield self._lifecycle(client, bucket, prefix, there=there)
 
+    def _private(self, client: Any, bucket: str, *, there: bool) -> Thing:
+        kind, facts = "s3 public access", (("blocked", "all of it"),)
+        try:
+            now = _got(client.get_public_access_block, bucket) if there else {}
+        except refusals() as error:
+            if code_of(error) not in _NOT_OFFERED:
+                raise
+            return Thing(kind, bucket, Action.DIFFERS, facts, "the service does not offer it", _FIXES[kind])
+        held = now.get("PublicAccessBlockConfiguration") or {}
+        return self._thing(kind, bucket, facts, there, all(held.get(name) for name in _BLOCKS), self._block)
+
     def _encryption(self, client: Any, bucket: str, *, there: bool) -> Thing:
         """Law 4: where a key is used and none is asked for, it stays."""
-        wanted, now = self._wanted, _encrypted(client, bucket) if there else {}
+        wanted, rule = self._wanted, _encrypts(client, bucket) if there else {}
+        now = rule.get("ApplyServerSideEncryptionByDefault", {})
         algorithm, key = str(now.get("SSEAlgorithm", "")), now.get("KMSMasterKeyID")
         facts = (("algorithm", wanted.encryption), *((("key", wanted.kms_key),) if wanted.kms_key else ()))
         by_key = algorithm.startswith("aws:kms")
@@ -118,14 +130,14 @@ class Buckets:
         note: str = "",
     ) -> Thing:
         action = Action.EXISTS if same and there else Action.CHANGE if there else Action.CREATE
-        return Thing(kind, bucket, action, facts, note, make=partial(self._ask, make))
+        return Thing(kind, bucket, action, facts, note, make=partial(self._ask, make, kind))
 
     def _lifecycle(self, client: Any, bucket: str, prefix: str, *, there: bool) -> Thing:
         rules = _got(client.get_bucket_lifecycle_configuration, bucket).get("Rules", []) if there else []
         facts = [("parts of uploads that never ended", f"deleted after {_ABORT_DAYS} day")]
         if self._wanted.versioning:
             facts.append(("what was deleted or replaced", f"deleted after {self._wanted.noncurrent_days} days"))
-        deadly = [one.get("ID", "without a name") for one in rules if _takes_away(one, prefix)]
+        deadly = [one.get("ID", "without a name") for one in rules if takes_away(one, prefix)]
         if deadly:
             fix = "Take it off, or keep it away from the lake's prefix: what is needed is what the catalog says, not what is young"
             note = f"rule {', '.join(deadly)} deletes files of the lake by their age, or moves them where no read reaches them"
@@ -137,17 +149,22 @@ class Buckets:
 
     def _rule(self, prefix: str) -> dict[str, Any]:
         rule: dict[str, Any] = {
-            "ID": _rule_id(prefix), "Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
+            "ID": rule_id(prefix), "Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABORT_DAYS},
         }  # fmt: skip
         if self._wanted.versioning:
             rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": self._wanted.noncurrent_days}
         return rule
 
-    def _ask(self, make: Any) -> None:
+    def _ask(self, make: Any, kind: str = "s3 bucket") -> None:
         assert self._place is not None
         with self._access.client(self._where) as client:
-            make(client, *self._place)
+            try:
+                make(client, *self._place)
+            except refusals() as error:
+                if code_of(error) not in _NOT_OFFERED:
+                    raise
+                raise ConfigError(f"{self._where}: the service does not offer {kind}", fix=_FIXES.get(kind)) from None
 
     def _make_bucket(self) -> None:
         def make(client: Any, bucket: str, _: str) -> None:
@@ -173,9 +190,8 @@ class Buckets:
     def _encrypt(self, client: Any, bucket: str, _: str) -> None:
         chosen: dict[str, str] = {"SSEAlgorithm": self._wanted.encryption}
         chosen |= {"KMSMasterKeyID": self._wanted.kms_key} if self._wanted.kms_key else {}
-        now = _got(client.get_bucket_encryption, bucket).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
         # What else the rule says, such as a key of the bucket's own, stays.
-        rule = {**(now[0] if now else {}), "ApplyServerSideEncryptionByDefault": chosen}
+        rule = {**_encrypts(client, bucket), "ApplyServerSideEncryptionByDefault": chosen}
         client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
     def _version(self, client: Any, bucket: str, _: str) -> None:
@@ -212,30 +228,12 @@ def _got(ask: Any, bucket: str) -> dict[str, Any]:
     return found
 
 
-def _rule_id(prefix: str) -> str:
-    """Of a prefix: environments that share a bucket keep each its own rule."""
-    name = f"{_RULE}-{prefix}" if prefix else _RULE
-    return name if len(name) <= _LONGEST_ID else f"{_RULE}-{hashlib.sha256(prefix.encode()).hexdigest()}"
-
-
-def _encrypted(client: Any, bucket: str) -> dict[str, Any]:
-    """What S3 does with an object that comes without an encryption of its own."""
+def _encrypts(client: Any, bucket: str) -> dict[str, Any]:
+    """The rule of what S3 does with an object that comes without an encryption of its own; empty where there is none."""
     rules = _got(client.get_bucket_encryption, bucket).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
-    return next((dict(one.get("ApplyServerSideEncryptionByDefault", {})) for one in rules), {})
+    return dict(rules[0]) if rules else {}
 
 
 def _is_key(found: str | None, wanted: str) -> bool:
     """A key is named by its id or by its ARN."""
     return found is not None and found.rpartition("/")[2] == wanted.rpartition("/")[2]
-
-
-def _takes_away(rule: dict[str, Any], prefix: str) -> bool:
-    """Whether a rule deletes present objects below a prefix by their age, or moves them where they cannot be read."""
-    cold = any(one.get("StorageClass") in _COLD for one in rule.get("Transitions", []))
-    expires = {"Days", "Date"} & rule.get("Expiration", {}).keys()
-    if rule.get("Status") != "Enabled" or not (cold or expires):
-        return False
-    chosen = rule.get("Filter", {})
-    theirs = str(chosen.get("Prefix", chosen.get("And", {}).get("Prefix", rule.get("Prefix", ""))))
-    ours = f"{prefix}/" if prefix else ""
-    return theirs.startswith(ours) or ours.startswith(theirs)

@@ -16,7 +16,8 @@ from functools import partial
 
 from vector_pipeline.config import EnvironmentConfig
 from vector_pipeline.provision import rights
-from vector_pipeline.provision.access import quoted, reader_grants, reader_tables
+from vector_pipeline.provision.access import quoted
+from vector_pipeline.provision.granting import let_read, make_owned
 from vector_pipeline.provision.postgres import Connection, Login, NoDatabaseError, NoEntryError, value
 from vector_pipeline.provision.stores import PUBLIC, Store, stores_of
 from vector_pipeline.provision.things import Action, Thing
@@ -66,7 +67,7 @@ class Databases:
             hand = self._hand(store)
         if hand is store.login:
             return Entry.SHUT
-        eye = _eye(hand, store.login.database)
+        eye = hand.eye(store.login.database)
         with hand.connect(eye) as connection:
             if rights.is_role(connection, store.login.user):
                 return Entry.SHUT
@@ -82,7 +83,7 @@ class Databases:
     def _things(self, store: Store) -> Iterator[Thing]:
         hand, login = self._hand(store), store.login
         try:
-            eye = _eye(hand, login.database)
+            eye = hand.eye(login.database)
         except NoEntryError as error:
             fix = f"As an administrator: CREATE ROLE {quoted(login.user)} LOGIN PASSWORD '…'; or {_ADMIN}"
             if hand is not login:
@@ -109,7 +110,7 @@ class Databases:
     def _role(self, connection: Connection, hand: Login, login: Login, role: str, password: object) -> Thing:
         name, facts = _at(login, role), (("login", "yes"),)
         if rights.is_role(connection, role):
-            note, fix = _kept_out(connection, login, role)
+            note, fix = rights.kept_out(connection, login, role)
             return Thing("postgresql role", name, Action.DIFFERS if note else Action.EXISTS, facts, note, fix)
         if not rights.may(connection, "rolcreaterole"):
             fix = f"As an administrator: CREATE ROLE {quoted(role)} LOGIN; or {_ADMIN}"
@@ -144,7 +145,9 @@ class Databases:
         if not rights.may(connection, "rolcreatedb"):
             note, fix = f"{hand.user} may not make databases", f"As an administrator: {statement}; or {_ADMIN}"
             return Thing("postgresql database", name, Action.DIFFERS, facts, note, fix)
-        return Thing("postgresql database", name, Action.CREATE, facts, make=partial(_owned, hand, login, statement))
+        return Thing(
+            "postgresql database", name, Action.CREATE, facts, make=partial(make_owned, hand, login, statement)
+        )
 
     def _rights(self, connection: Connection, hand: Login, store: Store) -> Iterator[Thing]:
         """Whether the writer may make tables where they belong."""
@@ -200,12 +203,18 @@ class Databases:
             note = f"it is {owner}'s: {login.user} may not make tables there"
             return Thing("postgresql schema", name, Action.DIFFERS, facts, note, fix)
         statement = f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION {quoted(login.user)}"
+        if here and not rights.may_make_schemas(connection, login.user):
+            note, fix = (
+                f"{hand.user} may not make it",
+                f"As an administrator, in {login.database}: {statement}; or {_ADMIN}",
+            )
+            return Thing("postgresql schema", name, Action.DIFFERS, facts, note, fix)
         return Thing(
             "postgresql schema",
             name,
             Action.CREATE,
             facts,
-            make=partial(_owned, hand, login, statement, login.database),
+            make=partial(make_owned, hand, login, statement, login.database),
         )
 
     def _reading(self, connection: Connection, store: Store, reader: str, *, here: bool) -> Thing:
@@ -218,7 +227,7 @@ class Databases:
         )
         if wrong := rights.is_no_reader(connection, reader, login.user):
             return Thing("postgresql grants", name, Action.DIFFERS, facts, f"{reader} {wrong[0]}", wrong[1])
-        make = partial(_let_read, self._hand(store), store, reader)
+        make = partial(let_read, self._hand(store), store, reader)
         there = here and rights.is_role(connection, reader) and rights.is_role(connection, login.user)
         if not there or not value(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", schema):
             return Thing("postgresql grants", name, Action.CREATE, facts, make=make)
@@ -232,59 +241,3 @@ class Databases:
 def _at(login: Login, role: str) -> str:
     host, port = login.server
     return f"{role} at {host}:{port}"
-
-
-def _kept_out(connection: Connection, login: Login, role: str) -> tuple[str, str]:
-    """Why a role that is there does not get in, and what to do (law 3); empty where it does. A reader is not tried."""
-    if not rights.may_log_in(connection, role):
-        return "it may not log in", f"As an administrator: ALTER ROLE {quoted(role)} LOGIN; or name another"
-    if role != login.user:
-        return "", ""
-    try:
-        with login.connect():
-            return "", ""
-    except NoDatabaseError:
-        return "", ""
-    except NoEntryError as error:
-        return f"it is there, and is not let in: {error.what}", "Put its password into the URL: none is changed here"
-
-
-def _eye(hand: Login, database: str) -> str:
-    """The database to look from: the one itself, or where it is not there, one that always is."""
-    for name in (database, "postgres"):
-        try:
-            with hand.connect(name):
-                return name
-        except NoDatabaseError:
-            continue
-    with hand.connect("template1"):
-        return "template1"
-
-
-def _owned(hand: Login, login: Login, statement: str, database: str | None = None) -> None:
-    """A statement that makes something for another role: who is no superuser must be a member of it."""
-    with hand.connect("postgres" if database is None else database) as connection:
-        # Since PostgreSQL 16 who made a role administers it, and may still not act as it.
-        right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-        member = value(connection, "SELECT pg_has_role(current_user, %s, %s)", login.user, right)
-    if not member:
-        hand.run(f"GRANT {quoted(login.user)} TO CURRENT_USER", database or "postgres")
-    hand.run(statement, database or "postgres")
-
-
-def _let_read(hand: Login, store: Store, reader: str) -> None:
-    """As the writer: what it owns it may grant. What it may not, on a database of somebody else's, the administrator grants."""
-    login, schema = store.login, store.schema
-    connect, usage, _, to_come = reader_grants(login.database, schema, login.user, reader)
-    # What is to come first: a table that is made meanwhile is in the one or in the other.
-    for statement in (to_come, connect, usage):
-        login.run(statement)
-    with login.connect() as connection:
-        # By name: in a schema that others use too, "all tables" are not the writer's to grant.
-        tables = rights.unread(connection, login.user, schema, reader)
-        entered = not {"CONNECT", f"USAGE on {schema}"} & set(rights.lacks(connection, login.user, schema, reader))
-    if tables:
-        login.run(reader_tables(schema, tables, reader))
-    if not entered and hand is not login:
-        for statement in (connect, usage):
-            hand.run(statement, login.database)

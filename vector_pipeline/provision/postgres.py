@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vector_pipeline.config import SecretTemplate, scrub
 from vector_pipeline.errors import ConfigError, NotFoundError, UnavailableError, VectorPipelineError
+from vector_pipeline.provision.access import quoted
 
 Connection = psycopg.Connection[Any]
 _NO_DATABASE = re.compile(r'database ".*" does not exist')
@@ -103,19 +104,21 @@ class Login:
             except psycopg.Error as error:
                 raise self._told(error, name) from None
 
-    def run(self, statement: str | sql.Composed, database: str | None = None) -> None:
+    def eye(self, database: str) -> str:
+        """The database to look from: the one itself, or where it is not there, one that always is."""
+        for name in (database, _MAINTENANCE):
+            try:
+                with self.connect(name):
+                    return name
+            except NoDatabaseError:
+                continue
+        with self.connect("template1"):
+            return "template1"
+
+    def run(self, statement: str, database: str | None = None) -> None:
         """One statement (law 2). ``ConfigError`` names the statement where this user may not."""
         with self.connect(database) as connection:
-            shown = statement if isinstance(statement, str) else ""
-            try:
-                connection.execute(statement)
-            except _THERE_ALREADY:
-                return
-            except psycopg.errors.InsufficientPrivilege as error:
-                raise ConfigError(
-                    f"{self.where}: {self.user} may not do that: {self._said(error)}",
-                    fix=f"As an administrator: {shown or 'make it'}; or name one in `provision: {{admin: …}}`",
-                ) from None
+            self._execute(connection, statement, "do that", statement)
 
     def make_role(self, name: str, password: str | None) -> None:
         """A role that may log in; one that is there stays as it is. Law 1."""
@@ -124,15 +127,19 @@ class Login:
             if password is not None:
                 digest = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
                 made = sql.SQL("{} PASSWORD {}").format(made, sql.Literal(digest))
-            try:
-                connection.execute(made)
-            except _THERE_ALREADY:
-                return
-            except psycopg.errors.InsufficientPrivilege as error:
-                raise ConfigError(
-                    f"{self.where}: {self.user} may not make roles: {self._said(error)}",
-                    fix=f"As an administrator: CREATE ROLE {name} LOGIN; or name one in `provision: {{admin: …}}`",
-                ) from None
+            self._execute(connection, made, "make roles", f"CREATE ROLE {quoted(name)} LOGIN")
+
+    def _execute(self, connection: Connection, statement: str | sql.Composed, what: str, shown: str) -> None:
+        """``shown``: the statement for people. What is there already is no error (law 2)."""
+        try:
+            connection.execute(statement)
+        except _THERE_ALREADY:
+            return
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise ConfigError(
+                f"{self.where}: {self.user} may not {what}: {self._said(error)}",
+                fix=f"As an administrator: {shown}; or name one in `provision: {{admin: …}}`",
+            ) from None
 
     def _told(self, error: psycopg.Error, database: str) -> VectorPipelineError:
         said, where = self._said(error), f"PostgreSQL ({self.where})"

@@ -12,6 +12,7 @@ Laws
 from collections.abc import Callable, Iterator
 
 from vector_pipeline.errors import NotFoundError, RefusedError
+from vector_pipeline.lake.marking import Mark, mark_at
 from vector_pipeline.parts import Parts
 from vector_pipeline.provision.buckets import Buckets
 from vector_pipeline.provision.databases import Databases, Entry
@@ -54,8 +55,9 @@ class Provisioning(Parts):
         databases, buckets = Databases(self.settings), Buckets(self.settings)
         yield from databases.things()
         yield from buckets.things()
-        yield self._registry_thing(databases)
-        yield self._lake_thing(databases, buckets)
+        registry = databases.entry("registry")
+        yield self._registry_thing(registry)
+        yield self._lake_thing(databases.entry("lake"), registry, buckets)
         yield from Places(self).things()
 
     def _require_admission(self) -> None:
@@ -69,12 +71,11 @@ class Provisioning(Parts):
         if fault is not None and broken_now() is None:
             raise fault
 
-    def _registry_thing(self, databases: Databases) -> Thing:
+    def _registry_thing(self, entry: Entry) -> Thing:
         def make() -> None:
             self.registry()
 
         name, facts = str(self.settings.registry), (("environment", self.environment),)
-        entry = databases.entry("registry")
         if entry is Entry.MISSING:
             return Thing("registry", name, Action.CREATE, facts, make=make)
         if entry is Entry.SHUT:
@@ -88,25 +89,32 @@ class Provisioning(Parts):
             return Thing("registry", name, Action.DIFFERS, facts, error.what, error.fix or "")
         return Thing("registry", name, Action.EXISTS, facts)
 
-    def _lake_thing(self, databases: Databases, buckets: Buckets) -> Thing:
+    def _lake_thing(self, entry: Entry, registry: Entry, buckets: Buckets) -> Thing:
         def make() -> None:
             self.lake()
 
         name, facts = str(self.settings.lake.catalog), (("data", self.settings.lake.data),)
-        entry = databases.entry("lake")
         if entry is Entry.SHUT:
             return Thing("lake", name, Action.DIFFERS, facts, *_SHUT)
-        if buckets.missing or entry is Entry.MISSING:
-            return Thing("lake", name, Action.CREATE, facts, make=make)
-        try:
-            owner = self.lake(read_only=True).owner()
-        except NotFoundError:
-            return Thing("lake", name, Action.CREATE, facts, make=make)
-        known = self._registry_id() if databases.entry("registry") is Entry.OPEN else ""
-        if is_foreign(owner, known):
+        found = self._lake_now() if entry is Entry.OPEN and not buckets.missing else None
+        mark = None if buckets.missing else mark_at(self.settings.lake, self.base)
+        known = self._registry_id() if registry is Entry.OPEN else ""
+        if found is not None and is_foreign(found.owner, known):
             fix = f"Give {self.environment} a lake of its own, or the registry that goes with this one"
-            return Thing("lake", name, Action.DIFFERS, facts, f"it belongs to another registry, {owner}", fix)
-        return Thing("lake", name, Action.EXISTS, facts)
+            return Thing("lake", name, Action.DIFFERS, facts, f"it belongs to another registry, {found.owner}", fix)
+        if mark is not None and (is_foreign(mark.owner, known) or found is None or found.catalog != mark.catalog):
+            whose = f"registry, {mark.owner}" if is_foreign(mark.owner, known) else "catalog of this registry"
+            fix = f"Give {self.environment} `lake: data:` of its own"
+            return Thing("lake", name, Action.DIFFERS, facts, f"its data belong to another {whose}", fix)
+        return Thing("lake", name, Action.CREATE if found is None else Action.EXISTS, facts, make=make)
+
+    def _lake_now(self) -> Mark | None:
+        """Whose the lake says that it is; None where there is none."""
+        try:
+            lake = self.lake(read_only=True)
+        except NotFoundError:
+            return None
+        return Mark(lake.owner(), lake.identity())
 
     def _registry_id(self) -> str:
         try:

@@ -4,8 +4,9 @@ Law: a reader that could write is none, whether or not there is a database yet (
 """
 
 from vector_pipeline.provision.access import WRITING_RIGHTS, quoted
-from vector_pipeline.provision.postgres import Connection, value
+from vector_pipeline.provision.postgres import Connection, Login, NoDatabaseError, NoEntryError, value
 
+_WRITES_ALL = "pg_write_all_data"
 _READABLE = "('r', 'p', 'v', 'm', 'f')"
 
 
@@ -19,6 +20,21 @@ def may_log_in(connection: Connection, role: str) -> bool:
     return bool(value(connection, "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", role))
 
 
+def kept_out(connection: Connection, login: Login, role: str) -> tuple[str, str]:
+    """Why a role that is there does not get in, and what to do; empty where it does. A reader is not tried."""
+    if not may_log_in(connection, role):
+        return "it may not log in", f"As an administrator: ALTER ROLE {quoted(role)} LOGIN; or name another"
+    if role != login.user:
+        return "", ""
+    try:
+        with login.connect():
+            return "", ""
+    except NoDatabaseError:
+        return "", ""
+    except NoEntryError as error:
+        return f"it is there, and is not let in: {error.what}", "Put its password into the URL: none is changed here"
+
+
 def may_make_tables(connection: Connection, role: str, schema: str) -> bool:
     """Whether a role that is there has both rights: asked in one text, either would do."""
     query = "SELECT has_schema_privilege(%s, %s, 'CREATE') AND has_schema_privilege(%s, %s, 'USAGE')"
@@ -29,6 +45,12 @@ def may_grant(connection: Connection, schema: str) -> bool:
     """Whether who asks may let others make tables: where not, PostgreSQL grants nothing and only warns."""
     query = "SELECT has_schema_privilege(%s, 'CREATE WITH GRANT OPTION') AND has_schema_privilege(%s, 'USAGE WITH GRANT OPTION')"
     return bool(value(connection, query, schema, schema))
+
+
+def may_make_schemas(connection: Connection, writer: str) -> bool:
+    """Whether who asks, or the writer whose member it becomes, may make schemas and trusted extensions in the database."""
+    query = "SELECT bool_or(has_database_privilege(oid, current_database(), 'CREATE')) FROM pg_roles"
+    return bool(value(connection, query + " WHERE rolname IN (current_user, %s)", writer))
 
 
 def may(connection: Connection, attribute: str) -> bool:
@@ -44,6 +66,13 @@ def is_no_reader(connection: Connection, reader: str, owner: str) -> tuple[str, 
     """Why a role writes wherever it is, and what to do; None also where it is not there yet."""
     if value(connection, "SELECT rolsuper FROM pg_roles WHERE rolname = %s", reader):
         return "is a superuser: it may write everything", "Name another `reader`"
+    # Since PostgreSQL 14; it needs no table to be there.
+    query = (
+        "SELECT pg_has_role(r.oid, w.oid, 'MEMBER') FROM pg_roles r, pg_roles w WHERE r.rolname = %s AND w.rolname = %s"
+    )
+    if value(connection, query, reader, _WRITES_ALL):
+        fix = f"REVOKE {_WRITES_ALL} FROM {quoted(reader)}, or name another `reader`"
+        return f"is a member of {_WRITES_ALL}: it may write everything", fix
     both = reader != owner and is_role(connection, reader) and is_role(connection, owner)
     if reader == owner or (both and value(connection, "SELECT pg_has_role(%s, %s, 'MEMBER')", reader, owner)):
         fix = f"REVOKE {quoted(owner)} FROM {quoted(reader)}, or name another `reader`"

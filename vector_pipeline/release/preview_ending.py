@@ -53,9 +53,11 @@ class Ending:
     on_step: Callable[[str], None] = lambda _: None
 
 
-def take_down(ending: Ending, preview: PreviewRecord, reason: str, *, give_up: bool = False) -> PreviewRecord:
+def take_down(
+    ending: Ending, preview: PreviewRecord, reason: str, *, give_up: bool = False, overdue: bool = False
+) -> PreviewRecord:
     """Do it (law 2). ``ConflictError`` while somebody writes still, ``UnavailableError`` where a target does not answer: run it
-    again. ``give_up``: law 4.
+    again. ``give_up``: law 4. ``overdue``: one that was begun anew since somebody looked ``lives`` on, and nothing is done.
     """
     left: list[str] = []
 
@@ -68,7 +70,9 @@ def take_down(ending: Ending, preview: PreviewRecord, reason: str, *, give_up: b
             left.append(what)
 
     registry = ending.registry
-    registry.end_preview(preview.id, preview.held_as, by=ending.by, reason=reason)
+    found = registry.end_preview(preview.id, preview.held_as, by=ending.by, reason=reason, overdue=overdue)
+    if found.lives:
+        return found
     ending.on_step("ending")
     places = [(one.target, one.namespace) for one in registry.deployments(preview.held_as)]
     for name, namespace in sorted(set(places)):

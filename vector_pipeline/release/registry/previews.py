@@ -170,22 +170,29 @@ class Previews(Part):
             raise RefusedError(f"preview {gone.name} of {gone.origin} was taken down by {gone.ended_by}")
 
     def note_preview(self, number: int, detail: Mapping[str, Any]) -> None:
-        """Add to what is told of a preview."""
+        """Add to what is told of a preview; None takes away."""
 
         def work(connection: Connection) -> None:
             self._db.serialise(connection, f"preview:{number}")
-            before = _known(connection, number).detail
-            connection.execute(update(table).where(table.c.id == number).values(detail={**before, **detail}))
+            told = {**_known(connection, number).detail, **detail}
+            kept = {name: value for name, value in told.items() if value is not None}
+            connection.execute(update(table).where(table.c.id == number).values(detail=kept))
 
         self._db.write(work)
 
-    def end_preview(self, number: int, held_as: str, *, by: str, reason: str) -> PreviewRecord:
-        """Law 2: nobody goes on with it from here on. Asked again, it keeps who ended it first. ``NotFoundError``: see law 1."""
+    def end_preview(self, number: int, held_as: str, *, by: str, reason: str, overdue: bool = False) -> PreviewRecord:
+        """Law 2: nobody goes on with it from here on. Asked again, it keeps who ended it first. ``NotFoundError``: see law 1.
+
+        ``overdue``: only where its time is over still; what was begun anew since somebody looked lives on.
+        """
 
         def work(connection: Connection) -> PreviewRecord:
             _known(connection, number, held_as)
+            now = self._db.now(connection)
             mine = update(table).where(table.c.id == number, table.c.ending_at.is_(None))
-            connection.execute(mine.values(ending_at=self._db.now(connection), ended_by=by, reason=reason))
+            if overdue:
+                mine = mine.where(table.c.expires_at <= now)
+            connection.execute(mine.values(ending_at=now, ended_by=by, reason=reason))
             return _known(connection, number)
 
         return self._db.write(work)
