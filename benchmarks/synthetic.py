@@ -109,4 +109,4 @@ def _vectors(project: Project, tables: SpaceTables, seed: int) -> None:
         table = pa.table(
             {"content_hash": hashes, "vector": pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dimension)}
         )
-        store_vectors(lake, tables, pending.shard, table, f"random vectors of shard {pending.shard}")
+        store_vectors(lake, tables, [(pending.shard, table)], f"random vectors of shard {pending.shard}")

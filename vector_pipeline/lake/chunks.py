@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from vector_pipeline.hashing import sql_content_hash, sql_content_key, sql_document_key
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.since import Changes, fill_changed_documents
 from vector_pipeline.lake.tables import SpaceTables, within
 
 STAGED_CHUNKS = pa.schema(
@@ -27,9 +28,21 @@ STAGED_CHUNKS = pa.schema(
 )
 
 
-def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
-    """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes."""
+def find_stale(
+    lake: Lake, tables: SpaceTables, shards: Sequence[int] | None, changes: Changes | None = None
+) -> tuple[int, int]:
+    """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes.
+
+    ``changes``: since a complete state; documents that are not among them are not looked at.
+    """
     condition = within(shards)
+    if changes is not None:
+        if not changes.of_documents:
+            lake.run("CREATE OR REPLACE TEMP TABLE stale_documents (shard INTEGER, document_id VARCHAR)")
+            lake.run("CREATE OR REPLACE TEMP TABLE orphaned_chunks (document_id VARCHAR)")
+            return 0, 0
+        fill_changed_documents(lake, tables, changes)
+        condition += " AND document_id IN (FROM changed_documents)"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE chunked AS
             SELECT DISTINCT document_id, document_digest FROM {tables.chunks} WHERE {condition}"""
@@ -49,20 +62,30 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
     return int(stale), int(orphaned)
 
 
-def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 128) -> Iterator[pa.RecordBatch]:
-    """The stale documents, whole, in small batches: call after ``find_stale`` in the same thread.
+def stale_documents(
+    lake: Lake, tables: SpaceTables, changes: Changes | None = None, rows: int = 128
+) -> Iterator[pa.RecordBatch]:
+    """The stale documents, whole, in small batches: call after ``find_stale`` in the same thread, with the same ``changes``.
 
-    One pass over each shard that holds any, on a cursor of its own: a shard is read once, however many of it are stale.
+    One pass, on a cursor of its own, over the shards that hold any: over what was written since, where that holds all of them.
     """
-    for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard"):
-        wanted = lake.table("SELECT document_id FROM stale_documents WHERE shard = ?", [shard])
-        yield from lake.stream(
-            f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
-                FROM {tables.dataset.documents} d SEMI JOIN wanted_documents USING (document_id)
-                WHERE d.shard = {int(shard)}""",
-            rows=rows,
-            given={"wanted_documents": wanted},
+    wanted = lake.table("SELECT document_id FROM stale_documents")
+    if not wanted.num_rows:
+        return
+    where = within([int(shard) for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard")])
+    if changes is not None:
+        (recent,) = lake.row(
+            f"""SELECT count(*) FROM {tables.dataset.documents}
+                WHERE snapshot_id > {changes.since} AND document_id IN (SELECT document_id FROM stale_documents)"""
         )
+        where += f" AND snapshot_id > {changes.since}" if recent == wanted.num_rows else ""
+    yield from lake.stream(
+        f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
+            FROM (SELECT * FROM {tables.dataset.documents} WHERE {where}) d
+            SEMI JOIN wanted_documents USING (document_id)""",
+        rows=rows,
+        given={"wanted_documents": wanted},
+    )
 
 
 def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: str) -> tuple[int, int]:

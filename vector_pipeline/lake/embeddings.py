@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.since import Changes, removed_vectors
 from vector_pipeline.lake.tables import SpaceTables, within
+
+_PENDING = "shard INTEGER, content_hash VARCHAR, known BOOLEAN, nowhere BOOLEAN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +28,29 @@ class Pending:
 
 
 def find_pending(
-    lake: Lake, tables: SpaceTables, shards: Sequence[int] | None, *, beside: bool = False, only_shared: bool = False
+    lake: Lake,
+    tables: SpaceTables,
+    shards: Sequence[int] | None,
+    *,
+    beside: bool = False,
+    only_shared: bool = False,
+    changes: Changes | None = None,
 ) -> list[Pending]:
     """Fill the temporary table ``pending(shard, content_hash, known)``; one entry a shard that lacks anything.
 
     A content that several shards lack is embedded for the first of them and copied to the others. ``beside``: one that shards
     lack which are not selected either goes into the temporary table ``shared_contents``, and is not pending: they may be somebody
-    else's now, who would embed it too. ``only_shared``: look at no other contents than are in that table.
+    else's now, who would embed it too. ``only_shared``: look at no other contents than are in that table. ``changes``:
+    since a complete state; what had its vector then, and has it still, is not looked at.
     """
+    if changes is not None and not (changes.chunks or changes.embeddings):
+        lake.run(f"CREATE OR REPLACE TEMP TABLE pending ({_PENDING})")
+        return []
+    recent = "" if changes is None else _recent(lake, tables, changes)
     only = "AND content_hash IN (FROM shared_contents)" if only_shared else ""
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE pending AS
-            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)} {only}),
+            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {tables.chunks} WHERE {within(shards)} {only} {recent}),
             lacking AS (SELECT * FROM needed ANTI JOIN {tables.embeddings} USING (shard, content_hash)),
             known AS (SELECT DISTINCT e.content_hash FROM {tables.embeddings} e SEMI JOIN lacking USING (content_hash))
             SELECT l.shard, l.content_hash,
@@ -60,6 +75,14 @@ def find_pending(
     ]
 
 
+def _recent(lake: Lake, tables: SpaceTables, changes: Changes) -> str:
+    """Condition on chunks: written since, or of a text whose vector was taken away."""
+    lake.run(
+        f"CREATE OR REPLACE TEMP TABLE lost_contents AS SELECT DISTINCT content_hash FROM {removed_vectors(tables, changes)}"
+    )
+    return f"AND (snapshot_id > {changes.since} OR content_hash IN (FROM lost_contents))"
+
+
 def shared_shards(lake: Lake, tables: SpaceTables) -> tuple[int, ...]:
     """Shards that lack a content of ``shared_contents``, in order: call after ``find_pending`` in the same thread."""
     rows = lake.rows(
@@ -68,34 +91,46 @@ def shared_shards(lake: Lake, tables: SpaceTables) -> tuple[int, ...]:
     return tuple(int(shard) for (shard,) in rows)
 
 
-def pending_texts(lake: Lake, tables: SpaceTables, shard: int) -> pa.Table:
-    """Table [content_hash, text] of what a shard must embed."""
-    return lake.table(
-        f"""SELECT c.content_hash, any_value(c.context || c.text) AS text
-            FROM {tables.chunks} c
-            SEMI JOIN (SELECT content_hash FROM pending WHERE shard = $1 AND NOT known) p USING (content_hash)
-            WHERE c.shard = $1 GROUP BY c.content_hash""",
-        [shard],
+def pending_texts(
+    lake: Lake, tables: SpaceTables, shards: Sequence[int], changes: Changes | None = None
+) -> dict[int, pa.Table]:
+    """Shard → table [content_hash, text] of what it must embed, of all these at once. ``changes``: as for ``find_pending``."""
+    where = within(shards)
+    if changes is not None and not lake.row("SELECT count(*) FROM lost_contents")[0]:
+        where += f" AND snapshot_id > {changes.since}"
+    found = lake.table(
+        f"""SELECT c.shard, c.content_hash, any_value(c.context || c.text) AS text
+            FROM (SELECT shard, content_hash, context, text FROM {tables.chunks} WHERE {where}) c
+            SEMI JOIN (SELECT shard, content_hash FROM pending WHERE NOT known) p USING (shard, content_hash)
+            GROUP BY c.shard, c.content_hash"""
     )
+    return {
+        shard: found.filter(pc.equal(found["shard"], pa.scalar(shard, pa.int32()))).drop_columns(["shard"])
+        for shard in shards
+    }
 
 
 def store_vectors(
     lake: Lake,
     tables: SpaceTables,
-    shard: int,
-    vectors: pa.Table,
+    parts: Sequence[tuple[int, pa.Table]],
     message: str,
     also: Callable[[], None] | None = None,
 ) -> None:
-    """Commit a table [content_hash, vector] for a shard, and what ``also`` writes: all of it or nothing. ``also`` is repeatable."""
+    """Commit shards and their tables [content_hash, vector], and what ``also`` writes: all or nothing. ``also`` is repeatable."""
+    rows = pa.concat_tables(
+        part.append_column("shard", pa.array([shard] * part.num_rows, pa.int32())) for shard, part in parts
+    )
+    where = within(sorted({shard for shard, _ in parts}))
 
     def work() -> None:
-        with lake.registered("new_vectors", vectors):
+        with lake.registered("new_vectors", rows):
             # A vector that another space's run has stored meanwhile stays: a key stands once in a shard.
             lake.run(
                 f"""INSERT INTO {tables.embeddings} (shard, content_hash, vector)
-                    SELECT {int(shard)}, content_hash, vector FROM new_vectors
-                    ANTI JOIN (SELECT content_hash FROM {tables.embeddings} WHERE shard = {int(shard)}) USING (content_hash)"""
+                    SELECT shard, content_hash, vector FROM new_vectors
+                    ANTI JOIN (SELECT shard, content_hash FROM {tables.embeddings} WHERE {where}) USING (shard, content_hash)
+                    ORDER BY shard"""
             )
         if also is not None:
             also()

@@ -11,11 +11,14 @@ Laws
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.since import Changes, fill_changed_documents, removed_vectors, written_vectors
 from vector_pipeline.lake.tables import SpaceTables, at, within
 
 _IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
@@ -27,49 +30,95 @@ class SnapshotFacts:
 
     digest: str
     """32 hex characters."""
-    shard_digests: dict[int, str]
     lake_snapshot: int
     documents: int
     records: int
 
 
-def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
-    """Facts of the present state. ``RefusedError`` when documents lack chunks or chunks lack vectors."""
-    snapshot = lake.snapshot_id()
+def describe_snapshot(
+    lake: Lake, tables: SpaceTables, changes: Changes | None = None, digest: str | None = None
+) -> SnapshotFacts:
+    """Facts of the present state. ``RefusedError`` when documents lack chunks or chunks lack vectors.
+
+    ``changes``: since a complete state and up to now, where they are known: law 1 is asked of them alone. ``digest``: of the state,
+    where it is known.
+    """
+    snapshot = lake.snapshot_id() if changes is None else changes.until
+    _fill_looked_at(lake, tables, snapshot, changes)
     _require_complete(lake, tables, snapshot)
-    _require_unique(lake, tables, snapshot)
-    documents, records = lake.row(f"SELECT count(DISTINCT document_id), count(*) FROM {at(tables.chunks, snapshot)}")
-    shards = shard_digests(lake, tables, snapshot)
-    return SnapshotFacts(_combined(shards), shards, snapshot, int(documents), int(records))
+    _require_unique(lake, tables, snapshot, changes)
+    # Each document once, and none without a record: so much is known now.
+    documents, records = lake.row(
+        f"""SELECT (SELECT count(*) FROM {at(tables.dataset.documents, snapshot)} d),
+                   (SELECT count(*) FROM {at(tables.chunks, snapshot)} c)"""
+    )
+    known = digest if digest is not None else describe_digest(lake, tables, snapshot)
+    return SnapshotFacts(known, snapshot, int(documents), int(records))
 
 
 def describe_digest(lake: Lake, tables: SpaceTables, snapshot: int | None) -> str:
     """Digest of a state as it reads back now: equal to the one it was made with, or something is corrupt."""
-    return _combined(shard_digests(lake, tables, snapshot))
-
-
-def _combined(shards: dict[int, str]) -> str:
+    shards = shard_digests(lake, tables, snapshot)
     lines = "".join(f"{shard}:{value}\n" for shard, value in sorted(shards.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
 def shard_digests(lake: Lake, tables: SpaceTables, snapshot: int | None) -> dict[int, str]:
-    """Digest of each shard that holds a record."""
-    rows = lake.rows(
-        f"""SELECT shard, sha256(string_agg(record_id || metadata_hash, '\n' ORDER BY record_id))
-            FROM {at(tables.chunks, snapshot)} GROUP BY shard ORDER BY shard"""
+    """Digest of each shard that holds a record: of its rows, sorted, with a line end between two."""
+    digests: dict[int, hashlib._Hash] = {}
+    lines = lake.stream(
+        f"""SELECT shard, chr(10) || record_id || metadata_hash AS line FROM {at(tables.chunks, snapshot)} c
+            ORDER BY shard, record_id""",
+        rows=65_536,
     )
-    return {int(shard): str(value)[:32] for shard, value in rows}
+    for batch in lines:
+        shards, column = (
+            batch.column("shard").to_numpy(zero_copy_only=False),
+            batch.column("line").cast(pa.large_string()),
+        )
+        _, offsets, data = column.buffers()
+        if data is None:
+            continue
+        ends = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+        borders = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(shards)]
+        for first, last in pairwise(borders):
+            start, end = int(ends[first]), int(ends[last])
+            found = digests.get(int(shards[first]))
+            if found is None:  # Before the first row of a shard there is no line end.
+                found, start = digests.setdefault(int(shards[first]), hashlib.sha256()), start + 1
+            found.update(memoryview(data)[start:end])
+    return {shard: found.hexdigest()[:32] for shard, found in digests.items()}
+
+
+def _fill_looked_at(lake: Lake, tables: SpaceTables, snapshot: int, changes: Changes | None) -> None:
+    """Temporary tables of documents, chunks and contents of chunks that law 1 is asked of."""
+    only, lost = "", ""
+    if changes is not None:
+        fill_changed_documents(lake, tables, changes)
+        only = "WHERE document_id IN (FROM changed_documents)"
+        if changes.embeddings:
+            lost = f"""UNION SELECT shard, content_hash FROM {at(tables.chunks, snapshot)} c
+                       SEMI JOIN {removed_vectors(tables, changes)} gone USING (shard, content_hash)"""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE looked_documents AS
+            SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)} d {only}"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE looked_chunks AS
+            SELECT shard, document_id, document_digest, content_hash, record_id FROM {at(tables.chunks, snapshot)} c {only}"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE looked_contents AS
+            SELECT DISTINCT shard, content_hash FROM looked_chunks {lost}"""
+    )
 
 
 def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
     unchunked, orphaned, unembedded = lake.row(
-        f"""WITH d AS (SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)}),
-            c AS (SELECT shard, document_id, document_digest, content_hash FROM {at(tables.chunks, snapshot)})
-            SELECT (SELECT count(*) FROM d WHERE NOT EXISTS
-                       (FROM c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
-                   (SELECT count(DISTINCT document_id) FROM c ANTI JOIN d USING (document_id)),
-                   (SELECT count(*) FROM (SELECT DISTINCT shard, content_hash FROM c) n
+        f"""SELECT (SELECT count(*) FROM looked_documents d WHERE NOT EXISTS
+                       (FROM looked_chunks c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
+                   (SELECT count(DISTINCT document_id) FROM looked_chunks ANTI JOIN looked_documents USING (document_id)),
+                   (SELECT count(*) FROM looked_contents n
                        ANTI JOIN {at(tables.embeddings, snapshot)} e USING (shard, content_hash))"""
     )
     if unchunked or orphaned or unembedded:
@@ -80,11 +129,17 @@ def _require_complete(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
         )
 
 
-def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int) -> None:
+def _require_unique(lake: Lake, tables: SpaceTables, snapshot: int, changes: Changes | None) -> None:
+    every = f"SELECT shard, content_hash FROM {at(tables.embeddings, snapshot)} e"
+    written = (
+        every
+        if changes is None
+        else f"{every} SEMI JOIN {written_vectors(tables, changes)} w USING (shard, content_hash)"
+    )
     documents, records, vectors = lake.row(
-        f"""SELECT (SELECT count(*) - count(DISTINCT document_id) FROM {at(tables.dataset.documents, snapshot)} d),
-                   (SELECT count(*) - count(DISTINCT record_id) FROM {at(tables.chunks, snapshot)} c),
-                   (SELECT count(*) - count(DISTINCT (shard, content_hash)) FROM {at(tables.embeddings, snapshot)} e)"""
+        f"""SELECT (SELECT count(*) - count(DISTINCT document_id) FROM looked_documents),
+                   (SELECT count(*) - count(DISTINCT record_id) FROM looked_chunks),
+                   (SELECT count(*) - count(DISTINCT (shard, content_hash)) FROM ({written}))"""
     )
     if documents or records or vectors:
         raise CorruptError(

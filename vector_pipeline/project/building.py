@@ -22,7 +22,7 @@ from vector_pipeline.project.sampling import Sampling
 from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.holding import hold_parts, hold_whole
 from vector_pipeline.release.registry import Version
-from vector_pipeline.release.snapshot import make_version, reads_back, tables_of
+from vector_pipeline.release.snapshot import changes_from, complete_at, make_version, reads_back, tables_of
 from vector_pipeline.report.progress import ProgressSink, current_sink
 
 WAIT_SECONDS = 900.0
@@ -89,6 +89,7 @@ class Building(Sampling):
             return chunk_documents(
                 self.lake(), tables, self.space(dataset, space), self.chunker(dataset, space), shards=shards,
                 on_document=lambda done, total: self.progress.update("chunk", done, total, unit="documents"),
+                since=self._complete_at(dataset, space),
             )  # fmt: skip
 
     def embed(
@@ -129,7 +130,7 @@ class Building(Sampling):
                     self.lake(), tables, resolved, embedder or self.embedder(dataset, space),
                     shards=shards if mine is None else mine, on_progress=report, commit_rows=commit_rows,
                     attesting=attestor or self.attesting(dataset, space), stop=stop, on_shard=taken.add,
-                    beside=mine is not None, only_shared=shared,
+                    beside=mine is not None, only_shared=shared, since=self._complete_at(dataset, space),
                 )  # fmt: skip
 
         with taken:
@@ -145,6 +146,10 @@ class Building(Sampling):
             return counts
         held = self.lake().row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(mine)}")[0]
         return replace(counts, vectors=int(held))
+
+    def _complete_at(self, dataset: str, space: str | None) -> int | None:
+        """Lake snapshot of the newest state of a space that is known to be complete."""
+        return complete_at(self.lake(), self.registry(), self.tables(dataset, space), self.space(dataset, space))
 
     def _reused(self, dataset: str, space: str | None, shards: Sequence[int] | None, mine: Sequence[int] | None) -> int:
         """Vectors that were read in the environment that this one reuses."""
@@ -258,10 +263,15 @@ class Building(Sampling):
         return VersionMade(version, made, self._since_parent(version) if made else None)
 
     def _since_parent(self, version: Version) -> VersionDiff:
+        lake, new = self.lake(), Side(tables_of(version), version.lake_snapshot)
         parent = self.registry().version(version.dataset, version.parent) if version.parent else None
-        gone = parent is None or parent.expired_at or not reads_back(self.lake(), parent)
-        old = None if parent is None or gone else Side(tables_of(parent), parent.lake_snapshot)
-        return diff_versions(self.lake(), old, Side(tables_of(version), version.lake_snapshot))
+        if parent is None or parent.expired_at:
+            return diff_versions(lake, None, new)
+        old = Side(tables_of(parent), parent.lake_snapshot)
+        changes = changes_from(lake, parent, version)
+        if changes is None and not reads_back(lake, parent):
+            return diff_versions(lake, None, new)
+        return diff_versions(lake, old, new, changes=changes)
 
     def build(self, dataset: str, *, message: str = "") -> VersionMade:
         """Everything from source to version, without Dagster: for scripts, tests and benchmarks."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from vector_pipeline.embedding.base import EmbeddingSpace
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.since import Changes, changes_since, made_before
 from vector_pipeline.lake.snapshots import SnapshotFacts, describe_digest, describe_snapshot
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at
 from vector_pipeline.release.registry import NewVersion, Registry, Version
@@ -36,7 +37,7 @@ def make_version(
     """
     lost: int | None = None
     for _ in range(_ATTEMPTS):
-        facts = describe_snapshot(lake, tables)
+        facts = _facts(lake, tables, _newest(lake, registry, tables, space) if lost is None else None)
         new = NewVersion(
             dataset=tables.dataset.dataset,
             space=space.name,
@@ -68,6 +69,36 @@ def make_version(
     raise ConflictError(
         f"the lake's states of {tables.dataset.dataset} are expired while they are recorded", fix="Build again"
     )
+
+
+def complete_at(lake: Lake, registry: Registry, tables: SpaceTables, space: EmbeddingSpace) -> int | None:
+    """Lake snapshot of the newest state that a version was made of in these tables (``lake.since``, laws 1 and 3)."""
+    version = _newest(lake, registry, tables, space)
+    return version.lake_snapshot if version is not None else None
+
+
+def _facts(lake: Lake, tables: SpaceTables, newest: Version | None) -> SnapshotFacts:
+    """Of the present state; what did not change since the newest version is taken from that."""
+    changes = changes_since(lake, tables, newest.lake_snapshot) if newest is not None else None
+    if newest is None or changes is None:
+        return describe_snapshot(lake, tables)
+    if not changes.any:
+        return SnapshotFacts(newest.digest, newest.lake_snapshot, newest.documents, newest.records)
+    return describe_snapshot(lake, tables, changes, None if changes.chunks else newest.digest)
+
+
+def changes_from(lake: Lake, old: Version, new: Version) -> Changes | None:
+    """What changed from an older version to one of the same tables; None where only a look at all of both can tell."""
+    if tables_of(old) != tables_of(new) or not made_before(lake, old.lake_snapshot, old.created_at):
+        return None
+    return changes_since(lake, tables_of(old), old.lake_snapshot, new.lake_snapshot)
+
+
+def _newest(lake: Lake, registry: Registry, tables: SpaceTables, space: EmbeddingSpace) -> Version | None:
+    found = registry.latest_version(tables.dataset.dataset, space.name, space.fingerprint)
+    if found is None or tables_of(found) != tables or not made_before(lake, found.lake_snapshot, found.created_at):
+        return None
+    return found
 
 
 def _is_kept(lake: Lake, version: Version) -> bool:
