@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.hashing import sql_content_hash, sql_shard
 from vector_pipeline.lake.chunks import find_stale, replace_chunks
 from vector_pipeline.lake.embeddings import store_vectors
@@ -123,5 +124,11 @@ def write_rows(project: Project, revision: int, vectors: Iterable[tuple[int, pa.
                   length(text)::INTEGER AS span_end, '' AS context, text, '{}' AS metadata FROM fresh"""
     )
     replace_chunks(lake, tables, project.space(DATASET).fingerprint, f"chunks of revision {revision}")
-    for shard, table in vectors:
-        store_vectors(lake, tables, shard, table, f"random vectors of shard {shard}")
+    waiting: list[tuple[int, pa.Table]] = []
+    for part in vectors:
+        waiting.append(part)
+        if sum(table.num_rows for _, table in waiting) >= COMMIT_ROWS:
+            store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards")
+            waiting = []
+    if waiting:
+        store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards")

@@ -22,10 +22,10 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="commit-") as name:
         ours, theirs = Path(name) / "ours", Path(name) / "lance"
         common = ("--records", str(records))
-        Side("fill", "benchmarks.ours", ("fill", str(ours), *common)).run()
+        Side("fill", "benchmarks.ours.lake", ("fill", str(ours), *common)).run()
         Side("fill", "benchmarks.peers.lance_table", ("fill", str(theirs), *common), peers=True).run()
         pair = side_by_side(
-            Side("a numbered version", "benchmarks.ours", ("commit", str(ours), *common)),
+            Side("a numbered version", "benchmarks.ours.lake", ("commit", str(ours), *common)),
             Side("merge_insert", "benchmarks.peers.lance_table", ("merge", str(theirs), *common), peers=True),
             sizes.rounds,
         )

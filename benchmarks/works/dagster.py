@@ -16,12 +16,12 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     shards = 8 if sizes.quick else 64
     with tempfile.TemporaryDirectory(prefix="chain-") as name:
         project, beside = Path(name) / "project", Path(name) / "empty"
-        Side("make", "benchmarks.chain", ("make", str(project), "--shards", str(shards))).run()
+        Side("make", "benchmarks.ours.chain", ("make", str(project), "--shards", str(shards))).run()
         beside.mkdir()
-        Side("make", "benchmarks.chain", ("empty", str(beside))).run()
+        Side("make", "benchmarks.ours.chain", ("empty", str(beside))).run()
         pair = side_by_side(
-            Side("the whole chain", "benchmarks.chain", ("chain", str(project))),
-            Side("an empty run", "benchmarks.chain", ("empty", str(beside))),
+            Side("the whole chain", "benchmarks.ours.chain", ("chain", str(project))),
+            Side("an empty run", "benchmarks.ours.chain", ("empty", str(beside))),
             sizes.rounds,
         )
     least, most = pair.spread

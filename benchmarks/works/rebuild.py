@@ -20,12 +20,12 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="rebuild-") as name:
         folder = Path(name)
         common = (str(folder), "--records", str(records), "--memory", "2GB")
-        Side("fill", "benchmarks.ours", ("fill", *common)).run()
+        Side("fill", "benchmarks.ours.lake", ("fill", *common)).run()
         # Files are there for the copy only once they were written: ours comes first, and once more after it.
-        Side("import files", "benchmarks.ours", ("files", *common)).run()
+        Side("import files", "benchmarks.ours.lake", ("files", *common)).run()
         pair = side_by_side(
-            Side("import files", "benchmarks.ours", ("files", *common)),
-            Side("copy", "benchmarks.ours", ("copy", *common)),
+            Side("import files", "benchmarks.ours.lake", ("files", *common)),
+            Side("copy", "benchmarks.ours.lake", ("copy", *common)),
             rounds,
         )
     least, most = pair.spread

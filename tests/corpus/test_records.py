@@ -257,3 +257,68 @@ def test_metadata_is_spelled_as_hashing_spells_it(tmp_path_factory: pytest.TempP
     for line, row in zip(lines, found, strict=True):
         kept = {key: line[key] for key in ("a/b~\"'", "Z") if line[key] is not None}
         assert row["metadata"] == canonical_json(kept)
+
+
+def compared(base: Path, known: dict[str, str]) -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """Ids that are listed, and the rows of lines that changed, by id."""
+    source = RecordSource(RecordSourceConfig(kind="jsonl", path="a.jsonl", text=["text", "more"]), base)
+    table = pa.table({"id": pa.array(known, pa.string()), "revision": pa.array(known.values(), pa.string())})
+    with source.compared(table) as found:
+        listed = [row["document_id"] for batch in found.listed() for row in batch.to_pylist()]
+        changed = {row["id"]: row for batch in found.changed() for row in batch.to_pylist()}
+    assert len(listed) == len(set(listed))
+    return set(listed), changed
+
+
+LINES = st.lists(
+    st.one_of(
+        st.builds(
+            lambda id, text: json.dumps({"id": id, "text": text}), st.sampled_from("abcd"), st.sampled_from("xy ")
+        ),
+        st.sampled_from(
+            ["", " ", "{", "[1]", '"a"', '{"id": null}', '{"id": " ", "text": "x"}', '{"id": "e", "more": "m"}']
+        ),
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.slow
+@given(before=LINES, after=LINES)
+@settings(max_examples=30, deadline=None)
+def test_comparing_lines_ends_where_reading_them_does(
+    tmp_path_factory: pytest.TempPathFactory, before: list[str], after: list[str]
+) -> None:
+    base = tmp_path_factory.mktemp("lines")
+    columns = json.dumps({"id": "has every column", "text": "t", "more": "m"})
+    held: dict[str, dict[str, Any]] = {}
+    for lines in (before, after):
+        jsonl(base / "a.jsonl", columns, *lines)
+        listed, changed = compared(base, {id: row["revision"] for id, row in held.items()})
+        held = {id: row for id, row in held.items() if id in listed} | changed
+        full = {row["id"]: row for row in rows(base, kind="jsonl", path="a.jsonl", text=["text", "more"])}
+        assert listed == set(full)
+        assert {id: (row["text"], row["reason"]) for id, row in held.items()} == {
+            id: (row["text"], row["reason"]) for id, row in full.items()
+        }
+    assert compared(base, {id: row["revision"] for id, row in held.items()}) == (listed, {})
+
+
+def test_a_column_that_only_unchanged_lines_have_is_there(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t", "more": "m"}, {"id": "2", "text": "t"})
+    _, first = compared(tmp_path, {})
+    known = {id: row["revision"] for id, row in first.items()}
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t", "more": "m"}, {"id": "2", "text": "changed"})
+    assert set(compared(tmp_path, known)[1]) == {"2"}
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t"}, {"id": "2", "text": "changed"})
+    with pytest.raises(ConfigError, match="no column more"):
+        compared(tmp_path, known)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_lines_longer_than_a_block_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bytes) -> None:
+    monkeypatch.setattr("vector_pipeline.corpus.record_lines._BATCH_BYTES", 7)
+    body = b'{"id": "1", "text": "longer than seven"}\n\n \n{"id": "2", "text": "caf\xc3\xa9"}' + ending
+    (tmp_path / "a.jsonl").write_bytes(body)
+    found = rows(tmp_path, kind="jsonl", path="a.jsonl")
+    assert good(found) == {"1": "longer than seven", "2": "café"}

@@ -47,7 +47,7 @@ def keep_vectors(
             if not vectors.num_rows:
                 continue
             message = f"keep {vectors.num_rows} vectors of {target.name}/{namespace} for {tables.dataset.dataset}"
-            store.store_vectors(lake, tables, shard.shard, vectors, message)
+            store.store_vectors(lake, tables, [(shard.shard, vectors)], message)
             done += vectors.num_rows
             if on_keep is not None:
                 on_keep(done, total)

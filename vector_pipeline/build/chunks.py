@@ -1,7 +1,7 @@
 """``documents`` → ``chunks_<space>``: only documents whose digest no chunk carries are chunked, and one commit replaces them."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +16,9 @@ from vector_pipeline.lake.chunks import STAGED_CHUNKS
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import stage
 from vector_pipeline.lake.tables import SpaceTables, within
+
+_STAGED_CHARS = 1_000_000
+"""Characters of documents whose chunks are staged together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ def chunk_documents(
     """Bring the chunks of the selected shards (None: all) in line with the documents."""
     tables.ensure(lake)
     stale, orphaned = store.find_stale(lake, tables, shards)
-    stage(lake, "staged_chunks", STAGED_CHUNKS, _chunked(lake, tables, chunker, stale, on_document))
+    documents = store.stale_documents(lake, tables)
+    stage(lake, "staged_chunks", STAGED_CHUNKS, _chunked(documents, chunker, stale, on_document))
     written, removed = store.replace_chunks(
         lake, tables, space.fingerprint, f"chunk {stale} documents of {tables.dataset.dataset} for {space.name}"
     )
@@ -51,18 +55,22 @@ def chunk_documents(
 
 
 def _chunked(
-    lake: Lake, tables: SpaceTables, chunker: Chunker, stale: int, on_document: Callable[[int, int], None] | None
+    documents: Iterable[pa.RecordBatch], chunker: Chunker, stale: int, on_document: Callable[[int, int], None] | None
 ) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in store.stale_documents(lake, tables):
-        rows: list[dict[str, object]] = []
+    done, size = 0, 0
+    rows: list[dict[str, object]] = []
+    for batch in documents:
         for row in batch.to_pylist():
             metadata = json.loads(row["metadata"])
             document = Document(row["document_id"], row["text"], row["title"], row["media_type"], metadata)
             rows.extend(_row(row["shard"], row["digest"], document, chunk) for chunk in chunker.chunk(document))
-            done += 1
+            done, size = done + 1, size + len(row["text"])
             if on_document is not None:
                 on_document(done, stale)
+        if size >= _STAGED_CHARS:
+            yield from pa.Table.from_pylist(rows, schema=STAGED_CHUNKS).to_batches()
+            rows, size = [], 0
+    if rows:
         yield from pa.Table.from_pylist(rows, schema=STAGED_CHUNKS).to_batches()
 
 

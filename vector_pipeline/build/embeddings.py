@@ -5,16 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import pyarrow as pa
+
 from vector_pipeline.build.attesting import DEFAULT, Attesting, Attestor
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.batches import Progress, embed_pending
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake import embeddings as store
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.embeddings import Pending
 from vector_pipeline.lake.tables import SpaceTables, within
 
 COMMIT_ROWS = 2048
-"""Vectors in one commit: what a killed run can lose at most."""
+"""Vectors in one commit: what a killed run can lose at most. Shards that have fewer share one: a commit costs more than they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,19 @@ class EmbedCounts:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Vectors of a shard that wait for their commit, and what making them took."""
+
+    shard: int
+    vectors: pa.Table
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        return int(self.vectors.num_rows)
+
+
 def embed_chunks(
     lake: Lake,
     tables: SpaceTables,
@@ -61,8 +77,8 @@ def embed_chunks(
     ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``), or who does it in a run
     of several calls; None: not at all. ``RefusedError`` where it is not the model that it was. ``stop``: asked before each commit;
     once it says yes, that commit is the last, and the rest is left to another call. ``on_shard``: told a shard when it begins (no
-    texts, no seconds), and how many of its texts were embedded in what time when it ends. ``beside``: others may be at the other
-    shards; what those lack too is left. ``only_shared``: embed no other texts than the last call of this thread left so.
+    texts, no seconds), and how many of its texts were embedded in what time with each commit. ``beside``: others may be at the
+    other shards; what those lack too is left. ``only_shared``: embed no other texts than the last call of this thread left so.
     """
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
@@ -78,34 +94,62 @@ def embed_chunks(
     # Weights are loaded with the first text: not once more for each shard.
     warm = attestor is None or not attestor.warm
     stopped = False
+    held: list[_Held] = []
+
+    def commit() -> bool:
+        """What is held, of one shard or several; whether it is the last."""
+        rows = sum(one.rows for one in held)
+        last = stop is not None and stop()
+        also = None
+        if attestor is not None:
+            also = attestor.attest(rows, stopped=last, done=embedded == total_texts, more=bool(shared))
+        parts = [(one.shard, one.vectors) for one in held]
+        store.store_vectors(lake, tables, parts, f"embed {rows} texts of {tables.dataset.dataset}", also)
+        if on_shard is not None:
+            for one in held:
+                on_shard(one.shard, one.rows, one.seconds)
+        held.clear()
+        return last
+
+    texts: dict[int, pa.Table] = {}
     for shard in pending:
+        if held and sum(one.rows for one in held) + shard.embed > commit_rows:
+            stopped = commit()
         if not shard.embed or stopped:
             continue
         if on_shard is not None:
             on_shard(shard.shard, 0, 0.0)
-        texts = store.pending_texts(lake, tables, shard.shard)
-        before, began = embedded, time.monotonic()
+        if shard.shard not in texts:
+            texts = store.pending_texts(lake, tables, _together(pending, shard, commit_rows))
+        began = time.monotonic()
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
-        for vectors in embed_pending(embedder, texts, commit_rows=commit_rows, on_progress=report, warm=warm):
-            message = f"embed {vectors.num_rows} texts of {tables.dataset.dataset}"
+        for vectors in embed_pending(
+            embedder, texts.pop(shard.shard), commit_rows=commit_rows, on_progress=report, warm=warm
+        ):
             embedded += vectors.num_rows
-            stopped = stop is not None and stop()
-            also = None
-            if attestor is not None:
-                done = embedded == total_texts
-                also = attestor.attest(vectors.num_rows, stopped=stopped, done=done, more=bool(shared))
-            store.store_vectors(lake, tables, shard.shard, vectors, message, also)
-            warm = False
+            held.append(_Held(shard.shard, vectors, time.monotonic() - began))
+            began, warm = time.monotonic(), False
+            if sum(one.rows for one in held) >= commit_rows or embedded == total_texts:
+                stopped = commit()
             if stopped:
                 break
-        if on_shard is not None:
-            on_shard(shard.shard, embedded - before, time.monotonic() - began)
     seconds = time.monotonic() - started if embedded else 0.0
     # Contents that several shards lack are embedded for one of them first.
     whole = embedded == total_texts
     copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}") if whole else 0
     total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])
     return EmbedCounts(embedded, copied, total, seconds, total_texts - embedded, shared)
+
+
+def _together(pending: Sequence[Pending], first: Pending, rows: int) -> list[int]:
+    """A shard, and those after it that have no more than so many texts with it."""
+    found, total = [first.shard], first.embed
+    for one in pending[pending.index(first) + 1 :]:
+        total += one.embed
+        if total > rows:
+            break
+        found.append(one.shard)
+    return found
 
 
 def _overall(report: Callable[[Progress], None], before: int, total: int, shard: Progress) -> None:

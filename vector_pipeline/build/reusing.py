@@ -80,7 +80,7 @@ def reuse_vectors(
                     else None
                 )
                 message = f"take {vectors.num_rows} vectors of {theirs.dataset.dataset} from {other.environment}"
-                store.store_vectors(lake, tables, shard, vectors, message, also)
+                store.store_vectors(lake, tables, [(shard, vectors)], message, also)
         return taken
 
 

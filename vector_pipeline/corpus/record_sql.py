@@ -32,6 +32,30 @@ SELECT CASE WHEN reason IN ('{Reason.BAD_ID}', '{Reason.UNPARSABLE}') THEN place
        text, title, metadata, reason, detail
 FROM rows ORDER BY seq
 """
+# Of a source whose lines are compared with what was seen of them: ``key`` is what the line's row is known by.
+CREATE_LISTED = """
+CREATE TEMP TABLE listed (seq BIGINT, place VARCHAR, id VARCHAR, key VARCHAR, revision VARCHAR, changed BOOLEAN, body VARCHAR,
+                          problem VARCHAR, repeated BOOLEAN)
+"""
+# Only ids that occur twice are put in order.
+MARK_REPEATED = """
+UPDATE listed SET repeated = true, key = place, changed = again.changed
+FROM (SELECT nth.seq, known.revision IS DISTINCT FROM nth.revision AS changed
+      FROM (SELECT seq, place, revision, row_number() OVER (PARTITION BY id ORDER BY seq) AS nth FROM listed
+            WHERE id IN (SELECT id FROM listed WHERE id IS NOT NULL GROUP BY id HAVING count(*) > 1)) nth
+      LEFT JOIN known ON known.id = nth.place WHERE nth.nth > 1) again
+WHERE listed.seq = again.seq
+"""
+MARK_REPEATED_ROWS = f"""
+UPDATE rows SET reason = '{Reason.BAD_ID}', text = '', detail = 'id ' || listed.id || ' occurs before: ids must be unique'
+FROM listed WHERE listed.seq = rows.seq AND listed.repeated
+"""
+SELECT_LISTED = "SELECT key AS document_id FROM listed"
+SELECT_CHANGED = f"""
+SELECT CASE WHEN rows.reason IN ('{Reason.BAD_ID}', '{Reason.UNPARSABLE}') THEN listed.place ELSE rows.id END AS id,
+       rows.text, rows.title, rows.metadata, rows.reason, rows.detail, listed.revision
+FROM rows JOIN listed USING (seq) ORDER BY rows.seq
+"""
 _JSON_TEXT = "to_json(({value})::VARCHAR)::VARCHAR"
 # What Python's `strip` leaves, as the chunker sees it: RE2's own \s knows ASCII blanks only.
 _INK = r"[^\s\v\x1c-\x1f\x{85}\p{Z}]"
@@ -82,10 +106,6 @@ def insert_lines(config: RecordSourceConfig, relation: str, place: str, first: i
                     WHEN NOT json_valid(body) THEN 'the line is not JSON: correct or remove it'
                     WHEN json_type(body) <> 'OBJECT' THEN 'the line holds no JSON object: correct or remove it' END AS problem
         FROM {relation})"""
-    bits = [
-        f"(CASE WHEN json_exists(body, {pointer(column)}) THEN {1 << number} ELSE 0 END)"
-        for number, column in enumerate(columns_of(config))
-    ]
     return _insert(
         config,
         source,
@@ -93,8 +113,45 @@ def insert_lines(config: RecordSourceConfig, relation: str, place: str, first: i
         lambda column: _json_metadata(f"json_extract(body, {pointer(column)})"),
         place,
         first,
-        " | ".join(bits),
+        _bits(config),
         "problem",
+    )
+
+
+def list_lines(config: RecordSourceConfig, relation: str, place: str, first: int) -> str:
+    """Fill ``listed`` from JSON lines (as for ``insert_lines``) and ``known`` [id, revision]; the body of a line that
+    is as it was is not kept.
+    """
+    # What is no JSON has no id; nor has what is no object.
+    found = f"TRY(json_extract_string(body, {pointer(config.id)}))"
+    return f"""
+INSERT INTO listed
+SELECT {first} + l.line, l.place, l.id, l.key, l.revision, k.revision IS DISTINCT FROM l.revision,
+       CASE WHEN k.revision IS DISTINCT FROM l.revision THEN l.body END, l.problem, false
+FROM (SELECT *, coalesce(replace(id, chr(0), '\\0'), place) AS key
+      FROM (SELECT line, {quoted(place + ":")} || line AS place, body, problem,
+                   CASE WHEN regexp_matches({found}, '\\S') THEN {found} END AS id,
+                   substr(sha256(coalesce(body, '')), 1, 32) AS revision
+            FROM {relation})) l
+LEFT JOIN known k ON k.id = l.key"""
+
+
+def insert_changed(config: RecordSourceConfig) -> str:
+    """Fill ``rows`` from those of ``listed`` that changed. Their places stand in ``listed``."""
+    changed = "(SELECT seq AS line, body, problem FROM listed WHERE changed)"
+    return insert_lines(config, changed, "", 0)
+
+
+def columns_there(config: RecordSourceConfig, relation: str) -> str:
+    """SELECT of the bits of columns (``columns_of``) that any of the JSON lines has."""
+    body = "CASE WHEN json_valid(body) AND json_type(body) = 'OBJECT' THEN body END"
+    return f"SELECT coalesce(bit_or({_bits(config)}), 0) FROM (SELECT {body} AS body FROM {relation})"
+
+
+def _bits(config: RecordSourceConfig) -> str:
+    return " | ".join(
+        f"(CASE WHEN json_exists(body, {pointer(column)}) THEN {1 << number} ELSE 0 END)"
+        for number, column in enumerate(columns_of(config))
     )
 
 

@@ -27,7 +27,9 @@ from vector_pipeline.corpus.record_rows import RECORD_ROWS, finished
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError, VectorPipelineError
 from vector_pipeline.hashing import fingerprint
 
-__all__ = ["RECORD_ROWS", "RecordSource"]
+__all__ = ["CHANGED_ROWS", "RECORD_ROWS", "RecordSource"]
+
+CHANGED_ROWS = RECORD_ROWS.append(pa.field("revision", pa.string(), nullable=False))
 
 _MEMORY = "1GB"
 _SHOWN_COLUMNS = 30
@@ -70,6 +72,30 @@ class RecordSource:
                 yield finished(batch, self.config.media_type)
 
     @contextmanager
+    def compared(self, known: pa.Table) -> Iterator["Compared"]:
+        """JSON lines against ``known`` [id, revision]: what is listed now, and rows whose line is not as it was. Of others no
+        more than the id is parsed.
+
+        Raises what ``batches`` does.
+        """
+        with tempfile.TemporaryDirectory(prefix="vp-records-") as scratch, self._connection(scratch) as connection:
+            with _errors(self._describe()):
+                connection.execute(sql.CREATE_LISTED)
+                connection.register("known", known)
+                for path in self._files():
+                    first = _last(connection, "listed")
+                    with _errors(str(path)):
+                        connection.register("lines", json_lines(path))
+                        connection.execute(sql.list_lines(self.config, "lines", self._place(path), first))
+                        connection.unregister("lines")
+                connection.execute(sql.MARK_REPEATED)
+                connection.execute(sql.CREATE_ROWS)
+                connection.execute(sql.insert_changed(self.config))
+                connection.execute(sql.MARK_REPEATED_ROWS)
+                self._check_json_columns(connection, some=bool(known.num_rows))
+            yield Compared(connection, self.config.media_type)
+
+    @contextmanager
     def _connection(self, scratch: str) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect() as connection:
             connection.execute(f"SET temp_directory = {sql.quoted(scratch)}")
@@ -84,7 +110,7 @@ class RecordSource:
             self._fill_from_query(connection)
             return
         for path in self._files():
-            first = _count(connection)
+            first = _last(connection)
             if self.config.kind == "jsonl":
                 with _errors(str(path)):
                     connection.register("lines", json_lines(path))
@@ -115,7 +141,7 @@ class RecordSource:
         """Rows that DuckDB could not read, by line."""
         connection.execute(
             f"""INSERT INTO rows
-            SELECT {_count(connection)} + row_number() OVER (ORDER BY line), $place || line, NULL, '', '', '{{}}', 0,
+            SELECT {_last(connection)} + row_number() OVER (ORDER BY line), $place || line, NULL, '', '', '{{}}', 0,
                    '{Reason.UNPARSABLE}', 'the line is not a row of this CSV: ' || detail
             FROM (SELECT line, min(split_part(error_message, chr(10), 1)) AS detail FROM reject_errors GROUP BY line)""",
             {"place": f"{self._place(path)}:"},
@@ -157,17 +183,22 @@ class RecordSource:
             raise _missing(missing, list(types), str(path) if path else self._describe())
         return types
 
-    def _check_json_columns(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """A column that no line has is a mistake; one that some lines lack is null there."""
+    def _check_json_columns(self, connection: duckdb.DuckDBPyConnection, *, some: bool = False) -> None:
+        """A column that no line has is a mistake; one that some lines lack is null there. ``some``: ``rows`` has not all lines."""
         bits, rows = _one(
             connection,
             f"SELECT bit_or(columns), count(*) FROM rows WHERE reason IS DISTINCT FROM '{Reason.UNPARSABLE}'",
         )
-        missing = [
-            column for number, column in enumerate(sql.columns_of(self.config)) if rows and not bits & 1 << number
-        ]
-        if not missing:
+        wanted = sql.columns_of(self.config)
+        every = (1 << len(wanted)) - 1
+        if not rows or bits == every:
             return
+        for path in self._files() if some else ():
+            connection.register("lines", json_lines(path))
+            bits |= _one(connection, sql.columns_there(self.config, "lines"))[0]
+            if bits == every:
+                return
+        missing = [column for number, column in enumerate(wanted) if not bits & 1 << number]
         connection.register("lines", json_lines(self._files()[0]))
         keys = connection.execute(
             "SELECT DISTINCT unnest(json_keys(CASE WHEN json_valid(body) THEN body END)) FROM (SELECT * FROM lines LIMIT 1000)"
@@ -190,13 +221,30 @@ class RecordSource:
         return "the source's query" if self.config.kind == "duckdb" else str(self.base / (self.config.path or ""))
 
 
+class Compared:
+    """What ``RecordSource.compared`` found; to be read while its block lasts, one stream after the other."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, media_type: str) -> None:
+        self._connection, self._media_type = connection, media_type
+
+    def listed(self, rows_per_batch: int = 131_072) -> Iterator[pa.RecordBatch]:
+        """Batches of [document_id] of every row, whether it changed or not."""
+        yield from self._connection.execute(sql.SELECT_LISTED).to_arrow_reader(rows_per_batch)
+
+    def changed(self, rows_per_batch: int = 8192) -> Iterator[pa.RecordBatch]:
+        """Batches of ``RECORD_ROWS`` with their ``revision``, in the order of the source."""
+        for batch in self._connection.execute(sql.SELECT_CHANGED).to_arrow_reader(rows_per_batch):
+            rows = finished(batch, self._media_type)
+            yield pa.record_batch([*rows.columns, batch.column("revision")], schema=CHANGED_ROWS)
+
+
 def _missing(missing: list[str], known: list[str], where: str) -> ConfigError:
     shown = ", ".join(known[:_SHOWN_COLUMNS]) + (", …" if len(known) > _SHOWN_COLUMNS else "")
     return ConfigError(f"{where} has no column {', '.join(missing)}", fix=f"Columns there are: {shown or 'none'}")
 
 
-def _count(connection: duckdb.DuckDBPyConnection) -> int:
-    return int(_one(connection, "SELECT coalesce(max(seq), 0) FROM rows")[0])
+def _last(connection: duckdb.DuckDBPyConnection, table: str = "rows") -> int:
+    return int(_one(connection, f"SELECT coalesce(max(seq), 0) FROM {table}")[0])
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:

@@ -34,20 +34,21 @@ def find_changes(
     how many rows there were at ``old`` when it was looked at; another number says that this is not that state any more.
     """
     named, listed = dataset.named(table), ", ".join(columns)
+    if old == new:
+        lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT {listed}, 0 AS net FROM {named} WHERE false")
+        return True
     try:
         before, after = (int(lake.row(f"SELECT count(*) FROM {at(named, one)} t")[0]) for one in (old, new))
         if expected not in (None, before):
             return False
-        lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS {_netted(dataset, table, named, listed, old, new)}")
+        lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS {_netted(dataset, table, listed, old, new)}")
     except (NotFoundError, UnavailableError):
         # The feed names neither what is gone nor what a merge took along: whatever it refuses, both states still say.
         return False
     return before + int(lake.row(f"SELECT coalesce(sum(net), 0) FROM {into}")[0]) == after
 
 
-def _netted(dataset: DatasetTables, table: str, named: str, listed: str, old: int, new: int) -> str:
-    if old == new:
-        return f"SELECT {listed}, 0 AS net FROM {named} WHERE false"
+def _netted(dataset: DatasetTables, table: str, listed: str, old: int, new: int) -> str:
     place = f"{quoted(CATALOG)}, {quoted(dataset.dataset)}, {quoted(table)}, {int(old) + 1}, {int(new)}"
     return f"""
         SELECT {listed}, sum(sign)::BIGINT AS net FROM (

@@ -32,7 +32,12 @@ STAGED_CHUNKS = pa.schema(
 def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
     """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes."""
     condition = within(shards)
-    if since.touched(lake, tables):
+    after = since.touched(lake, tables)
+    if after is not None:
+        if not lake.row("SELECT count(*) FROM touched_documents")[0]:
+            lake.run("CREATE OR REPLACE TEMP TABLE stale_documents (shard INTEGER, document_id VARCHAR, after BIGINT)")
+            lake.run("CREATE OR REPLACE TEMP TABLE orphaned_chunks (document_id VARCHAR)")
+            return 0, 0
         condition += " AND document_id IN (FROM touched_documents)"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE chunked AS
@@ -40,7 +45,7 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stale_documents AS
-            SELECT d.shard, d.document_id FROM {tables.dataset.documents} d
+            SELECT d.shard, d.document_id, {after or 0}::BIGINT AS after FROM {tables.dataset.documents} d
             WHERE {condition} AND NOT EXISTS (
                 FROM chunked c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)"""
     )
@@ -56,17 +61,27 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
 def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 128) -> Iterator[pa.RecordBatch]:
     """The stale documents, whole, in small batches: call after ``find_stale`` in the same thread.
 
-    One pass over each shard that holds any, on a cursor of its own: a shard is read once, however many of it are stale.
+    One pass, on a cursor of its own, over the shards that hold any: over what was written since the complete state, where that
+    holds all of them.
     """
-    for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard"):
-        wanted = lake.table("SELECT document_id FROM stale_documents WHERE shard = ?", [shard])
-        yield from lake.stream(
-            f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
-                FROM {tables.dataset.documents} d SEMI JOIN wanted_documents USING (document_id)
-                WHERE d.shard = {int(shard)}""",
-            rows=rows,
-            given={"wanted_documents": wanted},
+    wanted = lake.table("SELECT document_id FROM stale_documents")
+    if not wanted.num_rows:
+        return
+    where = within([int(shard) for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard")])
+    (after,) = lake.row("SELECT max(after) FROM stale_documents")
+    if after:
+        (recent,) = lake.row(
+            f"""SELECT count(*) FROM {tables.dataset.documents}
+                WHERE snapshot_id > {int(after)} AND document_id IN (SELECT document_id FROM stale_documents)"""
         )
+        where += f" AND snapshot_id > {int(after)}" if recent == wanted.num_rows else ""
+    yield from lake.stream(
+        f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
+            FROM (SELECT * FROM {tables.dataset.documents} WHERE {where}) d
+            SEMI JOIN wanted_documents USING (document_id)""",
+        rows=rows,
+        given={"wanted_documents": wanted},
+    )
 
 
 def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: str) -> tuple[int, int]:

@@ -189,8 +189,11 @@ def _work_out(lake: Lake, tables: DatasetTables) -> None:
 
 
 def _counts(lake: Lake, tables: DatasetTables, shards: int, deleted: int) -> SyncCounts:
+    (selected,) = lake.row("SELECT count(*) FROM selected_shards")
+    # A shard is worked out of a hash: not for every document where all shards are selected.
+    mine = "true" if selected == shards else f"{sql_shard('document_id', shards)} IN (FROM selected_shards)"
     listed, read, added, changed, dropped, newly = lake.row(
-        f"""SELECT (SELECT count(*) FROM listed WHERE {sql_shard("document_id", shards)} IN (FROM selected_shards)),
+        f"""SELECT (SELECT count(*) FROM listed WHERE {mine}),
                    (SELECT count(*) FROM staged_items),
                    (SELECT count(*) FROM sync_written WHERE is_new),
                    (SELECT count(*) FROM sync_written WHERE NOT is_new),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
@@ -27,7 +28,7 @@ class Pending:
 def find_pending(
     lake: Lake, tables: SpaceTables, shards: Sequence[int] | None, *, beside: bool = False, only_shared: bool = False
 ) -> list[Pending]:
-    """Fill the temporary table ``pending(shard, content_hash, known)``; one entry a shard that lacks anything.
+    """Fill the temporary table ``pending(shard, content_hash, known, nowhere, after)``; one entry a shard that lacks anything.
 
     A content that several shards lack is embedded for the first of them and copied to the others. ``beside``: one that shards
     lack which are not selected either goes into the temporary table ``shared_contents``, and is not pending: they may be somebody
@@ -35,7 +36,8 @@ def find_pending(
     """
     only = "AND content_hash IN (FROM shared_contents)" if only_shared else ""
     # What came after a state in which every content had its vector; else all there are.
-    chunks = "(FROM chunks_since WHERE net > 0)" if since.touched(lake, tables) else tables.chunks
+    after = since.touched(lake, tables)
+    chunks = tables.chunks if after is None else "(FROM chunks_since WHERE net > 0)"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE pending AS
             WITH needed AS (SELECT DISTINCT shard, content_hash FROM {chunks} t WHERE {within(shards)} {only}),
@@ -44,7 +46,7 @@ def find_pending(
             SELECT l.shard, l.content_hash,
                    k.content_hash IS NOT NULL
                    OR row_number() OVER (PARTITION BY l.content_hash ORDER BY l.shard) > 1 AS known,
-                   k.content_hash IS NULL AS nowhere
+                   k.content_hash IS NULL AS nowhere, {after or 0}::BIGINT AS after
             FROM lacking l LEFT JOIN known k USING (content_hash)"""
     )
     if beside and shards is not None:
@@ -71,34 +73,43 @@ def shared_shards(lake: Lake, tables: SpaceTables) -> tuple[int, ...]:
     return tuple(int(shard) for (shard,) in rows)
 
 
-def pending_texts(lake: Lake, tables: SpaceTables, shard: int) -> pa.Table:
-    """Table [content_hash, text] of what a shard must embed."""
-    return lake.table(
-        f"""SELECT c.content_hash, any_value(c.context || c.text) AS text
-            FROM {tables.chunks} c
-            SEMI JOIN (SELECT content_hash FROM pending WHERE shard = $1 AND NOT known) p USING (content_hash)
-            WHERE c.shard = $1 GROUP BY c.content_hash""",
-        [shard],
+def pending_texts(lake: Lake, tables: SpaceTables, shards: Sequence[int]) -> dict[int, pa.Table]:
+    """Shard → table [content_hash, text] of what it must embed, of all these at once: call after ``find_pending``."""
+    (after,) = lake.row("SELECT coalesce(max(after), 0) FROM pending")
+    found = lake.table(
+        f"""SELECT c.shard, c.content_hash, any_value(c.context || c.text) AS text
+            FROM (SELECT shard, content_hash, context, text FROM {tables.chunks}
+                  WHERE {within(shards)} {f"AND snapshot_id > {int(after)}" if after else ""}) c
+            SEMI JOIN (SELECT shard, content_hash FROM pending WHERE NOT known) p USING (shard, content_hash)
+            GROUP BY c.shard, c.content_hash"""
     )
+    return {
+        shard: found.filter(pc.equal(found["shard"], pa.scalar(shard, pa.int32()))).drop_columns(["shard"])
+        for shard in shards
+    }
 
 
 def store_vectors(
     lake: Lake,
     tables: SpaceTables,
-    shard: int,
-    vectors: pa.Table,
+    parts: Sequence[tuple[int, pa.Table]],
     message: str,
     also: Callable[[], None] | None = None,
 ) -> None:
-    """Commit a table [content_hash, vector] for a shard, and what ``also`` writes: all of it or nothing. ``also`` is repeatable."""
+    """Commit shards and their tables [content_hash, vector], and what ``also`` writes: all or nothing. ``also`` is repeatable."""
+    rows = pa.concat_tables(
+        part.append_column("shard", pa.array([shard] * part.num_rows, pa.int32())) for shard, part in parts
+    )
+    where = within(sorted({shard for shard, _ in parts}))
 
     def work() -> None:
-        with lake.registered("new_vectors", vectors):
+        with lake.registered("new_vectors", rows):
             # A vector that another space's run has stored meanwhile stays: a key stands once in a shard.
             lake.run(
                 f"""INSERT INTO {tables.embeddings} (shard, content_hash, vector)
-                    SELECT {int(shard)}, content_hash, vector FROM new_vectors
-                    ANTI JOIN (SELECT content_hash FROM {tables.embeddings} WHERE shard = {int(shard)}) USING (content_hash)"""
+                    SELECT shard, content_hash, vector FROM new_vectors
+                    ANTI JOIN (SELECT shard, content_hash FROM {tables.embeddings} WHERE {where}) USING (shard, content_hash)
+                    ORDER BY shard"""
             )
         if also is not None:
             also()

@@ -19,6 +19,8 @@ from vector_pipeline.lake.sums import NOTHING, Sum, sums
 from vector_pipeline.lake.tables import SpaceTables, at
 
 _KIND = "vector_pipeline_described"
+_FORMAT = 1
+"""Of what is kept. Another one is not read: the state is described from nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ def described(lake: Lake, tables: SpaceTables) -> Described | None:
     if not said:
         return None
     found = json.loads(said)
+    if found.get("format") != _FORMAT:
+        return None
     shards = {int(shard): Sum(*map(int, values)) for shard, values in found["shards"].items()}
     return Described(int(found["snapshot"]), int(found["documents"]), int(found["vectors"]), shards)
 
@@ -50,7 +54,7 @@ def described(lake: Lake, tables: SpaceTables) -> Described | None:
 def keep(lake: Lake, tables: SpaceTables, found: Described) -> None:
     """Say what ``described`` returns from now on. No state of the lake comes of it."""
     shards = {str(shard): [one.records, str(one.high), str(one.low)] for shard, one in sorted(found.shards.items())}
-    counts = {"snapshot": found.snapshot, "documents": found.documents, "vectors": found.vectors}
+    counts = {"format": _FORMAT, "snapshot": found.snapshot, "documents": found.documents, "vectors": found.vectors}
     lake.set_setting(_key(tables), json.dumps(counts | {"shards": shards}))
 
 
@@ -86,12 +90,13 @@ def _net(lake: Lake, changes: str) -> int:
     return int(lake.row(f"SELECT coalesce(sum(net), 0) FROM {changes}")[0])
 
 
-def touched(lake: Lake, tables: SpaceTables) -> bool:
+def touched(lake: Lake, tables: SpaceTables) -> int | None:
     """Fill the temporary tables ``documents_since``, ``chunks_since``, ``vectors_since`` (each with ``net``) and
-    ``touched_documents`` with what changed since a complete state. False: there was none, that cannot be told, or a vector is gone.
+    ``touched_documents`` with what changed since a complete state, and say which lake snapshot that was. None: there was none, it
+    cannot be told, or a vector is gone.
     """
     known = described(lake, tables)
-    return known is not None and _changed(lake, tables, known, lake.snapshot_id())
+    return known.snapshot if known is not None and _changed(lake, tables, known, lake.snapshot_id()) else None
 
 
 def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int) -> bool:

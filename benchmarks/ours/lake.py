@@ -1,6 +1,6 @@
 """Our side of what is measured on records without a source or a model: the lake and its versions.
 
-    python -m benchmarks.ours WORK FOLDER [--records N] [--round R]
+    python -m benchmarks.ours.lake WORK FOLDER [--records N] [--round R]
 
 ``fill`` makes the first version of a synthetic project. ``commit`` makes one with 1% of the records changed: documents, chunks and
 vectors are in memory when the clock starts, and a numbered version is there when it stops. ``diff`` tells the last two versions

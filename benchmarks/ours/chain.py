@@ -1,6 +1,6 @@
 """The whole chain in Dagster with nothing to do, and a run of Dagster's that does nothing: from the first import to the last event.
 
-    python -m benchmarks.chain WORK FOLDER [--shards N] [--round R]
+    python -m benchmarks.ours.chain WORK FOLDER [--shards N] [--round R]
 
 ``make`` writes a project and releases it once; ``chain`` runs its ``release`` again; ``empty`` runs a job of one op that returns,
 on an instance of the same configuration. The clock starts before the first import.

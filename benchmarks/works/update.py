@@ -1,0 +1,146 @@
+"""``update``: nothing changed, and 1% changed, from a file of documents to a new version; against what one would use instead.
+
+Every side reads the same JSONL file, makes one chunk a document, embeds it by the same hash (``peers.hashed``), and keeps what the
+next update needs on disk. Clocks begin with libraries loaded and the new file in its place, and end when the state is kept.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import Measured, Pair, Samples, Side
+from benchmarks.rows import Row, faster
+from benchmarks.update_source import write_revision
+from benchmarks.works import Sizes
+
+WORK = "update"
+PEERS = {
+    "langchain": ("LangChain", 50.0, "index(), SQLRecordManager in SQLite, full clean-up, batches of 1,000; vectors are not kept"),
+    "cocoindex": ("CocoIndex", 1.0, "one memoised component a document, rows into SQLite without durable flushes"),
+    "llamaindex": ("LlamaIndex", 1.0, "IngestionPipeline, upserts, docstore in a JSON file, no cache; vectors are not kept"),
+}  # fmt: skip
+"""Module, name, goal, and what a reader must know."""
+SHARES = (0.0, 0.001, 0.01, 0.1)
+SLOW_S = 240.0
+"""A peer whose first update takes longer runs once."""
+LONGEST_SETUP_S = 480.0
+"""A peer whose first load would take longer at the next size is left out there, and a row says so."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """One of those that we are compared with."""
+
+    key: str
+    loaded_s: float = 0.0
+    """First load at the last size."""
+    documents: int = 0
+
+    def would_take(self, documents: int) -> float:
+        return self.loaded_s / self.documents * documents if self.documents else 0.0
+
+
+def measure(sizes: Sizes) -> Iterator[Row]:
+    peers = [Peer(key) for key in PEERS]
+    for documents in (2_000,) if sizes.quick else (20_000, 200_000, 1_000_000):
+        with tempfile.TemporaryDirectory(prefix="update-") as name:
+            yield from _at(Path(name), documents, peers, sizes.rounds)
+    with tempfile.TemporaryDirectory(prefix="update-") as name:
+        yield from _by_share(Path(name), 2_000 if sizes.quick else 200_000, sizes.rounds)
+
+
+def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Iterator[Row]:
+    """Both updates of one size."""
+    size = f"{documents:,} documents"
+    for revision in range(rounds + 1):
+        write_revision(folder / f"{revision}.jsonl", documents, [100] * revision)
+    ours, runs = _ours(folder), {one.key: _theirs(folder, one.key) for one in peers}
+    ours.run("--revision", "0")
+    for one in list(peers):
+        if one.would_take(documents) > LONGEST_SETUP_S:
+            runs.pop(one.key)
+            yield Row(
+                WORK, f"{PEERS[one.key][0]}, first load of {one.documents:,} documents", round(one.loaded_s, 1), "s", None,
+                why=f"not run with {size}: loading them would take about {one.would_take(documents) / 60:.0f} minutes",
+            )  # fmt: skip
+            continue
+        one.loaded_s, one.documents = runs[one.key].run("--revision", "0").seconds, documents
+    for what, arguments in (("nothing changed", ()), ("1% changed", ("--revision", "1"))):
+        mine, theirs = _in_turns(ours, runs, arguments, rounds)
+        for key, found in theirs.items():
+            name, goal, told = PEERS[key]
+            pair = Pair(Samples("vector-pipeline", mine[: len(found)]), Samples(name, found))
+            yield faster(WORK, f"{what}, {size}, against {name}", pair, goal, told)
+        seconds = sorted(run.seconds for run in mine)
+        limit = 10.0 if documents == 1_000_000 else None
+        yield Row(
+            WORK, f"{what}, {size}, ours", round(seconds[len(seconds) // 2], 3), "s", limit, "at most",
+            (round(seconds[0], 3), round(seconds[-1], 3)), ours={"counted": dict(mine[-1].counted)},
+            why="from the file to the version, lake and registry opened within",
+        )  # fmt: skip
+
+
+def _in_turns(
+    ours: Side, theirs: dict[str, Side], arguments: Sequence[str], rounds: int
+) -> tuple[list[Measured], dict[str, list[Measured]]]:
+    """Everyone once a round, we first in even ones and last in odd ones; who is slow takes part in the first round only."""
+    mine: list[Measured] = []
+    found: dict[str, list[Measured]] = {key: [] for key in theirs}
+    for turn in range(rounds):
+        said = (*arguments, "--round", str(turn))
+        if turn % 2 == 0:
+            mine.append(ours.run(*said, "--listing"))
+        for key, side in theirs.items():
+            if all(one.seconds < SLOW_S for one in found[key]):
+                found[key].append(side.run(*said))
+        if turn % 2:
+            mine.append(ours.run(*said, "--listing"))
+    return mine, found
+
+
+def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
+    """Our seconds by what changed: a line through them, without what reading the file alone takes."""
+    ours, steps = _ours(folder), list[int]()
+    figures: list[tuple[float, float]] = []
+    write_revision(folder / "0.jsonl", documents, steps)
+    ours.run("--revision", "0")
+    for share in SHARES:
+        runs = []
+        for _ in range(rounds):
+            if share:
+                steps.append(round(1 / share))
+                write_revision(folder / f"{len(steps)}.jsonl", documents, steps)
+            runs.append(ours.run(*(("--revision", str(len(steps))) if share else ()), "--listing"))
+        listing = float(np.median([float(run.counted["listing_s"]) for run in runs])) if share else 0.0
+        seconds = float(np.median([run.seconds for run in runs])) - listing
+        figures.append((share, seconds))
+        yield Row(
+            WORK, f"{share:.1%} of {documents:,} changed, ours, listing apart", round(seconds, 3), "s", None,
+            ours={"seconds": [round(run.seconds, 4) for run in runs], "listing_s": round(listing, 3)},
+        )  # fmt: skip
+    # The unchanged file is not read at all: the line is that of what was.
+    changed = np.array([share * documents for share, _ in figures[1:]])
+    taken = np.array([seconds for _, seconds in figures[1:]])
+    slope, base = np.polyfit(changed, taken, 1)
+    rest = taken - (slope * changed + base)
+    explained = 1 - float((rest**2).sum() / ((taken - taken.mean()) ** 2).sum())
+    yield Row(
+        WORK, f"a line through seconds by changes ({documents:,} documents): R²", round(explained, 4), "", 0.98,
+        ours={"ms_per_document": round(slope * 1000, 4), "base_s": round(float(base), 3)},
+        why=f"{slope * 1000:.3g} ms a changed document, {base:.3g} s whatever changes",
+    )  # fmt: skip
+
+
+def _ours(folder: Path) -> Side:
+    return Side("vector-pipeline", "benchmarks.ours.update", _where(folder, "ours"))
+
+
+def _theirs(folder: Path, key: str) -> Side:
+    return Side(PEERS[key][0], f"benchmarks.peers.update_{key}", _where(folder, key), peers=True)
+
+
+def _where(folder: Path, side: str) -> tuple[str, ...]:
+    return "--folder", str(folder / side), "--sources", str(folder)
