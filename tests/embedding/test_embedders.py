@@ -33,7 +33,7 @@ def deterministic(**fields: object) -> DeterministicEmbedder:
     return DeterministicEmbedder(EmbedderConfig.model_validate({"kind": "deterministic", "model": "one", **fields}))
 
 
-@pytest.fixture(params=["minilm", "wordllama", "deterministic"])
+@pytest.fixture(params=["minilm", pytest.param("compiled", marks=pytest.mark.slow), "wordllama", "deterministic"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     return deterministic() if request.param == "deterministic" else request.getfixturevalue(request.param)
 
