@@ -109,7 +109,7 @@ def _passes(mask: Ids, batch_size: int) -> Iterator[tuple[Ids, Ids]]:
     lengths = mask.sum(axis=1)
     for length in np.unique(lengths)[::-1]:
         rows = np.flatnonzero(lengths == length)
-        most = max(1, min(batch_size, _TOKENS // int(length)))
+        most = max(1, min(batch_size, _TOKENS // max(1, int(length))))
         for start in range(0, len(rows), most):
             chosen = rows[start : start + most]
             yield chosen, np.flatnonzero(mask[chosen[0]])
