@@ -30,6 +30,12 @@ def minilm() -> SentenceTransformerEmbedder:
 
 
 @pytest.fixture(scope="session")
+def compiled() -> SentenceTransformerEmbedder:
+    pytest.importorskip("openvino", reason="pip install -c constraints.txt -e '.[dev]'")
+    return SentenceTransformerEmbedder(EmbedderConfig(backend="openvino"))
+
+
+@pytest.fixture(scope="session")
 def wordllama() -> StaticEmbedder:
     return StaticEmbedder(EmbedderConfig(kind="static", model="wordllama"))
 

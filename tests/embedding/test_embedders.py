@@ -33,7 +33,7 @@ def deterministic(**fields: object) -> DeterministicEmbedder:
     return DeterministicEmbedder(EmbedderConfig.model_validate({"kind": "deterministic", "model": "one", **fields}))
 
 
-@pytest.fixture(params=["minilm", "wordllama", "deterministic"])
+@pytest.fixture(params=["minilm", pytest.param("compiled", marks=pytest.mark.slow), "wordllama", "deterministic"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     return deterministic() if request.param == "deterministic" else request.getfixturevalue(request.param)
 
@@ -53,6 +53,21 @@ def test_order_is_kept_and_neighbours_do_not_matter(embedder: Embedder) -> None:
     alone = np.concatenate([embedder.embed_documents([text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=2e-6)
     np.testing.assert_allclose(embedder.embed_documents(TEXTS[::-1]), together[::-1], atol=2e-6)
+
+
+def test_texts_of_like_length_in_tokens_share_a_pass(minilm: SentenceTransformerEmbedder) -> None:
+    # Equally many characters each, so that characters say nothing of the tokens.
+    texts = [("a " * n + "word" * 30)[:120] for n in (5, 50, 20, 40, 5, 50, 20, 40)]
+    wanted, two = minilm.embed_documents(texts), SentenceTransformerEmbedder(EmbedderConfig(batch_size=2, device="cpu"))
+    two._loaded, widths = minilm._loaded, list[tuple[int, int]]()
+    hook = two._loaded.register_forward_pre_hook(lambda _, given: widths.append(tuple(given[0]["input_ids"].shape)))
+    try:
+        np.testing.assert_allclose(two.embed_documents(texts), wanted, atol=2e-6)
+    finally:
+        hook.remove()
+    read = sum(two.tokens.count(text) + two.tokens.specials for text in texts)
+    assert len(widths) == 4
+    assert sum(rows * tokens for rows, tokens in widths) == read
 
 
 def test_near_texts_are_near(minilm: SentenceTransformerEmbedder, wordllama: StaticEmbedder) -> None:

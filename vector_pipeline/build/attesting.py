@@ -9,8 +9,8 @@ Laws
    A run of several calls (a fill, which may be slow on purpose) looks before its first text and with its last; between, golden
    texts are one in ``SHARE`` of what it embeds: a commit of fewer goes with the look before it and the one after it.
 3. A model that moved writes nothing: the failure is recorded, and nothing else.
-4. What a person wrote down declares a model, but for ``device``, ``batch_size`` and ``prices`` (``declared``). Defaults do not: an
-   option that a later release brings declares nothing, nor does a default that it changes.
+4. What a person wrote down declares a model, but for ``device``, ``backend``, ``batch_size`` and ``prices`` (``declared``).
+   Defaults do not: an option that a later release brings declares nothing, nor does a default that it changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ _FEW = 3
 _LONG_CHARS = 400
 _LONG_QUERY = "140 words"
 """The one long text that is a query too."""
-_DECLARES_NOTHING = {"device", "batch_size", "prices"}
+_DECLARES_NOTHING = {"device", "backend", "batch_size", "prices"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,20 @@ class EmbedderConfig(Model):
     """``cpu``, ``cuda``, ``mps``; default: the best that is there. Not part of the space."""
     batch_size: int = Field(default=32, gt=0)
     """Texts in one forward pass. Not part of the space."""
+    backend: Literal["torch", "openvino"] = "torch"
+    """What runs a sentence-transformers model. ``openvino`` is faster on CPUs, and alone has a choice of precision; it needs
+    ``vector-pipeline[openvino]``. Not part of the space: in float32 it gives the same vectors to rounding."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the model computes in. ``bfloat16`` needs a CPU that has it (AVX-512 BF16, AMX), is faster still and moves vectors a
+    little: another space. Where CPUs of several kinds make vectors, set `gates.attestation.max_distance` to 0.0002 with it."""
     prices: EmbedderPrices | None = None
     """What embedding costs; without it a space's plan shows no money for it. Not part of the space."""
+
+    @model_validator(mode="after")
+    def _run_by(self) -> "EmbedderConfig":
+        if self.kind != "sentence-transformers" and (self.backend, self.precision) != ("torch", "float32"):
+            raise ValueError("`backend` and `precision` belong to kind: sentence-transformers")
+        return self
 
 
 class ChunkerConfig(Model):

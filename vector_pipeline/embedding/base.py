@@ -4,7 +4,7 @@ Laws
 ----
 1. Vectors of two spaces never share a query, a namespace or a comparison. A space's fingerprint covers everything that
    moves a vector or a chunk: weights digest, revision, dimension, normalisation, prompts, token limit, chunker with its
-   library's version, metric. Device and batch size are not part of it.
+   library's version, metric. Device, backend and batch size are not part of it; a precision other than float32 is.
 2. ``embedder_fingerprint`` covers what moves a vector of a given text; two spaces that differ only in their chunker share
    it, and with it their stored vectors.
 3. ``embed_documents`` keeps order and returns float32[n, dimension], finite, of unit length where ``normalize`` is set.

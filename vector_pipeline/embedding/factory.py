@@ -2,10 +2,10 @@
 
 Laws
 ----
-1. A model is loaded once per process: equal fingerprints (on the same device, with the same batch size) share an
-   embedder.
+1. A model is loaded once per process: equal fingerprints (on the same device, by the same backend, with the same batch size) share
+   an embedder.
 2. A space's fingerprint covers the embedder's fingerprint, the metric, every setting of the chunker, the chunker's
-   version and the tokenizer that it counts with. Device, batch size and prices are in neither.
+   version and the tokenizer that it counts with. Device, backend, batch size and prices are in neither; a precision is in both.
 3. Resolving a space loads no weights.
 """
 
@@ -22,7 +22,7 @@ from vector_pipeline.hashing import fingerprint
 
 Known = SentenceTransformerEmbedder | StaticEmbedder | DeterministicEmbedder
 
-_open: dict[tuple[str, str | None, int], Known] = {}
+_open: dict[tuple[str, str | None, str, int], Known] = {}
 _lock = threading.Lock()
 
 
@@ -77,7 +77,7 @@ def resolve_space(name: str, config: SpaceConfig, base: Path, chunker_version: s
 def _opened(config: EmbedderConfig, base: Path) -> Known:
     made = _make(config, base)
     with _lock:
-        return _open.setdefault((made.fingerprint, config.device, config.batch_size), made)
+        return _open.setdefault((made.fingerprint, config.device, config.backend, config.batch_size), made)
 
 
 def _make(config: EmbedderConfig, base: Path) -> Known:
