@@ -31,7 +31,9 @@ def _at(records: int, sizes: Sizes) -> Iterator[Row]:
         Side("merge", "benchmarks.peers.lance_table", ("merge", str(lance), *common), peers=True).run()
         Side("fill", "benchmarks.peers.pandas_diff", ("fill", str(frames), *common[:2]), peers=True).run()
         mine = Side("diff", "benchmarks.ours.lake", ("diff", str(ours), *common, "--memory", "1500MB"))
-        plain = Side("diff without the feed", "benchmarks.ours.lake", ("join", str(ours), *common, "--memory", "1500MB"))
+        plain = Side(
+            "diff without the feed", "benchmarks.ours.lake", ("join", str(ours), *common, "--memory", "1500MB")
+        )
         of_lance = Side("two versions joined", "benchmarks.peers.lance_table", ("diff", str(lance)), peers=True)
         of_pandas = Side("merge", "benchmarks.peers.pandas_diff", ("diff", str(frames)), peers=True)
         pair = side_by_side(mine, of_lance, sizes.rounds)

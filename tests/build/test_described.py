@@ -6,6 +6,7 @@ import pytest
 
 from tests.build.test_incremental import write
 from tests.conftest import MakeProject, page
+from vector_pipeline.build.filling import _states, shard_states
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import since
 from vector_pipeline.lake.diff import Side, diff_versions
@@ -41,6 +42,7 @@ def test_every_version_is_what_it_reads_back_as(make_project: MakeProject) -> No
         known = since.described(lake, tables)
         assert known is not None
         assert known.snapshot == made[-1].lake_snapshot
+        assert shard_states(lake, tables, range(4)) == _states(lake, tables, range(4), "")
         advanced = since.advanced(lake, tables, known, lake.snapshot_id())
         assert advanced is not None, "what changed was not told"
         facts = describe_snapshot(lake, tables)

@@ -1,9 +1,11 @@
 """Erase: one document goes from everywhere, nothing else changes, and a killed erasure is finished by the next one."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from tests.cli.conftest import RunCommand, vp  # noqa: F401  (a fixture)
 from tests.conftest import page, write_project
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
-from vector_pipeline.lake.tables import at
+from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project import Project
 from vector_pipeline.release.snapshot import reads_back, tables_of
 from vector_pipeline.trace.erased import Erased
@@ -286,7 +288,13 @@ def test_a_record_source_does_not_bring_it_back(tmp_path: Path) -> None:
         assert made.version.number == 2
         assert [one["document"] for one in project.documents("handbook")] == ["r0", "r1", "r2", "r4", "r5"]
         assert [(one["document"], one["reason"]) for one in project.quarantined("handbook")] == [("r3", "erased")]
+        os.utime(path, ns=(1, 1))
+        counts = project.sync("handbook")
+        assert (counts.read, counts.touched) == (0, 0)
         assert project.build("handbook").made is False
+        lines = {sha256(f"{json.dumps(row)}\n".encode()).hexdigest()[:32]: row["id"] for row in rows}
+        seen = project.lake().rows(f"SELECT revision FROM {DatasetTables('handbook').items}")
+        assert sorted(lines[revision] for (revision,) in seen if revision in lines) == ["r0", "r1", "r2", "r4", "r5"]
         project.registry().record_erasure(
             dataset="handbook", document_key="0" * 24, by="test", reason="", report={"state": "open"}
         )

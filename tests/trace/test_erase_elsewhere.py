@@ -116,10 +116,10 @@ def test_an_expiry_that_meets_an_erasure_keeps_the_present_state(
 
 @pytest.mark.parametrize(
     "step",
-    ["made anew", *(pytest.param(one, marks=pytest.mark.slow) for one in ("leased", "state 6 again"))],
+    ["made anew", *(pytest.param(one, marks=pytest.mark.slow) for one in ("leased", "state {} again"))],
 )
 def test_an_erasure_whose_present_state_is_gone_loses_nothing_of_a_version(project: Project, step: str) -> None:
-    killed_at(step, project)
+    killed_at(step.format(project.version(H, 1).lake_snapshot), project)
     erasure = project.registry().open_erasure(H)
     assert erasure is not None
     project.lake().transaction(

@@ -9,8 +9,9 @@ Laws
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, within
 
@@ -48,7 +49,21 @@ _COUNTED = tuple(field.name for field in fields(ShardState) if field.name != "sh
 
 
 def shard_states(lake: Lake, tables: SpaceTables, shards: Sequence[int]) -> list[ShardState]:
-    """Law 2 for each of the shards, in order."""
+    """Law 2 for each of the shards, in order. What was not touched since a complete state is counted, and not looked at."""
+    if since.touched(lake, tables) is None:
+        return _states(lake, tables, shards, "")
+    counts = [
+        dict(lake.rows(f"SELECT shard, count(*) FROM {table} WHERE {within(shards)} GROUP BY shard"))
+        for table in (tables.dataset.documents, tables.chunks)
+    ]
+    return [
+        replace(one, documents=int(counts[0].get(one.shard, 0)), records=int(counts[1].get(one.shard, 0)))
+        for one in _states(lake, tables, shards, "AND document_id IN (FROM touched_documents)")
+    ]
+
+
+def _states(lake: Lake, tables: SpaceTables, shards: Sequence[int], only: str) -> list[ShardState]:
+    """``only``: further condition on documents and chunks."""
     dataset = tables.dataset.dataset
     missing = lake.missing(dataset, ("documents", tables.chunk_table, tables.embedding_table))
     if "documents" in missing:
@@ -61,8 +76,8 @@ def shard_states(lake: Lake, tables: SpaceTables, shards: Sequence[int]) -> list
     chunks = nothing["chunks"] if tables.chunk_table in missing else tables.chunks
     vectors = nothing["embeddings"] if tables.embedding_table in missing else tables.embeddings
     rows = lake.rows(
-        f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents} WHERE {where}),
-            c AS (SELECT shard, document_id, document_digest AS digest, content_hash FROM {chunks} t WHERE {where}),
+        f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents} WHERE {where} {only}),
+            c AS (SELECT shard, document_id, document_digest AS digest, content_hash FROM {chunks} t WHERE {where} {only}),
             lacking AS (SELECT * FROM c ANTI JOIN (SELECT shard, content_hash FROM {vectors} t WHERE {where}) e
                         USING (shard, content_hash)),
             held AS (SELECT DISTINCT document_id, digest FROM c),

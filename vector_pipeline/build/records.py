@@ -1,7 +1,7 @@
 """A record source into temporary tables: the engine hashes and compares the rows; none passes through Python here.
 
 A row's revision is the hash of its line where the source has lines: one that is as it was is compared, and not parsed. Elsewhere it
-is the hash of what the row becomes.
+is the hash of what the row becomes; so it is of an erased row, of which not even the line's hash is kept.
 """
 
 from collections.abc import Collection
@@ -91,17 +91,18 @@ def stage_records(
     hashed = " || ".join(sql_content_hash(f"coalesce({name}, '')") for name in columns)
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE hashed_rows AS
-            SELECT * REPLACE (coalesce(revision, bytes_hash) AS revision)
+            SELECT * REPLACE (CASE WHEN reason = '{Reason.ERASED}' THEN bytes_hash
+                                   ELSE coalesce(revision, bytes_hash) END AS revision)
             FROM (SELECT *, {sql_content_hash(f"({hashed})")} AS bytes_hash FROM ({_without(erased)}))"""
     )
     if config.kind != "jsonl":
         lake.run("CREATE OR REPLACE TEMP TABLE listed AS SELECT id AS document_id FROM hashed_rows")
     keep_sample(lake, "listed", "document_id", sample, tables.dataset)
+    chosen = "h.id IN (SELECT document_id FROM listed) AND" if sample is not None else ""
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE changed_rows AS
-            SELECT h.* FROM hashed_rows h SEMI JOIN listed l ON l.document_id = h.id
-            LEFT JOIN {tables.items} s ON s.document_id = h.id
-            WHERE {sql_shard("h.id", shards)} IN (FROM selected_shards)
+            SELECT h.* FROM hashed_rows h LEFT JOIN {tables.items} s ON s.document_id = h.id
+            WHERE {chosen} {sql_shard("h.id", shards)} IN (FROM selected_shards)
               AND (s.revision IS DISTINCT FROM h.revision OR s.bytes_hash <> h.bytes_hash OR s.parser <> '{parser}')"""
     )
     lake.run(

@@ -162,10 +162,15 @@ def apply_sync(
 def _work_out(lake: Lake, tables: DatasetTables) -> None:
     """Temporary tables of what will change, so that counting and writing read the same rows."""
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_deleted AS
-            SELECT s.document_id, s.reason, s.document_id IN (SELECT document_id FROM {tables.documents}) AS was_document
-            FROM {tables.items} s ANTI JOIN listed l USING (document_id)
+        f"""CREATE OR REPLACE TEMP TABLE sync_left AS
+            SELECT s.document_id, s.reason FROM {tables.items} s ANTI JOIN listed l USING (document_id)
             WHERE s.shard IN (SELECT shard FROM selected_shards)"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_deleted AS
+            SELECT s.*, d.document_id IS NOT NULL AS was_document
+            FROM sync_left s LEFT JOIN (SELECT document_id FROM {tables.documents}
+                                        WHERE document_id IN (SELECT document_id FROM sync_left)) d USING (document_id)"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE sync_written AS
