@@ -19,7 +19,7 @@ from vector_pipeline.embedding.factory import open_embedder
 from vector_pipeline.embedding.sentence_transformers import SentenceTransformerEmbedder
 from vector_pipeline.errors import ConfigError, CorruptError
 
-from .conftest import TEXTS
+from .conftest import TEXTS, need
 
 
 def config(**fields: Any) -> EmbedderConfig:
@@ -33,9 +33,7 @@ def apart(one: Vectors, other: Vectors) -> float:
 
 @pytest.fixture(scope="session")
 def bfloat16() -> SentenceTransformerEmbedder:
-    library = pytest.importorskip("openvino", reason="pip install -c constraints.txt -e '.[dev]'")
-    if "BF16" not in library.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this CPU has no bfloat16")
+    need("bfloat16")
     return SentenceTransformerEmbedder(config(precision="bfloat16"))
 
 
@@ -83,7 +81,7 @@ def test_threads_share_it(compiled: SentenceTransformerEmbedder) -> None:
 
 @pytest.mark.slow
 def test_nothing_is_sent_or_written(tmp_path: Path) -> None:
-    pytest.importorskip("openvino", reason="pip install -c constraints.txt -e '.[dev]'")
+    need("float32")
     code = (
         "import sys\nfrom vector_pipeline.config import EmbedderConfig\n"
         "from vector_pipeline.embedding.sentence_transformers import SentenceTransformerEmbedder as Embedder\n"
