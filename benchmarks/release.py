@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.measuring import said
+from benchmarks.ours.lake import copy_files, write_files
 from benchmarks.synthetic import DATASET, fill, open_synthetic
 from vector_pipeline.project import Project
 
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--memory", default="4GB", help="of the lake and of the target, each")
     parser.add_argument("--keep", type=Path, default=None, help="work in this folder and leave it there")
+    parser.add_argument("--files", action="store_true", help="write files for an import, too, and copy them")
     parser.add_argument("--report", action="store_true", help="exit 0 whether the goals are reached or not")
     arguments = parser.parse_args()
     started = time.perf_counter()
@@ -42,6 +44,9 @@ def main() -> int:
     ):
         steps = Steps()
         goals = measure(project, arguments.documents, steps)
+        if arguments.files:
+            steps("import files", lambda: write_files(project, folder), lambda written: {"bytes": written})
+            steps("copy of import files", lambda: copy_files(folder), lambda copied: {"bytes": copied})
         files = sum(1 for file in folder.rglob("*") if file.is_file())
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     said(
@@ -74,7 +79,10 @@ class Steps:
         result = work()
         took = time.perf_counter() - started
         self.found[name] = {"seconds": round(took, 3), "peak_mb": _peak_mb()}
-        print(json.dumps({"step": name, **self.found[name], **say(result)}), flush=True)
+        told = say(result)
+        if "bytes" in told:
+            self.found[name]["bytes"] = told["bytes"]
+        print(json.dumps({"step": name, **self.found[name], **told}), flush=True)
         return result, took
 
 

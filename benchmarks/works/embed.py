@@ -24,7 +24,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     missing = [name for name in FILES if not (collection / name).is_file()]
     if missing:
         raise FailedError(f"{collection} has no {missing[0]}: VECTOR_PIPELINE_CORPORA names the folder of collections")
-    documents = 200 if sizes.quick else 2_000
+    documents = 100 if sizes.quick else 500
     some = ("--documents", str(documents))
     alone = _side("sentence-transformers", collection, "alone")
     ways = [("OpenVINO, float32", "openvino", "float32"), *_bfloat16()]

@@ -14,9 +14,10 @@ from benchmarks.measuring import FailedError, Side
 from benchmarks.rows import Row
 from benchmarks.works import Sizes
 from benchmarks.works.cutover import rows as cutover_rows
+from benchmarks.works.rebuild import LEAST, MOST_GB
 
 MEMORY = {50_000: "1GB", 10_000_000: "6GB"}
-_BYTES_A_VECTOR = 5_500
+_BYTES_A_VECTOR = 6_000
 """On disk, with room: lake, index and what a push has beside both."""
 CONSTANT = {"promote, cut over", "roll back", "collect, dry run"}
 
@@ -32,7 +33,8 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     runs: dict[int, Mapping[str, Any]] = {}
     for count in counts:
         memory = MEMORY.get(count, "4GB")
-        run = Side("release", "benchmarks.release", ("--report", "--documents", str(count), "--memory", memory)).run()
+        arguments = ("--report", "--files", "--documents", str(count), "--memory", memory)
+        run = Side("release", "benchmarks.release", arguments).run()
         runs[count] = run.counted["steps"]
         if count == counts[-1]:
             yield from cutover_rows("scale", count, run)
@@ -40,7 +42,17 @@ def measure(sizes: Sizes) -> Iterator[Row]:
                 "scale", f"{count:,} vectors on disk, lake and index", round(run.counted["bytes"] / 1e9, 2), "GB", None
             )
             yield Row("scale", f"{count:,} vectors, files", run.counted["files"], "files", None)
-    for step, last in runs[counts[-1]].items():
+    largest = runs[counts[-1]]
+    written, copied = (
+        largest[one]["bytes"] / largest[one]["seconds"] for one in ("import files", "copy of import files")
+    )
+    share = round(100 * written / copied, 1)
+    label = f"{counts[-1]:,} × 384 from cached vectors to import files"
+    yield Row("scale", f"{label}, rate of a plain copy", share, "%", LEAST)
+    yield Row(
+        "scale", f"{label}, most memory", round(largest["import files"]["peak_mb"] / 1024, 2), "GB", MOST_GB, "at most"
+    )
+    for step, last in largest.items():
         seconds = [max(1e-3, runs[count][step]["seconds"]) for count in counts]
         grows = float(np.polyfit(np.log(counts), np.log(seconds), 1)[0])
         spread = f"{', '.join(f'{one:g} s' for one in seconds)} at {', '.join(f'{count:,}' for count in counts)}"
