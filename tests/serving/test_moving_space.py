@@ -78,7 +78,7 @@ def model(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
     """In the place of the new space's embedder in this process."""
     config = project.dataset("handbook").spaces["big"].embedder
     made = Model(config)
-    monkeypatch.setitem(factory._open, (made.fingerprint, config.device, config.batch_size), made)
+    monkeypatch.setitem(factory._open, factory.opened_as(made, config), made)
     yield made
     made.found.set()
     made.loaded.set()

@@ -22,7 +22,8 @@ from vector_pipeline.hashing import fingerprint
 
 Known = SentenceTransformerEmbedder | StaticEmbedder | DeterministicEmbedder
 
-_open: dict[tuple[str, str | None, str, int], Known] = {}
+Opened = tuple[str, str | None, str, int]
+_open: dict[Opened, Known] = {}
 _lock = threading.Lock()
 
 
@@ -77,7 +78,12 @@ def resolve_space(name: str, config: SpaceConfig, base: Path, chunker_version: s
 def _opened(config: EmbedderConfig, base: Path) -> Known:
     made = _make(config, base)
     with _lock:
-        return _open.setdefault((made.fingerprint, config.device, config.backend, config.batch_size), made)
+        return _open.setdefault(opened_as(made, config), made)
+
+
+def opened_as(made: Embedder, config: EmbedderConfig) -> Opened:
+    """What tells two embedders of one process apart: one that is open already is used again."""
+    return made.fingerprint, config.device, config.backend, config.batch_size
 
 
 def _make(config: EmbedderConfig, base: Path) -> Known:
