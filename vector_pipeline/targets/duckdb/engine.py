@@ -29,6 +29,8 @@ from vector_pipeline.targets.stopping import stopped_by
 
 _OPEN_NAMESPACES = 8
 _ATTEMPTS = 100
+_LEAST = 128_000_000
+"""Bytes that DuckDB keeps, whatever is held beside it."""
 
 
 def quoted(value: str | Path) -> str:
@@ -103,8 +105,9 @@ class Engine:
 
     def leave(self, held: int) -> None:
         """Let DuckDB take what ``held`` bytes leave of the memory. Where it has taken more and needs it, it keeps that for now."""
+        rest = max(self.memory - held, min(self.memory, _LEAST))
         with self.cursor() as cursor, suppress(duckdb.Error):
-            cursor.execute(f"SET GLOBAL memory_limit = '{self.memory - held} B'")
+            cursor.execute(f"SET GLOBAL memory_limit = '{rest} B'")
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._closed:

@@ -21,7 +21,7 @@ from vector_pipeline.targets.base import Vector
 from vector_pipeline.targets.duckdb.kernel import Bytes
 
 _SHORTEST, _LONGEST = 1e-12, 1e12
-_BATCH = 16_384
+_BATCH = 4_096
 FINER = 254
 """Steps of ``fine`` in one of ``coarse``."""
 

@@ -20,6 +20,7 @@ from vector_pipeline.targets.base import Match, Vector
 from vector_pipeline.targets.duckdb.engine import Engine, View
 from vector_pipeline.targets.duckdb.folder import Folder
 from vector_pipeline.targets.duckdb.held import Held, bytes_of, read
+from vector_pipeline.targets.duckdb.manifest import Segment
 from vector_pipeline.targets.duckdb.masks import Masks
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, scored, set_queries
 from vector_pipeline.targets.duckdb.shortlist import Part, shortlist
@@ -107,9 +108,12 @@ class Holder:
         for file in list(self._vectors):
             if not self._engine.needs(file):
                 self._vectors.pop(file, None)
+        return self._size() + self._missing(view) <= self._engine.memory // 2
+
+    def _missing(self, view: View) -> int:
+        """Bytes that the vectors of a view will take beside those that are held."""
         new = [segment for segment in view.manifest.segments if segment.file not in self._vectors]
-        size = sum(bytes_of(segment.records, view.manifest.spec.dimension) for segment in new)
-        return self._size() + size <= self._engine.memory // 2
+        return sum(bytes_of(segment.records, view.manifest.spec.dimension) for segment in new)
 
     def _size(self) -> int:
         return sum(held.nbytes for held in list(self._vectors.values()) if held is not None)
@@ -129,12 +133,18 @@ class Holder:
 
     def _hold(self, view: View) -> None:
         with self._reading:
-            for segment in view.manifest.segments:
-                if segment.file in self._vectors or self._closed.is_set():
-                    continue
-                table = view.table(segment.file, "records")
-                with self._engine.cursor(streams=True) as cursor:
-                    vectors = read(cursor, table, segment.records, view.manifest.spec.dimension, self._closed.is_set)
-                if not self._closed.is_set():
-                    self._vectors[segment.file] = vectors
-        self._engine.leave(self._size() + self._engine.memory // 16)
+            # Before they are read: DuckDB lets go of pages that it has.
+            self._engine.leave(self._size() + self._missing(view) + self._engine.memory // 16)
+            try:
+                for segment in view.manifest.segments:
+                    if segment.file not in self._vectors and not self._closed.is_set():
+                        self._keep(view, segment)
+            finally:
+                self._engine.leave(self._size() + self._engine.memory // 16)
+
+    def _keep(self, view: View, segment: Segment) -> None:
+        table, dimension = view.table(segment.file, "records"), view.manifest.spec.dimension
+        with self._engine.cursor(streams=True) as cursor:
+            vectors = read(cursor, table, segment.records, dimension, self._closed.is_set)
+        if not self._closed.is_set():
+            self._vectors[segment.file] = vectors
