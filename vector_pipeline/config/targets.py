@@ -72,7 +72,7 @@ class DuckDBTargetConfig(Model):
     hnsw: bool = False
     """Build an HNSW index (approximate search) beside exact search."""
     memory_limit: str = Field(default="2GB", pattern=MEMORY_PATTERN)
-    """Most that one reader or writer may take."""
+    """Most that one reader or writer may take; up to half of it holds vectors for searches."""
     prices: PriceConfig | None = None
     """What writing costs; without it plans show no money."""
     parallel_writes: int | None = Field(default=None, ge=1)

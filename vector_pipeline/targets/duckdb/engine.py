@@ -7,6 +7,7 @@ Laws
 3. A view follows ``CURRENT``; when a file that it names is gone, ``CURRENT`` is read again. It never waits for a writer.
 """
 
+import re
 import shutil
 import threading
 import uuid
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from vector_pipeline.errors import CorruptError, NotFoundError, UnavailableError
+from vector_pipeline.errors import CorruptError, InputError, NotFoundError, UnavailableError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
 from vector_pipeline.lake.whole import WHOLE
 from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
@@ -28,11 +29,22 @@ from vector_pipeline.targets.stopping import stopped_by
 
 _OPEN_NAMESPACES = 8
 _ATTEMPTS = 100
+_LEAST = 128_000_000
+"""Bytes that DuckDB keeps, whatever is held beside it."""
 
 
 def quoted(value: str | Path) -> str:
     """An SQL string literal. For our own paths only: values are always bound."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def bytes_in(size: str) -> int:
+    """What DuckDB understands by ``2GB`` or ``512 MiB``."""
+    match = re.fullmatch(r"([\d.]+)\s*([KMGT]?)(i?)B", size.strip(), re.IGNORECASE)
+    if match is None:
+        raise InputError(f"{size!r} is no size", fix="A number with a unit: 512MB, 2GB")
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(unit.upper() or " "))
 
 
 @dataclass(slots=True)
@@ -61,6 +73,8 @@ class Engine:
     def __init__(self, root: Path, memory_limit: str, *, hnsw: bool) -> None:
         self._root = root
         self._memory_limit = memory_limit
+        self.memory = bytes_in(memory_limit)
+        """Most that this target may take, DuckDB and what is held beside it."""
         self._hnsw = hnsw
         self._temp = root / f".tmp-{uuid.uuid4().hex}"
         self._lock = threading.RLock()
@@ -84,6 +98,16 @@ class Engine:
                     yield cursor
             finally:
                 cursor.close()
+
+    def needs(self, file: str) -> bool:
+        """Whether a view has that file."""
+        return self._attached[file] > 0
+
+    def leave(self, held: int) -> None:
+        """Let DuckDB take what ``held`` bytes leave of the memory. Where it has taken more and needs it, it keeps that for now."""
+        rest = max(self.memory - held, min(self.memory, _LEAST))
+        with self.cursor() as cursor, suppress(duckdb.Error):
+            cursor.execute(f"SET GLOBAL memory_limit = '{rest} B'")
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._closed:

@@ -38,7 +38,8 @@ class _Condition:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _condition(search: Search) -> _Condition:
+def condition(search: Search) -> _Condition:
+    """Of a version and a filter, on records ``r``."""
     tests, columns, parameters = [], [], {}
     if search.version is not None:
         tests.append("r.added_in <= $version AND r.removed_in > $version")
@@ -72,17 +73,41 @@ def nearest(
     query: int | None = None,
 ) -> dict[int, list[Hit]]:
     """Best hits of each query by its number. ``only`` limits the search to positions of some segments."""
-    condition = _condition(search)
+    asked = condition(search)
     names, positions = _positions(only)
-    records = live(view, ("id", "vector", "norm", *condition.columns), names)
+    records = live(view, ("id", "vector", "norm", *asked.columns), names)
     which = "" if query is None else f" WHERE number = {int(query)}"
     score = SCORES[view.manifest.spec.metric]
     rows = cursor.execute(
         f"SELECT q.number, min(row(-({score}), r.id, r.segment, r.position), {int(search.top_k)})"
-        f" FROM (SELECT * FROM ({records}) r WHERE {condition.sql}) r, (SELECT * FROM queries{which}) q GROUP BY q.number",
-        {**condition.parameters, **positions},
+        f" FROM (SELECT * FROM ({records}) r WHERE {asked.sql}) r, (SELECT * FROM queries{which}) q GROUP BY q.number",
+        {**asked.parameters, **positions},
     ).fetchall()
     return dict(rows)
+
+
+def scored(
+    cursor: duckdb.DuckDBPyConnection, view: View, query: Vector, search: Search, only: Mapping[int, list[int]]
+) -> list[Match]:
+    """The best of a few positions for float32[dim] ``query``, with what is to be shown of them, in one statement: ``nearest`` and
+    ``matches_of`` take three, and a table."""
+    spec = view.manifest.spec
+    names, positions = _positions(only)
+    columns = ("id", *_shown(search.include_text))
+    records = live(view, (*columns, "vector", "norm"), names)
+    rows = cursor.execute(
+        f"WITH q AS (SELECT vector, sqrt(array_inner_product(vector, vector))::FLOAT AS norm"
+        f" FROM (SELECT $query::{vector_type(spec)} AS vector))"
+        f" SELECT -({SCORES[spec.metric]}), r.segment, r.position, {', '.join(f'r.{name}' for name in columns)}"
+        f" FROM ({records}) r, q",
+        {"query": query.tolist(), **positions},
+    ).fetchall()
+    best = sorted(((score, name, segment, position), shown) for score, segment, position, name, *shown in rows)
+    return [_match(hit, tuple(shown)) for hit, shown in best[: search.top_k]]
+
+
+def _shown(include_text: bool) -> tuple[str, ...]:
+    return ("document_id", "content_hash", "added_in", "removed_in", "metadata", *(("text",) * include_text))
 
 
 def _positions(only: Mapping[int, list[int]] | None) -> tuple[dict[int, str] | None, dict[str, list[int]]]:
@@ -100,8 +125,7 @@ def matches_of(
     for segment, position in {(hit[2], hit[3]) for found in hits for hit in found}:
         wanted.setdefault(segment, []).append(position)
     names, positions = _positions(wanted)
-    columns = ("document_id", "content_hash", "added_in", "removed_in", "metadata", *(("text",) * include_text))
-    rows = cursor.execute(live(view, columns, names), positions).fetchall() if wanted else []
+    rows = cursor.execute(live(view, _shown(include_text), names), positions).fetchall() if wanted else []
     shown = {(row[0], row[1]): row[2:] for row in rows}
     return [[_match(hit, shown[hit[2], hit[3]]) for hit in found] for found in hits]
 

@@ -35,6 +35,7 @@ from vector_pipeline.targets.duckdb.approximate import approximately_nearest
 from vector_pipeline.targets.duckdb.engine import Engine
 from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, translated
 from vector_pipeline.targets.duckdb.folder import Folder, check_name, is_name
+from vector_pipeline.targets.duckdb.holding import Holder
 from vector_pipeline.targets.duckdb.relations import live, located
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
 from vector_pipeline.targets.duckdb.writer import Writer
@@ -75,6 +76,7 @@ class DuckDBTarget(Target):
             request_s=0.03,
         )
         self._engine = Engine(root, memory_limit, hnsw=hnsw)
+        self._holder = Holder(self._engine)
         self._writer = Writer(self._engine, root, self._capabilities, hnsw, lock_timeout_s)
 
     @property
@@ -197,9 +199,12 @@ class DuckDBTarget(Target):
     ) -> list[list[Match]]:
         if not 1 <= top_k <= self._capabilities.max_top_k:
             raise InputError(f"top_k must be between 1 and {self._capabilities.max_top_k}, not {top_k}")
-        search = Search(top_k, version, None if filter is None else parse_filter(filter))
+        search = Search(top_k, version, None if filter is None else parse_filter(filter), include_text)
         with self._engine.view(self._folder(namespace)) as view, self._engine.cursor() as cursor:
             queries = checks.check_queries(vectors, view.manifest.spec.dimension)
+            matches = self._holder.matches(cursor, view, search, queries)
+            if matches is not None:
+                return matches
             set_queries(cursor, view, queries)
             found = (
                 nearest(cursor, view, search)
@@ -209,5 +214,10 @@ class DuckDBTarget(Target):
             hits = [found.get(number, []) for number in range(len(queries))]
             return matches_of(cursor, view, hits, include_text=include_text)
 
+    def hold(self, namespace: str) -> bool:
+        """Read a namespace's vectors into memory now, not at its second search; whether they are held (``holding``, law 2)."""
+        return self._holder.hold(self._folder(namespace))
+
     def close(self) -> None:
+        self._holder.close()
         self._engine.close()
