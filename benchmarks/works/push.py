@@ -38,6 +38,10 @@ def measure(sizes: Sizes) -> Iterator[Row]:
             "push", f"{label}, the whole command, rate of the SDK's batched upsert", round(100 * found["whole_push_over_sdk"], 1),
             "%", None,
         )  # fmt: skip
+        yield Row(
+            "push", f"{label}, writing, rate of upsert_from_dataframe", round(100 * found["upsert_stage_over_frame"], 1), "%",
+            LEAST_RATE, theirs={"per_s": found["frame_per_s"]},
+        )  # fmt: skip
     many = 20_000 if sizes.quick else 1_000_000
     with tempfile.TemporaryDirectory(prefix="push-") as name:
         folder = Path(name)
@@ -48,15 +52,12 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     yield Row(
         "push", f"1% of {many:,} × 384, the whole command, time of the SDK's upsert of everything",
         round(statistics.median(figures), 2), "%", MOST_OF_ALL, "at most", spread=rounded(min(figures), max(figures)),
-        ours={"seconds": part["push_seconds"], "stages": part["stages"]}, theirs={"seconds": everything},
+        ours={"seconds": part["push_seconds"]}, theirs={"seconds": everything},
+        why="Planning compares every mark that is remembered of the namespace with every record of the version, and keeps what is "
+        "remembered anew: that grows with what exists.",
     )  # fmt: skip
     yield Row(
         "push", f"first load of {many:,} × 384, the whole command, rate of the SDK's upsert of everything",
         round(100 * everything / part["first_seconds"], 1), "%", None,
         ours={"seconds": part["first_seconds"]}, theirs={"seconds": everything},
-    )  # fmt: skip
-    yield Row(
-        "push", f"first load of {part['frame_records']:,} × 384, writing, rate of upsert_from_dataframe",
-        round(100 * part["push_rate"] / part["frame_rate"], 1), "%", LEAST_RATE,
-        ours={"per_s": round(part["push_rate"])}, theirs={"per_s": round(part["frame_rate"])},
     )  # fmt: skip

@@ -34,12 +34,12 @@ def stream_records(
     """
     for group in _groups(wanted):
         shards = within(np.unique(group["shard"].to_numpy()).tolist())
-        chunks, vectors = _stretches(lake, tables, snapshot, group, shards)
+        chunks, vectors = stretches(lake, tables, snapshot, group, shards)
         for batch in lake.stream(
             # What is wanted meets its chunks first: the vectors go through one join, and are the side that streams.
             f"""WITH described AS MATERIALIZED (
                     SELECT w.id, w.added_in, w.removed_in, c.*
-                    FROM (SELECT * FROM {_chunks(tables, snapshot)} WHERE {shards} AND {chunks}) c
+                    FROM (SELECT * FROM {chunks_at(tables, snapshot)} WHERE {shards} AND {chunks}) c
                     JOIN wanted_records w USING (record_id))
                 SELECT d.id, d.added_in, d.removed_in, d.record_id, d.document_id, d.content_hash, d.metadata_hash, d.text,
                        d.metadata, e.vector::FLOAT[{int(dimension)}] AS vector
@@ -72,15 +72,17 @@ def _groups(wanted: pa.Table) -> Iterator[pa.Table]:
             begin = end
 
 
-def _stretches(lake: Lake, tables: SpaceTables, snapshot: int | None, group: pa.Table, shards: str) -> tuple[str, str]:
-    """SQL conditions on the row ids of chunks and of vectors: where those of a group stand (law 1); ``true`` where most do."""
+def stretches(lake: Lake, tables: SpaceTables, snapshot: int | None, group: pa.Table, shards: str) -> tuple[str, str]:
+    """SQL conditions on the row ids of chunks (``chunks_at``) and of vectors: where those of ``group`` [record_id, …] stand
+    (law 1); ``true`` where it is most of them. ``shards``: condition that keeps the group's shards.
+    """
     (held,) = lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {shards}")
     if group.num_rows * _SPARSE > held:
         return "true", "true"
     with lake.registered("wanted_records", group.select(["record_id"])):
         found = lake.table(
             f"""SELECT c.place AS chunk, e.place AS vector
-                FROM (SELECT rowid AS place, shard, content_hash FROM {_chunks(tables, snapshot)}
+                FROM (SELECT rowid AS place, shard, content_hash FROM {chunks_at(tables, snapshot)}
                       SEMI JOIN wanted_records USING (record_id) WHERE {shards}) c
                 JOIN (SELECT rowid AS place, shard, content_hash FROM {tables.embeddings} WHERE {shards}) e
                 USING (shard, content_hash)"""
@@ -88,8 +90,8 @@ def _stretches(lake: Lake, tables: SpaceTables, snapshot: int | None, group: pa.
     return _within(found["chunk"]), _within(found["vector"])
 
 
-def _chunks(tables: SpaceTables, snapshot: int | None) -> str:
-    """Of a subquery (``tables.at``) there are no row ids."""
+def chunks_at(tables: SpaceTables, snapshot: int | None) -> str:
+    """The chunks of a state for FROM, with row ids: a subquery (``tables.at``) has none. Takes no alias."""
     return tables.chunks if snapshot is None else f"{tables.chunks} AT (VERSION => {int(snapshot)})"
 
 

@@ -5,7 +5,7 @@ Laws
 ----
 1. One query over all that would be written, whatever the target; a target's own limit is the only one.
 2. The worst of each kind is named: its document, its size, the limit.
-3. Vectors are looked at for targets alone that do not take every one: that reads them all.
+3. Vectors are looked at for targets alone that do not take every one: those that are written, not all there are.
 4. Sizes are those of the record as JSON, with what every target adds to it at the least: an adapter may refuse a little less, never
    the other way round.
 """
@@ -13,6 +13,7 @@ Laws
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
+from vector_pipeline.lake.whole_records import chunks_at, stretches
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Target
@@ -65,11 +66,14 @@ def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> 
     if not shards:
         return
     tables = tables_of(version)
+    wanted = lake.table(f"SELECT record_id FROM ({written}) WHERE whole")
+    chunks, vectors = stretches(lake, tables, version.lake_snapshot, wanted, within(shards))
     count, document, name = lake.row(
         f"""SELECT count(*), min(c.document_id), arg_min(w.id, c.document_id) FROM (SELECT * FROM ({written}) WHERE whole) w
-            JOIN (SELECT * FROM {at(tables.chunks, version.lake_snapshot)} WHERE {within(shards)}) c USING (record_id)
-            JOIN (SELECT shard, content_hash FROM {tables.embeddings}
-                  WHERE {within(shards)} AND vector[1] = 0 AND list_min(vector) = 0 AND list_max(vector) = 0) z
+            JOIN (SELECT * FROM {chunks_at(tables, version.lake_snapshot)} WHERE {within(shards)} AND {chunks}) c
+              USING (record_id)
+            JOIN (SELECT shard, content_hash FROM {tables.embeddings} WHERE {within(shards)} AND {vectors}
+                  AND vector[1] = 0 AND list_min(vector) = 0 AND list_max(vector) = 0) z
               ON z.shard = c.shard AND z.content_hash = c.content_hash"""
     )
     if count:
