@@ -29,6 +29,6 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         "dagster", f"release of {shards} shards with nothing changed, against an empty run",
         round(pair.ours.seconds / pair.theirs.seconds, 2), "×", MOST, "at most", spread=rounded(1 / most, 1 / least),
         ours={"seconds": pair.ours.seconds}, theirs={"seconds": pair.theirs.seconds},
-        why="Dagster keeps an event for every asset and check, of which the chain has several times as many; its SQLite storage takes "
-        "most of the difference.",
+        why="Dagster keeps an event for every asset and check, of which the chain has several times as many; its SQLite "
+        "storage takes most of the difference.",
     )  # fmt: skip
