@@ -328,7 +328,8 @@ class Lake:
 
     def setting(self, key: str) -> str:
         """What ``set_setting`` kept; empty where it kept nothing."""
-        found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
+        # No parameter: with its first one DuckDB imports pandas, which takes longer than most commands do.
+        found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = {quoted(key)}")
         return str(found[0][0]) if found else ""
 
     def forget_settings(self, prefix: str) -> None:
@@ -357,9 +358,8 @@ class Lake:
         """Those of the tables that the lake does not hold now. One look at the catalog, however many they are."""
         wanted = list(tables)
         found = self.rows(
-            "SELECT table_name FROM duckdb_tables()"
-            " WHERE database_name = ? AND schema_name = ? AND list_contains(?, table_name)",
-            [CATALOG, schema, wanted],
+            f"""SELECT table_name FROM duckdb_tables() WHERE database_name = {quoted(CATALOG)}
+                AND schema_name = {quoted(schema)} AND table_name IN ({", ".join(map(quoted, wanted)) or "NULL"})"""
         )
         there = {name for (name,) in found}
         return [name for name in wanted if name not in there]

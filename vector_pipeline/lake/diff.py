@@ -59,8 +59,9 @@ def diff_versions(lake: Lake, old: Side | None, new: Side, limit: int = 10) -> V
     examples = {
         change: [
             row[0]
+            # No parameter: with its first one DuckDB imports pandas, a fifth of a second of a command that only compares.
             for row in lake.rows(
-                "SELECT document_id FROM document_diff WHERE change = ? ORDER BY 1 LIMIT ?", [change, limit]
+                f"SELECT document_id FROM document_diff WHERE change = '{change}' ORDER BY 1 LIMIT {int(limit)}"
             )
         ]
         for change in ("added", "removed", "changed")
