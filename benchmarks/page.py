@@ -29,7 +29,7 @@ def write() -> None:
 
 def _section(work: str, rows: list[dict[str, Any]]) -> str:
     lines = [f"### {work}", ""]
-    ratios = [row for row in rows if row["unit"] == "×" and row["figure"] > 0]
+    ratios = [row for row in rows if row["unit"] == "×" and row["kind"] == "at least" and row["figure"] > 0]
     if ratios:
         lines += [f"![{work}: how many times as fast]({_chart(work, ratios)})", ""]
     lines += ["| measured | figure | spread | goal | |", "|---|---:|---:|---:|---|"]

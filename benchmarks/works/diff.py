@@ -10,6 +10,7 @@ from benchmarks.works import Sizes
 
 TIMES = 2.0
 MOST_GB = 2.0
+_FIXED = "A third of a second goes to a dozen statements on two tables, whatever is compared: ten million records outweigh it."
 _PLAIN = "The same without the change feed, by reading both versions: what remains where the feed cannot tell."
 
 
@@ -37,7 +38,7 @@ def _at(records: int, sizes: Sizes) -> Iterator[Row]:
         of_lance = Side("two versions joined", "benchmarks.peers.lance_table", ("diff", str(lance)), peers=True)
         of_pandas = Side("merge", "benchmarks.peers.pandas_diff", ("diff", str(frames)), peers=True)
         pair = side_by_side(mine, of_lance, sizes.rounds)
-        yield faster("diff", f"{label}, against Lance versions joined", pair, TIMES)
+        yield faster("diff", f"{label}, against Lance versions joined", pair, TIMES, _FIXED)
         yield faster("diff", f"{label}, against a pandas merge", side_by_side(mine, of_pandas, sizes.rounds), TIMES)
         yield Row(
             "diff", f"{label}, our most memory", round(pair.ours.peak_mb / 1024, 2), "GB", MOST_GB, "at most",
