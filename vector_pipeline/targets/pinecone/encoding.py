@@ -22,7 +22,7 @@ from pydantic_core import from_json
 from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import InputError
 from vector_pipeline.targets.base import Vector, record_schema
-from vector_pipeline.targets.pinecone.values import METADATA, TOKENS, held, text_of
+from vector_pipeline.targets.pinecone.values import METADATA, TOKENS, Held, held, text_of
 
 SENTINEL = "vp-sentinel"
 SENTINEL_KEY = "vp_sentinel"
@@ -101,60 +101,51 @@ def _metadata_and_sizes(records: pa.Table, ids: Sequence[str]) -> tuple[list[dic
 
 def metadata_of(records: pa.Table) -> list[dict[str, Any]]:
     """Pinecone's metadata of each record (``record_schema``)."""
-    names = ("id", *_STRINGS, "added_in", "removed_in", "text", "metadata")
     found = []
-    for name, document, content, digest, space, added, removed, text, original in zip(
-        *(records.column(column).to_pylist() for column in names), strict=True
-    ):
+    for marks, text, original in _parts(records):
         user = held(from_json(original))
-        metadata = {
-            ID: name,
-            "vp_document_id": document,
-            "vp_content_hash": content,
-            "vp_metadata_hash": digest,
-            "vp_space": space,
-            ADDED_IN: added,
-            REMOVED_IN: removed,
-            **user.native,
-        }
-        if text is not None:
-            metadata[TEXT] = text
-        if not user.whole:
-            metadata[METADATA] = original
-        if user.tokens:
-            metadata[TOKENS] = user.tokens
-        found.append(metadata)
+        said = {} if text is None else {TEXT: text}
+        found.append({**marks, **user.native, **said, **_beyond(user, original)})
     return found
 
 
 def metadata_lines(records: pa.Table) -> list[bytes]:
     """``metadata_of`` as JSON, a line a record: for files, where nobody needs the dictionaries. A third of the time."""
-    names = ("id", *_STRINGS, "added_in", "removed_in", "text", "metadata")
-    dumps = orjson.dumps
     users: dict[str, tuple[bytes, bytes]] = {}
     lines = []
+    for marks, text, original in _parts(records):
+        # Chunks of a document share their metadata.
+        if original not in users:
+            user = held(from_json(original))
+            users[original] = (_more(user.native), _more(_beyond(user, original)))
+        before, behind = users[original]
+        said = b"" if text is None else _TEXT_KEY + orjson.dumps(text)
+        lines.append(b"%b%b%b%b}" % (orjson.dumps(marks)[:-1], before, said, behind))
+    return lines
+
+
+def _parts(records: pa.Table) -> Iterator[tuple[dict[str, Any], str | None, str]]:
+    """Of each record the marks, the text, and the user's metadata as it was."""
+    names = ("id", *_STRINGS, "added_in", "removed_in", "text", "metadata")
     for name, document, content, digest, space, added, removed, text, original in zip(
         *(records.column(column).to_pylist() for column in names), strict=True
     ):
-        # Chunks of a document share their metadata.
-        user = users.get(original) or users.setdefault(original, _user_parts(original))
         marks = {
             ID: name, "vp_document_id": document, "vp_content_hash": content, "vp_metadata_hash": digest, "vp_space": space,
             ADDED_IN: added, REMOVED_IN: removed,
         }  # fmt: skip
-        said = b"" if text is None else _TEXT_KEY + dumps(text)
-        lines.append(b"%b%b%b%b}" % (dumps(marks)[:-1], user[0], said, user[1]))
-    return lines
+        yield marks, text, original
 
 
-def _user_parts(original: str) -> tuple[bytes, bytes]:
-    """What stands before and after the text of a record: the user's native keys, and what those cannot say."""
-    user = held(from_json(original))
-    after: dict[str, Any] = {} if user.whole else {METADATA: original}
-    if user.tokens:
-        after[TOKENS] = user.tokens
-    before, behind = (b"," + orjson.dumps(part)[1:-1] if part else b"" for part in (user.native, after))
-    return before, behind
+def _beyond(user: Held, original: str) -> dict[str, Any]:
+    """What native keys cannot say."""
+    whole = {} if user.whole else {METADATA: original}
+    return whole | ({TOKENS: user.tokens} if user.tokens else {})
+
+
+def _more(part: Mapping[str, Any]) -> bytes:
+    """An object's keys as they go on within another one."""
+    return b"," + orjson.dumps(part)[1:-1] if part else b""
 
 
 def records_of(vectors: Iterable[Any], dimension: int, *, with_vectors: bool = True) -> pa.Table:
