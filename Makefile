@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-all bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-all bench-profiles bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -79,7 +79,10 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit")
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-all: bench bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
+bench-profiles: $(STAMP) $(PEERS)/.installed ## a sampled profile of each hot path (PROFILES="--quick update")
+	@$(BIN)/python -m benchmarks.profiles $(PROFILES)
+
+bench-all: bench bench-profiles bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)

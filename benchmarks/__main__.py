@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import billion
 from benchmarks.measuring import PEERS, FailedError
 from benchmarks.rows import Row, keep
 from benchmarks.works import WORKS, Sizes, work
@@ -45,6 +46,7 @@ def main(
         if save and rows:
             keep(rows, quick=quick)
     if save and not quick:
+        billion.write()
         subprocess.run([PEERS / "bin" / "python", "-m", "benchmarks.page"], check=True)
     raise typer.Exit(2 if failed else 1 if missed else 0)
 

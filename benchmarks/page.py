@@ -7,24 +7,54 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.works import WORKS
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "performance.md"
 CHARTS = ROOT / "docs" / "images" / "performance"
+PROFILES = ROOT / "benchmarks" / "results" / "profiles.json"
 BEGIN, END = "<!-- rows:begin -->", "<!-- rows:end -->"
+PROFILED = "<!-- profiles:begin -->", "<!-- profiles:end -->"
 _MARK = {True: "reached", False: "**missed**", None: ""}
 
 
 def write() -> None:
     """Put the rows between the page's markers, and draw their charts."""
-    by_work: dict[str, list[dict[str, Any]]] = {}
-    for row in json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]:
-        by_work.setdefault(row["work"], []).append(row)
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    sections = "\n\n".join(_section(work, rows) for work, rows in by_work.items())
-    PAGE.write_text(f"{before}{BEGIN}\n{sections}\n{END}{after}", encoding="utf-8")
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    by_work = {work: [row for row in rows if row["work"] == work] for work in WORKS}
+    sections = "\n\n".join([_summary(rows), *(_section(work, found) for work, found in by_work.items() if found)])
+    text = between(PAGE.read_text(encoding="utf-8"), BEGIN, END, sections)
+    if PROFILES.exists():
+        found = json.loads(PROFILES.read_text(encoding="utf-8"))
+        lines = ["| work | whose samples | in these of ours, with what they call |", "|---|---|---|"]
+        lines += [_profile(work, one) for work, one in found.items()]
+        text = between(text, *PROFILED, "\n".join(lines))
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def between(text: str, begin: str, end: str, section: str) -> str:
+    """The text with a section between two markers, instead of what was there."""
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"no {begin} … {end}"
+    return f"{before}{begin}\n{section}\n{end}{after}"
+
+
+def _profile(work: str, found: dict[str, Any]) -> str:
+    """A row: whose work the samples are, and which of our functions hold them."""
+    owners = ", ".join(f"{name} {share:.0%}" for name, share in found["owners"].items() if share >= 0.02)
+    functions = "<br>".join(f"{share:.0%} `{name}`" for name, share in found["functions"].items())
+    return f"| {work} | {owners} | {functions} |"
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    """How many goals are reached, and which are not."""
+    goals = [row for row in rows if row["reached"] is not None]
+    missed = [row for row in goals if not row["reached"]]
+    lines = [f"{len(goals) - len(missed)} of {len(goals)} goals are reached{'; missed are' if missed else ''}"]
+    lines += [f"- {row['work']}: {row['name']}, {row['figure']:g} {row['unit']}" for row in missed]
+    return f"{lines[0]}{':' if missed else '.'}\n" + ("\n" + "\n".join(lines[1:]) if missed else "")
 
 
 def _section(work: str, rows: list[dict[str, Any]]) -> str:
@@ -39,12 +69,22 @@ def _section(work: str, rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {row['name']} | {row['figure']:g} {row['unit']} | {spread} | {goal} | {_MARK[row['reached']]} |"
         )
-    notes = [f"- *{row['name']}*: {row['why']}" for row in rows if row["why"]]
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why"]:
+            notes.setdefault(row["why"], []).append(row["name"])
     if notes:
-        lines += ["", *notes]
+        lines += ["", *(f"- *{_named(names)}*: {why}" for why, names in notes.items())]
     made = sorted({(row["at"], row["machine"], row["quick"]) for row in rows})[-1]
     lines += ["", f"Measured {made[0]} on {made[1]}{', small sizes' if made[2] else ''}."]
     return "\n".join(lines)
+
+
+def _named(names: list[str]) -> str:
+    """Of one note."""
+    return (
+        names[0] if len(names) == 1 else f"{names[0]}* and *{names[1] if len(names) == 2 else f'{len(names) - 1} more'}"
+    )
 
 
 def _chart(work: str, rows: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ from benchmarks.synthetic import DATASET, fill, open_synthetic
 from vector_pipeline.project import Project
 
 SHARE = 0.01
+PARTS = {"lake": ".vector_pipeline/lake", "index": ".vector_pipeline/index", "import files": "import"}
+"""Folders of a project, by what they hold."""
 T = TypeVar("T")
 
 
@@ -47,11 +50,10 @@ def main() -> int:
         if arguments.files:
             steps("import files", lambda: write_files(project, folder), lambda written: {"bytes": written})
             steps("copy of import files", lambda: copy_files(folder), lambda copied: {"bytes": copied})
-        files = sum(1 for file in folder.rglob("*") if file.is_file())
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        kept = {part: Kept.below(folder / place) for part, place in PARTS.items()}
     said(
         seconds=time.perf_counter() - started, documents=arguments.documents, dimension=arguments.dimension, goals=goals,
-        files=files, bytes=size, steps=steps.found,
+        kept={part: asdict(one) for part, one in kept.items()}, steps=steps.found,
     )  # fmt: skip
     return 0 if arguments.report or all(goal["reached"] for goal in goals) else 1
 
@@ -64,6 +66,19 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="release-") as name:
         yield Path(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What lies in a folder."""
+
+    files: int
+    bytes: int
+
+    @classmethod
+    def below(cls, folder: Path) -> "Kept":
+        sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+        return cls(len(sizes), sum(sizes))
 
 
 class Steps:
@@ -104,7 +119,7 @@ def measure(project: Project, documents: int, step: Steps) -> list[dict[str, Any
     """Every step; returns the goals with their figures."""
     step("build, first", lambda: fill(project, documents, revision=1), lambda made: {"records": made.version.records})
     first, _ = step("push, first load", lambda: project.push(DATASET), _pushed)
-    verify(project, step)
+    verify(project, step, "verify, first load")
     step("promote, first", lambda: project.promote(DATASET, by="bench"), lambda _: {})
     step(
         "build, 1% changed",
@@ -114,7 +129,7 @@ def measure(project: Project, documents: int, step: Steps) -> list[dict[str, Any
     step("diff", lambda: project.diff(DATASET, 1, 2), lambda diff: {"changed": diff.records_added})
     step("plan, 1% changed", lambda: project.plan(DATASET), lambda plan: {"writes": plan.writes, "why": plan.why})
     pushed, _ = step("push, 1% changed", lambda: project.push(DATASET), _pushed)
-    verify(project, step)
+    verify(project, step, "verify, 1% changed")
     _, cutover, cut_writes = untouched(project, step, "promote, cut over", lambda: project.promote(DATASET, by="bench"))
     _, back, back_writes = untouched(project, step, "roll back", lambda: project.rollback(DATASET, by="bench"))
     _, drift = step("drift, ids", lambda: project.drift(DATASET, "production", level="ids"), _drift)
@@ -135,9 +150,9 @@ def goal(name: str, figure: float, most: float) -> dict[str, Any]:
     return {"name": name, "figure": round(figure, 4), "goal": f"<= {most:g}", "reached": figure <= most}
 
 
-def verify(project: Project, step: Steps) -> None:
+def verify(project: Project, step: Steps, name: str) -> None:
     """The gates, on record: promotion refuses without them."""
-    step("verify", lambda: project.verify(DATASET)[1], lambda found: {one.name: one.status.value for one in found})
+    step(name, lambda: project.verify(DATASET)[1], lambda found: {one.name: one.status.value for one in found})
 
 
 def untouched(project: Project, step: Steps, name: str, work: Callable[[], T]) -> tuple[T, float, int]:

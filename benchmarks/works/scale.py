@@ -6,20 +6,18 @@ The largest run writes about 50 GB for ten million vectors of 384 dimensions (la
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import FailedError, Side
+from benchmarks.measuring import FailedError, Measured, Side
 from benchmarks.rows import Row
 from benchmarks.works import Sizes
 from benchmarks.works.cutover import rows as cutover_rows
-from benchmarks.works.rebuild import LEAST, MOST_GB
+from benchmarks.works.rebuild import LEAST, MOST_GB, WHY
 
 MEMORY = {50_000: "1GB", 10_000_000: "6GB"}
 _BYTES_A_VECTOR = 6_000
 """On disk, with room: lake, index and what a push has beside both."""
-CONSTANT = {"promote, cut over", "roll back", "collect, dry run"}
 
 
 def measure(sizes: Sizes) -> Iterator[Row]:
@@ -30,43 +28,42 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         raise FailedError(
             f"{counts[-1]:,} vectors need {counts[-1] * _BYTES_A_VECTOR / 1e9:.0f} GB of disk, {free / 1e9:.0f} are free"
         )
-    runs: dict[int, Mapping[str, Any]] = {}
+    runs: dict[int, Measured] = {}
     for count in counts:
-        memory = MEMORY.get(count, "4GB")
-        arguments = ("--report", "--files", "--documents", str(count), "--memory", memory)
-        run = Side("release", "benchmarks.release", arguments).run()
-        runs[count] = run.counted["steps"]
-        if count == counts[-1]:
-            yield from cutover_rows("scale", count, run)
-            yield Row(
-                "scale", f"{count:,} vectors on disk, lake and index", round(run.counted["bytes"] / 1e9, 2), "GB", None
-            )
-            yield Row("scale", f"{count:,} vectors, files", run.counted["files"], "files", None)
-    largest = runs[counts[-1]]
-    written, copied = (
-        largest[one]["bytes"] / largest[one]["seconds"] for one in ("import files", "copy of import files")
-    )
-    share = round(100 * written / copied, 1)
-    label = f"{counts[-1]:,} × 384 from cached vectors to import files"
-    yield Row("scale", f"{label}, rate of a plain copy", share, "%", LEAST)
-    yield Row(
-        "scale", f"{label}, most memory", round(largest["import files"]["peak_mb"] / 1024, 2), "GB", MOST_GB, "at most"
-    )
-    for step, last in largest.items():
-        seconds = [max(1e-3, runs[count][step]["seconds"]) for count in counts]
-        grows = float(np.polyfit(np.log(counts), np.log(seconds), 1)[0])
-        spread = f"{', '.join(f'{one:g} s' for one in seconds)} at {', '.join(f'{count:,}' for count in counts)}"
+        arguments = ("--report", "--files", "--documents", str(count), "--memory", MEMORY.get(count, "4GB"))
+        runs[count] = Side("release", "benchmarks.release", arguments).run()
+    last = runs[counts[-1]]
+    yield from cutover_rows("scale", counts[-1], last)
+    for part, kept in last.counted["kept"].items():
         yield Row(
-            "scale", f"{step}, {counts[-1]:,} vectors", last["seconds"], "s", None,
-            ours={"seconds": dict(zip(map(str, counts), seconds, strict=True)), "exponent": round(grows, 2)},
-            why=f"{spread}: grows as n^{max(0.0, grows):.2f}",
+            "scale", f"{counts[-1]:,} vectors, {part}", round(kept["bytes"] / 1e9, 2), "GB", None, ours=kept,
+            why=f"{kept['files']:,} files",
         )  # fmt: skip
-    most = max(runs[counts[-1]].items(), key=lambda one: one[1]["peak_mb"])
-    yield Row(
-        "scale",
-        f"most memory of a step, {counts[-1]:,} vectors",
-        round(most[1]["peak_mb"] / 1024, 2),
-        "GB",
-        None,
-        why=most[0],
-    )
+    yield from _import_files(counts[-1], last.counted["steps"])
+    for step in last.counted["steps"]:
+        yield _step(step, {count: run.counted["steps"][step] for count, run in runs.items()})
+
+
+def _import_files(count: int, steps: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    """As ``rebuild`` does at a smaller size."""
+    written, copied = (steps[one]["bytes"] / steps[one]["seconds"] for one in ("import files", "copy of import files"))
+    label = f"{count:,} × 384 from cached vectors to import files"
+    yield Row("scale", f"{label}, rate of a plain copy", round(100 * written / copied, 1), "%", LEAST, why=WHY)
+    peak = round(steps["import files"]["peak_mb"] / 1024, 2)
+    yield Row("scale", f"{label}, most memory", peak, "GB", MOST_GB, "at most")
+
+
+def _step(step: str, found: Mapping[int, Mapping[str, float]]) -> Row:
+    """Seconds at the largest size; seconds, memory and growth at all of them."""
+    seconds = {count: max(1e-3, one["seconds"]) for count, one in found.items()}
+    grows = float(np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0])
+    told = ", ".join(f"{one:g} s at {count:,}" for count, one in seconds.items())
+    most = found[max(found)]["peak_mb"] / 1024
+    return Row(
+        "scale", f"{step}, {max(found):,} vectors", seconds[max(found)], "s", None,
+        ours={
+            "step": step, "seconds": {str(count): one for count, one in seconds.items()},
+            "peak_mb": {str(count): one["peak_mb"] for count, one in found.items()}, "exponent": round(grows, 2),
+        },
+        why=f"{told}: grows as n^{max(0.0, grows):.2f}; {most:.2f} GB at most",
+    )  # fmt: skip

@@ -1,0 +1,182 @@
+"""What a billion vectors would take: the figures of ``scale``, grown as they grew between its last two sizes.
+
+    python -m benchmarks.billion
+
+Puts its section into ``docs/performance.md``; ``python -m benchmarks`` does so, too. Nothing here is measured: it is reckoned from
+``latest.json`` and from the limits below, each with its source.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from benchmarks.page import PAGE, between
+from benchmarks.rows import load
+from vector_pipeline.config import PineconeTargetConfig
+from vector_pipeline.release.costs import requests
+from vector_pipeline.targets.billing import GB, Work, money, reading
+from vector_pipeline.targets.pinecone.abilities import abilities
+
+BEGIN, END = "<!-- billion:begin -->", "<!-- billion:end -->"
+
+MANY = 1_000_000_000
+IMPORT_BYTES = 1_000_000_000_000
+"""Of one import. Source: https://docs.pinecone.io/guides/index-data/data-ingestion-overview (November 2026); it does not hold for
+indexes with dedicated read nodes (https://docs.pinecone.io/reference/api/database-limits/operation-limits)."""
+MEMORY_GB = 24.0
+"""Of the machine that was measured on."""
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of ``scale``: seconds and most memory (MB) by how many vectors there are."""
+
+    name: str
+    seconds: Mapping[int, float]
+    peak_mb: Mapping[int, float]
+
+    @property
+    def growth(self) -> float:
+        """Exponent of the seconds between the last two sizes; never less than 0."""
+        before, last = sorted(self.seconds)[-2:]
+        return max(0.0, math.log(self.seconds[last] / self.seconds[before]) / math.log(last / before))
+
+    def expected_s(self, count: int) -> float:
+        last = max(self.seconds)
+        return self.seconds[last] * (count / last) ** self.growth
+
+    @property
+    def mb_a_vector(self) -> float:
+        """What memory grew by between the last two sizes, for each vector; never less than 0."""
+        before, last = sorted(self.peak_mb)[-2:]
+        return max(0.0, (self.peak_mb[last] - self.peak_mb[before]) / (last - before))
+
+    def expected_gb(self, count: int) -> float:
+        last = max(self.peak_mb)
+        return (self.peak_mb[last] + self.mb_a_vector * (count - last)) / 1024
+
+    def fits(self, gb: float) -> float:
+        """How many vectors it takes until it holds so much memory."""
+        last = max(self.peak_mb)
+        if not self.mb_a_vector:
+            return math.inf
+        return last + (gb * 1024 - self.peak_mb[last]) / self.mb_a_vector
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Something that gives way."""
+
+    vectors: float
+    what: str
+
+
+def steps(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """Those of ``scale`` in the results."""
+    found = [row["ours"] for row in rows if row["work"] == "scale" and "step" in row["ours"]]
+    return [
+        Step(
+            one["step"], {int(count): float(s) for count, s in one["seconds"].items()},
+            {int(count): float(mb) for count, mb in one["peak_mb"].items()},
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def kept(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Files and bytes of each part, at the largest size."""
+    return {
+        row["name"].rpartition(", ")[2]: (row["ours"]["files"], row["ours"]["bytes"])
+        for row in rows
+        if row["work"] == "scale" and "files" in row["ours"]
+    }
+
+
+def limits(steps: Sequence[Step], each: float) -> list[Limit]:
+    """What gives way, the first one first. ``each``: bytes of a record, in requests and in files for an import."""
+    most = min(steps, key=lambda one: one.fits(MEMORY_GB))
+    found = [
+        Limit(most.fits(MEMORY_GB), f"*{most.name}* holds {MEMORY_GB:.0f} GB of memory, all of this machine"),
+        Limit(IMPORT_BYTES / each, "an import of more than 1 TB is refused by Pinecone"),
+        Limit(_RATES.upsert_mb * 1e6 * DAY_S / each, f"upserts at {_RATES.upsert_mb:g} MB/s take more than a day"),
+        Limit(reading(100, 0).requests * 100 * _RATES.requests * DAY_S, "listing all ids takes more than a day"),
+    ]
+    return sorted((one for one in found if math.isfinite(one.vectors)), key=lambda one: one.vectors)
+
+
+def page(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Two tables and a list; empty where ``scale`` was not measured."""
+    measured = steps(rows)
+    return "\n".join(_page(rows, measured)) if measured else ""
+
+
+def _page(rows: Sequence[Mapping[str, Any]], measured: Sequence[Step]) -> Iterator[str]:
+    base = max(measured[0].seconds)
+    places = kept(rows)
+    each = places["import files"][1] / base
+    yield f"| step | {base:,} vectors | memory | grows as | {MANY:,} vectors | memory |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for one in measured:
+        yield (
+            f"| {one.name} | {duration(one.seconds[base])} | {one.peak_mb[base] / 1024:.1f} GB | n^{one.growth:.2f} "
+            f"| {duration(one.expected_s(MANY))} | {one.expected_gb(MANY):,.0f} GB |"
+        )
+    yield ""
+    yield f"| what | {base:,} vectors | {MANY:,} vectors |"
+    yield "|---|---:|---:|"
+    for name, (files, size) in places.items():
+        yield f"| {name} | {size / GB:,.1f} GB, {files:,} files | {size / base * MANY / 1e12:,.2f} TB |"
+    for name, (few, many) in {what: (cost(base, each), cost(MANY, each)) for what, cost in _COSTS.items()}.items():
+        yield f"| {name} | {few:,.0f} | {many:,.0f} |"
+    yield ""
+    for place, one in enumerate(limits(measured, each), 1):
+        yield f"{place}. At {one.vectors / 1e6:,.0f} million vectors: {one.what}."
+
+
+def _requests(count: int, each: float) -> int:
+    return requests(count, int(count * each), _TARGET)
+
+
+def _money(kind: str, count: int, each: float) -> float:
+    return money([Work(kind, count, int(count * each), _requests(count, each))], _PRICES)
+
+
+_CONFIG = PineconeTargetConfig(kind="pinecone", index="any")
+_TARGET, _RATES, _PRICES = abilities(_CONFIG), _CONFIG.limits, _CONFIG.prices
+assert _PRICES is not None
+_COSTS: Mapping[str, Callable[[int, float], float]] = {
+    "Pinecone: requests to upsert all": _requests,
+    f"Pinecone: hours to upsert all, at {_RATES.upsert_mb:g} MB/s": lambda count, each: (
+        count * each / (_RATES.upsert_mb * 1e6) / 3600
+    ),
+    f"Pinecone: {_PRICES.currency} to upsert all": partial(_money, "upsert"),
+    f"Pinecone: {_PRICES.currency} to import all": partial(_money, "import"),
+    f"Pinecone: {_PRICES.currency} a month to keep it": lambda count, each: count * each / GB * _PRICES.per_gb_month,
+    "Pinecone: requests to list all ids": lambda count, _: reading(count, 0).requests,
+    f"Pinecone: hours to list all ids, at {_RATES.requests:g} requests a second": lambda count, _: (
+        reading(count, 0).requests / _RATES.requests / 3600
+    ),
+    f"Pinecone: {_PRICES.currency} to list all ids": lambda count, _: money([reading(count, 0)], _PRICES),
+}
+
+
+def duration(seconds: float) -> str:
+    """``0.03 s``, ``42 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def write() -> None:
+    """Put the section between the page's markers."""
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(between(text, BEGIN, END, page(load()["rows"])), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

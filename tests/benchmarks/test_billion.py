@@ -1,0 +1,59 @@
+"""What a billion vectors would take: growth of seconds and memory, and what gives way first."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks import billion
+from benchmarks.billion import BEGIN, END, Step, limits, page
+from benchmarks.page import PAGE
+from benchmarks.rows import load
+
+LINEAR = Step("linear", {100: 1.0, 1_000: 10.0, 10_000: 100.0}, {100: 100.0, 1_000: 200.0, 10_000: 1_100.0})
+CONSTANT = Step("constant", {100: 1.0, 1_000: 1.0, 10_000: 0.9}, {100: 100.0, 1_000: 100.0, 10_000: 90.0})
+
+
+def test_seconds_grow_as_they_did_between_the_last_two_sizes() -> None:
+    assert LINEAR.growth == pytest.approx(1.0)
+    assert LINEAR.expected_s(1_000_000) == pytest.approx(10_000.0)
+    assert CONSTANT.growth == 0.0
+    assert CONSTANT.expected_s(1_000_000) == pytest.approx(0.9)
+
+
+def test_memory_grows_with_each_vector() -> None:
+    assert LINEAR.mb_a_vector == pytest.approx(0.1)
+    assert LINEAR.expected_gb(20_000) == pytest.approx(2_100 / 1024)
+    assert LINEAR.fits(2_100 / 1024) == pytest.approx(20_000)
+    assert CONSTANT.fits(1_000.0) == float("inf")
+
+
+def test_what_gives_way_first_comes_first() -> None:
+    found = limits([LINEAR, CONSTANT], each=2_000.0)
+    assert "linear" in found[0].what
+    assert [one.vectors for one in found] == sorted(one.vectors for one in found)
+    assert next(one for one in found if "import" in one.what).vectors == pytest.approx(5e8)
+
+
+def row(step: str, seconds: dict[str, float], peak: dict[str, float]) -> dict[str, Any]:
+    return {
+        "work": "scale",
+        "name": f"{step}, 1,000 vectors",
+        "ours": {"step": step, "seconds": seconds, "peak_mb": peak},
+    }
+
+
+def test_the_section_tells_steps_sizes_and_money() -> None:
+    rows = [
+        row("build", {"100": 1.0, "1000": 10.0}, {"100": 100.0, "1000": 200.0}),
+        {"work": "scale", "name": "1,000 vectors, import files", "ours": {"files": 2, "bytes": 2_000_000}},
+    ]
+    shown = page(rows)
+    assert "| build | 10 s | 0.2 GB | n^1.00 | 2,777.8 h |" in shown
+    assert "| import files | 0.0 GB, 2 files | 2.00 TB |" in shown
+    assert f"USD to import all | 0 | {2_000 * billion._PRICES.per_gb_imported:,.0f} |" in shown  # type: ignore[union-attr]
+    assert page([]) == ""
+
+
+def test_the_page_shows_what_follows_from_the_results() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip() == page(load()["rows"]).strip()
