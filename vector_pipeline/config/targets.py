@@ -43,8 +43,8 @@ class PineconePriceConfig(Model):
     """For a million read units."""
     per_gb_month: float = Field(default=0.33, ge=0)
     """For a GB kept for a month."""
-    per_gb_imported: float = Field(default=1.0, ge=0)
-    """For a GB that a bulk import reads."""
+    per_gb_imported: float = Field(default=0.25, ge=0)
+    """For a GB that a bulk import reads (https://www.pinecone.io/blog/bulk-import-promo, June 2026); credits are not counted."""
 
 
 class PineconeLimitsConfig(Model):
