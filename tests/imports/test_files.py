@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from tests.release.world import Store, World
 from tests.support.pinecone import pinecone_target
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError
 from vector_pipeline.targets.base import ImportStatus
-from vector_pipeline.targets.pinecone.encoding import metadata_of
+from vector_pipeline.targets.pinecone.encoding import metadata_lines, metadata_of
 from vector_pipeline.targets.pinecone.files import SCHEMA, Folder, rows_of
 from vector_pipeline.testing.pinecone_server import PineconeServer
 from vector_pipeline.testing.target_records import make_records
@@ -36,6 +37,50 @@ def test_files_hold_three_columns_and_what_an_upsert_would_send(tmp_path: Path) 
     assert found.schema.equals(SCHEMA)
     assert found["values"].to_pylist() == records["vector"].to_pylist()
     assert [json.loads(text) for text in found["metadata"].to_pylist()] == metadata_of(records)
+
+
+ODD = [
+    {},
+    {"language": "en", "tags": ["a", "b"], "year": 2026, "score": 0.5, "kept": True},
+    {"quoted": 'a "word"', "path": "C:\\temp\\x", "lines": "one\ntwo\tthree\r\u0001\u001f\u007f", "slash": "</a>"},
+    {"größe": "groß", "emoji": "🦉\u2028", "中": ["文", 'ein "Zitat"', "\\"]},
+    {"none": None, "nested": {"a": [1, None]}, "numbers": [1, 2.5], "empty": [], "mixed": ["a", 1, False]},
+    {"whole": 3.0, "large": 2**60, "small": -1e-300, "huge": 10**400, "$where": 1, "": "nameless"},
+]
+
+
+def odd_records() -> pa.Table:
+    """Every odd metadata with every odd text, none among them; ids and document ids that need escapes too."""
+    texts = [None, "", "plain", 'she said "no"', "back\\slash", "line\nbreak\u0000", "zwölf 🦉", "</script>\u007f"]
+    pairs = [(metadata, text) for metadata in ODD for text in texts]
+    records = make_records([f"id{number}" for number in range(len(pairs))])
+    columns = {
+        "document_id": [f'a "b"\\{number}\n' if number % 3 else f"ü{number}" for number in range(len(pairs))],
+        "text": [text for _, text in pairs],
+        "metadata": [json.dumps(metadata, ensure_ascii=False) for metadata, _ in pairs],
+        "added_in": range(len(pairs)),
+    }
+    for name, values in columns.items():
+        index = records.schema.get_field_index(name)
+        records = records.set_column(
+            index, records.schema.field(name), pa.array(values, records.schema.field(name).type)
+        )
+    return records
+
+
+@pytest.mark.parametrize("first", [0, 1, 11])
+def test_lines_of_odd_metadata_are_to_the_byte_what_an_upsert_would_send(first: int) -> None:
+    records = odd_records().slice(first)
+    assert metadata_lines(records).to_pylist() == [orjson.dumps(one).decode() for one in metadata_of(records)]
+    # A column that needs no escapes is taken as it is.
+    for name in ("document_id", "text"):
+        index = records.schema.get_field_index(name)
+        records = records.set_column(index, name, pa.array([f"plain {number} ü" for number in range(len(records))]))
+    assert metadata_lines(records).to_pylist() == [orjson.dumps(one).decode() for one in metadata_of(records)]
+
+
+def test_no_records_are_no_lines() -> None:
+    assert len(metadata_lines(odd_records().slice(0, 0))) == 0
 
 
 def test_a_file_is_finished_when_it_is_large_enough(tmp_path: Path) -> None:

@@ -104,22 +104,27 @@ def _in_schema(
 
 
 def _check_metadata(table: pa.Table, max_bytes: int | None) -> None:
-    names, texts = table.column("id"), table.column("metadata")
-    for index, text in enumerate(texts.to_pylist()):
-        try:
-            value = from_json(text, allow_inf_nan=False)
-        except ValueError as error:
-            raise InputError(f"metadata of {names[index]} is not strict JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise InputError(f"metadata of {names[index]} must be a JSON object")
-        reserved = next((key for key in value if key.startswith(RESERVED_PREFIX)), None)
-        if reserved is not None:
-            raise InputError(
-                f"metadata of {names[index]} has the key {reserved}: keys that begin with {RESERVED_PREFIX} belong to"
-                " the pipeline"
-            )
-        if max_bytes is not None and len(text.encode()) > max_bytes:
-            raise InputError(f"metadata of {names[index]} has {len(text.encode())} bytes; at most {max_bytes}")
+    # Chunks of a document share their metadata: each text is read once.
+    texts = as_one(table.column("metadata")).dictionary_encode()
+    for index, text in enumerate(texts.dictionary.to_pylist()):
+        wrong = _wrong_metadata(text, max_bytes)
+        if wrong is not None:
+            name = table.column("id")[pc.index(texts.indices, pa.scalar(index, pa.int32())).as_py()]
+            raise InputError(f"metadata of {name} {wrong}")
+
+
+def _wrong_metadata(text: str, max_bytes: int | None) -> str | None:
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        return f"is not strict JSON: {error}"
+    if not isinstance(value, dict):
+        return "must be a JSON object"
+    reserved = next((key for key in value if key.startswith(RESERVED_PREFIX)), None)
+    if reserved is not None:
+        return f"has the key {reserved}: keys that begin with {RESERVED_PREFIX} belong to the pipeline"
+    size = len(text.encode())
+    return f"has {size} bytes; at most {max_bytes}" if max_bytes is not None and size > max_bytes else None
 
 
 def _check_width(found: pa.DataType, dimension: int) -> None:

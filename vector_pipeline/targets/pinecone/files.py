@@ -16,19 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from pyarrow import fs
 
 from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError
+from vector_pipeline.parquet.writing import VectorFile
 from vector_pipeline.targets.pinecone.encoding import MAX_METADATA, metadata_lines
 
 FILE_BYTES = 256_000_000
 """About the size of a file: it may be larger by one batch."""
 _S3_FIX = "Are bucket, credentials (AWS_*) and AWS_ENDPOINT_URL right?"
 _FOLDER_FIX = "Is there room, and may it be written?"
-_COMPRESSION = {"id": "snappy", "values.list.element": "none", "metadata": "snappy"}
-"""Numbers of vectors do not get smaller, and trying takes longer than writing them."""
 SCHEMA = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float32())), ("metadata", pa.string())])
 
 
@@ -108,26 +107,28 @@ def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file
     first = next(rest, None)
     while first is not None:
         with system.open_output_stream(f"{place}/part-{number:05d}.parquet") as sink:
-            with pq.ParquetWriter(sink, SCHEMA, use_dictionary=False, compression=_COMPRESSION) as writer:
-                while first is not None and (sink.tell() < file_bytes):
-                    writer.write_table(first)
-                    first = next(rest, None)
-            yield sink.tell()
+            file = VectorFile(sink, SCHEMA)
+            while first is not None and file.size < file_bytes:
+                file.write(first)
+                first = next(rest, None)
+            file.finish()
+        yield file.size
         number += 1
 
 
 def rows_of(records: pa.Table) -> pa.Table:
     """Records (``record_schema``, conforming) in Pinecone's form (``SCHEMA``). ``InputError`` for what an upsert would refuse."""
     metadata = metadata_lines(records)
-    for index, one in enumerate(metadata):
-        if len(one) > MAX_METADATA:
-            raise InputError(
-                f"record {records['id'][index].as_py()} takes {len(one)} bytes of text, metadata and marks; "
-                f"Pinecone takes {MAX_METADATA}",
-                fix="Make chunks smaller, or keep less metadata",
-            )
+    sizes = pc.binary_length(metadata)
+    if metadata and pc.max(sizes).as_py() > MAX_METADATA:
+        first = pc.index(pc.greater(sizes, MAX_METADATA), True).as_py()
+        raise InputError(
+            f"record {records['id'][first].as_py()} takes {sizes[first].as_py()} bytes of text, metadata and marks; "
+            f"Pinecone takes {MAX_METADATA}",
+            fix="Make chunks smaller, or keep less metadata",
+        )
     vectors = as_one(records["vector"])
     offsets = np.arange(0, (len(vectors) + 1) * vectors.type.list_size, vectors.type.list_size, dtype=np.int32)
     # The numbers stay where they are: a cast would copy them.
     values = pa.ListArray.from_arrays(pa.array(offsets), vectors.flatten())
-    return pa.table([records["id"], values, pa.array(metadata, pa.binary()).cast(pa.string())], schema=SCHEMA)
+    return pa.table([records["id"], values, metadata], schema=SCHEMA)
