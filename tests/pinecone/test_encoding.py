@@ -80,7 +80,7 @@ def test_metadata_comes_back_from_floats(value: dict[str, Any]) -> None:
 def test_lines_say_what_the_dictionaries_say(values: list[dict[str, Any]], text: str) -> None:
     ids = [f"r#{number}" for number in range(2 * len(values))]
     records = make_records(ids, metadata=[*values, *values], text=text.replace("{", "{{").replace("}", "}}"))
-    assert [orjson.loads(line) for line in metadata_lines(records)] == [
+    assert [orjson.loads(line) for line in metadata_lines(records).to_pylist()] == [
         orjson.loads(orjson.dumps(one)) for one in metadata_of(records)
     ]
 

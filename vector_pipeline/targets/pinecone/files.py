@@ -13,21 +13,28 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from vector_pipeline.arrow import as_one
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError
-from vector_pipeline.parquet.writing import VectorFile
 from vector_pipeline.targets.pinecone.encoding import MAX_METADATA, metadata_lines
 
 FILE_BYTES = 256_000_000
 """About the size of a file: it may be larger by one batch."""
 _S3_FIX = "Are bucket, credentials (AWS_*) and AWS_ENDPOINT_URL right?"
 _FOLDER_FIX = "Is there room, and may it be written?"
+_FORM: dict[str, Any] = {
+    "compression": {"id": "snappy", "values.list.element": "none", "metadata": "snappy"},
+    "use_dictionary": False,
+    "write_statistics": False,
+}
+"""Numbers of vectors do not get smaller, and trying takes longer than writing them. Nobody asks for their least and greatest."""
 SCHEMA = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float32())), ("metadata", pa.string())])
 
 
@@ -107,12 +114,11 @@ def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file
     first = next(rest, None)
     while first is not None:
         with system.open_output_stream(f"{place}/part-{number:05d}.parquet") as sink:
-            file = VectorFile(sink, SCHEMA)
-            while first is not None and file.size < file_bytes:
-                file.write(first)
-                first = next(rest, None)
-            file.finish()
-        yield file.size
+            with pq.ParquetWriter(sink, SCHEMA, **_FORM) as writer:
+                while first is not None and sink.tell() < file_bytes:
+                    writer.write_table(first)
+                    first = next(rest, None)
+            yield sink.tell()
         number += 1
 
 
