@@ -81,10 +81,10 @@ def paths(folder: Path, *, quick: bool) -> dict[str, HotPath]:
         "diff": HotPath(Side("diff", "benchmarks.ours.lake", ("diff", lake, *shape)), ("diff_versions",)),
         "rebuild": HotPath(Side("files", "benchmarks.ours.lake", ("files", lake, *shape)), ("write_files",)),
         "search": HotPath(
-            Side("exact", "benchmarks.searching", ("exact", searched, *data)), ("search.<locals>.ask",),
+            Side("exact", "benchmarks.ours.search", ("exact", searched, *data)), ("search.<locals>.ask",),
             (
                 Side("vectors", "benchmarks.vectors", (vectors, *shape)).run,
-                Side("fill", "benchmarks.searching", ("fill", searched, *data)).run,
+                Side("fill", "benchmarks.ours.search", ("fill", searched, *data)).run,
             ),
         ),
         "dagster": HotPath(

@@ -14,7 +14,7 @@ from vector_pipeline.embedding.openvino import open_core
 from vector_pipeline.errors import ConfigError
 
 WORK = "embed"
-_SIDE = "benchmarks.embed_side"
+_SIDE = "benchmarks.ours.embed"
 _MODEL = "all-MiniLM-L6-v2"
 _MOST_LOST = 0.005
 

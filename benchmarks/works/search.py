@@ -28,7 +28,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
             place = Path(name)
             Side("vectors", "benchmarks.vectors", (str(place / "data"), "--records", str(records))).run()
             data = ("--data", str(place / "data"))
-            Side("fill", "benchmarks.searching", ("fill", str(place / "ours"), *data)).run()
+            Side("fill", "benchmarks.ours.search", ("fill", str(place / "ours"), *data)).run()
             yield from _exact(place, records, data, sizes)
             if records < 1_000_000:
                 yield from _near(place, records, data, sizes)
@@ -40,7 +40,7 @@ def _exact(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> It
     for batch, label in ((1, "one query at a time"), (32, "32 queries at once")):
         more = (*data, "--batch", str(batch))
         pair = side_by_side(
-            Side("exact", "benchmarks.searching", ("exact", str(place / "ours"), *more)),
+            Side("exact", "benchmarks.ours.search", ("exact", str(place / "ours"), *more)),
             Side("NumPy", _PEERS, ("numpy", str(place), *more), peers=True),
             sizes.rounds,
         )
@@ -54,7 +54,7 @@ def _exact(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> It
 
 
 def _near(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> Iterator[Row]:
-    near = Side("near", "benchmarks.searching", ("near", str(place / "ours"), *data))
+    near = Side("near", "benchmarks.ours.search", ("near", str(place / "ours"), *data))
     recall = near.run().counted["recall"]
     Side("fill", _PEERS, ("chroma-fill", str(place / "chroma"), *data), peers=True).run()
     chroma, ef = _chroma(place, data, recall)
@@ -73,7 +73,7 @@ def _near(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> Ite
 
 def _alone(place: Path, records: int, data: tuple[str, ...]) -> Iterator[Row]:
     """Ours, where building the others takes too long."""
-    near = Side("near", "benchmarks.searching", ("near", str(place / "ours"), *data)).run()
+    near = Side("near", "benchmarks.ours.search", ("near", str(place / "ours"), *data)).run()
     named = f"approximate, {records:,} × 384, filters on"
     why = f"{_SCANNED} Not beside Chroma: 100,000 took it 108 s to build, a million would take more than eight minutes."
     yield Row(

@@ -1,6 +1,6 @@
 """Our side of searches: the DuckDB target's ``query``, version filter and metadata filter on.
 
-    python -m benchmarks.searching WORK FOLDER --data FOLDER [--hnsw] [--memory 2GB] [--batch N] [--round R]
+    python -m benchmarks.ours.search WORK FOLDER --data FOLDER [--hnsw] [--memory 2GB] [--batch N] [--round R]
 
 ``fill`` pushes the vectors as records into a new namespace and merges its files. ``exact`` and ``near`` search for all queries, one
 by one or ``--batch`` at once; what a process does once (opening files, reading vectors into memory) comes before the clock, and is
