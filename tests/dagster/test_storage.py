@@ -47,13 +47,13 @@ def test_what_is_kept_is_what_dagster_keeps_by_itself(ours: dg.DagsterInstance, 
         assert [one.run_id for one in theirs.get_runs()] == [alone.run_id, run.run_id]
         made = theirs.fetch_materializations(dg.AssetKey("told"), limit=5).records
         assert [one.run_id for one in made] == [alone.run_id, run.run_id]
-        events = Path(ours.event_log_storage._base_dir)  # type: ignore[attr-defined]
+        events = Path(ours.event_log_storage._base_dir)
         schemas = [
             reading(str(events / f"{one}.db")).execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
             for one in (run.run_id, alone.run_id)
         ]
         assert schemas[0] == schemas[1]
-        assert theirs.event_log_storage.alembic_version() == ours.event_log_storage.alembic_version()  # type: ignore[attr-defined]
+        assert theirs.event_log_storage.alembic_version() == ours.event_log_storage.alembic_version()
 
 
 def test_commits_wait_for_the_disk_as_dagsters_do(ours: dg.DagsterInstance) -> None:

@@ -16,14 +16,15 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import sqlalchemy
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import (
     DagsterSqliteStorage,
     _event_logs_directory,
@@ -116,6 +117,13 @@ class OpenRuns(SqliteRunStorage):
 
     _kept: Engine | None = None
 
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """As Dagster does it; a file that has everything it would leave alone, having read all its migrations."""
+        url = create_db_conn_string(base_dir, "runs")
+        ready = _ready(base_dir, "runs", "instance_info")
+        return cls(url, inst_data) if ready else super().from_local(base_dir, inst_data)
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         if self._kept is None:
@@ -130,15 +138,27 @@ class OpenRuns(SqliteRunStorage):
             self._kept.dispose()
 
 
+class Schedules(SqliteScheduleStorage):
+    """Schedules and sensors, which a run has no part in."""
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SqliteScheduleStorage:
+        """As that of ``OpenRuns``."""
+        url = create_db_conn_string(base_dir, "schedules")
+        ready = _ready(base_dir, "schedules")
+        return cls(url, inst_data) if ready else super().from_local(base_dir, inst_data)
+
+
 class OpenSqliteStorage(DagsterSqliteStorage):
     """What an instance keeps, in the files where Dagster's own class keeps it."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super(DagsterSqliteStorage, self).__init__()  # Not its parent's, which opens its own.
+        # Not that of the class between, which opens its own.
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]
         self.base_dir, self._inst_data = base_dir, inst_data
         self._run_storage = OpenRuns.from_local(_runs_directory(base_dir))
         self._event_log_storage = OpenEventLog(_event_logs_directory(base_dir))
-        self._schedule_storage = SqliteScheduleStorage.from_local(_schedule_directory(base_dir))
+        self._schedule_storage = Schedules.from_local(_schedule_directory(base_dir))
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
@@ -151,8 +171,20 @@ def _not_waiting(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _stamped(engine: Engine) -> bool:
+def _ready(base_dir: str, name: str, *tables: str) -> bool:
+    """Whether a file is there, names its revision, and has these tables."""
+    if not (Path(base_dir) / f"{name}.db").exists():
+        return False
+    engine = _engine(create_db_conn_string(base_dir, name))
+    try:
+        return _stamped(engine, *tables)
+    finally:
+        engine.dispose()
+
+
+def _stamped(engine: Engine, *tables: str) -> bool:
+    """Whether a database names its revision, and has these tables."""
     with engine.connect() as connection:
-        if not engine.dialect.has_table(connection, "alembic_version"):
+        if not all(engine.dialect.has_table(connection, table) for table in ("alembic_version", *tables)):
             return False
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() is not None
