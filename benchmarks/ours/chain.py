@@ -2,8 +2,9 @@
 
     python -m benchmarks.ours.chain WORK FOLDER [--shards N] [--round R]
 
-``make`` writes a project and releases it once; ``chain`` runs its ``release`` again; ``empty`` runs a job of one op that returns,
-on an instance of the same configuration. The clock starts before the first import.
+``make`` writes a project and releases it once; ``chain`` runs its ``release`` again. ``home`` makes an instance of the same
+configuration; ``empty`` runs a job of one op that returns there, and imports nothing but Dagster. The clock starts before the first
+import.
 """
 
 import argparse
@@ -48,11 +49,16 @@ def chain(folder: Path) -> dict[str, object]:
     return {"run": outcome.run_id}
 
 
-def empty(folder: Path) -> dict[str, object]:
-    """A run of nothing."""
-    import dagster as dg
-
+def home(folder: Path) -> None:
+    """An instance's home, as a project's is."""
     from vector_pipeline.resources.home import ensure_home
+
+    ensure_home(folder)
+
+
+def empty(folder: Path) -> dict[str, object]:
+    """A run of nothing, by Dagster alone."""
+    import dagster as dg
 
     @dg.op
     def nothing() -> None: ...
@@ -61,9 +67,9 @@ def empty(folder: Path) -> dict[str, object]:
     def idle() -> None:
         nothing()
 
-    home = ensure_home(folder)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        result = idle.execute_in_process(instance=instance)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.from_config(str(folder / ".vector_pipeline" / "dagster")) as instance:
+        result = idle.execute_in_process(instance=instance, run_config=quiet)
     assert result.success
     return {"run": result.run_id}
 
@@ -71,14 +77,18 @@ def empty(folder: Path) -> dict[str, object]:
 def main() -> None:
     """One work, once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", choices=["make", "chain", "empty"])
+    parser.add_argument("work", choices=["make", "chain", "home", "empty"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shards", type=int, default=64)
     parser.add_argument("--round", type=int, default=0)
     given = parser.parse_args()
+    counted: dict[str, object] = {}
     if given.work == "make":
         make(given.folder, given.shards)
-    counted = {"chain": chain, "empty": empty}[given.work](given.folder) if given.work != "make" else {}
+    elif given.work == "home":
+        home(given.folder)
+    else:
+        counted = {"chain": chain, "empty": empty}[given.work](given.folder)
     took = time.perf_counter() - STARTED
     from benchmarks.measuring import said
 

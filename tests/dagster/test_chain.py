@@ -1,5 +1,7 @@
 """The chain as Dagster runs it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,15 @@ from vector_pipeline.resources import ProjectResource
 from vector_pipeline.resources.project import open_project
 
 SHARDED = {"handbook/raw_documents", "handbook/tiny/chunks", "handbook/tiny/embeddings"}
+HEAVY = (
+    "torch",
+    "sentence_transformers",
+    "great_expectations",
+    "chromadb",
+    "pinecone",
+    "vector_pipeline.trace",
+    "vector_pipeline.serving",
+)
 ALL = {f"{shard:02d}" for shard in range(4)}
 S = "handbook/tiny/snapshot"
 STAGING = "handbook/tiny/staging_index"
@@ -89,11 +100,29 @@ def test_a_second_run_finds_nothing_to_do(ready: Ready) -> None:
     checks = {name: value for name, value in again.values.items() if ":" in name}
     assert len(checks) == 3
     assert all("nothing has changed" in value["reused"] for value in checks.values())
+    # What is planned, begins, gives something, is told and ends, of an asset and three checks; no shard has an event.
+    told = [entry for entry in ready.instance.all_logs(again.run_id) if entry.is_dagster_event]
+    assert len(told) <= 5 * 4 + 8, [entry.dagster_event_type for entry in told]
     pushed = run("push").values[STAGING]
     assert (pushed["written"], pushed["closed"], pushed["requests"]) == (0, 0, 0)
     promoted = run("promote").values["handbook/production_index"]
     assert (promoted["moved"], promoted["outcome"]) == (False, "nothing to do: production serves version 1 already")
     assert project.lake().snapshot_id() == before
+
+
+@pytest.mark.slow
+def test_a_run_that_finds_nothing_to_do_loads_nothing_heavy(ready: Ready) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from vector_pipeline.definitions import run_job
+assert run_job(Path({str(ready.config)!r}), "handbook", "build").success
+assert run_job(Path({str(ready.config)!r}), "handbook", "release").success
+heavy = {HEAVY!r}
+print("LOADED", [name for name in sys.modules if name.startswith(heavy)])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["LOADED []"], done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -139,9 +139,12 @@ def run_job(
 def _instance() -> dg.DagsterInstance:
     """The instance of ``$DAGSTER_HOME``, without the capture of standard output: that would take the terminal away from the bars
     of a step that runs in this process, and its helper processes answer Ctrl-C with tracebacks of their own.
+    Its files are kept open meanwhile.
     """
+    from vector_pipeline.resources.storage import kept_open
+
     overrides = {"compute_logs": {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}}
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=overrides))
+    return dg.DagsterInstance.from_ref(kept_open(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=overrides)))
 
 
 def _covering(

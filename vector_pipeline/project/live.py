@@ -19,7 +19,6 @@ from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError
 from vector_pipeline.project.releasing import Releasing
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, Deployment
-from vector_pipeline.serving.reader import Index
 from vector_pipeline.targets.base import Filter, Match
 from vector_pipeline.verify.canaries.file import canaries_of
 from vector_pipeline.verify.canaries.gate import NAME as CANARIES
@@ -147,6 +146,8 @@ class Living(Releasing):
         return guarded(COVERAGE, self._gate(context, COVERAGE))
 
     def _live_canaries(self, alias: Alias) -> CheckResult:
+        from vector_pipeline.serving.reader import Index  # Only after a move.
+
         dataset, deployment = alias.dataset, alias.deployment
         gates = self.gates(dataset)
         file = canaries_of(gates, self.base)

@@ -14,6 +14,7 @@ Laws
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.errors import ConflictError, VectorPipelineError
@@ -27,10 +28,12 @@ from vector_pipeline.release.plan import Plan
 from vector_pipeline.release.preview import Budget, require_fitting, require_name
 from vector_pipeline.release.registry import PreviewRecord, Version
 from vector_pipeline.report.page.facts import Facts, Missing
-from vector_pipeline.trace.erased import Erased
-from vector_pipeline.trace.places import Reach
-from vector_pipeline.trace.removal import OnStep
 from vector_pipeline.verify.outcome import CheckResult
+
+if TYPE_CHECKING:
+    from vector_pipeline.trace.erased import Erased
+    from vector_pipeline.trace.places import Reach
+    from vector_pipeline.trace.removal import OnStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,8 @@ class Forgetting(Tracing):
         dry_run: bool = False,
         run_id: str | None = None,
         by: str = "vector-pipeline",
-        on_step: OnStep = lambda _: None,
-    ) -> Erased:
+        on_step: "OnStep" = lambda _: None,
+    ) -> "Erased":
         if not dry_run:
             self._end_previews(dataset, by)
         report = super().erase(
@@ -159,7 +162,7 @@ class Forgetting(Tracing):
             self._end_previews(dataset, by)
         return report
 
-    def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:
+    def _reaches(self, dataset: str, *, dry_run: bool) -> "tuple[list[Reach], list[str]]":
         found, unknown = super()._reaches(dataset, dry_run=dry_run)
         ended = self.registry(read_only=True).previews(dataset, ended=True)
         lost = [

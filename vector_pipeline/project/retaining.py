@@ -15,7 +15,6 @@ from vector_pipeline.release.collecting import collect
 from vector_pipeline.release.collection import Collection, plan_collection
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.release.retention import Expiry, expire_versions
-from vector_pipeline.serving.following import OUTAGE_S
 from vector_pipeline.targets.base import Target
 
 
@@ -119,6 +118,8 @@ class Retaining(Gating):
         ``grace_s``: files of the lake that were given up less than that ago are left, in seconds. Readers of the targets have
         their own: ``retention.reader_grace_s``.
         """
+        from vector_pipeline.serving.following import OUTAGE_S
+
         registry = self.registry(read_only=dry_run)
         lake = self.lake(read_only=True)
         found: list[Collection] = []

@@ -1,4 +1,6 @@
-"""Blame and erase."""
+"""Blame and erase. What they do is imported when they are asked for: every command and run has this class, few of them trace."""
+
+from typing import TYPE_CHECKING
 
 from vector_pipeline.config.secrets import SecretTemplate
 from vector_pipeline.embedding.base import Embedder
@@ -6,24 +8,28 @@ from vector_pipeline.errors import ConfigError, VectorPipelineError
 from vector_pipeline.project.gating import Gating
 from vector_pipeline.release.registry import DeploymentStatus, Version
 from vector_pipeline.report.page import REPORTS
-from vector_pipeline.targets.factory import open_target
-from vector_pipeline.trace.blame import Blame, blame
-from vector_pipeline.trace.erase import erase, would_erase
-from vector_pipeline.trace.erased import Erased, Gate
-from vector_pipeline.trace.finding import Setting
-from vector_pipeline.trace.places import Reach
-from vector_pipeline.trace.removal import OnStep
 from vector_pipeline.verify.expectations.datadocs import DATA_DOCS
+
+if TYPE_CHECKING:
+    from vector_pipeline.trace.blame import Blame
+    from vector_pipeline.trace.erased import Erased, Gate
+    from vector_pipeline.trace.finding import Setting
+    from vector_pipeline.trace.places import Reach
+    from vector_pipeline.trace.removal import OnStep
 
 
 class Tracing(Gating):
     """Where an answer came from, and how a document goes for good."""
 
-    def blame(self, dataset: str, question: str, *, document: str, top_k: int = 10, space: str | None = None) -> Blame:
+    def blame(
+        self, dataset: str, question: str, *, document: str, top_k: int = 10, space: str | None = None
+    ) -> "Blame":
         """The versions in which a document entered or left the top ``top_k`` of a question, by searching what the lake keeps.
 
         Reads only, and never the target. ``space``: default the one that is served.
         """
+        from vector_pipeline.trace.blame import blame
+
         name = self._space_name(dataset, space)
         versions = [one for one in self.registry(read_only=True).versions(dataset) if one.space == name]
         known = self._embedders(dataset)
@@ -56,12 +62,14 @@ class Tracing(Gating):
         dry_run: bool = False,
         run_id: str | None = None,
         by: str = "vector-pipeline",
-        on_step: OnStep = lambda _: None,
-    ) -> Erased:
+        on_step: "OnStep" = lambda _: None,
+    ) -> "Erased":
         """Take a document out for good: see ``vector_pipeline.trace.erase``. ``document`` None: finish an interrupted erasure.
 
         What aliases of this environment name is verified again. ``dry_run``: only say what would be touched.
         """
+        from vector_pipeline.trace.erase import erase, would_erase
+
         self.dataset(dataset)
         # An erasure makes neither a lake nor a registry.
         self.lake(read_only=True)
@@ -74,7 +82,9 @@ class Tracing(Gating):
             on_step=on_step,
         )  # fmt: skip
 
-    def _setting(self, dataset: str, *, dry_run: bool) -> Setting:
+    def _setting(self, dataset: str, *, dry_run: bool) -> "Setting":
+        from vector_pipeline.trace.finding import Setting
+
         registry = self.registry(read_only=dry_run)
         reaches, not_reached = self._reaches(dataset, dry_run=dry_run)
         tables = [self.tables(dataset, space) for space in self.dataset(dataset).spaces]
@@ -89,8 +99,11 @@ class Tracing(Gating):
             (self.base / REPORTS / dataset, self.base / DATA_DOCS / dataset),
         )  # fmt: skip
 
-    def _reaches(self, dataset: str, *, dry_run: bool) -> tuple[list[Reach], list[str]]:
+    def _reaches(self, dataset: str, *, dry_run: bool) -> "tuple[list[Reach], list[str]]":
         """Targets of every environment that shares this registry; and what is deployed where the configuration does not lead."""
+        from vector_pipeline.targets.factory import open_target
+        from vector_pipeline.trace.places import Reach
+
         found: list[Reach] = []
         unknown: list[str] = []
         for name, environment in self.config.environments.items():
@@ -120,8 +133,10 @@ class Tracing(Gating):
         here = self.settings.registry
         return other == here or other.resolve_url() == here.resolve_url()
 
-    def _verified(self, dataset: str, run_id: str | None) -> list[Gate]:
+    def _verified(self, dataset: str, run_id: str | None) -> "list[Gate]":
         """Verdicts of before count no more: what aliases name here is looked at again."""
+        from vector_pipeline.trace.erased import Gate
+
         gates = []
         aliased = {one.deployment.id: one.deployment for one in self.registry().aliases(dataset, self.environment)}
         for one in sorted(aliased.values(), key=lambda held: (held.version, held.id)):
