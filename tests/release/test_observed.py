@@ -56,6 +56,10 @@ def files(world: World) -> list[Path]:
     return sorted((Path(world.lake.data) / FOLDER).glob(f"*/{world.dataset}--*/[01].marks"))
 
 
+def ledgers(world: World) -> list[Path]:
+    return sorted((Path(world.lake.data) / FOLDER).glob(f"*/{world.dataset}--*/*.since"))
+
+
 def same(world: World, namespace: str) -> bool:
     """Whether what is remembered is what the target holds."""
     state = world.target.describe(namespace)
@@ -117,7 +121,7 @@ def test_a_lost_file_costs_one_look(blind: World) -> None:
     assert isinstance(target, Counting)
     version = blind.version(FIRST)
     blind.push(version)
-    for file in files(blind):
+    for file in (*files(blind), *ledgers(blind)):
         file.unlink()
     assert blind.push(version).applied.records == 0
     assert target.fetched == len(FIRST)

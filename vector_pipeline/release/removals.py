@@ -1,6 +1,7 @@
 """What readers lose by a plan: of its line, and of what is served. Reads the lake."""
 
 from vector_pipeline.errors import NotFoundError
+from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
 from vector_pipeline.release.plan import Action, Removal
@@ -17,6 +18,8 @@ def removal_of(look: Look) -> Removal:
 
 def removal_since(lake: Lake, served: Version, version: Version) -> Removal:
     """What readers of ``served`` lose when they move to a version in another line. Nothing is known of what was expired."""
+    if _netted(lake, served, version):
+        return _by_feed(lake, served, version)
     key = "record_id" if served.fingerprint == version.fingerprint else "document_id"
     old, new = (at(tables_of(one).chunks, one.lake_snapshot) for one in (served, version))
     try:
@@ -29,3 +32,35 @@ def removal_since(lake: Lake, served: Version, version: Version) -> Removal:
     except NotFoundError:
         return Removal()
     return Removal(int(gone), int(held), int(documents), served=True)
+
+
+def _netted(lake: Lake, served: Version, version: Version) -> bool:
+    """Fill ``served_net`` with the records that came and went between two versions; False where that cannot be told."""
+    if tables_of(served) != tables_of(version) or served.lake_snapshot > version.lake_snapshot:
+        return False
+    if served.fingerprint != version.fingerprint:
+        return False
+    tables = tables_of(version)
+    return find_changes(
+        lake, tables.dataset, tables.chunk_table, ("record_id", "document_id"), served.lake_snapshot,
+        version.lake_snapshot, "served_net", expected=served.records,
+    )  # fmt: skip
+
+
+def _by_feed(lake: Lake, served: Version, version: Version) -> Removal:
+    """As by reading both: of a document that lost records and got none, its others are looked for."""
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE served_lost AS SELECT document_id FROM served_net
+           GROUP BY document_id HAVING max(net) < 0"""
+    )
+    (gone,) = lake.row(
+        "SELECT count(*) FROM (FROM served_net WHERE net < 0) ANTI JOIN (FROM served_net WHERE net > 0) USING (record_id)"
+    )
+    (lost,) = lake.row("SELECT count(*) FROM served_lost")
+    if lost:
+        (there,) = lake.row(
+            f"""SELECT count(DISTINCT document_id) FROM {at(tables_of(version).chunks, version.lake_snapshot)} c
+                SEMI JOIN served_lost USING (document_id)"""
+        )
+        lost -= there
+    return Removal(int(gone), served.records, int(lost), served=True)
