@@ -81,7 +81,9 @@ def test_after_a_push_nothing_is_fetched_to_plan_the_next(blind: World, strategy
         assert same(blind, done.plan.namespace)
         assert target.fetched == 0
         assert blind.plan(blind.registry.version(blind.dataset, done.plan.version), strategy).empty
-    assert len(files(blind)) == 2, "the newest, and the one before"
+    assert len(files(blind)) == (2 if strategy == "in-place" else 1), (
+        "the newest, and the one before; or one that ledgers add to"
+    )
 
 
 @pytest.mark.slow
@@ -238,6 +240,8 @@ def test_a_file_that_cannot_be_read_is_not_remembered(blind: World) -> None:
     assert blind.plan(version).empty
     assert target.fetched == 0
     file.write_bytes(whole[:4] + bytes(200) + whole[204:])
+    for one in ledgers(blind):
+        one.unlink()
     assert blind.plan(version).empty, "labelled, and torn"
     assert target.fetched == len(FIRST)
     for one in files(blind):
@@ -270,7 +274,8 @@ def test_writers_at_once_do_not_spoil_a_file(blind: World) -> None:
         list(pool.map(write, range(12)))
     found = marks_of(blind.lake, blind.target, state.spec.name, other)
     assert sum(batch.num_rows for batch in found) == 20_000
-    assert len(list(Path(files(blind)[0]).parent.iterdir())) == 2
+    folder = Path(files(blind)[0]).parent
+    assert sorted(one.name for one in folder.iterdir()) == ["0.marks", "00.since", "1.marks"]
 
 
 def test_a_mark_that_misses_other_hands_is_not_believed(make_world: MakeWorld) -> None:

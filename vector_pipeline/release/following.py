@@ -32,6 +32,8 @@ _MOST = 4
 """A difference of more than one in so many records is compared in full: it would not be faster."""
 _COLUMNS = ("shard", "document_id", "content_hash", "metadata_hash", "record_id")
 _NAMES = ", ".join(MARK_SCHEMA.names)
+NET = "follow_net"
+"""The rows that came and went between the version that the line holds and the other, by ``find_changes``."""
 DESIRED = "follow_desired"
 """The records of the version that differ from those of the version that the line holds; with texts, and ``place``."""
 
@@ -84,37 +86,32 @@ def _ledger(lake: Lake, version: Version, target: Target, state: NamespaceState,
 def _load_changes(lake: Lake, version: Version, known: Ledger) -> bool:
     """Whether the change feed tells what differs, and both ends are what they should be."""
     tables, old, new = tables_of(version), known.of.lake_snapshot, version.lake_snapshot
-    if not find_changes(
-        lake, tables.dataset, tables.chunk_table, _COLUMNS, old, new, "follow_net", expected=known.of.records
-    ):
+    if not find_changes(lake, tables.dataset, tables.chunk_table, _COLUMNS, old, new, NET, expected=known.of.records):
         return False
     rows, keys, most = lake.row(
-        "SELECT count(*), count(DISTINCT record_id || sign(net)::VARCHAR), coalesce(max(abs(net)), 0) FROM follow_net"
+        f"SELECT count(*), count(DISTINCT record_id || sign(net)::VARCHAR), coalesce(max(abs(net)), 0) FROM {NET}"
     )
     if most > 1 or keys != rows or rows > max(version.records // _MOST, 1_000):
         return False
     shards = between.shards_at(lake, tables, new)
     if between.digest_of(shards) != version.digest or sum(one.records for one in shards.values()) != version.records:
         return False
-    before = between.less(shards, sums(lake, "follow_net", "net"))
-    return between.digest_of(before) == known.of.digest and between.load_inserted(
-        lake, tables, old, new, "follow_net", DESIRED
-    )
+    before = between.less(shards, sums(lake, NET, "net"))
+    return between.digest_of(before) == known.of.digest and between.load_inserted(lake, tables, old, new, NET, DESIRED)
 
 
 def _observe(lake: Lake, version: Version, known: Ledger) -> None:
     """As ``comparing.observe`` does of everything, of the contents that differ."""
     base = sql_base_record_id("id")
+    beside = ledger.rows_of(lake, known.files, f"{base} IN (SELECT record_id FROM {NET})")
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE observed AS
-            WITH beside AS (
-                SELECT {_NAMES}, {base} AS base FROM ({ledger.rows_of(lake, known.files)})
-                WHERE {base} IN (SELECT record_id FROM follow_net)),
+            WITH beside AS (SELECT {_NAMES}, {base} AS base FROM ({beside})),
             whole AS (
                 SELECT {_NAMES}, base FROM beside
                 UNION ALL
                 SELECT record_id, document_id, content_hash, metadata_hash, '{version.fingerprint}', 0, {LIVE}, record_id
-                FROM follow_net WHERE net < 0 AND record_id NOT IN (SELECT base FROM beside WHERE removed_in = {LIVE}))
+                FROM {NET} WHERE net < 0 AND record_id NOT IN (SELECT base FROM beside WHERE removed_in = {LIVE}))
             SELECT *, coalesce(regexp_matches(id, '{OUR_ID}') AND space = '{version.fingerprint}', false) AS ours
             FROM whole"""
     )

@@ -30,6 +30,8 @@ _SUFFIX = ".since"
 _FORMAT = "1"
 _MOST_GROWN = 4
 """Law 3: one in so many of the line's records."""
+_MOST_FILES = 6
+"""Law 3: with more of them, the smaller ones become one."""
 LITTLE = 1_000
 """Rows that are no reason to compare a line in full, however small it is."""
 _NAMES = ", ".join(MARK_SCHEMA.names)
@@ -111,9 +113,12 @@ def _ledger(path: str, told: Mapping[str, str]) -> Ledger:
     return Ledger(of, told["base"], int(told["held"]), int(told["dead"]), int(told["latest"]), files)
 
 
-def rows_of(lake: Lake, files: Sequence[File]) -> str:
-    """The query of a ledger's rows, each id once: the columns of ``MARK_SCHEMA``, and ``ended`` (law 2)."""
-    return _folded([f"SELECT {_NAMES}, ended FROM {reading(lake, one.path)}" for one in files])
+def rows_of(lake: Lake, files: Sequence[File], where: str = "true") -> str:
+    """The query of a ledger's rows, each id once: the columns of ``MARK_SCHEMA``, and ``ended`` (law 2).
+
+    ``where``: SQL condition on ``id``.
+    """
+    return _folded([f"SELECT {_NAMES}, ended FROM {reading(lake, one.path)} WHERE {where}" for one in files])
 
 
 def _folded(queries: Sequence[str]) -> str:
@@ -169,7 +174,7 @@ def carry_on(lake: Lake, target: Target, state: NamespaceState, before: Ledger, 
     count = int(lake.row(f"SELECT count(*) FROM ({rows})")[0])
     kept, merged = list(before.files), list[File]()
     # Law 3. The first is of the comparison, and stays.
-    while len(kept) > 1 and kept[-1].rows <= 2 * count:
+    while len(before.files) > _MOST_FILES and len(kept) > 1 and kept[-1].rows <= 2 * count:
         merged.insert(0, kept.pop())
         count += merged[0].rows
     if merged:

@@ -106,7 +106,8 @@ def _removal(
     served = registry.alias(version.dataset, wish.environment, PRODUCTION) or staging
     if served is None or served.deployment.version == version.number:
         return line
-    lost = removal_since(lake, registry.version(version.dataset, served.deployment.version), version)
+    known = choice.look.ledger.of if choice.look.ledger is not None else None
+    lost = removal_since(lake, registry.version(version.dataset, served.deployment.version), version, known)
     return max(line, lost, key=lambda one: (one.documents > 0, one.share))
 
 

@@ -4,6 +4,8 @@ from vector_pipeline.errors import NotFoundError
 from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at
+from vector_pipeline.release.following import NET
+from vector_pipeline.release.ledger import Stood
 from vector_pipeline.release.plan import Action, Removal
 from vector_pipeline.release.planner import Look
 from vector_pipeline.release.registry import Version
@@ -16,10 +18,15 @@ def removal_of(look: Look) -> Removal:
     return Removal(look.actions[Action.REMOVE], before, look.documents["removed"])
 
 
-def removal_since(lake: Lake, served: Version, version: Version) -> Removal:
-    """What readers of ``served`` lose when they move to a version in another line. Nothing is known of what was expired."""
+def removal_since(lake: Lake, served: Version, version: Version, known: Stood | None = None) -> Removal:
+    """What readers of ``served`` lose when they move to a version in another line. Nothing is known of what was expired.
+
+    ``known``: the version from which the look that was made last found out what changed (``following``).
+    """
+    if known is not None and (known.version, known.digest) == (served.number, served.digest):
+        return _by_feed(lake, served, version, NET)
     if _netted(lake, served, version):
-        return _by_feed(lake, served, version)
+        return _by_feed(lake, served, version, "served_net")
     key = "record_id" if served.fingerprint == version.fingerprint else "document_id"
     old, new = (at(tables_of(one).chunks, one.lake_snapshot) for one in (served, version))
     try:
@@ -47,14 +54,14 @@ def _netted(lake: Lake, served: Version, version: Version) -> bool:
     )  # fmt: skip
 
 
-def _by_feed(lake: Lake, served: Version, version: Version) -> Removal:
+def _by_feed(lake: Lake, served: Version, version: Version, net: str) -> Removal:
     """As by reading both: of a document that lost records and got none, its others are looked for."""
     lake.run(
-        """CREATE OR REPLACE TEMP TABLE served_lost AS SELECT document_id FROM served_net
+        f"""CREATE OR REPLACE TEMP TABLE served_lost AS SELECT document_id FROM {net}
            GROUP BY document_id HAVING max(net) < 0"""
     )
     (gone,) = lake.row(
-        "SELECT count(*) FROM (FROM served_net WHERE net < 0) ANTI JOIN (FROM served_net WHERE net > 0) USING (record_id)"
+        f"SELECT count(*) FROM (FROM {net} WHERE net < 0) ANTI JOIN (FROM {net} WHERE net > 0) USING (record_id)"
     )
     (lost,) = lake.row("SELECT count(*) FROM served_lost")
     if lost:
