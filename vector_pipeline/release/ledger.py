@@ -163,7 +163,11 @@ def begin(lake: Lake, target: Target, state: NamespaceState, of: Stood, marks: s
         return
     rows = f"""SELECT {_NAMES}, false AS ended FROM ({marks})
                WHERE NOT ({ours} AND {visible} AND id = {sql_base_record_id("id")})"""
-    _write(lake, target, state, Ledger(of, base, int(held), int(dead), int(latest)), rows, ())
+    # Somebody may plan, or push, from the one that was there.
+    there = _labels(lake, target, state.spec.name)
+    newest = max(there, key=lambda path: there[path].get("made", ""), default=None)
+    spared = _ledger(newest, there[newest]).files if newest is not None and "files" in there[newest] else ()
+    _write(lake, target, state, Ledger(of, base, int(held), int(dead), int(latest)), rows, spared)
 
 
 def carry_on(lake: Lake, target: Target, state: NamespaceState, before: Ledger, after: Ledger, rows: str) -> None:
