@@ -104,12 +104,11 @@ class World:
 
     def visible(self, deployment: Deployment) -> list[tuple[str, str, str]]:
         """What it does see."""
-        ids = [
-            row["id"]
-            for row in self.rows(deployment.namespace)
-            if row["added_in"] is None or row["added_in"] <= deployment.version < row["removed_in"]
-        ]
-        found = self.target.fetch(deployment.namespace, ids).to_pylist()
+        # A listing need not have marks: what is fetched has them.
+        held = self.target.fetch(
+            deployment.namespace, [row["id"] for row in self.rows(deployment.namespace)]
+        ).to_pylist()
+        found = [row for row in held if row["added_in"] <= deployment.version < row["removed_in"]]
         for row in found:
             if row["text"].startswith("text"):
                 assert row["vector"] == _embedding(int(row["text"][4:]))["vector"]

@@ -78,7 +78,8 @@ def readable(lake: Lake, path: str, columns: Sequence[str]) -> bool:
 
 def list_beside(lake: Lake, pattern: str) -> list[str]:
     """Files below the lake's data by a pattern."""
-    found = lake.rows("SELECT file FROM glob(?) ORDER BY 1", [lake.data + pattern])
+    # No parameter, here and below: with its first one DuckDB imports pandas.
+    found = lake.rows(f"SELECT file FROM glob({quoted(lake.data + pattern)}) ORDER BY 1")
     return [str(row[0]).removeprefix(lake.data) for row in found]
 
 
@@ -87,7 +88,7 @@ def labels_beside(lake: Lake, paths: Iterable[str]) -> dict[str, dict[str, str]]
     found: dict[str, dict[str, str]] = {}
     for path in paths:
         try:
-            rows = lake.rows("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [lake.data + path])
+            rows = lake.rows(f"SELECT decode(key), decode(value) FROM parquet_kv_metadata({quoted(lake.data + path)})")
         except VectorPipelineError:
             continue
         found[path] = {str(key): str(value) for key, value in rows}

@@ -108,10 +108,15 @@ def apply_plan(
 
 
 @contextmanager
-def read_ahead(lake: Lake, version: Version, target: Target, plan: Plan) -> Iterator[Batches | None]:
-    """Begin to read the records that a plan upserts, while its version is checked and its namespace is made."""
+def read_ahead(
+    lake: Lake, version: Version, target: Target, plan: Plan, *, placed: bool = False
+) -> Iterator[Batches | None]:
+    """Begin to read the records that a plan upserts, while its version is checked and its namespace is made.
+
+    ``placed``: the look that the plan was made from found out where they stand (``following``).
+    """
     if any(stage.kind is StageKind.UPSERT for stage in plan.stages):
-        with Batches(lake, version, _wanted(lake, plan), target.capabilities) as ahead:
+        with Batches(lake, version, _wanted(lake, plan, placed=placed), target.capabilities) as ahead:
             yield ahead
     else:
         yield None
@@ -158,12 +163,15 @@ def stopped(done: int, total: int) -> str:
 _AFTER = frozenset({StageKind.VERIFY, StageKind.MOVE_ALIAS})
 
 
-def _wanted(lake: Lake, plan: Plan, stage: StageKind = StageKind.UPSERT) -> pa.Table:
-    """Rows to write in a stage, shard by shard: a batch reads its shards."""
+def _wanted(lake: Lake, plan: Plan, stage: StageKind = StageKind.UPSERT, *, placed: bool = False) -> pa.Table:
+    """Rows to write in a stage, shard by shard: a batch reads its shards. ``placed``: with the places of what is read."""
     since = added_in(plan.strategy, plan.version)
+    places, joined = (
+        (", chunk_place, vector_place", "JOIN follow_places USING (shard, record_id)") if placed else ("", "")
+    )
     return lake.table(
-        f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
-            FROM plan_actions WHERE stage = '{stage}' ORDER BY shard, record_id"""
+        f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in{places}
+            FROM plan_actions {joined} WHERE stage = '{stage}' ORDER BY shard, record_id"""
     )
 
 

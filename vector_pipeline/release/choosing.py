@@ -219,7 +219,7 @@ class _Chooser:
             importing = loading.standing(self.registry, self.target, self.wish.environment, self.version, namespace)
         look = look_at(
             self.lake, self.version, self.target, namespace, strategy, newest=max(others, default=None),
-            ours=known.mark if known is not None else None, absent=importing is not None,
+            ours=known.mark if known is not None else None, absent=importing is not None, registry=self.registry,
         )  # fmt: skip
         self.read.listed += look.read.listed
         self.read.fetched += look.read.fetched

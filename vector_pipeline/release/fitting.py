@@ -13,7 +13,7 @@ Laws
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
-from vector_pipeline.lake.whole_records import chunks_at, stretches
+from vector_pipeline.lake.whole_records import stretches
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import Target
@@ -24,11 +24,13 @@ _RECORD = f"""CASE WHEN w.whole THEN strlen(to_json(c.text)::VARCHAR) ELSE 0 END
     + strlen(c.document_id) + strlen(c.content_hash) + strlen(c.metadata_hash) + {_AROUND}"""
 
 
-def refuse_unfit(lake: Lake, version: Version, target: Target, written: str) -> None:
+def refuse_unfit(lake: Lake, version: Version, target: Target, written: str, *, chunks: str = "") -> None:
     """``RefusedError`` for a record that the target would not take.
 
-    ``written``: a query of (shard, record_id, id, whole): whether text and vector are sent.
+    ``written``: a query of (shard, record_id, id, whole): whether text and vector are sent. ``chunks``: a relation
+    of those records; default: the version's.
     """
+    chunks = chunks or at(tables_of(version).chunks, version.lake_snapshot)
     limits = target.capabilities
     sizes = {
         "an id": ("strlen(w.id)", limits.max_id_bytes, "Choose another target"),
@@ -45,8 +47,7 @@ def refuse_unfit(lake: Lake, version: Version, target: Target, written: str) -> 
     )
     row = lake.row(
         f"""SELECT {worst} FROM ({written}) w
-            JOIN (SELECT * FROM {at(tables_of(version).chunks, version.lake_snapshot)} WHERE {within(shards)}) c
-            USING (record_id)"""
+            JOIN (SELECT * FROM {chunks} WHERE {within(shards)}) c USING (record_id)"""
     )
     for place, (what, (_, limit, fix)) in enumerate(asked.items()):
         size, document, name, count = row[4 * place : 4 * place + 4]
@@ -58,20 +59,26 @@ def refuse_unfit(lake: Lake, version: Version, target: Target, written: str) -> 
             )
 
 
-def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> None:
-    """``RefusedError`` for a vector of zeros that the target would not take. ``written``: as above."""
+def refuse_zeros(
+    lake: Lake, version: Version, target: Target, written: str, *, chunks: str = "", vectors: str | None = None
+) -> None:
+    """``RefusedError`` for a vector of zeros that the target would not take. ``written``, ``chunks``: as above.
+
+    ``vectors``: SQL condition on the row ids of vectors, where it is known in which stretches of the table they stand.
+    """
     if target.capabilities.zero_vectors:
         return
     shards = [row[0] for row in lake.rows(f"SELECT DISTINCT shard FROM ({written}) WHERE whole")]
     if not shards:
         return
     tables = tables_of(version)
-    wanted = lake.table(f"SELECT record_id FROM ({written}) WHERE whole")
-    chunks, vectors = stretches(lake, tables, version.lake_snapshot, wanted, within(shards))
+    chunks = chunks or at(tables.chunks, version.lake_snapshot)
+    if vectors is None:
+        wanted = lake.table(f"SELECT record_id FROM ({written}) WHERE whole")
+        _, vectors = stretches(lake, tables, version.lake_snapshot, wanted, within(shards))
     count, document, name = lake.row(
         f"""SELECT count(*), min(c.document_id), arg_min(w.id, c.document_id) FROM (SELECT * FROM ({written}) WHERE whole) w
-            JOIN (SELECT * FROM {chunks_at(tables, version.lake_snapshot)} WHERE {within(shards)} AND {chunks}) c
-              USING (record_id)
+            JOIN (SELECT record_id, document_id, shard, content_hash FROM {chunks} WHERE {within(shards)}) c USING (record_id)
             JOIN (SELECT shard, content_hash FROM {tables.embeddings} WHERE {within(shards)} AND {vectors}
                   AND vector[1] = 0 AND list_min(vector) = 0 AND list_max(vector) = 0) z
               ON z.shard = c.shard AND z.content_hash = c.content_hash"""
@@ -84,8 +91,15 @@ def refuse_zeros(lake: Lake, version: Version, target: Target, written: str) -> 
         )
 
 
-def refuse_lacking(lake: Lake, version: Version, written: str) -> None:
-    """``RefusedError`` where a vector that would be written is not in the lake: it is in quarantine. ``written``: as above."""
+def refuse_lacking(lake: Lake, version: Version, written: str, *, placed: str | None = None) -> None:
+    """``RefusedError`` where a vector that would be written is not in the lake: it is in quarantine. ``written``: as above.
+
+    ``placed``: a relation of the records (record_id) whose vectors were found there just now.
+    """
+    if placed is not None:
+        lacking = f"SELECT record_id FROM ({written}) WHERE whole AND record_id NOT IN (SELECT record_id FROM {placed})"
+        if not lake.row(f"SELECT count(*) FROM ({lacking})")[0]:
+            return
     shards = [row[0] for row in lake.rows(f"SELECT DISTINCT shard FROM ({written}) WHERE whole")]
     if not shards:
         return

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from vector_pipeline.errors import VectorPipelineError
-from vector_pipeline.lake.beside import readable, reading
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import append, stage
 from vector_pipeline.release.remembering import remember, remembered
@@ -51,11 +50,11 @@ def marks_of(
     if target.capabilities.scans_marks:
         yield from target.scan(namespace)
         return
-    file = remembered(lake, target, namespace, state)
-    if file is None or not readable(lake, file, MARK_SCHEMA.names):
+    marks = remembered(lake, target, namespace, state)
+    if marks is None:
         yield from looked(lake, target, state, read)
     else:
-        yield from lake.stream(f"SELECT {_NAMES} FROM {reading(lake, file)}", rows=65_536)
+        yield from lake.stream(f"SELECT {_NAMES} FROM ({marks})", rows=65_536)
 
 
 def proved(lake: Lake, target: Target, state: NamespaceState) -> Iterator[pa.RecordBatch]:
@@ -63,8 +62,8 @@ def proved(lake: Lake, target: Target, state: NamespaceState) -> Iterator[pa.Rec
     if target.capabilities.scans_marks:
         yield from target.scan(state.spec.name)
         return
-    file = remembered(lake, target, state.spec.name, state, observed=True)
-    if file is not None and _known(lake, file):
+    marks = remembered(lake, target, state.spec.name, state, observed=True)
+    if marks is not None and _known(lake, marks):
         yield from _listed(lake, target, state.spec.name)
     else:
         yield from looked(lake, target, state)
@@ -77,10 +76,10 @@ def listed(lake: Lake, target: Target, state: NamespaceState) -> Iterator[pa.Rec
     return None
 
 
-def _known(lake: Lake, file: str) -> bool:
-    """Load a file into the temporary table ``observed_known``; False where it cannot be read."""
+def _known(lake: Lake, marks: str) -> bool:
+    """Load what is remembered into the temporary table ``observed_known``; False where it cannot be read."""
     try:
-        lake.run(f"CREATE OR REPLACE TEMP TABLE observed_known AS SELECT {_NAMES} FROM {reading(lake, file)}")
+        lake.run(f"CREATE OR REPLACE TEMP TABLE observed_known AS {marks}")
     except VectorPipelineError:
         return False
     return True

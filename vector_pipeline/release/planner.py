@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
-from vector_pipeline.release import comparing
+from vector_pipeline.release import comparing, following
 from vector_pipeline.release.costs import record_bytes, sending, upserting
 from vector_pipeline.release.fitting import refuse_unfit
+from vector_pipeline.release.ledger import Ledger
 from vector_pipeline.release.lines import IN_PLACE_ADDED_IN
 from vector_pipeline.release.observed import Read, marks_of
-from vector_pipeline.release.plan import FILLING, Action, Plan, Stage, StageKind, Strategy
-from vector_pipeline.release.registry import Version
-from vector_pipeline.release.remembering import changed
+from vector_pipeline.release.plan import FILLING, Action, Stage, StageKind, Strategy
+from vector_pipeline.release.registry import Registry, Version
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, Capabilities, NamespaceState, Target
 
@@ -49,6 +49,8 @@ class Look:
     """Records that the version would not see after apply."""
     read: Read = field(default_factory=Read)
     """What looking took."""
+    ledger: Ledger | None = None
+    """What the line was known to hold, where only what differs was compared (``following``): ``plan_actions`` has no more then."""
 
     @property
     def changes(self) -> int:
@@ -71,6 +73,8 @@ WRITTEN = (
     f"SELECT shard, record_id, id, stage = '{StageKind.UPSERT}' AS whole FROM plan_actions WHERE stage IS NOT NULL"
 )
 """What a look would write, for ``fitting``."""
+CHUNKS = "plan_chunks"
+"""Temporary view: the version's records, or those that differ; with texts."""
 _ADDING = FILLING | {StageKind.DERIVE}
 
 
@@ -94,10 +98,11 @@ def look_at(
     newest: int | None = None,
     ours: str | None = None,
     absent: bool = False,
+    registry: Registry | None = None,
 ) -> Look:
     """Compare what a line holds with a version. ``newest``: the latest other version that the registry knows in it; ``ours``:
     its mark after our last finished write: with another one now, no vector is taken from it; ``absent``: nothing that stands there
-    is built on (an import is under way, or was cut off).
+    is built on (an import is under way, or was cut off). ``registry``: whose pushes the line's are; without one all is compared.
 
     Leaves the actions in the temporary table ``plan_actions`` for ``apply``. ``RefusedError`` for a namespace of another space, and
     for records that the target would not take.
@@ -107,21 +112,29 @@ def look_at(
         _refuse_other_space(state, version, target)
     limits = target.capabilities
     untouched = state is not None and state.mark == ours and limits.sees_foreign_writes
-    read = Read()
-    comparing.observe(
-        lake, marks_of(lake, target, namespace, state, read) if state is not None else (), version.fingerprint
-    )
-    desired = at(tables_of(version).chunks, version.lake_snapshot)
+    trusted = replace(limits, derives=limits.derives and untouched)
+    read, known = Read(), None
+    if state is not None and registry is not None and not alone(strategy, limits):
+        known = following.followed(lake, version, target, state, following.Known(registry, ours, newest))
+    if known is None:
+        marks = marks_of(lake, target, namespace, state, read) if state is not None else ()
+        comparing.observe(lake, marks, version.fingerprint)
+    desired = following.DESIRED if known is not None else at(tables_of(version).chunks, version.lake_snapshot)
+    lake.run(f"CREATE OR REPLACE TEMP VIEW {CHUNKS} AS SELECT * FROM {desired}")
     if alone(strategy, limits):
         comparing.compare_alone(lake, desired, added_in(strategy, version.number), limits)
         later, stood = None, False
     else:
-        trusted = replace(limits, derives=limits.derives and untouched)
         comparing.compare_shared(lake, desired, version.number, trusted)
-        later, stood = _later(lake, version.number, newest)
-    refuse_unfit(lake, version, target, WRITTEN)
+        later, stood = (None, known.latest == version.number) if known else _later(lake, version.number, newest)
+    if known is not None:
+        following.complete(lake, version)
+    refuse_unfit(lake, version, target, WRITTEN, chunks=CHUNKS)
     actions = comparing.action_counts(lake)
-    held, dead = _dead(lake, version.number)
+    if known is not None:
+        wanted = (Action.ADD, Action.RESTORE, Action.METADATA)
+        actions[Action.UNCHANGED] = version.records - sum(actions[one] for one in wanted)
+    held, dead = (known.held, known.dead) if known is not None else _dead(lake, version.number)
     ended = actions[Action.REMOVE] + actions[Action.METADATA] + actions[Action.FOREIGN]
     return Look(
         namespace=namespace,
@@ -137,20 +150,8 @@ def look_at(
         held=held,
         dead=0 if alone(strategy, limits) else dead + ended,
         read=read,
+        ledger=known,
     )
-
-
-def marks_after(version: Version, plan: Plan) -> str:
-    """The query of a line's marks after its plan was executed: from the look that made it (``observed``, ``plan_actions``)."""
-    since, deletes = added_in(plan.strategy, plan.version), any(one.kind is StageKind.DELETE for one in plan.stages)
-    ends = "SELECT end_id{} FROM plan_actions WHERE end_id IS NOT NULL"
-    written = f"""
-        SELECT a.id, c.document_id, c.content_hash, c.metadata_hash, '{version.fingerprint}', {since}::BIGINT, {LIVE}::BIGINT
-        FROM plan_actions a JOIN {at(tables_of(version).chunks, version.lake_snapshot)} c USING (record_id)
-        WHERE a.stage IS NOT NULL"""
-    if deletes:
-        return changed("observed", written=written, gone=ends.format(""))
-    return changed("observed", written=written, ended=ends.format(f", {version.number}::BIGINT"))
 
 
 def _refuse_other_space(state: NamespaceState, version: Version, target: Target) -> None:
@@ -209,8 +210,7 @@ def _stages(lake: Lake, version: Version, limits: Capabilities, each: float, *, 
         rows = lake.rows(
             f"""SELECT a.stage, count(*), coalesce(sum({texts} + strlen(c.metadata)), 0)::BIGINT
                 FROM (SELECT record_id, stage FROM plan_actions WHERE stage IS NOT NULL) a
-                JOIN (SELECT * FROM {at(tables_of(version).chunks, version.lake_snapshot)} WHERE {within(shards)}) c
-                USING (record_id) GROUP BY a.stage"""
+                JOIN (SELECT * FROM {CHUNKS} WHERE {within(shards)}) c USING (record_id) GROUP BY a.stage"""
         )
         written |= {StageKind(stage): (int(count), int(size)) for stage, count, size in rows}
     stages = []

@@ -11,12 +11,13 @@ Laws
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.release import following
 from vector_pipeline.release.choosing import Choice, choose
 from vector_pipeline.release.costs import cost_of, timed
 from vector_pipeline.release.fitting import refuse_lacking, refuse_zeros
 from vector_pipeline.release.owned import require_free, require_ours
 from vector_pipeline.release.plan import Action, Plan, Preconditions, Removal, Stage, StageKind
-from vector_pipeline.release.planner import WRITTEN
+from vector_pipeline.release.planner import CHUNKS, WRITTEN, Look
 from vector_pipeline.release.promote import PRODUCTION
 from vector_pipeline.release.registry import Alias, DeploymentStatus, Registry, Version
 from vector_pipeline.release.removals import removal_of, removal_since
@@ -27,18 +28,22 @@ from vector_pipeline.targets.base import Target
 
 def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> Plan:
     """What a push of a version would do now. Leaves the actions in the temporary table ``plan_actions`` for ``apply``."""
+    return planned(lake, registry, version, target, wish)[0]
+
+
+def planned(lake: Lake, registry: Registry, version: Version, target: Target, wish: Wish) -> tuple[Plan, Look]:
+    """The same, with the look that it was made from."""
     require_kept(lake, version)
     choice = choose(lake, registry, version, target, wish)
     if choice.look.state is not None:
         require_ours(target, choice.look.state, registry.id)
     else:
         require_free(target, choice.look.namespace, registry.id)
-    refuse_lacking(lake, version, WRITTEN)
-    refuse_zeros(lake, version, target, WRITTEN)
+    _refuse_vectors(lake, version, target, choice.look)
     staging = registry.alias(version.dataset, wish.environment, wish.alias) if wish.stages else None
     stages = timed(_stages(registry, version, target, choice, wish, staging), choice.rates)
     look = choice.look
-    return Plan(
+    plan = Plan(
         dataset=version.dataset,
         environment=wish.environment,
         target=target.name,
@@ -64,6 +69,18 @@ def make_plan(lake: Lake, registry: Registry, version: Version, target: Target, 
         notes=(*choice.notes, *_notes(choice)),
         removal=_removal(lake, registry, version, wish, choice, staging),
     )  # fmt: skip
+    return plan, look
+
+
+def _refuse_vectors(lake: Lake, version: Version, target: Target, look: Look) -> None:
+    """``RefusedError`` for vectors that the lake lacks, or the target would not take."""
+    if look.ledger is None:
+        refuse_lacking(lake, version, WRITTEN)
+        refuse_zeros(lake, version, target, WRITTEN, chunks=CHUNKS)
+        return
+    following.load_places(lake, version, look.ledger)
+    refuse_lacking(lake, version, WRITTEN, placed="follow_places")
+    refuse_zeros(lake, version, target, WRITTEN, chunks=CHUNKS, vectors=following.vectors_within(lake))
 
 
 def _stages(
@@ -89,7 +106,8 @@ def _removal(
     served = registry.alias(version.dataset, wish.environment, PRODUCTION) or staging
     if served is None or served.deployment.version == version.number:
         return line
-    lost = removal_since(lake, registry.version(version.dataset, served.deployment.version), version)
+    known = choice.look.ledger.of if choice.look.ledger is not None else None
+    lost = removal_since(lake, registry.version(version.dataset, served.deployment.version), version, known)
     return max(line, lost, key=lambda one: (one.documents > 0, one.share))
 
 

@@ -22,15 +22,15 @@ from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.holding import Held
 from vector_pipeline.release.importing import OnFiles, make_way
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
+from vector_pipeline.release.leaving import count_after, keep_marks
 from vector_pipeline.release.loading import load_of, standing
 from vector_pipeline.release.plan import Plan, StageKind
-from vector_pipeline.release.planner import marks_after
-from vector_pipeline.release.planning import make_plan, require_place, require_same
+from vector_pipeline.release.planner import Look
+from vector_pipeline.release.planning import planned, require_place, require_same
 from vector_pipeline.release.records import Batches
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
-from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.resuming import is_rest_of
-from vector_pipeline.release.settling import as_counted, settle
+from vector_pipeline.release.settling import has_counted, settle
 from vector_pipeline.release.snapshot import require_whole
 from vector_pipeline.release.wishes import Wish
 from vector_pipeline.targets.base import NamespaceSpec, Target
@@ -80,11 +80,11 @@ def push_version(
         )  # fmt: skip
         wish = replace(wish, strategy=saved.strategy, namespace=saved.namespace, load=load_of(saved))
     then = _known(registry, version, wish)
-    plan = make_plan(lake, registry, version, target, wish)
+    plan, look = planned(lake, registry, version, target, wish)
     if all(stage.kind is StageKind.MOVE_ALIAS for stage in plan.stages):
         known = registry.find_deployment(wish.environment, target.name, plan.namespace, version.number)
         if known is not None and known.status == DeploymentStatus.PUSHED and known.digest == version.digest:
-            plan = _checked(lake, registry, version, target, wish, saved, plan)
+            plan, look = _checked(lake, registry, version, target, wish, saved, (plan, look))
             if on_plan is not None:
                 on_plan(plan)
             return Pushed(plan, known, Applied())
@@ -103,17 +103,20 @@ def push_version(
             same = target.capabilities.sees_foreign_writes or state is None
             if not same or now != then or plan.preconditions.mark != (state.mark if state is not None else None):
                 elsewhere, then = plan.namespace, now
-                plan = make_plan(lake, registry, version, target, wish)
+                plan, look = planned(lake, registry, version, target, wish)
                 if plan.namespace != elsewhere:
                     continue
-            plan = _checked(lake, registry, version, target, wish, saved, plan, settled)
+            plan, look = _checked(lake, registry, version, target, wish, saved, (plan, look), settled)
             guards.refuse(plan)
             if on_plan is not None:
                 on_plan(plan)
-            with read_ahead(lake, version, target, plan) as ahead:
-                if plan.writes:
+            with read_ahead(lake, version, target, plan, placed=look.ledger is not None) as ahead:
+                if plan.writes and look.ledger is None:
+                    # A plan of what changed was made from states whose digests were looked at.
                     require_whole(lake, version)
-                return _pushed(lake, registry, version, target, wish, plan, held, run_id, ahead, on_write, on_files)
+                return _pushed(
+                    lake, registry, version, target, wish, plan, look, held, run_id, ahead, on_write, on_files
+                )
     raise ConflictError(f"other pushes of {version.dataset} change its lines meanwhile", fix="Run the command again")
 
 
@@ -137,21 +140,22 @@ def _checked(
     target: Target,
     wish: Wish,
     saved: Plan | None,
-    plan: Plan,
+    made: tuple[Plan, Look],
     settled: Plan | None = None,
-) -> Plan:
-    """The plan that will be applied, if it may be: the saved one's equal.
+) -> tuple[Plan, Look]:
+    """The plan that will be applied (with its look), if it may be: the saved one's equal.
 
     ``settled``: the saved one, of the line's mark as it is since then.
     """
+    plan = made[0]
     if saved is not None:
         extended = wish.extend(plan) if wish.extend is not None and saved.goal == "production" else plan
         if not is_rest_of(registry, saved, extended):
             require_same(settled or saved, extended)
         if extended is not plan:
             # The extension may have looked at another line: the actions must be this one's again.
-            plan = make_plan(lake, registry, version, target, wish)
-    return plan
+            return planned(lake, registry, version, target, wish)
+    return made
 
 
 def _pushed(
@@ -161,6 +165,7 @@ def _pushed(
     target: Target,
     wish: Wish,
     plan: Plan,
+    look: Look,
     held: Held,
     run_id: str | None,
     ahead: Batches | None,
@@ -180,11 +185,11 @@ def _pushed(
         make_way(registry, target, plan, journal)
         applied = apply_plan(lake, version, target, plan, journal, ahead, on_write=on_write, on_files=on_files)
         held.check()
-        if ours and as_counted(lake, target, plan.namespace, marks_after(version, plan)):
+        if ours and has_counted(target, plan.namespace, count_after(lake, look, plan)):
             marks = {plan.preconditions.mark or "", *journal.marks}
             after = record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
             if after is not None and journal.certain:
-                remember(lake, target, plan.namespace, after, marks_after(version, plan))
+                keep_marks(lake, registry.id, version, target, plan, look, after)
     except BaseException:
         _failed(registry, held, push, deployment)
         raise

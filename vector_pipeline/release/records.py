@@ -9,6 +9,7 @@ from typing import Self
 import pyarrow as pa
 
 from vector_pipeline.errors import RefusedError
+from vector_pipeline.lake.between import stream_placed
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import at, within
 from vector_pipeline.lake.whole_records import read_records, stream_records
@@ -114,7 +115,9 @@ def _lacking(version: Version, count: int) -> RefusedError:
 def records_of(lake: Lake, version: Version, wanted: pa.Table, rows: int) -> Iterator[pa.Table]:
     """Whole records of ``wanted``, ordered by shard, in tables of at most so many; ``RefusedError`` in the end unless all came."""
     came = 0
-    for found in stream_records(lake, tables_of(version), version.lake_snapshot, wanted, version.dimension, rows=rows):
+    # Whoever knows where they stand says so.
+    stream = stream_placed if "vector_place" in wanted.schema.names else stream_records
+    for found in stream(lake, tables_of(version), version.lake_snapshot, wanted, version.dimension, rows=rows):
         came += found.num_rows
         yield _as_record(found, version)
     if came != wanted.num_rows:

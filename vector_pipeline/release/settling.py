@@ -62,7 +62,13 @@ def as_counted(lake: Lake, target: Target, namespace: str, marks: str) -> bool:
     """Law 3. ``marks``: the query of what the line holds after its plan. Targets that show every write at once are believed."""
     if not target.capabilities.eventually_consistent:
         return True
-    wanted = int(lake.row(f"SELECT count(*) FROM ({marks})")[0])
+    return has_counted(target, namespace, int(lake.row(f"SELECT count(*) FROM ({marks})")[0]))
+
+
+def has_counted(target: Target, namespace: str, wanted: int) -> bool:
+    """The same, of a number of records."""
+    if not target.capabilities.eventually_consistent:
+        return True
 
     def found() -> int:
         state = target.describe(namespace)

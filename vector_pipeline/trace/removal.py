@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import erasing, remains
-from vector_pipeline.lake.beside import delete_beside, readable, reading
+from vector_pipeline.lake.beside import delete_beside
 from vector_pipeline.release.apply import id_batches
 from vector_pipeline.release.dropping import journalled, line_deployments
 from vector_pipeline.release.hands import explained, record
@@ -19,7 +19,7 @@ from vector_pipeline.release.registry.erasures import DONE, OPEN
 from vector_pipeline.release.remembering import forget, remember, remembered
 from vector_pipeline.release.settling import settle
 from vector_pipeline.release.snapshot import reads_back, tables_of
-from vector_pipeline.targets.base import MARK_SCHEMA, NamespaceState, Target
+from vector_pipeline.targets.base import NamespaceState, Target
 from vector_pipeline.trace import places
 from vector_pipeline.trace.erased import Erased
 from vector_pipeline.trace.finding import Found, Setting
@@ -197,18 +197,17 @@ class Removal:
 
     def _forget_marks(self, target: Target, before: NamespaceState, ids: pa.Array) -> bool:
         """Delete what is remembered of a line; of every other document it is in ``erase_marks`` then, where it is known."""
-        file = remembered(self._lake, target, before.spec.name, before)
-        known = file is not None and readable(self._lake, file, MARK_SCHEMA.names)
-        if file is not None and known:
+        marks = remembered(self._lake, target, before.spec.name, before)
+        if marks is not None:
             with self._lake.registered("erase_ids", pa.table({"id": ids})):
                 self._lake.run(
                     f"""CREATE OR REPLACE TEMP TABLE erase_marks AS
-                        SELECT * FROM {reading(self._lake, file)} ANTI JOIN erase_ids USING (id)"""
+                        SELECT * FROM ({marks}) ANTI JOIN erase_ids USING (id)"""
                 )
         forget(self._lake, target, before.spec.name)
         if not target.capabilities.scans_marks:
             self._forgotten.add((target.name, before.spec.name))
-        return known
+        return marks is not None
 
     def _record(
         self, target: Target, before: NamespaceState, marks: Collection[str | None], begun: Mapping[str, Any]
