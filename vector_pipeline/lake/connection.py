@@ -87,6 +87,7 @@ class Lake:
         self._attach = attach
         self._secrets = secrets
         self._local = threading.local()
+        self._attached = 0
         self.where = where
         self.read_only = read_only
         self.data = data
@@ -155,6 +156,7 @@ class Lake:
             self._root.execute(self._attach)
 
         self._retry(again)
+        self._attached += 1
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +176,15 @@ class Lake:
             self._local.cursor = cursor
         self._renew()
         return cursor
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is known of this thread's temporary tables, for whoever made them. Empty again after ``reattach``."""
+        attached, found = getattr(self._local, "notes", (-1, {}))
+        if attached != self._attached:
+            found = dict[str, Any]()
+            self._local.notes = (self._attached, found)
+        return found
 
     def _renew(self) -> None:
         if self.s3 is not None:
