@@ -95,6 +95,7 @@ def embed_chunks(
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
     tables.ensure(lake)
+    looked_at = lake.snapshot_id()
     pending = store.find_pending(lake, tables, shards, beside=beside, only_shared=only_shared)
     total_texts = sum(shard.embed for shard in pending)
     shared = store.shared_shards(lake, tables) if beside else ()
@@ -119,7 +120,8 @@ def embed_chunks(
         if attestor is not None:
             also = attestor.attest(rows, stopped=last, done=embedded == total_texts, more=bool(shared))
         parts = [(one.shard, one.vectors) for one in held]
-        store.store_vectors(lake, tables, parts, f"embed {rows} texts of {tables.dataset.dataset}", also)
+        message = f"embed {rows} texts of {tables.dataset.dataset}"
+        store.store_vectors(lake, tables, parts, message, also, lacked_at=looked_at)
         if on_shard is not None:
             for one in held:
                 on_shard(one.shard, one.rows, one.seconds)
