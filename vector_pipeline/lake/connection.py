@@ -268,7 +268,7 @@ class Lake:
             try:
                 result = work()
                 if message is not None:
-                    con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', ?)", [message])
+                    con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', {quoted(message)})")
                 self._ask_guards()
                 con.execute("COMMIT")
             except BaseException:
@@ -332,14 +332,14 @@ class Lake:
         """Keep a word of ours among the catalog's settings. No state of the lake comes of it."""
 
         def work() -> None:
-            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
-            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
+            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = {quoted(key)}")
+            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES ({quoted(key)}, {quoted(value)})")
 
         self.transaction(work, None)
 
     def setting(self, key: str) -> str:
         """What ``set_setting`` kept; empty where it kept nothing."""
-        # No parameter: with its first one DuckDB imports pandas, which takes longer than most commands do.
+        # No parameter here and in what every commit does: with its first one DuckDB imports pandas (``lake.literals``).
         found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = {quoted(key)}")
         return str(found[0][0]) if found else ""
 
@@ -357,7 +357,9 @@ class Lake:
         def work() -> None:
             for key, value in ((_OWNER, owner), (_IDENTITY, uuid.uuid4().hex)):
                 if not self.setting(key):
-                    self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
+                    self.run(
+                        f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES ({quoted(key)}, {quoted(value)})"
+                    )
 
         self.transaction(work, None)
 
