@@ -13,7 +13,7 @@ import pyarrow as pa
 from vector_pipeline.build.embeddings import COMMIT_ROWS
 from vector_pipeline.hashing import sql_content_hash, sql_shard
 from vector_pipeline.lake.chunks import find_stale, replace_chunks
-from vector_pipeline.lake.embeddings import store_vectors
+from vector_pipeline.lake.embeddings import find_pending, store_vectors
 from vector_pipeline.project import Project, VersionMade
 
 DATASET = "synthetic"
@@ -124,11 +124,13 @@ def write_rows(project: Project, revision: int, vectors: Iterable[tuple[int, pa.
                   length(text)::INTEGER AS span_end, '' AS context, text, '{}' AS metadata FROM fresh"""
     )
     replace_chunks(lake, tables, project.space(DATASET).fingerprint, f"chunks of revision {revision}")
+    looked_at = lake.snapshot_id()
+    find_pending(lake, tables, None)
     waiting: list[tuple[int, pa.Table]] = []
     for part in vectors:
         waiting.append(part)
         if sum(table.num_rows for _, table in waiting) >= COMMIT_ROWS:
-            store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards")
+            store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards", lacked_at=looked_at)
             waiting = []
     if waiting:
-        store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards")
+        store_vectors(lake, tables, waiting, f"random vectors of {len(waiting)} shards", lacked_at=looked_at)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vector_pipeline.config import LakeConfig
-from vector_pipeline.lake.changes import find_changes
+from vector_pipeline.lake.changes import count_at, find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables, at
 
@@ -121,3 +121,31 @@ def test_a_table_that_was_made_anew_tells_nothing(lake: Lake) -> None:
     lake.transaction(lambda: lake.run(f"CREATE TABLE {TABLE} (shard INTEGER, name VARCHAR, hash VARCHAR)"), "anew")
     insert(lake, 0, 50, "b")
     assert not find_changes(lake, TABLES, "rows", ("name", "hash"), first, lake.snapshot_id(), "net")
+
+
+def test_a_state_that_was_read_and_is_gone_tells_nothing(lake: Lake) -> None:
+    insert(lake, 0, 50, "a")
+    gone = lake.snapshot_id()
+    insert(lake, 50, 50, "a")
+    last = lake.snapshot_id()
+    assert find_changes(lake, TABLES, "rows", ("name",), gone, last, "net")
+    lake.run(f"CALL ducklake_expire_snapshots('lake', versions => [{gone}])")
+    assert not find_changes(lake, TABLES, "rows", ("name",), gone, last, "net")
+
+
+def test_what_was_read_is_added_to(lake: Lake) -> None:
+    insert(lake, 0, 50, "a")
+    first = lake.snapshot_id()
+    insert(lake, 50, 30, "a")
+    assert find_changes(lake, TABLES, "rows", ("name", "hash"), first, lake.snapshot_id(), "net")
+    # A commit of another table, then one that takes back a part of what was read, then other columns than before.
+    lake.transaction(lambda: lake.run(f"CREATE TABLE {TABLES.named('other')} AS SELECT 1 AS n"), "another table")
+    lake.transaction(lambda: lake.run(f"INSERT INTO {TABLES.named('other')} FROM range(100)"), "another table's rows")
+    assert find_changes(lake, TABLES, "rows", ("name",), first, lake.snapshot_id(), "net")
+    assert lake.row("SELECT count(*), sum(net) FROM net") == (30, 30)
+    lake.transaction(lambda: lake.run(f"DELETE FROM {TABLE} WHERE name >= 'n60' AND length(name) = 3"), "back")
+    last = lake.snapshot_id()
+    assert find_changes(lake, TABLES, "rows", ("hash", "shard"), first, last, "net")
+    found = lake.rows("SELECT hash, sum(net)::BIGINT FROM net GROUP BY hash")
+    assert found == [("a", count_at(lake, TABLES, "rows", last) - count_at(lake, TABLES, "rows", first))]
+    assert count_at(lake, TABLES, "rows", last) == lake.row(f"SELECT count(*) FROM {at(TABLE, last)}")[0]

@@ -1,4 +1,9 @@
-"""``chunks_<space>`` → ``embeddings_<fp>``: only content that no vector exists for, shard by shard, committed as it goes."""
+"""``chunks_<space>`` → ``embeddings_<fp>``: only content that no vector exists for, shard by shard, committed as it goes.
+
+What a killed run can lose is bounded by the work that it was: vectors wait for one commit until they are ``COMMIT_ROWS`` or
+``COMMIT_BYTES``, or took ``COMMIT_S`` seconds. A commit costs 0.1 to 0.2 s however little it holds: a source that changed a little,
+or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +21,14 @@ from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.embeddings import Pending
 from vector_pipeline.lake.tables import SpaceTables, within
 
-COMMIT_ROWS = 2048
-"""Vectors in one commit: what a killed run can lose at most. Shards that have fewer share one: a commit costs more than they do."""
+COMMIT_ROWS = 16_384
+"""Most vectors in one commit, of however many shards."""
+COMMIT_BYTES = 64 << 20
+"""Most bytes of vectors that wait for a commit."""
+COMMIT_S = 15.0
+"""Seconds of embedding after which a commit is due."""
+UNIT_ROWS = 2048
+"""Vectors that are made before it is asked whether a commit is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +87,15 @@ def embed_chunks(
 
     ``attesting``: how the model is held against its golden texts before each commit (``build.attesting``), or who does it in a run
     of several calls; None: not at all. ``RefusedError`` where it is not the model that it was. ``stop``: asked before each commit;
-    once it says yes, that commit is the last, and the rest is left to another call. ``on_shard``: told a shard when it begins (no
-    texts, no seconds), and how many of its texts were embedded in what time with each commit. ``beside``: others may be at the
+    once it says yes, that commit is the last, and the rest is left to another call. ``commit_rows``: most vectors in one
+    commit, which comes earlier when bytes or seconds say so. ``on_shard``: told a shard when it begins (no texts, no seconds), and
+    how many of its texts were embedded in what time with each commit. ``beside``: others may be at the
     other shards; what those lack too is left. ``only_shared``: embed no other texts than the last call of this thread left so.
     """
     if embedder.fingerprint != space.embedder_fingerprint:
         raise RefusedError(f"space {space.name} is not made with the embedder that was given ({space.model})")
     tables.ensure(lake)
+    looked_at = lake.snapshot_id()
     pending = store.find_pending(lake, tables, shards, beside=beside, only_shared=only_shared)
     total_texts = sum(shard.embed for shard in pending)
     shared = store.shared_shards(lake, tables) if beside else ()
@@ -95,41 +108,47 @@ def embed_chunks(
     warm = attestor is None or not attestor.warm
     stopped = False
     held: list[_Held] = []
+    most = max(1, min(commit_rows, COMMIT_BYTES // (4 * space.dimension)))
+    committed = started
 
     def commit() -> bool:
         """What is held, of one shard or several; whether it is the last."""
+        nonlocal committed
         rows = sum(one.rows for one in held)
         last = stop is not None and stop()
         also = None
         if attestor is not None:
             also = attestor.attest(rows, stopped=last, done=embedded == total_texts, more=bool(shared))
         parts = [(one.shard, one.vectors) for one in held]
-        store.store_vectors(lake, tables, parts, f"embed {rows} texts of {tables.dataset.dataset}", also)
+        message = f"embed {rows} texts of {tables.dataset.dataset}"
+        store.store_vectors(lake, tables, parts, message, also, lacked_at=looked_at)
         if on_shard is not None:
             for one in held:
                 on_shard(one.shard, one.rows, one.seconds)
         held.clear()
+        committed = time.monotonic()
         return last
 
     texts: dict[int, pa.Table] = {}
     for shard in pending:
-        if held and sum(one.rows for one in held) + shard.embed > commit_rows:
+        if held and sum(one.rows for one in held) + shard.embed > most:
             stopped = commit()
         if not shard.embed or stopped:
             continue
         if on_shard is not None:
             on_shard(shard.shard, 0, 0.0)
         if shard.shard not in texts:
-            texts = store.pending_texts(lake, tables, _together(pending, shard, commit_rows))
+            texts = store.pending_texts(lake, tables, _together(pending, shard, most))
         began = time.monotonic()
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
         for vectors in embed_pending(
-            embedder, texts.pop(shard.shard), commit_rows=commit_rows, on_progress=report, warm=warm
+            embedder, texts.pop(shard.shard), commit_rows=min(most, UNIT_ROWS), on_progress=report, warm=warm
         ):
             embedded += vectors.num_rows
             held.append(_Held(shard.shard, vectors, time.monotonic() - began))
             began, warm = time.monotonic(), False
-            if sum(one.rows for one in held) >= commit_rows or embedded == total_texts:
+            due = sum(one.rows for one in held) >= most or time.monotonic() - committed >= COMMIT_S
+            if due or embedded == total_texts:
                 stopped = commit()
             if stopped:
                 break

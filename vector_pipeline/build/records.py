@@ -18,6 +18,7 @@ from vector_pipeline.corpus.sampling import Sample
 from vector_pipeline.hashing import fingerprint, sql_content_hash, sql_document_key, sql_shard
 from vector_pipeline.lake import documents as store
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.literals import literal
 from vector_pipeline.lake.tables import DatasetTables
 
 PARSER = "record/2"
@@ -125,6 +126,5 @@ def _known(lake: Lake, tables: DatasetTables, parser: str, erased: Collection[st
     out = f"{sql_document_key('document_id')} IN ({keys})" if erased else "false"
     return lake.table(
         f"""SELECT document_id AS id, revision FROM {tables.items}
-            WHERE parser = ? AND ({out}) = (reason IS NOT DISTINCT FROM '{Reason.ERASED}')""",
-        [parser],
+            WHERE parser = {literal(parser)} AND ({out}) = (reason IS NOT DISTINCT FROM '{Reason.ERASED}')"""
     )

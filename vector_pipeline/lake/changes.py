@@ -7,14 +7,36 @@ Laws
 2. Where the feed may not tell all (a state or the table is not there at one end, the counts of both ends do not agree with it),
    nothing is found, and the caller reads both states.
 3. Nothing here says what a state should be: whoever trusts an earlier one must know that it is the lake's own.
+4. The feed of a table is read once: what was read stays in a temporary table of the thread, and later states add what came after.
+   States do not change, so what was read of them stays true; whether both ends are still there is asked each time.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import NotFoundError, UnavailableError
-from vector_pipeline.lake.connection import CATALOG, Lake
+from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 from vector_pipeline.lake.tables import DatasetTables, at
+
+_OF_ROWS = "(inserted_into_table|deleted_from_table|inlined_insert|inlined_delete)"
+"""Commits that touch no other tables than they name, as DuckLake 1.0 says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """What was read of a table's feed (law 4): the temporary table ``name`` of ``columns`` and ``sign``."""
+
+    name: str
+    columns: tuple[str, ...]
+    old: int
+    new: int
+    before: int = 0
+    after: int = 0
+    """Rows at ``old`` and at ``new``."""
+
+    def leads_to(self, old: int, new: int, columns: Sequence[str]) -> bool:
+        return self.old == old and self.new <= new and set(columns) <= set(self.columns)
 
 
 def find_changes(
@@ -37,21 +59,86 @@ def find_changes(
     if old == new:
         lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT {listed}, 0 AS net FROM {named} WHERE false")
         return True
+    feed = _feed(lake, dataset, table, columns, old, new)
+    if feed is None and lake.notes.pop(named, None) is not None:
+        # What was read may not be added to: the state that it ended with is gone, perhaps.
+        feed = _feed(lake, dataset, table, columns, old, new)
+    if feed is None:
+        return False
+    lake.notes[named] = feed
+    if expected not in (None, feed.before):
+        return False
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE {into} AS
+            SELECT {listed}, sum(sign)::BIGINT AS net FROM {feed.name} GROUP BY ALL HAVING sum(sign) <> 0"""
+    )
+    return True
+
+
+def count_at(lake: Lake, dataset: DatasetTables, table: str, snapshot: int | None) -> int:
+    """Rows of a table at a lake snapshot (None: now), which ``find_changes`` may have counted."""
+    feed: _Feed | None = lake.notes.get(dataset.named(table))
+    if feed is not None and snapshot in (feed.old, feed.new):
+        return feed.before if snapshot == feed.old else feed.after
+    return int(lake.row(f"SELECT count(*) FROM {at(dataset.named(table), snapshot)} t")[0])
+
+
+def _feed(
+    lake: Lake, dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int
+) -> _Feed | None:  # fmt: skip
+    """Law 4; None where the feed refuses, or the counts of both ends do not agree with it."""
+    seen: _Feed | None = lake.notes.get(dataset.named(table))
     try:
-        before, after = (int(lake.row(f"SELECT count(*) FROM {at(named, one)} t")[0]) for one in (old, new))
-        if expected not in (None, before):
-            return False
-        lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS {_netted(dataset, table, listed, old, new)}")
+        if seen is None or not seen.leads_to(old, new, columns):
+            every = tuple(dict.fromkeys((*(seen.columns if seen is not None else ()), *columns)))
+            name = f'"feed of {dataset.dataset} {table}"'
+            read = (
+                f"SELECT {', '.join(every)}, 1 AS sign FROM {dataset.named(table)} WHERE false"
+                if _quiet(lake, dataset, table, old, old, new)
+                else _read(dataset, table, every, old, new)
+            )
+            lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {read}")
+            return _agreeing(lake, dataset.named(table), _Feed(name, every, old, new))
+        if _quiet(lake, dataset, table, seen.new, old, new):
+            return replace(seen, new=new)
+        lake.run(f"INSERT INTO {seen.name} {_read(dataset, table, seen.columns, seen.new, new)}")
+        return _agreeing(lake, dataset.named(table), replace(seen, new=new))
     except (NotFoundError, UnavailableError):
         # The feed names neither what is gone nor what a merge took along: whatever it refuses, both states still say.
-        return False
-    return before + int(lake.row(f"SELECT coalesce(sum(net), 0) FROM {into}")[0]) == after
+        return None
 
 
-def _netted(dataset: DatasetTables, table: str, listed: str, old: int, new: int) -> str:
+def _agreeing(lake: Lake, named: str, feed: _Feed) -> _Feed | None:
+    before, after, more = lake.row(
+        f"""SELECT (SELECT count(*) FROM {at(named, feed.old)} t), (SELECT count(*) FROM {at(named, feed.new)} t),
+                   (SELECT coalesce(sum(sign), 0) FROM {feed.name})"""
+    )
+    return replace(feed, before=int(before), after=int(after)) if before + more == after else None
+
+
+def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int, new: int) -> bool:
+    """Whether the states ``old`` and ``new`` are there, and no commit after ``after`` until ``new`` touched the table: DuckLake
+    says of each commit what it did. One that is gone, or did anything else than write and delete rows, may have touched any.
+    """
+    (quiet,) = lake.row(
+        f"""WITH this AS (
+                SELECT table_id FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
+                WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
+                  AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND t.begin_snapshot <= {int(old)})
+            SELECT (SELECT count(*) FROM this) = 1
+               AND (SELECT count(*) FROM {METADATA}.ducklake_snapshot WHERE snapshot_id IN ({int(old)}, {int(new)})) = 2
+               AND (SELECT count(*) FROM {METADATA}.ducklake_snapshot_changes
+                    WHERE snapshot_id > {int(after)} AND snapshot_id <= {int(new)}
+                      AND regexp_full_match(changes_made, '({_OF_ROWS}:[0-9]+,?)+')
+                      AND NOT regexp_matches(changes_made, ':' || (SELECT any_value(table_id) FROM this) || '(,|$)')
+                   ) = {int(new) - int(after)}"""
+    )
+    return bool(quiet)
+
+
+def _read(dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int) -> str:
     place = f"{quoted(CATALOG)}, {quoted(dataset.dataset)}, {quoted(table)}, {int(old) + 1}, {int(new)}"
+    listed = ", ".join(columns)
     return f"""
-        SELECT {listed}, sum(sign)::BIGINT AS net FROM (
-            SELECT {listed}, 1 AS sign FROM ducklake_table_insertions({place})
-            UNION ALL SELECT {listed}, -1 FROM ducklake_table_deletions({place}))
-        GROUP BY ALL HAVING sum(sign) <> 0"""
+        SELECT {listed}, 1 AS sign FROM ducklake_table_insertions({place})
+        UNION ALL SELECT {listed}, -1 FROM ducklake_table_deletions({place})"""

@@ -30,22 +30,32 @@ STAGED_CHUNKS = pa.schema(
 
 
 def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
-    """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes."""
-    condition = within(shards)
-    after = since.touched(lake, tables)
-    if after is not None:
-        if not lake.row("SELECT count(*) FROM touched_documents")[0]:
-            lake.run("CREATE OR REPLACE TEMP TABLE stale_documents (shard INTEGER, document_id VARCHAR, after BIGINT)")
-            lake.run("CREATE OR REPLACE TEMP TABLE orphaned_chunks (document_id VARCHAR)")
-            return 0, 0
-        condition += " AND document_id IN (FROM touched_documents)"
+    """Fill temporary tables ``stale_documents`` and ``orphaned_chunks`` (by document id); returns their sizes.
+
+    ``stale_places`` are the row ids of their chunks: one look at the table's ids finds what is stale, and what goes.
+    """
+    after = since.touched(lake, tables, vectors=False)
+    if after is None:
+        _look_at_all(lake, tables, within(shards))
+    elif not lake.row("SELECT count(*) FROM touched_documents")[0]:
+        lake.run("CREATE OR REPLACE TEMP TABLE stale_documents (shard INTEGER, document_id VARCHAR, after BIGINT)")
+        lake.run("CREATE OR REPLACE TEMP TABLE orphaned_chunks (document_id VARCHAR)")
+        lake.run("CREATE OR REPLACE TEMP TABLE stale_places (place BIGINT)")
+        return 0, 0
+    else:
+        _look_at_touched(lake, tables, within(shards), after)
+    stale, orphaned = lake.row("SELECT (SELECT count(*) FROM stale_documents), (SELECT count(*) FROM orphaned_chunks)")
+    return int(stale), int(orphaned)
+
+
+def _look_at_all(lake: Lake, tables: SpaceTables, condition: str) -> None:
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE chunked AS
             SELECT DISTINCT document_id, document_digest FROM {tables.chunks} WHERE {condition}"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stale_documents AS
-            SELECT d.shard, d.document_id, {after or 0}::BIGINT AS after FROM {tables.dataset.documents} d
+            SELECT d.shard, d.document_id, 0::BIGINT AS after FROM {tables.dataset.documents} d
             WHERE {condition} AND NOT EXISTS (
                 FROM chunked c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)"""
     )
@@ -54,8 +64,54 @@ def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) ->
             SELECT DISTINCT c.document_id FROM chunked c
             ANTI JOIN (SELECT document_id FROM {tables.dataset.documents} WHERE {condition}) d USING (document_id)"""
     )
-    stale, orphaned = lake.row("SELECT (SELECT count(*) FROM stale_documents), (SELECT count(*) FROM orphaned_chunks)")
-    return int(stale), int(orphaned)
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE stale_places AS
+            SELECT rowid AS place FROM {tables.chunks} WHERE {condition} AND document_id IN
+            (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+    )
+
+
+def _look_at_touched(lake: Lake, tables: SpaceTables, condition: str, after: int) -> None:
+    """The same where nothing else than ``touched_documents`` can be either: what came of documents is known already."""
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE present AS
+            SELECT shard, document_id, digest FROM documents_since WHERE net > 0 AND {condition}"""
+    )
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE carried AS
+           SELECT DISTINCT document_id, document_digest FROM chunks_since WHERE net > 0"""
+    )
+    # Of a document that changed, what was there before carries another digest; of one whose chunks alone changed, perhaps its own.
+    lake.run(
+        "CREATE OR REPLACE TEMP TABLE elsewhere AS FROM touched_documents EXCEPT SELECT document_id FROM documents_since"
+    )
+    if lake.row("SELECT count(*) FROM elsewhere")[0]:
+        lake.run(
+            f"""INSERT INTO present SELECT shard, document_id, digest FROM {tables.dataset.documents}
+                WHERE {condition} AND document_id IN (FROM elsewhere)"""
+        )
+        lake.run(
+            f"""INSERT INTO carried SELECT DISTINCT document_id, document_digest FROM {tables.chunks}
+                WHERE {condition} AND document_id IN (FROM elsewhere)"""
+        )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE chunked AS
+            SELECT rowid AS place, document_id FROM {tables.chunks}
+            WHERE {condition} AND document_id IN (FROM touched_documents)"""
+    )
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE stale_documents AS
+            SELECT p.shard, p.document_id, {int(after)}::BIGINT AS after FROM present p
+            ANTI JOIN carried c ON c.document_id = p.document_id AND c.document_digest = p.digest"""
+    )
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE orphaned_chunks AS
+           SELECT DISTINCT document_id FROM chunked ANTI JOIN present USING (document_id)"""
+    )
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE stale_places AS SELECT place FROM chunked WHERE document_id IN
+           (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+    )
 
 
 def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 128) -> Iterator[pa.RecordBatch]:
@@ -90,22 +146,17 @@ def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: s
     Returns chunks written and chunks removed. Hashes and record ids are made here, set-based, so that they cannot differ
     from the lake's.
     """
-    removed = int(
-        lake.row(
-            f"""SELECT count(*) FROM {tables.chunks} WHERE document_id IN
-                (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
-        )[0]
+    removed, written = (
+        int(count)
+        for count in lake.row("SELECT (SELECT count(*) FROM stale_places), (SELECT count(*) FROM staged_chunks)")
     )
-    written = int(lake.row("SELECT count(*) FROM staged_chunks")[0])
     if not (removed or written):
         return 0, 0
 
     def work() -> None:
         if removed:
-            lake.run(
-                f"""DELETE FROM {tables.chunks} WHERE document_id IN
-                    (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
-            )
+            # A row keeps its id wherever a merge or a rewrite puts it; nobody else writes chunks under our lease.
+            lake.run(f"DELETE FROM {tables.chunks} WHERE rowid IN (SELECT place FROM stale_places)")
         if written:
             lake.run(f"INSERT INTO {tables.chunks} {_identified(fingerprint)} ORDER BY shard, document_id, ordinal")
 

@@ -87,6 +87,7 @@ class Lake:
         self._attach = attach
         self._secrets = secrets
         self._local = threading.local()
+        self._attached = 0
         self.where = where
         self.read_only = read_only
         self.data = data
@@ -155,6 +156,7 @@ class Lake:
             self._root.execute(self._attach)
 
         self._retry(again)
+        self._attached += 1
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +176,15 @@ class Lake:
             self._local.cursor = cursor
         self._renew()
         return cursor
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is known of this thread's temporary tables, for whoever made them. Empty again after ``reattach``."""
+        attached, found = getattr(self._local, "notes", (-1, {}))
+        if attached != self._attached:
+            found = dict[str, Any]()
+            self._local.notes = (self._attached, found)
+        return found
 
     def _renew(self) -> None:
         if self.s3 is not None:
@@ -257,7 +268,7 @@ class Lake:
             try:
                 result = work()
                 if message is not None:
-                    con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', ?)", [message])
+                    con.execute(f"CALL {CATALOG}.set_commit_message('vector-pipeline', {quoted(message)})")
                 self._ask_guards()
                 con.execute("COMMIT")
             except BaseException:
@@ -321,14 +332,14 @@ class Lake:
         """Keep a word of ours among the catalog's settings. No state of the lake comes of it."""
 
         def work() -> None:
-            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = ?", [key])
-            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
+            self.run(f"DELETE FROM {METADATA}.ducklake_metadata WHERE key = {quoted(key)}")
+            self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES ({quoted(key)}, {quoted(value)})")
 
         self.transaction(work, None)
 
     def setting(self, key: str) -> str:
         """What ``set_setting`` kept; empty where it kept nothing."""
-        # No parameter: with its first one DuckDB imports pandas, which takes longer than most commands do.
+        # No parameter here and in what every commit does: with its first one DuckDB imports pandas (``lake.literals``).
         found = self.rows(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = {quoted(key)}")
         return str(found[0][0]) if found else ""
 
@@ -346,7 +357,9 @@ class Lake:
         def work() -> None:
             for key, value in ((_OWNER, owner), (_IDENTITY, uuid.uuid4().hex)):
                 if not self.setting(key):
-                    self.run(f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES (?, ?)", [key, value])
+                    self.run(
+                        f"INSERT INTO {METADATA}.ducklake_metadata (key, value) VALUES ({quoted(key)}, {quoted(value)})"
+                    )
 
         self.transaction(work, None)
 

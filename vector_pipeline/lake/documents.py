@@ -13,6 +13,7 @@ import pyarrow as pa
 from vector_pipeline.corpus.model import Reason
 from vector_pipeline.hashing import sql_shard
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.literals import literal
 from vector_pipeline.lake.tables import DatasetTables
 
 LISTED = pa.schema([("document_id", pa.string()), ("revision", pa.string())])
@@ -25,6 +26,7 @@ STAGED_DOCUMENTS = pa.schema(
         for name in ("document_id", "digest", "content_hash", "title", "media_type", "metadata", "text")
     ]
 )
+_SQL_TYPES = {pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def stage(lake: Lake, name: str, schema: pa.Schema, batches: Iterable[pa.RecordB
     Batches are inserted one by one, not handed over as a stream: the engine would pull a stream on a thread of its own,
     where this thread's temporary tables do not exist and an error of ours would come out as the engine's.
     """
-    with lake.registered("staging_rows", schema.empty_table()):
-        lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM staging_rows")
+    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
+    lake.run(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
     count = 0
     for batch in batches:
         append(lake, name, pa.Table.from_batches([batch]))
@@ -83,7 +85,7 @@ def select_shards(lake: Lake, shards: int, selected: Sequence[int] | None) -> No
     """Temporary table ``selected_shards`` of the shards that this sync may touch."""
     chosen = range(shards) if selected is None else selected
     lake.run(
-        "CREATE OR REPLACE TEMP TABLE selected_shards AS SELECT unnest(?::INTEGER[]) AS shard", [sorted(set(chosen))]
+        f"CREATE OR REPLACE TEMP TABLE selected_shards AS SELECT unnest({literal(sorted(set(chosen)))}::INTEGER[]) AS shard"
     )
 
 
@@ -95,10 +97,9 @@ def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Seque
         FROM listed l LEFT JOIN {tables.items} s USING (document_id)
         WHERE {sql_shard("l.document_id", shards)} IN (SELECT shard FROM selected_shards)
           AND (s.revision IS DISTINCT FROM l.revision
-               OR (len($1::VARCHAR[]) > 0 AND NOT list_contains($1::VARCHAR[], s.parser)))
+               OR {f"NOT list_contains({literal(list(parsers))}, s.parser)" if parsers else "false"})
         ORDER BY l.document_id
-        """,
-        [list(parsers)],
+        """
     )
 
 
@@ -131,9 +132,8 @@ def apply_sync(
             lake.run(
                 f"""INSERT INTO {tables.documents}
                     SELECT {sql_shard("document_id", shards)}, document_id, digest, content_hash, title, media_type,
-                           metadata, text, $1::TIMESTAMP
-                    FROM staged_documents SEMI JOIN sync_written USING (document_id) ORDER BY 1, 2""",
-                [datetime.now(UTC).replace(tzinfo=None)],
+                           metadata, text, {literal(datetime.now(UTC).replace(tzinfo=None))}
+                    FROM staged_documents SEMI JOIN sync_written USING (document_id) ORDER BY 1, 2"""
             )
         if items or removed_items:
             lake.run(
@@ -149,7 +149,7 @@ def apply_sync(
 
         if state != known:
             lake.run(f"DELETE FROM {tables.sources}")
-            lake.run(f"INSERT INTO {tables.sources} VALUES (?, ?)", [state.revision, state.shards])
+            lake.run(f"INSERT INTO {tables.sources} VALUES ({literal(state.revision)}, {literal(state.shards)})")
 
     lake.transaction(work, message)
     quarantined = _quarantined(lake, tables)

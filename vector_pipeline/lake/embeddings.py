@@ -39,10 +39,16 @@ def find_pending(
     after = since.touched(lake, tables)
     chunks = tables.chunks if after is None else "(FROM chunks_since WHERE net > 0)"
     lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE needed AS
+            SELECT DISTINCT shard, content_hash FROM {chunks} t WHERE {within(shards)} {only}"""
+    )
+    # One look at the table's hashes says what a shard has, and what another has.
+    lake.run(
         f"""CREATE OR REPLACE TEMP TABLE pending AS
-            WITH needed AS (SELECT DISTINCT shard, content_hash FROM {chunks} t WHERE {within(shards)} {only}),
-            lacking AS (SELECT * FROM needed ANTI JOIN {tables.embeddings} USING (shard, content_hash)),
-            known AS (SELECT DISTINCT e.content_hash FROM {tables.embeddings} e SEMI JOIN lacking USING (content_hash))
+            WITH had AS MATERIALIZED (SELECT e.shard, e.content_hash FROM {tables.embeddings} e
+                                      SEMI JOIN needed USING (content_hash)),
+            lacking AS (SELECT * FROM needed ANTI JOIN had USING (shard, content_hash)),
+            known AS (SELECT DISTINCT content_hash FROM had)
             SELECT l.shard, l.content_hash,
                    k.content_hash IS NOT NULL
                    OR row_number() OVER (PARTITION BY l.content_hash ORDER BY l.shard) > 1 AS known,
@@ -95,12 +101,18 @@ def store_vectors(
     parts: Sequence[tuple[int, pa.Table]],
     message: str,
     also: Callable[[], None] | None = None,
+    *,
+    lacked_at: int = 0,
 ) -> None:
-    """Commit shards and their tables [content_hash, vector], and what ``also`` writes: all or nothing. ``also`` is repeatable."""
+    """Commit shards and their tables [content_hash, vector], and what ``also`` writes: all or nothing. ``also`` is repeatable.
+
+    ``lacked_at``: lake snapshot at which none of these shards had a vector of these contents; what came after it is looked at.
+    """
     rows = pa.concat_tables(
         part.append_column("shard", pa.array([shard] * part.num_rows, pa.int32())) for shard, part in parts
     )
     where = within(sorted({shard for shard, _ in parts}))
+    where += f" AND snapshot_id > {int(lacked_at)}" if lacked_at else ""
 
     def work() -> None:
         with lake.registered("new_vectors", rows):

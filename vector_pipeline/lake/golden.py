@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from vector_pipeline.arrow import as_one
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.literals import Value, literal
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, create
 
 Kind = Literal["document", "query"]
@@ -160,10 +161,12 @@ def recording(lake: Lake, names: GoldenTables, tables: SpaceTables, attested: At
     def work() -> None:
         if int(lake.row(f"SELECT count(*) FROM {names.attestations}")[0]) >= 2 * KEPT_RECORDS:
             _forget_old(lake, names)
+        said: tuple[Value, ...] = (
+            _now(), attested.looked_at, attested.probes, attested.passed, attested.worst, attested.at_text,
+        )  # fmt: skip
         lake.run(
             f"""INSERT INTO {names.attestations} (attested_at, looked_at, probes, passed, worst, at_text)
-                VALUES (?, ?, ?, ?, ?, ?)""",
-            [_now(), attested.looked_at, attested.probes, attested.passed, attested.worst, attested.at_text],
+                VALUES ({", ".join(map(literal, said))})"""
         )
         if attested.passed and attested.looked_at == WHOLE and lake.row(f"SELECT count(*) FROM {names.quarantine}")[0]:
             lake.run(

@@ -8,6 +8,8 @@ Laws
    where what changed leaves the state incomplete or with a key twice (the full reading then says what is wrong).
    ``touched`` is the first half of it, for whoever looks for what is stale or pending: nothing else can be.
 3. It looks at what changed, and by key at the rows that share a document or a content with that: never at a vector or a text.
+4. A key is looked up where what changed does not say enough. A document that came with its chunks and a chunk that came with its
+   vector are whole; a key of which one row left and one came stands as often as it did, which was once.
 """
 
 import json
@@ -86,20 +88,33 @@ def advanced(lake: Lake, tables: SpaceTables, known: Described, snapshot: int) -
     )
 
 
+def went_back(lake: Lake, tables: SpaceTables, known: Described, snapshot: int) -> dict[int, Sum] | None:
+    """Sums of an earlier state than one that was described, from what changed between them; None where that cannot be told."""
+    columns = ("shard", "record_id", "metadata_hash")
+    if not find_changes(lake, tables.dataset, tables.chunk_table, columns, snapshot, known.snapshot, "records_since"):
+        return None
+    shards = dict(known.shards)
+    for shard, less in sums(lake, "records_since", "-net").items():
+        shards[shard] = shards.get(shard, NOTHING).plus(less)
+    return {shard: one for shard, one in shards.items() if one.records}
+
+
 def _net(lake: Lake, changes: str) -> int:
     return int(lake.row(f"SELECT coalesce(sum(net), 0) FROM {changes}")[0])
 
 
-def touched(lake: Lake, tables: SpaceTables) -> int | None:
+def touched(lake: Lake, tables: SpaceTables, *, vectors: bool = True) -> int | None:
     """Fill the temporary tables ``documents_since``, ``chunks_since``, ``vectors_since`` (each with ``net``) and
     ``touched_documents`` with what changed since a complete state, and say which lake snapshot that was. None: there was none, it
-    cannot be told, or a vector is gone.
+    cannot be told, or a vector is gone. ``vectors``: False leaves these out, for whoever looks at no vector.
     """
     known = described(lake, tables)
-    return known.snapshot if known is not None and _changed(lake, tables, known, lake.snapshot_id()) else None
+    if known is None or not _changed(lake, tables, known, lake.snapshot_id(), vectors=vectors):
+        return None
+    return known.snapshot
 
 
-def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int) -> bool:
+def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int, *, vectors: bool = True) -> bool:
     looked = {
         "documents": ("documents", ("shard", "document_id", "digest"), known.documents),
         "chunks": (
@@ -107,13 +122,15 @@ def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int) -> boo
             ("shard", "document_id", "document_digest", "content_hash", "record_id", "metadata_hash"),
             known.records,
         ),
-        "vectors": (tables.embedding_table, ("shard", "content_hash"), known.vectors),
     }
+    if vectors:
+        looked["vectors"] = (tables.embedding_table, ("shard", "content_hash"), known.vectors)
     found = known.snapshot <= new and all(
         find_changes(lake, tables.dataset, table, columns, known.snapshot, new, f"{what}_since", expected=expected)
         for what, (table, columns, expected) in looked.items()
     )
-    found = found and lake.row("SELECT count(*) FROM vectors_since WHERE net < 0")[0] == 0
+    if found and vectors:
+        found = lake.row("SELECT count(*) FROM vectors_since WHERE net < 0")[0] == 0
     if found:
         lake.run(
             """CREATE OR REPLACE TEMP TABLE touched_documents AS
@@ -123,19 +140,40 @@ def _changed(lake: Lake, tables: SpaceTables, known: Described, new: int) -> boo
 
 
 def _complete(lake: Lake, tables: SpaceTables, snapshot: int) -> bool:
-    unchunked, orphaned, unembedded = lake.row(
-        f"""WITH d AS (SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)} x
-                       SEMI JOIN touched_documents USING (document_id)),
-                 c AS (SELECT document_id, document_digest FROM {at(tables.chunks, snapshot)} x
-                       SEMI JOIN touched_documents USING (document_id)),
-                 n AS (SELECT DISTINCT shard, content_hash FROM chunks_since WHERE net > 0)
-            SELECT (SELECT count(*) FROM d WHERE NOT EXISTS
-                       (FROM c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
-                   (SELECT count(*) FROM c ANTI JOIN d USING (document_id)),
-                   (SELECT count(*) FROM n ANTI JOIN
-                       (SELECT shard, content_hash FROM {at(tables.embeddings, snapshot)} x) e USING (shard, content_hash))"""
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE unsure_documents AS
+           SELECT document_id FROM touched_documents EXCEPT
+           SELECT d.document_id FROM documents_since d
+           SEMI JOIN (SELECT document_id, document_digest AS digest FROM chunks_since WHERE net > 0) c USING (document_id, digest)
+           WHERE net > 0"""
     )
-    return not (unchunked or orphaned or unembedded)
+    lake.run(
+        """CREATE OR REPLACE TEMP TABLE unsure_contents AS
+           SELECT DISTINCT shard, content_hash FROM chunks_since WHERE net > 0 EXCEPT
+           SELECT shard, content_hash FROM vectors_since WHERE net > 0"""
+    )
+    documents, contents = lake.row(
+        "SELECT (SELECT count(*) FROM unsure_documents), (SELECT count(*) FROM unsure_contents)"
+    )
+    if documents:
+        unchunked, orphaned = lake.row(
+            f"""WITH d AS (SELECT document_id, digest FROM {at(tables.dataset.documents, snapshot)} x
+                           SEMI JOIN unsure_documents USING (document_id)),
+                     c AS (SELECT document_id, document_digest FROM {at(tables.chunks, snapshot)} x
+                           SEMI JOIN unsure_documents USING (document_id))
+                SELECT (SELECT count(*) FROM d WHERE NOT EXISTS
+                           (FROM c WHERE c.document_id = d.document_id AND c.document_digest = d.digest)),
+                       (SELECT count(*) FROM c ANTI JOIN d USING (document_id))"""
+        )
+        if unchunked or orphaned:
+            return False
+    if contents:
+        (unembedded,) = lake.row(
+            f"""SELECT count(*) FROM unsure_contents ANTI JOIN
+                (SELECT shard, content_hash FROM {at(tables.embeddings, snapshot)} x) e USING (shard, content_hash)"""
+        )
+        return not unembedded
+    return True
 
 
 def _unique(lake: Lake, tables: SpaceTables, snapshot: int) -> bool:
@@ -145,11 +183,16 @@ def _unique(lake: Lake, tables: SpaceTables, snapshot: int) -> bool:
         "chunks_since": (tables.chunks, "record_id"),
         "vectors_since": (tables.embeddings, "shard, content_hash"),
     }
-    return not any(
-        lake.row(
-            f"""SELECT count(*) FROM (SELECT {key} FROM {at(table, snapshot)} x
-                    SEMI JOIN (SELECT DISTINCT {key} FROM {came} WHERE net > 0) n USING ({key})
-                    GROUP BY {key} HAVING count(*) > 1)"""
-        )[0]
-        for came, (table, key) in looked.items()
-    )
+    for came, (table, key) in looked.items():
+        lake.run(
+            f"CREATE OR REPLACE TEMP TABLE more_keys AS SELECT {key} FROM {came} GROUP BY {key} HAVING sum(net) > 0"
+        )
+        if not lake.row("SELECT count(*) FROM more_keys")[0]:
+            continue
+        (twice,) = lake.row(
+            f"""SELECT count(*) FROM (SELECT {key} FROM {at(table, snapshot)} x SEMI JOIN more_keys USING ({key})
+                                      GROUP BY {key} HAVING count(*) > 1)"""
+        )
+        if twice:
+            return False
+    return True

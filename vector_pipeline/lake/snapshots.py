@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import since
+from vector_pipeline.lake.changes import count_at
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.sums import Sum, as_text, sums
 from vector_pipeline.lake.tables import SpaceTables, at
@@ -47,20 +48,19 @@ def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
         _require_complete(lake, tables, snapshot)
         _require_unique(lake, tables, snapshot)
         documents, vectors = (
-            int(lake.row(f"SELECT count(*) FROM {at(table, snapshot)} t")[0])
-            for table in (tables.dataset.documents, tables.embeddings)
+            count_at(lake, tables.dataset, table, snapshot) for table in ("documents", tables.embedding_table)
         )
         found = since.Described(snapshot, documents, vectors, sums(lake, at(tables.chunks, snapshot)))
     if found != known:
         since.keep(lake, tables, found)
     return SnapshotFacts(
-        _combined(found.shards), _digests(found.shards), snapshot, documents=found.documents, records=found.records
+        combined(found.shards), _digests(found.shards), snapshot, documents=found.documents, records=found.records
     )
 
 
 def describe_digest(lake: Lake, tables: SpaceTables, snapshot: int | None) -> str:
     """Digest of a state as it reads back now: equal to the one it was made with, or something is corrupt."""
-    return _combined(sums(lake, at(tables.chunks, snapshot)))
+    return combined(sums(lake, at(tables.chunks, snapshot)))
 
 
 def shard_digests(lake: Lake, tables: SpaceTables, snapshot: int | None) -> dict[int, str]:
@@ -72,7 +72,8 @@ def _digests(shards: Mapping[int, Sum]) -> dict[int, str]:
     return {shard: as_text(one) for shard, one in sorted(shards.items())}
 
 
-def _combined(shards: Mapping[int, Sum]) -> str:
+def combined(shards: Mapping[int, Sum]) -> str:
+    """Law 2's digest."""
     lines = "".join(f"{shard}:{value}\n" for shard, value in _digests(shards).items())
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
 

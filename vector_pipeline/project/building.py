@@ -22,7 +22,7 @@ from vector_pipeline.project.sampling import Sampling
 from vector_pipeline.release.filled import Taken
 from vector_pipeline.release.holding import hold_parts, hold_whole
 from vector_pipeline.release.registry import Version
-from vector_pipeline.release.snapshot import make_version, reads_back, tables_of
+from vector_pipeline.release.snapshot import is_there, make_version, tables_of
 from vector_pipeline.report.progress import ProgressSink, current_sink
 
 WAIT_SECONDS = 900.0
@@ -259,7 +259,7 @@ class Building(Sampling):
 
     def _since_parent(self, version: Version) -> VersionDiff:
         parent = self.registry().version(version.dataset, version.parent) if version.parent else None
-        gone = parent is None or parent.expired_at or not reads_back(self.lake(), parent)
+        gone = parent is None or parent.expired_at or not is_there(self.lake(), parent)
         old = None if parent is None or gone else Side(tables_of(parent), parent.lake_snapshot)
         return diff_versions(self.lake(), old, Side(tables_of(version), version.lake_snapshot))
 

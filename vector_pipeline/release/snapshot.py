@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from vector_pipeline.embedding.base import EmbeddingSpace
 from vector_pipeline.errors import ConflictError, CorruptError, NotFoundError, RefusedError
+from vector_pipeline.lake import since
 from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.snapshots import SnapshotFacts, describe_digest, describe_snapshot
+from vector_pipeline.lake.snapshots import SnapshotFacts, combined, describe_digest, describe_snapshot
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, at
 from vector_pipeline.release.registry import NewVersion, Registry, Version
 
@@ -97,6 +98,22 @@ def reads_back(lake: Lake, version: Version) -> bool:
         return describe_digest(lake, tables_of(version), version.lake_snapshot) == version.digest
     except NotFoundError:
         return False
+
+
+def is_there(lake: Lake, version: Version) -> bool:
+    """``reads_back``, at the cost of what changed since, where the lake knows of a later state what it described: for whoever tells
+    of a version, and serves none.
+    """
+    tables = tables_of(version)
+    known = since.described(lake, tables)
+    if known is not None and version.lake_snapshot <= known.snapshot:
+        try:
+            told = since.went_back(lake, tables, known, version.lake_snapshot)
+        except NotFoundError:
+            return False
+        if told is not None:
+            return combined(told) == version.digest and _is_kept(lake, version)
+    return reads_back(lake, version)
 
 
 def require_whole(lake: Lake, version: Version) -> None:

@@ -1,0 +1,81 @@
+"""How many commits a build takes, and what a process that makes one waits for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.build.test_incremental import write
+from tests.conftest import page
+from vector_pipeline.build import embeddings
+from vector_pipeline.project import Project
+
+
+def commits(project: Project) -> list[int]:
+    """Texts of each commit of vectors, in order."""
+    lake = project.lake()
+    said = lake.rows(
+        "SELECT commit_message FROM lake.snapshots() WHERE commit_message LIKE 'embed %' ORDER BY snapshot_id"
+    )
+    return [int(message.split()[1]) for (message,) in said]
+
+
+def test_vectors_of_every_shard_share_a_commit(project: Project) -> None:
+    project.build("handbook")
+    (texts,) = commits(project)
+    assert texts == project.lake().row(f"SELECT count(*) FROM {project.tables('handbook').embeddings}")[0]
+
+
+@pytest.mark.parametrize(("bound", "value"), [("COMMIT_S", 0.0), ("COMMIT_BYTES", 1)])
+def test_a_commit_is_due_by_time_and_by_bytes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, bound: str, value: float
+) -> None:
+    monkeypatch.setattr(embeddings, bound, value)
+    monkeypatch.setattr(embeddings, "UNIT_ROWS", 1)
+    project.build("handbook")
+    made = commits(project)
+    (texts,) = project.lake().row(f"SELECT count(*) FROM {project.tables('handbook').embeddings}")
+    assert sum(made) == texts
+    # A unit is a whole batch of the model.
+    assert max(made) <= project.embedder("handbook").batch_size
+    assert len(made) >= 4, "as many shards"
+
+
+def test_a_document_that_went_and_came_back_is_chunked_again(project: Project) -> None:
+    """Its digest is the one of the last version again: that its chunks are another text's shows from them alone."""
+    first = project.build("handbook").version
+    write(project, "page5.md", "# Another\n\nQuite another text.\n")
+    project.sync("handbook")
+    project.chunk("handbook")
+    write(project, "page5.md", page(5))
+    project.sync("handbook")
+    assert project.chunk("handbook").documents_chunked == 1
+    project.embed("handbook")
+    assert project.snapshot("handbook").version == first
+
+
+_COMMITS = """
+import sys
+from pathlib import Path
+from vector_pipeline.config import LakeConfig
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.documents import LISTED, select_shards, stage
+with Lake.open(LakeConfig(), Path(sys.argv[1])) as lake:
+    stage(lake, "listed", LISTED, ())
+    select_shards(lake, 4, None)
+    lake.set_setting("it's", "said")
+    lake.transaction(lambda: lake.run("CREATE TABLE lake.main.some AS SELECT 1 AS one"), "it's made")
+    assert lake.setting("it's") == "said"
+    (message,) = lake.row("SELECT commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
+    assert message == "it's made"
+print(sorted({"pandas", "pyarrow.dataset"} & set(sys.modules)))
+"""
+
+
+def test_what_every_commit_does_does_not_wait_for_pandas(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _COMMITS, str(tmp_path)], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert ended.stdout.split() == ["[]"], ended.stderr
