@@ -2,20 +2,22 @@
 
 Laws
 ----
-1. A side is a program that does the work once and prints, as its last line, a JSON object with ``seconds`` (the work alone, without
-   starting Python or reading what was there before) and whatever else it counted. The most memory that its process held comes from
-   the kernel.
+1. A side is a program that does the work once and prints, as its last line (``said``), a JSON object with ``seconds`` (the work
+   alone, without starting Python or reading what was there before) and whatever else it counted. The most memory that its process
+   held comes from the kernel.
 2. Sides take turns: ours first in even rounds, theirs first in odd ones. A machine that grows slower meanwhile is slower for both.
 3. A figure is a ratio of medians; the spread is the least and the greatest ratio of one round.
 """
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,16 +56,16 @@ class Side:
         command = [python, "-m", self.module, *self.arguments, *more]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
         with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=said, stderr=errors, text=True)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            code = subprocess.run(
+                command, cwd=REPOSITORY, env=environment, stdout=said, stderr=errors, check=False
+            ).returncode
             said.seek(0)
             errors.seek(0)
             lines = [line for line in said.read().splitlines() if line.strip()]
-            if process.returncode or not lines:
-                raise FailedError(f"{self.name}: exit {process.returncode}: {errors.read()[-2_000:]}")
+            if code or not lines:
+                raise FailedError(f"{self.name}: exit {code}: {errors.read()[-2_000:]}")
         counted = json.loads(lines[-1])
-        return Measured(float(counted.pop("seconds")), usage.ru_maxrss / 1024, counted)
+        return Measured(float(counted.pop("seconds")), float(counted.pop("peak_mb")), counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +119,17 @@ def side_by_side(ours: Side, theirs: Side, rounds: int) -> Pair:
 
 
 def said(**counted: Any) -> None:
-    """Print a side's last line."""
-    sys.stdout.write(json.dumps(counted) + "\n")
+    """Print a side's last line, with the most memory (MB) that its process held.
+
+    What the kernel tells a parent of its child will not do: that counts what the parent held when it forked.
+    """
+    sys.stdout.write(json.dumps(counted | {"peak_mb": peak_mb()}) + "\n")
+
+
+def peak_mb() -> int:
+    """The most memory that this process held, in MB. Outside Linux: with what its parent held when it began."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1024)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -9,7 +9,6 @@ step, and a last one with the goals. Seconds are of this machine; shares and cou
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.measuring import said
+from benchmarks.measuring import peak_mb, said
 from benchmarks.ours.lake import copy_files, write_files
 from benchmarks.synthetic import DATASET, fill, open_synthetic
 from vector_pipeline.project import Project
@@ -93,7 +92,7 @@ class Steps:
         started = time.perf_counter()
         result = work()
         took = time.perf_counter() - started
-        self.found[name] = {"seconds": round(took, 3), "peak_mb": _peak_mb()}
+        self.found[name] = {"seconds": round(took, 3), "peak_mb": peak_mb()}
         told = say(result)
         if "bytes" in told:
             self.found[name]["bytes"] = told["bytes"]
@@ -105,14 +104,6 @@ def _forget_peak() -> None:
     """The kernel counts the most memory anew. Elsewhere than on Linux the most is the process's."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mb() -> int:
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) / 1024)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def measure(project: Project, documents: int, step: Steps) -> list[dict[str, Any]]:
