@@ -89,7 +89,7 @@ def test_another_way_is_no_other_plan(world: World) -> None:
 )
 def test_units_are_those_of_the_price_list(work: Work, write: float, read: float) -> None:
     assert units([work], PRICES) == Units(write, read)
-    bare = money([work], PRICES) - (work.bytes / 1e9 * (0.33 + 1.0) if work.kind == "import" else 0)
+    bare = money([work], PRICES) - (work.bytes / 1e9 * (0.33 + 0.25) if work.kind == "import" else 0)
     assert bare == pytest.approx(write * 4e-6 + read * 16e-6)
 
 
