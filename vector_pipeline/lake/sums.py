@@ -33,11 +33,16 @@ NOTHING = Sum(0, 0, 0)
 def sums(lake: Lake, relation: str, sign: str = "1") -> dict[int, Sum]:
     """Of each shard of a relation with ``shard``, ``record_id`` and ``metadata_hash``. ``sign``: SQL, how often a row counts."""
     rows = lake.rows(
-        f"""SELECT shard, sum(sign)::BIGINT, sum(sign * (hashed >> 64)::UBIGINT::HUGEINT),
-                   sum(sign * (hashed & {_WORD - 1}::UHUGEINT)::UBIGINT::HUGEINT)
+        f"""SELECT shard, sum(sign)::BIGINT, {added_up("hashed", "sign * ")}
             FROM ({_HASHED.format(sign=sign, relation=f"{relation} r")}) GROUP BY shard"""
     )
     return {int(shard): Sum(int(records), int(high) % _WORD, int(low) % _WORD) for shard, records, high, low in rows}
+
+
+def added_up(hashed: str, sign: str = "") -> str:
+    """SQL: two sums of a column of 128-bit hashes, of their upper and their lower halves; NULL of no rows. No memory grows."""
+    halves = f"({hashed} >> 64)", f"({hashed} & {_WORD - 1}::UHUGEINT)"
+    return ", ".join(f"sum({sign}{half}::UBIGINT::HUGEINT)" for half in halves)
 
 
 def as_text(one: Sum) -> str:

@@ -14,6 +14,7 @@ Laws
    line since our last finished write; else from the lake: what a hand replaced is not copied into a new version.
 """
 
+import hashlib
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ import pyarrow as pa
 from vector_pipeline.hashing import sql_base_record_id
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.documents import stage as stage_rows
+from vector_pipeline.lake.sums import added_up
 from vector_pipeline.release.plan import Action, StageKind
 from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, Capabilities
 
@@ -158,7 +160,7 @@ def document_counts(lake: Lake) -> dict[str, int]:
 def action_examples(lake: Lake) -> dict[str, list[str]]:
     """Up to ten document ids by action."""
     rows = lake.rows(
-        f"""SELECT action, list(document_id ORDER BY document_id)[:10] FROM (
+        f"""SELECT action, min(document_id, 10) FROM (
                 SELECT DISTINCT action, document_id FROM plan_actions WHERE action <> '{Action.UNCHANGED}')
             GROUP BY action ORDER BY action"""
     )
@@ -166,10 +168,11 @@ def action_examples(lake: Lake) -> dict[str, list[str]]:
 
 
 def actions_digest(lake: Lake) -> str:
-    """Name of the whole list of actions: 32 hex characters."""
-    value = lake.row(
-        f"""SELECT sha256(coalesce(string_agg(line, '\n' ORDER BY line), '')) FROM (
-                SELECT concat_ws(' ', action, record_id, id, source_id, end_id) AS line
+    """Name of the whole list of actions: 32 hex characters. A sum over its rows, as of a version's (``lake.sums``)."""
+    count, high, low = lake.row(
+        f"""SELECT count(*), {added_up("hashed")} FROM (
+                SELECT md5_number(concat_ws(' ', action, record_id, coalesce(id, '-'), coalesce(source_id, '-'),
+                                            coalesce(end_id, '-'))) AS hashed
                 FROM plan_actions WHERE action <> '{Action.UNCHANGED}')"""
-    )[0]
-    return str(value)[:32]
+    )
+    return hashlib.sha256(f"{count} {int(high or 0)} {int(low or 0)}".encode()).hexdigest()[:32]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.sums import Sum, added_up, as_text
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, within
 
 EXCERPT = 90
@@ -25,7 +26,7 @@ def document_shards(lake: Lake, tables: DatasetTables, shards: Sequence[int] | N
     """Documents by shard, with ``characters`` and ``quarantined``; shards that hold nothing are left out."""
     rows = lake.rows(
         f"""SELECT shard, count(*) FILTER (digest IS NOT NULL), sum(characters)::BIGINT, count(*) FILTER (reason IS NOT NULL),
-                   sha256(coalesce(string_agg(document_id || digest, '\n' ORDER BY document_id), ''))
+                   {added_up("md5_number(document_id || digest)")}
             FROM (SELECT shard, document_id, digest, length(text) AS characters, NULL AS reason FROM {tables.documents}
                   UNION ALL
                   SELECT shard, document_id, NULL, 0, reason FROM {tables.items} WHERE reason IS NOT NULL)
@@ -33,9 +34,9 @@ def document_shards(lake: Lake, tables: DatasetTables, shards: Sequence[int] | N
     )
     return {
         int(shard): ShardFacts(
-            int(count), digest[:32], {"characters": int(characters), "quarantined": int(quarantined)}
+            int(count), _digest(*halves), {"characters": int(characters), "quarantined": int(quarantined)}
         )
-        for shard, count, characters, quarantined, digest in rows
+        for shard, count, characters, quarantined, *halves in rows
     }
 
 
@@ -43,22 +44,26 @@ def chunk_shards(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) 
     """Chunks by shard, with ``documents``; the digests are those that a version's digest is made of."""
     rows = lake.rows(
         f"""SELECT shard, count(*), count(DISTINCT document_id),
-                   sha256(string_agg(record_id || metadata_hash, '\n' ORDER BY record_id))
+                   {added_up("md5_number(record_id || metadata_hash)")}
             FROM {tables.chunks} WHERE {within(shards)} GROUP BY shard"""
     )
     return {
-        int(shard): ShardFacts(int(count), digest[:32], {"documents": int(documents)})
-        for shard, count, documents, digest in rows
+        int(shard): ShardFacts(int(count), _digest(*halves), {"documents": int(documents)})
+        for shard, count, documents, *halves in rows
     }
 
 
 def vector_shards(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> dict[int, ShardFacts]:
     """Embeddings by shard. The digest is over the contents that have a vector."""
     rows = lake.rows(
-        f"""SELECT shard, count(*), sha256(string_agg(content_hash, '\n' ORDER BY content_hash))
+        f"""SELECT shard, count(*), {added_up("md5_number(content_hash)")}
             FROM {tables.embeddings} WHERE {within(shards)} GROUP BY shard"""
     )
-    return {int(shard): ShardFacts(int(count), digest[:32]) for shard, count, digest in rows}
+    return {int(shard): ShardFacts(int(count), _digest(*halves)) for shard, count, *halves in rows}
+
+
+def _digest(high: int | None, low: int | None) -> str:
+    return as_text(Sum(0, int(high or 0) % 2**64, int(low or 0) % 2**64))
 
 
 def document_samples(lake: Lake, tables: DatasetTables, limit: int = 5) -> list[dict[str, Any]]:
