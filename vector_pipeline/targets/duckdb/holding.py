@@ -6,7 +6,8 @@ Laws
 2. Vectors take at most half of the target's memory and masks a sixteenth; what DuckDB may take falls by as much. First come, first
    held: nothing is put out for another namespace, so that two that do not fit together do not take turns.
 3. A big namespace is read by a thread of its own from its second search on, and searches go on as before meanwhile: one question
-   costs no more than it did, and no reader's deadline cuts the reading off.
+   costs no more than it did, and no reader's deadline cuts the reading off. Many questions at once wait for it: the files would be
+   searched for longer.
 """
 
 import threading
@@ -27,6 +28,8 @@ from vector_pipeline.targets.duckdb.shortlist import Part, shortlist
 
 AT_ONCE = 20_000
 """Records that are read within a search: it takes no longer than the search."""
+MANY = 16
+"""Questions of one search that wait for the reading, whatever the namespace."""
 
 
 class Holder:
@@ -46,7 +49,7 @@ class Holder:
         self, cursor: duckdb.DuckDBPyConnection, view: View, search: Search, queries: Vector
     ) -> list[list[Match]] | None:
         """Best hits of float32[m, dim] queries; None where vectors are not held (yet), or bytes cannot tell."""
-        parts = self._parts(cursor, view, search)
+        parts = self._parts(cursor, view, search, len(queries))
         found = None if parts is None else shortlist(parts, queries, view.manifest.spec.metric, search.top_k)
         if found is None:
             return None
@@ -63,11 +66,11 @@ class Holder:
         ordered = [hits.get(number, []) for number in range(len(queries))]
         return matches_of(cursor, view, ordered, include_text=search.include_text)
 
-    def _parts(self, cursor: duckdb.DuckDBPyConnection, view: View, search: Search) -> list[Part] | None:
+    def _parts(self, cursor: duckdb.DuckDBPyConnection, view: View, search: Search, count: int) -> list[Part] | None:
         held = self._held(view)
-        if held is None and self._wanted(view):
+        if held is None and self._wanted(view, count):
             missing = sum(segment.records for segment in view.manifest.segments if segment.file not in self._vectors)
-            if missing <= AT_ONCE:
+            if missing <= AT_ONCE or count >= MANY:
                 self._hold(view)
                 held = self._held(view)
             else:
@@ -98,11 +101,11 @@ class Holder:
         some = [vectors for vectors in found if vectors is not None]
         return some if len(some) == len(found) else None
 
-    def _wanted(self, view: View) -> bool:
-        """Whether this view is searched for the second time, or small; and fits."""
+    def _wanted(self, view: View, count: int) -> bool:
+        """Whether this view is searched for the second time, or with ``MANY`` questions, or small; and fits."""
         self._searched[view.folder.path.name] += 1
         small = sum(segment.records for segment in view.manifest.segments) <= AT_ONCE
-        return (small or self._searched[view.folder.path.name] > 1) and self._fits(view)
+        return (small or count >= MANY or self._searched[view.folder.path.name] > 1) and self._fits(view)
 
     def _fits(self, view: View) -> bool:
         for file in list(self._vectors):
