@@ -13,11 +13,11 @@ from benchmarks.measuring import Side
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 VECTOR_BYTES = 4 * 384
-FEW, MANY = 100_000, 300_000
-LIMIT = "400MB"
-"""Of the lake, and of the target."""
-BASE_MB = 700
-"""What a process takes however little there is: Python, DuckDB twice, Arrow, buffers of a page and of a file."""
+FEW, MANY = 300_000, 900_000
+LIMIT_MB = 400
+"""Of the lake, and of the target. With less, DuckDB's joins of 900,000 rows do not start."""
+BASE_MB = 1_200
+"""What a process takes beside both: Python, Arrow, pages that were read ahead, batches on their way; measured: up to 0.9 GB."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def peaks() -> dict[int, Mapping[str, float]]:
     """Most memory (MB) of each step of a release, at two sizes."""
     found = {}
     for count in (FEW, MANY):
-        arguments = ("--report", "--files", "--documents", str(count), "--memory", LIMIT)
+        arguments = ("--report", "--files", "--documents", str(count), "--memory", f"{LIMIT_MB}MB")
         steps = Side("release", "benchmarks.release", arguments).run().counted["steps"]
         found[count] = {name: float(step["peak_mb"]) for name, step in steps.items()}
     return found
@@ -51,8 +51,7 @@ STEPS = (
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_keeps_within_what_is_configured(peaks: dict[int, Mapping[str, float]], step: str) -> None:
-    """Both limits, and a base."""
-    assert peaks[MANY][step] <= BASE_MB + 2 * 400
+    assert peaks[MANY][step] <= BASE_MB + 2 * LIMIT_MB
 
 
 @pytest.mark.parametrize("step", STEPS)
