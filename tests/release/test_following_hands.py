@@ -1,14 +1,19 @@
 """Plans of what changed where a mark does not tell everything: hands during a push, and marks that come twice."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from tests.release.conftest import MakeWorld
 from tests.release.test_following import ABLE, ALL, OTHER, compare, look
+from tests.release.world import Store, World
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.retention import merge_files
+from vector_pipeline.release import ledger
 from vector_pipeline.release.apply import read_ahead
 from vector_pipeline.release.registry import VerdictStatus
 from vector_pipeline.targets.base import LIVE, WriteReceipt
@@ -101,6 +106,41 @@ def test_a_mark_that_comes_twice_is_of_another_state(make_world: MakeWorld, able
     assert target.describe(namespace) == before, "another content, the same mark and count"
     compare(world, world.version(MORE))
     compare(world, world.version({**ALL, 9: 1}))
+
+
+def test_a_large_difference_is_compared_in_full(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "LITTLE", 0)
+    world = make_world()
+    world.push(world.version(dict.fromkeys(range(16), 1)))
+    assert compare(world, world.version({**dict.fromkeys(range(16), 1), 0: 2, 16: 1}))
+    assert not compare(world, world.version({**dict.fromkeys(range(16), 1), 0: 2, 1: 2, 16: 1}))
+
+
+@pytest.mark.parametrize("able", ["marks", "ids alone"])
+@pytest.mark.parametrize("what", ["lake", "registry"])
+def test_numbers_that_come_twice_are_of_other_versions(tmp_path: Path, what: str, able: str) -> None:
+    """The lake (or the registry) is put back, and another state is made under the number of the one that the line holds."""
+    home, backup = tmp_path / "home", tmp_path / "backup"
+    home.mkdir()
+    target = MemoryTarget("local", **ABLE[able])
+    with closing(Store(home)) as store:
+        world = World(store, target)
+        world.push(world.version(ALL))
+    shutil.copytree(home, backup)
+    with closing(Store(home)) as store:
+        world = World(store, target, world.dataset)
+        world.push(second := world.version(MORE), "versioned")
+        assert compare(world, second)
+    for file in (*home.glob(f"{what}.sqlite-*"), *backup.glob(f"{what}.sqlite*")):
+        file.unlink() if file.parent == home else shutil.copy(file, home / file.name)
+    with closing(Store(home)) as store:
+        world = World(store, target, world.dataset)
+        third = world.version({**ALL, 0: 2})
+        number = (third.lake_snapshot, second.lake_snapshot) if what == "lake" else (third.number, second.number)
+        assert number[0] == number[1]
+        assert not compare(world, third, None)
+        world.push(third, "blue-green")
+        assert compare(world, world.version({**ALL, 0: 2, 10: 1}))
 
 
 def test_files_that_were_merged_are_read_where_rows_stand(make_world: MakeWorld) -> None:
