@@ -8,7 +8,6 @@ Laws
    looked at in the table itself: what the feed names and is gone has none.
 """
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,9 +17,8 @@ import pyarrow as pa
 from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import NotFoundError, UnavailableError
 from vector_pipeline.lake import since
-from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import CATALOG, Lake
-from vector_pipeline.lake.sums import NOTHING, Sum, as_text, sums
+from vector_pipeline.lake.sums import NOTHING, Sum, sums
 from vector_pipeline.lake.tables import ROW_GROUP, SpaceTables, at, within
 
 _MOST_STRETCHES = 64
@@ -28,27 +26,21 @@ _GROUP_ROWS = 50_000
 Shards = dict[int, Sum]
 
 
-def digest_of(shards: Shards) -> str:
-    """As ``snapshots`` names a state: 32 hex characters."""
-    lines = "".join(f"{shard}:{as_text(one)}\n" for shard, one in sorted(shards.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()[:32]
-
-
 def shards_at(lake: Lake, tables: SpaceTables, snapshot: int) -> Shards:
     """Sums of a state's shards (law 1). ``NotFoundError`` where the lake has not got it."""
     known = since.described(lake, tables)
     if known is not None and known.snapshot >= snapshot:
-        columns = ("shard", "record_id", "metadata_hash")
-        if find_changes(lake, tables.dataset, tables.chunk_table, columns, snapshot, known.snapshot, "described_since"):
-            return less(known.shards, sums(lake, "described_since", "net"))
+        found = since.went_back(lake, tables, known, snapshot)
+        if found is not None:
+            return found
     return sums(lake, at(tables.chunks, snapshot))
 
 
-def less(shards: Shards, more: Shards) -> Shards:
-    """Sums without the rows of others."""
+def before(lake: Lake, shards: Shards, net: str) -> Shards:
+    """Sums of the state from which ``net`` (of ``find_changes``) leads to that of ``shards``."""
     found = dict(shards)
-    for shard, one in more.items():
-        found[shard] = found.get(shard, NOTHING).plus(Sum(-one.records, -one.high, -one.low))
+    for shard, less in sums(lake, net, "-net").items():
+        found[shard] = found.get(shard, NOTHING).plus(less)
     return {shard: one for shard, one in found.items() if one.records}
 
 
@@ -132,7 +124,7 @@ def stream_placed(
 
 def stretched(places: pa.ChunkedArray) -> str:
     """SQL condition on row ids: the fewest stretches around places without a hole of a row group, not more than 64."""
-    found: npt.NDArray[np.int64] = np.sort(places.to_numpy())
+    found: npt.NDArray[np.int64] = np.sort(places.drop_null().to_numpy())
     if not len(found):
         return "false"
     holes = np.diff(found)

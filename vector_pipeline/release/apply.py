@@ -167,7 +167,7 @@ def _wanted(lake: Lake, plan: Plan, stage: StageKind = StageKind.UPSERT, *, plac
     """Rows to write in a stage, shard by shard: a batch reads its shards. ``placed``: with the places of what is read."""
     since = added_in(plan.strategy, plan.version)
     places, joined = (
-        (", chunk_place, vector_place", "JOIN follow_places USING (shard, record_id)") if placed else ("", "")
+        (", chunk_place, vector_place", "LEFT JOIN follow_places USING (shard, record_id)") if placed else ("", "")
     )
     return lake.table(
         f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in{places}

@@ -24,15 +24,26 @@ def count_after(lake: Lake, look: Look, plan: Plan) -> int:
 
 
 def keep_marks(
-    lake: Lake, registry: str, version: Version, target: Target, plan: Plan, look: Look, after: NamespaceState
+    lake: Lake,
+    registry: str,
+    push: int,
+    version: Version,
+    target: Target,
+    plan: Plan,
+    look: Look,
+    after: NamespaceState,
 ) -> None:
-    """Remember what the line holds in the state that the push left. ``registry``: id of the one that numbered the version."""
+    """Remember what the line holds in the state that the push left. ``registry``: id of the one that numbered push and version."""
     of = Stood(
-        registry, version.dataset, version.number, version.digest, version.fingerprint, version.lake_snapshot, version.records
+        registry, push, version.dataset, version.number, version.digest, version.fingerprint, version.lake_snapshot,
+        version.records,
     )  # fmt: skip
     if look.ledger is None:
         shared = not alone(plan.strategy, target.capabilities)
         remember(lake, target, plan.namespace, after, marks_after(version, plan), of=of if shared else None)
+        return
+    if after.records != count_after(lake, look, plan):
+        # Somebody wrote between two writes of ours.
         return
     ends = f"""SELECT {_COLUMNS}, {version.number}::BIGINT AS removed_in, true AS ended FROM observed
                WHERE id IN ({_ENDS.format("")})"""

@@ -4,7 +4,8 @@ Laws
 ----
 1. A ledger holds for one state of a namespace (mark, count, address), as the files of ``remembering`` do, and for one version,
    which our last finished push left there whole: each of its records is visible under one id, and nothing else is. It is made of a
-   full comparison, and carried on by pushes that were planned from it.
+   full comparison, and carried on by pushes that were planned from it. It names its push: a target that was put back, or made
+   anew, may come to a mark a second time.
 2. Its rows are the marks of all that is not a record of the version under its bare id: closed ones, later generations, foreign
    ones; and of what pushes since wrote and ended. Of what they ended under a bare id nobody looked up since when it was visible:
    such a row is ``ended``, and its ``added_in`` is to be used for order alone.
@@ -27,7 +28,7 @@ from vector_pipeline.release.keyed import folder_of, state_key
 from vector_pipeline.targets.base import LIVE, MARK_SCHEMA, NamespaceState, Target
 
 _SUFFIX = ".since"
-_FORMAT = "1"
+_FORMAT = "2"
 _MOST_GROWN = 4
 """Law 3: one in so many of the line's records."""
 _MOST_FILES = 6
@@ -43,6 +44,8 @@ class Stood:
 
     registry: str
     """Id of the registry that numbered it."""
+    push: int
+    """Number there of the push that left it."""
     dataset: str
     version: int
     digest: str
@@ -94,17 +97,14 @@ def find(lake: Lake, target: Target, state: NamespaceState) -> Ledger | None:
     if not may(target):
         return None
     there, key = _labels(lake, target, state.spec.name), state_key(target, state)
-    for path, told in there.items():
-        if (told.get("format"), told.get("state")) == (_FORMAT, key):
-            found = _ledger(path, told)
-            if all(there.get(one.path, {}).get("made") == one.made for one in found.files):
-                return found
-    return None
+    same = [_ledger(path, told) for path, told in there.items() if told.get("state") == key]
+    whole = [one for one in same if all(there.get(file.path, {}).get("made") == file.made for file in one.files)]
+    return max(whole, key=lambda one: (one.of.push, one.files[-1].made), default=None)
 
 
 def _ledger(path: str, told: Mapping[str, str]) -> Ledger:
     of = Stood(
-        told["registry"], told["dataset"], int(told["version"]), told["digest"], told["fingerprint"],
+        told["registry"], int(told["push"]), told["dataset"], int(told["version"]), told["digest"], told["fingerprint"],
         int(told["lake_snapshot"]), int(told["records"]),
     )  # fmt: skip
     folder = path.rpartition("/")[0]
@@ -165,8 +165,8 @@ def begin(lake: Lake, target: Target, state: NamespaceState, of: Stood, marks: s
                WHERE NOT ({ours} AND {visible} AND id = {sql_base_record_id("id")})"""
     # Somebody may plan, or push, from the one that was there.
     there = _labels(lake, target, state.spec.name)
-    newest = max(there, key=lambda path: there[path].get("made", ""), default=None)
-    spared = _ledger(newest, there[newest]).files if newest is not None and "files" in there[newest] else ()
+    newest = max(there, key=lambda path: (int(there[path]["push"]), there[path]["made"]), default=None)
+    spared = _ledger(newest, there[newest]).files if newest is not None else ()
     _write(lake, target, state, Ledger(of, base, int(held), int(dead), int(latest)), rows, spared)
 
 
@@ -194,7 +194,8 @@ def forget_state(lake: Lake, target: Target, state: NamespaceState) -> None:
 
 
 def _labels(lake: Lake, target: Target, namespace: str) -> dict[str, dict[str, str]]:
-    return labels_beside(lake, list_beside(lake, f"{folder_of(target, namespace)}*{_SUFFIX}"))
+    found = labels_beside(lake, list_beside(lake, f"{folder_of(target, namespace)}*{_SUFFIX}"))
+    return {path: told for path, told in found.items() if told.get("format") == _FORMAT}
 
 
 def _write(
@@ -208,8 +209,8 @@ def _write(
     file = File(path, made, int(lake.row("SELECT count(*) FROM ledger_rows")[0]))
     of = ledger.of
     labels = {
-        "format": _FORMAT, "state": state_key(target, state), "made": made, "registry": of.registry, "dataset": of.dataset,
-        "version": str(of.version), "digest": of.digest, "fingerprint": of.fingerprint,
+        "format": _FORMAT, "state": state_key(target, state), "made": made, "registry": of.registry, "push": str(of.push),
+        "dataset": of.dataset, "version": str(of.version), "digest": of.digest, "fingerprint": of.fingerprint,
         "lake_snapshot": str(of.lake_snapshot), "records": str(of.records), "base": ledger.base, "held": str(ledger.held),
         "dead": str(ledger.dead), "latest": str(ledger.latest),
         "files": " ".join(f"{one.path.removeprefix(folder)}:{one.made}:{one.rows}" for one in (*ledger.files, file)),

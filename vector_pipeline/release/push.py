@@ -29,6 +29,7 @@ from vector_pipeline.release.planner import Look
 from vector_pipeline.release.planning import planned, require_place, require_same
 from vector_pipeline.release.records import Batches
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, PushStatus, Registry, Version
+from vector_pipeline.release.remembering import forget
 from vector_pipeline.release.resuming import is_rest_of
 from vector_pipeline.release.settling import has_counted, settle
 from vector_pipeline.release.snapshot import require_whole
@@ -183,13 +184,16 @@ def _pushed(
     try:
         journal = Journalled(registry, push, held, parallel=wish.parallel)
         make_way(registry, target, plan, journal)
+        if look.state is None or not ours:
+            # It was dropped, put back or written to past us: a mark that comes now may be one that is remembered of another state.
+            forget(lake, target, plan.namespace)
         applied = apply_plan(lake, version, target, plan, journal, ahead, on_write=on_write, on_files=on_files)
         held.check()
         if ours and has_counted(target, plan.namespace, count_after(lake, look, plan)):
             marks = {plan.preconditions.mark or "", *journal.marks}
             after = record(registry, version.dataset, wish.environment, target, plan.namespace, marks)
             if after is not None and journal.certain:
-                keep_marks(lake, registry.id, version, target, plan, look, after)
+                keep_marks(lake, registry.id, push, version, target, plan, look, after)
     except BaseException:
         _failed(registry, held, push, deployment)
         raise
