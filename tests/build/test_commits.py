@@ -43,6 +43,18 @@ def test_a_commit_is_due_by_time_and_by_bytes(
     assert len(made) >= 4, "as many shards"
 
 
+def test_a_commit_has_no_more_than_it_may(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that is no multiple of what is made at a time."""
+    monkeypatch.setattr(project.embedder("handbook"), "batch_size", 2)
+    monkeypatch.setattr(embeddings, "UNIT_ROWS", 2)
+    project.sync("handbook")
+    project.chunk("handbook")
+    shards = project.lake().rows(f"SELECT count(*) FROM {project.tables('handbook').chunks} GROUP BY shard")
+    assert max(shards)[0] > 3, "more than one commit of a shard"
+    project.embed("handbook", commit_rows=3)
+    assert max(commits(project)) <= 3
+
+
 def test_a_document_that_went_and_came_back_is_chunked_again(project: Project) -> None:
     """Its digest is the one of the last version again: that its chunks are another text's shows from them alone."""
     first = project.build("handbook").version

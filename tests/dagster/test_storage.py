@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -88,3 +89,19 @@ def test_a_storage_that_somebody_chose_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("storage: {postgres: {postgres_url: postgresql://nobody@localhost/none}}\n")
     ref = InstanceRef.from_dir(str(tmp_path))
     assert kept_open(ref) is ref
+
+
+def test_several_may_begin_at_once(tmp_path: Path) -> None:
+    """In a home that has no files yet: Dagster by itself takes one that another makes for one of long ago, or makes it again."""
+    together = threading.Barrier(4)
+
+    def begin(_: int) -> tuple[str | None, str | None]:
+        together.wait()
+        with dg.DagsterInstance.from_ref(kept_open(InstanceRef.from_dir(str(tmp_path)))) as made:
+            made.get_runs()
+            return made.run_storage.alembic_version()  # type: ignore[return-value]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(begin, range(4)))
+    ((now, newest),) = found
+    assert now == newest

@@ -1,6 +1,8 @@
 """What the change feed tells of two states is their difference, after any history, or it tells nothing."""
 
 import random
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vector_pipeline.config import LakeConfig
+from vector_pipeline.lake import changes
 from vector_pipeline.lake.changes import count_at, find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import DatasetTables, at
@@ -149,3 +152,41 @@ def test_what_was_read_is_added_to(lake: Lake) -> None:
     found = lake.rows("SELECT hash, sum(net)::BIGINT FROM net GROUP BY hash")
     assert found == [("a", count_at(lake, TABLES, "rows", last) - count_at(lake, TABLES, "rows", first))]
     assert count_at(lake, TABLES, "rows", last) == lake.row(f"SELECT count(*) FROM {at(TABLE, last)}")[0]
+
+
+def test_a_lake_that_was_put_back_under_an_open_connection_is_read_again(lake: Lake, tmp_path: Path) -> None:
+    insert(lake, 0, 50, "a")
+    first, copy = lake.snapshot_id(), tmp_path / "copy.db"
+    assert lake.catalog_file is not None
+    with sqlite3.connect(lake.catalog_file) as there, sqlite3.connect(copy) as kept:
+        there.backup(kept)
+    insert(lake, 50, 30, "a")
+    last = lake.snapshot_id()
+    assert find_changes(lake, TABLES, "rows", ("hash",), first, last, "net")
+    for log in tmp_path.rglob(f"{lake.catalog_file.name}-*"):
+        log.unlink()
+    shutil.copy(copy, lake.catalog_file)
+    with Lake.open(LakeConfig(), tmp_path) as another:
+        insert(another, 50, 20, "b")
+        assert another.snapshot_id() == last, "the same number, and another state"
+    assert count_at(lake, TABLES, "rows", last) == 70
+    assert find_changes(lake, TABLES, "rows", ("hash",), first, last, "net")
+    assert lake.rows("SELECT hash, net FROM net") == [("b", 20)]
+
+
+def test_what_was_added_to_in_part_is_not_known_any_more(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert(lake, 0, 50, "a")
+    first = lake.snapshot_id()
+    insert(lake, 50, 30, "a")
+    assert find_changes(lake, TABLES, "rows", ("hash",), first, lake.snapshot_id(), "net")
+    lake.transaction(lambda: lake.run(f"UPDATE {TABLE} SET hash = 'b'"), "as many rows as before")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "_agreeing", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            find_changes(lake, TABLES, "rows", ("hash",), first, lake.snapshot_id(), "net")
+    assert find_changes(lake, TABLES, "rows", ("hash",), first, lake.snapshot_id(), "net")
+    assert sorted(lake.rows("SELECT hash, net FROM net")) == [("a", -50), ("b", 80)]

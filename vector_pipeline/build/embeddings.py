@@ -109,6 +109,7 @@ def embed_chunks(
     stopped = False
     held: list[_Held] = []
     most = max(1, min(commit_rows, COMMIT_BYTES // (4 * space.dimension)))
+    unit = min(most, UNIT_ROWS)
     committed = started
 
     def commit() -> bool:
@@ -139,15 +140,14 @@ def embed_chunks(
             on_shard(shard.shard, 0, 0.0)
         if shard.shard not in texts:
             texts = store.pending_texts(lake, tables, _together(pending, shard, most))
-        began = time.monotonic()
+        began, left = time.monotonic(), shard.embed
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
-        for vectors in embed_pending(
-            embedder, texts.pop(shard.shard), commit_rows=min(most, UNIT_ROWS), on_progress=report, warm=warm
-        ):
+        for vectors in embed_pending(embedder, texts.pop(shard.shard), commit_rows=unit, on_progress=report, warm=warm):
             embedded += vectors.num_rows
             held.append(_Held(shard.shard, vectors, time.monotonic() - began))
-            began, warm = time.monotonic(), False
-            due = sum(one.rows for one in held) >= most or time.monotonic() - committed >= COMMIT_S
+            began, warm, left = time.monotonic(), False, left - vectors.num_rows
+            full = sum(one.rows for one in held) + min(unit, left) > most
+            due = full or time.monotonic() - committed >= COMMIT_S
             if due or embedded == total_texts:
                 stopped = commit()
             if stopped:

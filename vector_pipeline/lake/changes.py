@@ -8,7 +8,9 @@ Laws
    nothing is found, and the caller reads both states.
 3. Nothing here says what a state should be: whoever trusts an earlier one must know that it is the lake's own.
 4. The feed of a table is read once: what was read stays in a temporary table of the thread, and later states add what came after.
-   States do not change, so what was read of them stays true; whether both ends are still there is asked each time.
+   States do not change, so what was read of them stays true while both ends are there, which is asked each time: by number and
+   by the time of the commit, for a lake that was put back or made anew under an open connection has the same numbers.
+5. What cannot be added to as a whole (an error, an interrupt) is not known any more.
 """
 
 from collections.abc import Sequence
@@ -31,6 +33,8 @@ class _Feed:
     columns: tuple[str, ...]
     old: int
     new: int
+    times: tuple[str, str]
+    """Of the commits that made ``old`` and ``new`` (law 4)."""
     before: int = 0
     after: int = 0
     """Rows at ``old`` and at ``new``."""
@@ -59,10 +63,12 @@ def find_changes(
     if old == new:
         lake.run(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT {listed}, 0 AS net FROM {named} WHERE false")
         return True
-    feed = _feed(lake, dataset, table, columns, old, new)
-    if feed is None and lake.notes.pop(named, None) is not None:
+    # Known again when it was added to (law 5).
+    seen: _Feed | None = lake.notes.pop(named, None)
+    feed = _feed(lake, dataset, table, columns, old, new, seen)
+    if feed is None and seen is not None:
         # What was read may not be added to: the state that it ended with is gone, perhaps.
-        feed = _feed(lake, dataset, table, columns, old, new)
+        feed = _feed(lake, dataset, table, columns, old, new, None)
     if feed is None:
         return False
     lake.notes[named] = feed
@@ -79,30 +85,38 @@ def count_at(lake: Lake, dataset: DatasetTables, table: str, snapshot: int | Non
     """Rows of a table at a lake snapshot (None: now), which ``find_changes`` may have counted."""
     feed: _Feed | None = lake.notes.get(dataset.named(table))
     if feed is not None and snapshot in (feed.old, feed.new):
-        return feed.before if snapshot == feed.old else feed.after
+        end = (feed.old, feed.new).index(snapshot)
+        if _times(lake, snapshot) == {snapshot: feed.times[end]}:
+            return (feed.before, feed.after)[end]
     return int(lake.row(f"SELECT count(*) FROM {at(dataset.named(table), snapshot)} t")[0])
 
 
 def _feed(
-    lake: Lake, dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int
-) -> _Feed | None:  # fmt: skip
+    lake: Lake, dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int, seen: _Feed | None
+) -> _Feed | None:
     """Law 4; None where the feed refuses, or the counts of both ends do not agree with it."""
-    seen: _Feed | None = lake.notes.get(dataset.named(table))
+    known = seen if seen is not None and seen.leads_to(old, new, columns) else None
+    after = old if known is None else known.new
     try:
-        if seen is None or not seen.leads_to(old, new, columns):
+        times = _times(lake, old, after, new)
+        if len(times) < len({old, after, new}) or (known is not None and known.times != (times[old], times[after])):
+            return None
+        ends, quiet = (times[old], times[new]), _quiet(lake, dataset, table, after, old, new)
+        if known is None:
             every = tuple(dict.fromkeys((*(seen.columns if seen is not None else ()), *columns)))
             name = f'"feed of {dataset.dataset} {table}"'
             read = (
                 f"SELECT {', '.join(every)}, 1 AS sign FROM {dataset.named(table)} WHERE false"
-                if _quiet(lake, dataset, table, old, old, new)
+                if quiet
                 else _read(dataset, table, every, old, new)
             )
             lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {read}")
-            return _agreeing(lake, dataset.named(table), _Feed(name, every, old, new))
-        if _quiet(lake, dataset, table, seen.new, old, new):
-            return replace(seen, new=new)
-        lake.run(f"INSERT INTO {seen.name} {_read(dataset, table, seen.columns, seen.new, new)}")
-        return _agreeing(lake, dataset.named(table), replace(seen, new=new))
+            return _agreeing(lake, dataset.named(table), _Feed(name, every, old, new, ends))
+        longer = replace(known, new=new, times=ends)
+        if quiet:
+            return longer
+        lake.run(f"INSERT INTO {known.name} {_read(dataset, table, known.columns, after, new)}")
+        return _agreeing(lake, dataset.named(table), longer)
     except (NotFoundError, UnavailableError):
         # The feed names neither what is gone nor what a merge took along: whatever it refuses, both states still say.
         return None
@@ -116,9 +130,20 @@ def _agreeing(lake: Lake, named: str, feed: _Feed) -> _Feed | None:
     return replace(feed, before=int(before), after=int(after)) if before + more == after else None
 
 
+def _times(lake: Lake, *snapshots: int) -> dict[int, str]:
+    """When these states were committed, of those that are there."""
+    numbers = ", ".join(str(int(one)) for one in snapshots)
+    return dict(
+        lake.rows(
+            f"""SELECT snapshot_id, snapshot_time::VARCHAR FROM {METADATA}.ducklake_snapshot
+                WHERE snapshot_id IN ({numbers})"""
+        )
+    )
+
+
 def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int, new: int) -> bool:
-    """Whether the states ``old`` and ``new`` are there, and no commit after ``after`` until ``new`` touched the table: DuckLake
-    says of each commit what it did. One that is gone, or did anything else than write and delete rows, may have touched any.
+    """Whether no commit after ``after`` until ``new`` touched the table, which was there at ``old``: DuckLake says of each commit
+    what it did. One that is gone, or did anything else than write and delete rows, may have touched any.
     """
     (quiet,) = lake.row(
         f"""WITH this AS (
@@ -126,7 +151,6 @@ def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int,
                 WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
                   AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND t.begin_snapshot <= {int(old)})
             SELECT (SELECT count(*) FROM this) = 1
-               AND (SELECT count(*) FROM {METADATA}.ducklake_snapshot WHERE snapshot_id IN ({int(old)}, {int(new)})) = 2
                AND (SELECT count(*) FROM {METADATA}.ducklake_snapshot_changes
                     WHERE snapshot_id > {int(after)} AND snapshot_id <= {int(new)}
                       AND regexp_full_match(changes_made, '({_OF_ROWS}:[0-9]+,?)+')

@@ -16,13 +16,15 @@ def literal(value: Value | Sequence[Value]) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        return quoted(value)
+        # DuckDB's reader of statements ends at the first NUL.
+        return f"({' || chr(0) || '.join(map(quoted, value.split(chr(0))))})" if "\0" in value else quoted(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return f"{quoted(repr(value))}::DOUBLE"
+        # NumPy's are floats too, and are written with their type.
+        return f"{quoted(repr(float(value)))}::DOUBLE"
     if isinstance(value, datetime):
         return f"{quoted(value.isoformat(sep=' '))}::TIMESTAMP"
     return f"[{', '.join(map(literal, value))}]"

@@ -6,12 +6,14 @@ same tables, the same statements, and every event is committed before the next o
 
 Laws
 ----
-1. Only SQLite as Dagster sets it up by itself is replaced; what a ``dagster.yaml`` says of storage is left as it is.
+1. Only Dagster's own class of SQLite files is replaced, wherever they lie; any other storage is left as it is.
 2. Whoever watches a run sees each event when it is there. Dagster's webserver waits for a change of the run's file, and a commit
    changes its log alone while the file is open here: so the file is touched.
 3. A few files are open at a time: the index and those that were used last.
+4. Commands that begin at once in a new home make its files one after the other.
 """
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -156,13 +158,26 @@ class OpenSqliteStorage(DagsterSqliteStorage):
         # Not that of the class between, which opens its own.
         super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]
         self.base_dir, self._inst_data = base_dir, inst_data
-        self._run_storage = OpenRuns.from_local(_runs_directory(base_dir))
-        self._event_log_storage = OpenEventLog(_event_logs_directory(base_dir))
-        self._schedule_storage = Schedules.from_local(_schedule_directory(base_dir))
+        with _alone(base_dir):
+            self._run_storage = OpenRuns.from_local(_runs_directory(base_dir))
+            self._event_log_storage = OpenEventLog(_event_logs_directory(base_dir))
+            self._schedule_storage = Schedules.from_local(_schedule_directory(base_dir))
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
         return cls.from_local(inst_data=inst_data, **config_value)
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Law 4: nobody else of ours is in this block for the folder. Half a file Dagster takes for one of long ago."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # A file system without locks.
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _not_waiting(connection: sqlite3.Connection, _: object) -> None:
