@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.build.test_incremental import write
 from tests.conftest import page
 from vector_pipeline.build import embeddings
+from vector_pipeline.embedding.base import Embedder, Vectors
+from vector_pipeline.errors import UnavailableError
 from vector_pipeline.project import Project
 
 
@@ -53,6 +56,35 @@ def test_a_commit_has_no_more_than_it_may(project: Project, monkeypatch: pytest.
     assert max(shards)[0] > 3, "more than one commit of a shard"
     project.embed("handbook", commit_rows=3)
     assert max(commits(project)) <= 3
+
+
+@pytest.mark.parametrize("error", [UnavailableError("the service is gone", fix="Wait"), KeyboardInterrupt()])
+def test_what_was_made_before_an_error_is_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    embedder = project.embedder("handbook")
+    embed = type(embedder).embed_documents
+
+    def fails(self: Embedder, texts: Sequence[str]) -> Vectors:
+        if any(last in text for text in texts):
+            raise error
+        return embed(self, texts)
+
+    monkeypatch.setattr(embedder, "batch_size", 2)
+    monkeypatch.setattr(embeddings, "UNIT_ROWS", 2)
+    project.sync("handbook")
+    project.chunk("handbook")
+    # Of the last shard; shards are embedded in order.
+    (last, texts) = project.lake().row(
+        f"SELECT max_by(text, (shard, content_hash)), count(DISTINCT content_hash) FROM {project.tables('handbook').chunks}"
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(type(embedder), "embed_documents", fails)
+        with pytest.raises(type(error)):
+            project.embed("handbook")
+    (kept,) = commits(project)
+    assert 0 < kept < texts
+    assert project.embed("handbook").embedded == texts - kept
 
 
 def test_a_document_that_went_and_came_back_is_chunked_again(project: Project) -> None:

@@ -2,11 +2,13 @@
 
 What a killed run can lose is bounded by the work that it was: vectors wait for one commit until they are ``COMMIT_ROWS`` or
 ``COMMIT_BYTES``, or took ``COMMIT_S`` seconds. A commit costs 0.1 to 0.2 s however little it holds: a source that changed a little,
-or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``.
+or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``. What was made before an interrupt
+or an embedder's error is kept, unless the model cannot be held against its golden texts any more.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +17,7 @@ import pyarrow as pa
 from vector_pipeline.build.attesting import DEFAULT, Attesting, Attestor
 from vector_pipeline.embedding.base import Embedder, EmbeddingSpace
 from vector_pipeline.embedding.batches import Progress, embed_pending
-from vector_pipeline.errors import RefusedError
+from vector_pipeline.errors import RefusedError, VectorPipelineError
 from vector_pipeline.lake import embeddings as store
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.embeddings import Pending
@@ -142,7 +144,8 @@ def embed_chunks(
             texts = store.pending_texts(lake, tables, _together(pending, shard, most))
         began, left = time.monotonic(), shard.embed
         report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
-        for vectors in embed_pending(embedder, texts.pop(shard.shard), commit_rows=unit, on_progress=report, warm=warm):
+        made = embed_pending(embedder, texts.pop(shard.shard), commit_rows=unit, on_progress=report, warm=warm)
+        for vectors in _kept(made, lambda: commit() if held else None):
             embedded += vectors.num_rows
             held.append(_Held(shard.shard, vectors, time.monotonic() - began))
             began, warm, left = time.monotonic(), False, left - vectors.num_rows
@@ -158,6 +161,16 @@ def embed_chunks(
     copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}") if whole else 0
     total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])
     return EmbedCounts(embedded, copied, total, seconds, total_texts - embedded, shared)
+
+
+def _kept(made: Iterator[pa.Table], keep: Callable[[], object]) -> Iterator[pa.Table]:
+    """The same vectors; where no more come, those before them are kept first: somebody waited, and perhaps paid, for them."""
+    try:
+        yield from made
+    except (VectorPipelineError, KeyboardInterrupt):
+        with suppress(VectorPipelineError):
+            keep()
+        raise
 
 
 def _together(pending: Sequence[Pending], first: Pending, rows: int) -> list[int]:
