@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.page import PAGE, between
 from benchmarks.rows import load
 from vector_pipeline.config import PineconeTargetConfig
+from vector_pipeline.config.targets import PineconePriceConfig
 from vector_pipeline.release.costs import requests
 from vector_pipeline.targets.billing import GB, Work, money, reading
 from vector_pipeline.targets.pinecone.abilities import abilities
@@ -46,7 +47,7 @@ class Step:
 
     def expected_s(self, count: int) -> float:
         last = max(self.seconds)
-        return self.seconds[last] * (count / last) ** self.growth
+        return float(self.seconds[last] * (count / last) ** self.growth)
 
     @property
     def mb_a_vector(self) -> float:
@@ -132,8 +133,8 @@ def _page(rows: Sequence[Mapping[str, Any]], measured: Sequence[Step]) -> Iterat
     for name, (few, many) in {what: (cost(base, each), cost(MANY, each)) for what, cost in _COSTS.items()}.items():
         yield f"| {name} | {few:,.0f} | {many:,.0f} |"
     yield ""
-    for place, one in enumerate(limits(measured, each), 1):
-        yield f"{place}. At {one.vectors / 1e6:,.0f} million vectors: {one.what}."
+    for place, limit in enumerate(limits(measured, each), 1):
+        yield f"{place}. At {limit.vectors / 1e6:,.0f} million vectors: {limit.what}."
 
 
 def _requests(count: int, each: float) -> int:
@@ -145,8 +146,7 @@ def _money(kind: str, count: int, each: float) -> float:
 
 
 _CONFIG = PineconeTargetConfig(kind="pinecone", index="any")
-_TARGET, _RATES, _PRICES = abilities(_CONFIG), _CONFIG.limits, _CONFIG.prices
-assert _PRICES is not None
+_TARGET, _RATES, _PRICES = abilities(_CONFIG), _CONFIG.limits, PineconePriceConfig()
 _COSTS: Mapping[str, Callable[[int, float], float]] = {
     "Pinecone: requests to upsert all": _requests,
     f"Pinecone: hours to upsert all, at {_RATES.upsert_mb:g} MB/s": lambda count, each: (

@@ -50,7 +50,7 @@ def test_the_section_tells_steps_sizes_and_money() -> None:
     shown = page(rows)
     assert "| build | 10 s | 0.2 GB | n^1.00 | 2,777.8 h |" in shown
     assert "| import files | 0.0 GB, 2 files | 2.00 TB |" in shown
-    assert f"USD to import all | 0 | {2_000 * billion._PRICES.per_gb_imported:,.0f} |" in shown  # type: ignore[union-attr]
+    assert f"USD to import all | 0 | {2_000 * billion._PRICES.per_gb_imported:,.0f} |" in shown
     assert page([]) == ""
 
 
