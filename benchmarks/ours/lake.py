@@ -20,7 +20,7 @@ from vector_pipeline.lake.diff import Side, diff_versions
 from vector_pipeline.lake.tables import at
 from vector_pipeline.project import Project
 from vector_pipeline.release.importing import reading
-from vector_pipeline.release.records import Batches
+from vector_pipeline.release.records import whole_records
 from vector_pipeline.release.snapshot import tables_of
 from vector_pipeline.targets.base import LIVE, NamespaceSpec
 from vector_pipeline.targets.checks import conform
@@ -63,15 +63,12 @@ def diff(project: Project, *, feed: bool) -> None:
 def write_files(project: Project, folder: Path) -> int:
     """Every record of the last version as Parquet for Pinecone's bulk import, as a first load writes them; bytes, on the disk."""
     lake, version = project.lake(read_only=True), project.versions(DATASET)[-1]
-    wanted = lake.table(
-        f"""SELECT shard, record_id, record_id AS id, 1::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
-            FROM {at(tables_of(version).chunks, version.lake_snapshot)} c ORDER BY shard"""
-    )
+    every = f"""SELECT shard, record_id, record_id AS id, 1::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in
+        FROM {at(tables_of(version).chunks, version.lake_snapshot)} c ORDER BY shard"""
     limits = reading(abilities(PineconeTargetConfig(kind="pinecone", index="any", import_uri=str(folder))))
     spec = NamespaceSpec("all", version.dimension, version.metric, version.fingerprint)
-    with Batches(lake, version, wanted, limits) as batches:
-        rows = (rows_of(conform(batch, spec, limits)) for batch in batches)
-        written = Folder(str(folder), folder).write("import", rows)
+    rows = (rows_of(conform(batch, spec, limits)) for batch in whole_records(lake, version, every, limits))
+    written = Folder(str(folder), folder).write("import", rows)
     _flushed(folder / "import")
     return written
 

@@ -27,7 +27,7 @@ from vector_pipeline.release.hands import explained, record
 from vector_pipeline.release.journalling import Journalled, abandon_open, fence_off, writer
 from vector_pipeline.release.plan import Stage, StageKind
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, making, upserting
-from vector_pipeline.release.records import Batches, changes
+from vector_pipeline.release.records import changed_records, whole_records
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.remembering import remember
 from vector_pipeline.release.sending import Batch
@@ -125,12 +125,10 @@ class _Work:
         """Whole records, or such that take their vector from one that stays: version by version, shard by shard."""
         derives = kind is StageKind.DERIVE
         for version in self.line.versions:
-            wanted = self.lake.table(
-                f"""SELECT shard, record_id, id, source_id, added_in, removed_in FROM drift_writes
-                    WHERE version = {version.number} AND (source_id IS NOT NULL) = {str(derives).lower()}
-                    ORDER BY shard, record_id"""
-            )
-            read: type[Batches] | Callable[..., Iterator[pa.Table]] = changes if derives else Batches
+            wanted = f"""SELECT shard, record_id, id, source_id, added_in, removed_in FROM drift_writes
+                WHERE version = {version.number} AND (source_id IS NOT NULL) = {str(derives).lower()}
+                ORDER BY shard, record_id"""
+            read = changed_records if derives else whole_records
             for table in read(self.lake, version, wanted, self.limits):
                 rows = table.select(DERIVE_SCHEMA.names) if derives else table
                 write = (deriving if derives else upserting)(self.target, self.plan.namespace, rows, self.journal.fence)

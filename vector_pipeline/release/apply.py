@@ -19,13 +19,14 @@ import pyarrow as pa
 
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.spool import spooled
 from vector_pipeline.release.costs import ID_BYTES
 from vector_pipeline.release.importing import OnFiles, import_batches, reading
 from vector_pipeline.release.journalling import Journalled
 from vector_pipeline.release.plan import WRITING, Plan, Stage, StageKind
 from vector_pipeline.release.planner import added_in
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, describing, making, upserting
-from vector_pipeline.release.records import Batches, changes
+from vector_pipeline.release.records import Batches, changed_records, whole_records
 from vector_pipeline.release.registry import Version
 from vector_pipeline.release.sending import Batch, send_all
 from vector_pipeline.targets.base import (
@@ -116,7 +117,10 @@ def read_ahead(
     ``placed``: the look that the plan was made from found out where they stand (``following``).
     """
     if any(stage.kind is StageKind.UPSERT for stage in plan.stages):
-        with Batches(lake, version, _wanted(lake, plan, placed=placed), target.capabilities) as ahead:
+        with (
+            spooled(lake, _wanted(plan, placed=placed)) as wanted,
+            Batches(lake, version, wanted, target.capabilities) as ahead,
+        ):
             yield ahead
     else:
         yield None
@@ -163,16 +167,14 @@ def stopped(done: int, total: int) -> str:
 _AFTER = frozenset({StageKind.VERIFY, StageKind.MOVE_ALIAS})
 
 
-def _wanted(lake: Lake, plan: Plan, stage: StageKind = StageKind.UPSERT, *, placed: bool = False) -> pa.Table:
-    """Rows to write in a stage, shard by shard: a batch reads its shards. ``placed``: with the places of what is read."""
+def _wanted(plan: Plan, stage: StageKind = StageKind.UPSERT, *, placed: bool = False) -> str:
+    """The query of the rows to write in a stage, shard by shard. ``placed``: with the places of what is read."""
     since = added_in(plan.strategy, plan.version)
     places, joined = (
         (", chunk_place, vector_place", "LEFT JOIN follow_places USING (shard, record_id)") if placed else ("", "")
     )
-    return lake.table(
-        f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in{places}
-            FROM plan_actions {joined} WHERE stage = '{stage}' ORDER BY shard, record_id"""
-    )
+    return f"""SELECT shard, record_id, id, source_id, {since}::BIGINT AS added_in, {LIVE}::BIGINT AS removed_in{places}
+        FROM plan_actions {joined} WHERE stage = '{stage}' ORDER BY shard, record_id"""
 
 
 class _Work:
@@ -202,19 +204,26 @@ class _Work:
             for table in self.ahead:
                 yield self._records(stage.kind, table, upserting)
         elif stage.kind is StageKind.IMPORT:
-            files = partial(Batches, self.lake, self.version, _wanted(self.lake, self.plan), reading(self.limits))
-            yield from import_batches(self.target, self.plan, stage, self.journal, files, self.on_files)
+            yield from import_batches(self.target, self.plan, stage, self.journal, self._whole, self.on_files)
         elif stage.kind is StageKind.DERIVE:
-            for table in changes(self.lake, self.version, _wanted(self.lake, self.plan, stage.kind), self.limits):
+            for table in self._changes(stage.kind):
                 yield self._records(stage.kind, table.select(DERIVE_SCHEMA.names), deriving)
         elif stage.kind is StageKind.SET_METADATA:
-            for table in changes(self.lake, self.version, _wanted(self.lake, self.plan, stage.kind), self.limits):
+            for table in self._changes(stage.kind):
                 yield self._records(stage.kind, table.select(METADATA_SCHEMA.names), describing)
         elif stage.kind in (StageKind.CLOSE, StageKind.DELETE):
             for ids in self._endings(stage):
                 yield self._ending(stage, ids)
         else:
             raise RefusedError(f"the plan has a stage {stage.kind} that this release does not know")
+
+    def _whole(self) -> Iterator[pa.Table]:
+        """Every record of an import."""
+        return whole_records(self.lake, self.version, _wanted(self.plan), reading(self.limits))
+
+    def _changes(self, stage: StageKind) -> Iterator[pa.Table]:
+        """Records of a stage that sends no vectors."""
+        return changed_records(self.lake, self.version, _wanted(self.plan, stage), self.limits)
 
     def _batch(self, kind: StageKind, payload: dict[str, object], write: Write) -> Batch:
         return Batch(write.records, partial(self.journal.write, kind.value, payload, write))

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from vector_pipeline.errors import RefusedError
 from vector_pipeline.lake.between import stream_placed
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.spool import spooled
 from vector_pipeline.lake.tables import at, within
 from vector_pipeline.lake.whole_records import read_records, stream_records
 from vector_pipeline.release.registry import Version
@@ -26,7 +27,7 @@ WANTED_SCHEMA = pa.schema(
         ("removed_in", pa.int64()),
     ]
 )
-"""Records to make: the lake's record id, the id to write it under, and its interval. Order by shard: a batch reads its shards."""
+"""Records to make: the lake's record id, the id to write it under, and its interval. In groups of whole shards, in their order."""
 
 _PAGE_BYTES = 64_000_000
 """About what is read from the lake before it is sent: two of these are in memory."""
@@ -34,13 +35,13 @@ _PAGES_AHEAD = 2
 
 
 class Batches:
-    """Records of ``wanted`` (``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within the limits.
+    """Records of ``wanted`` (groups of ``WANTED_SCHEMA``) as they stand in a version (``record_schema``), in batches within limits.
 
     Reading begins with construction, in a thread of its own: while one page is being sent the next is read. ``close`` it where it
     is not read to its end. ``RefusedError`` at the end where the lake lacks some of them.
     """
 
-    def __init__(self, lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> None:
+    def __init__(self, lake: Lake, version: Version, wanted: Iterable[pa.Table], limits: Capabilities) -> None:
         typical = 4 * version.dimension + 2_000
         self._limits = limits
         self._rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // typical))
@@ -87,8 +88,20 @@ class Batches:
         self.close()
 
 
-def changes(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
-    """Rows of ``wanted`` (shard, record_id and more columns) with the record's metadata, no vector: in batches."""
+def whole_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Iterator[pa.Table]:
+    """Records of a query (``WANTED_SCHEMA``, ordered by shard) that sees this thread's temporary tables: as ``Batches``."""
+    with spooled(lake, query) as wanted, Batches(lake, version, wanted, limits) as batches:
+        yield from batches
+
+
+def changed_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Iterator[pa.Table]:
+    """The same without vectors: the query's columns, with the record's metadata."""
+    with spooled(lake, query) as wanted:
+        for group in wanted:
+            yield from _changed(lake, version, group, limits)
+
+
+def _changed(lake: Lake, version: Version, wanted: pa.Table, limits: Capabilities) -> Iterator[pa.Table]:
     rows = min(limits.max_batch_records, max(1, limits.max_batch_bytes // 2_000))
     for begin in range(0, wanted.num_rows, rows):
         some = wanted.slice(begin, rows)
@@ -112,16 +125,18 @@ def _lacking(version: Version, count: int) -> RefusedError:
     )
 
 
-def records_of(lake: Lake, version: Version, wanted: pa.Table, rows: int) -> Iterator[pa.Table]:
-    """Whole records of ``wanted``, ordered by shard, in tables of at most so many; ``RefusedError`` in the end unless all came."""
-    came = 0
-    # Whoever knows where they stand says so.
-    stream = stream_placed if "vector_place" in wanted.schema.names else stream_records
-    for found in stream(lake, tables_of(version), version.lake_snapshot, wanted, version.dimension, rows=rows):
-        came += found.num_rows
-        yield _as_record(found, version)
-    if came != wanted.num_rows:
-        raise _lacking(version, wanted.num_rows - came)
+def records_of(lake: Lake, version: Version, wanted: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Whole records of ``wanted`` (groups of whole shards), in tables of at most so many; ``RefusedError`` unless all came."""
+    lacking = 0
+    for group in wanted:
+        # Whoever knows where they stand says so.
+        stream = stream_placed if "vector_place" in group.schema.names else stream_records
+        lacking += group.num_rows
+        for found in stream(lake, tables_of(version), version.lake_snapshot, group, version.dimension, rows=rows):
+            lacking -= found.num_rows
+            yield _as_record(found, version)
+    if lacking:
+        raise _lacking(version, lacking)
 
 
 def records(lake: Lake, version: Version, wanted: pa.Table) -> pa.Table:
