@@ -11,8 +11,8 @@ Laws
 5. Which versions are kept is asked under the lease: one that was pushed or retired meanwhile is not mistaken.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 
 import pyarrow as pa
@@ -30,7 +30,7 @@ from vector_pipeline.release.reading_back import Write, closing, deleting, deriv
 from vector_pipeline.release.records import changed_records, whole_records
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.remembering import remember
-from vector_pipeline.release.sending import Batch
+from vector_pipeline.release.sending import Batch, Made
 from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.targets.base import DERIVE_SCHEMA, NamespaceSpec, Target
 
@@ -77,7 +77,7 @@ def repair_line(
             if ours:
                 _record(lake, registry, target, line, made, journal.marks)
         except BaseException:
-            with suppress(VectorPipelineError):
+            with contextlib.suppress(VectorPipelineError):
                 registry.close_push(push, PushStatus.FAILED)
             raise
         registry.close_push(push, PushStatus.DONE)
@@ -103,7 +103,7 @@ class _Work:
         self.lake, self.target, self.line, self.plan, self.journal = lake, target, line, plan, journal
         self.limits = target.capabilities
 
-    def batches(self, stage: Stage) -> Iterator[Batch]:
+    def batches(self, stage: Stage) -> Made:
         """Those of one stage."""
         kind = stage.kind
         if kind is StageKind.ENSURE_NAMESPACE:
@@ -129,10 +129,12 @@ class _Work:
                 WHERE version = {version.number} AND (source_id IS NOT NULL) = {str(derives).lower()}
                 ORDER BY shard, record_id"""
             read = changed_records if derives else whole_records
-            for table in read(self.lake, version, wanted, self.limits):
-                rows = table.select(DERIVE_SCHEMA.names) if derives else table
-                write = (deriving if derives else upserting)(self.target, self.plan.namespace, rows, self.journal.fence)
-                yield self._batch(kind, table["id"][0].as_py(), write)
+            with contextlib.closing(read(self.lake, version, wanted, self.limits)) as tables:
+                for table in tables:
+                    rows = table.select(DERIVE_SCHEMA.names) if derives else table
+                    writing = deriving if derives else upserting
+                    write = writing(self.target, self.plan.namespace, rows, self.journal.fence)
+                    yield self._batch(kind, table["id"][0].as_py(), write)
 
     def _ids(self, query: str, stage: Stage) -> Iterator[pa.Array]:
         return id_batches(self.lake.table(query)["id"], self.limits, stage.ending)

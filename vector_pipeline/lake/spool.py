@@ -7,6 +7,7 @@ Laws
 2. The file is gone when the block ends.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,11 @@ class Spool:
 @contextmanager
 def spooled(lake: Lake, query: str, by: str = "shard") -> Iterator[Spool]:
     """A query of this thread (its temporary tables are seen), ordered by a column ``by`` of numbers, and perhaps more."""
-    with tempfile.TemporaryDirectory(prefix="vector-pipeline-spool-") as folder:
-        path = Path(folder) / "rows.parquet"
+    # Not a ``TemporaryDirectory``: in a generator that nobody ended, that would be taken away before the block is.
+    folder = Path(tempfile.mkdtemp(prefix="vector-pipeline-spool-"))
+    try:
+        path = folder / "rows.parquet"
         lake.run(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
         yield Spool(path, by)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -28,7 +28,7 @@ from vector_pipeline.release.planner import added_in
 from vector_pipeline.release.reading_back import Write, closing, deleting, deriving, describing, making, upserting
 from vector_pipeline.release.records import Batches, changed_records, whole_records
 from vector_pipeline.release.registry import Version
-from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.release.sending import Batch, Made, send_all
 from vector_pipeline.targets.base import (
     DERIVE_SCHEMA,
     LIVE,
@@ -128,7 +128,7 @@ def read_ahead(
 
 def execute(
     stages: Sequence[Stage],
-    batches_of: Callable[[Stage], Iterator[Batch]],
+    batches_of: Callable[[Stage], Made],
     target: Target,
     namespace: str,
     *,
@@ -195,7 +195,7 @@ class _Work:
         self.limits = target.capabilities
         self.ahead = ahead
 
-    def batches(self, stage: Stage) -> Iterator[Batch]:
+    def batches(self, stage: Stage) -> Made:
         if stage.kind is StageKind.ENSURE_NAMESPACE:
             ensure = making(self.target, place_of(self.plan), self.journal.fence)
             yield self._batch(stage.kind, {"namespace": self.plan.namespace}, ensure)

@@ -11,7 +11,7 @@ Laws
    is not hidden by our write.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +36,7 @@ from vector_pipeline.release.plan import StageKind
 from vector_pipeline.release.reading_back import deleting
 from vector_pipeline.release.registry import PushStatus, Registry
 from vector_pipeline.release.remembering import forget, remember
-from vector_pipeline.release.sending import Batch, send_all
+from vector_pipeline.release.sending import Batch, Made, send_all
 from vector_pipeline.release.settling import as_counted, settle
 from vector_pipeline.targets.base import NamespaceState, Target, WriteReceipt
 
@@ -143,7 +143,7 @@ class _Work:
                 self.target.wait_until_fresh(line.namespace, receipt)
         self._record(line, before, journal)
 
-    def _batches(self, line: LineState, garbage: Garbage, journal: Journalled) -> Iterator[Batch]:
+    def _batches(self, line: LineState, garbage: Garbage, journal: Journalled) -> Made:
         for ids in id_batches(garbage.ids, self.target.capabilities):
             write = deleting(self.target, line.namespace, ids, journal.fence)
             payload = {"records": len(ids), "first": ids[0].as_py()}

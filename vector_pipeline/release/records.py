@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -29,6 +29,8 @@ WANTED_SCHEMA = pa.schema(
 )
 """Records to make: the lake's record id, the id to write it under, and its interval. In groups of whole shards, in their order."""
 
+Tables = Generator[pa.Table, None, None]
+"""Made one after the other, from a file that is there until they end, or are closed."""
 _PAGE_BYTES = 64_000_000
 """About what is read from the lake before it is sent: two of these are in memory."""
 _PAGES_AHEAD = 2
@@ -88,13 +90,13 @@ class Batches:
         self.close()
 
 
-def whole_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Iterator[pa.Table]:
+def whole_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Tables:
     """Records of a query (``WANTED_SCHEMA``, ordered by shard) that sees this thread's temporary tables: as ``Batches``."""
     with spooled(lake, query) as wanted, Batches(lake, version, wanted, limits) as batches:
         yield from batches
 
 
-def changed_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Iterator[pa.Table]:
+def changed_records(lake: Lake, version: Version, query: str, limits: Capabilities) -> Tables:
     """The same without vectors: the query's columns, with the record's metadata."""
     with spooled(lake, query) as wanted:
         for group in wanted:

@@ -8,8 +8,9 @@ Laws
 3. An interrupt does the same. When this returns or raises, nothing is under way.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 
 from vector_pipeline.targets.base import WriteReceipt
@@ -24,12 +25,17 @@ class Batch:
 
 
 Done = Callable[[Batch, WriteReceipt], None]
+Made = Generator[Batch, None, None]
+"""Batches of a stage, as they are made. What they are made of may hold files: whoever begins closes it."""
 
 
-def send_all(batches: Iterable[Batch], *, parallel: int, done: Done) -> None:
-    """Send every batch, at most ``parallel`` at once; ``done`` is called in this thread for each that landed."""
+def send_all(batches: Made, *, parallel: int, done: Done) -> None:
+    """Send every batch, at most ``parallel`` at once; ``done`` is called in this thread for each that landed.
+
+    ``batches`` is closed in the end, however that came.
+    """
     under_way: dict[Future[WriteReceipt], Batch] = {}
-    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="write") as pool:
+    with closing(batches), ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="write") as pool:
         try:
             for batch in batches:
                 while len(under_way) >= parallel:
