@@ -41,6 +41,11 @@ class Measured:
     counted: Mapping[str, Any] = field(default_factory=dict)
 
 
+def environment() -> dict[str, str]:
+    """Of every side's process."""
+    return os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """A program: a module of ``benchmarks`` and its arguments. ``peers``: in the peers' environment."""
@@ -54,10 +59,9 @@ class Side:
         """Do the work once. Raises ``FailedError``."""
         python = str(PEERS / "bin" / "python") if self.peers else sys.executable
         command = [python, "-m", self.module, *self.arguments, *more]
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
         with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
             code = subprocess.run(
-                command, cwd=REPOSITORY, env=environment, stdout=said, stderr=errors, check=False
+                command, cwd=REPOSITORY, env=environment(), stdout=said, stderr=errors, check=False
             ).returncode
             said.seek(0)
             errors.seek(0)

@@ -8,7 +8,6 @@ thread that waits does not count, nor do DuckDB's own threads beside the one tha
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side
+from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side, environment
 from benchmarks.update_source import write_revision
 
 KEPT = Path(__file__).parent / "results" / "profiles.json"
@@ -121,8 +120,7 @@ def sampled(side: Side, file: Path) -> Iterator[tuple[list[str], int]]:
     """Stacks (outermost first, ``name (file)``) of a side's process, each with its samples."""
     spy = [str(PEERS / "bin" / "py-spy"), "record", "--rate", str(_RATE), "--format", "raw", "--function"]
     command = [*spy, "--output", str(file), "--", sys.executable, "-m", side.module, *side.arguments]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode or not file.exists():
         raise FailedError(f"{side.name}: exit {done.returncode}: {done.stderr[-2_000:]}")
     for line in file.read_text(encoding="utf-8").splitlines():

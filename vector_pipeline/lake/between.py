@@ -11,17 +11,16 @@ Laws
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import NotFoundError, UnavailableError
 from vector_pipeline.lake import since
-from vector_pipeline.lake.connection import CATALOG, Lake
-from vector_pipeline.lake.sums import NOTHING, Sum, sums
-from vector_pipeline.lake.tables import ROW_GROUP, SpaceTables, at, within
+from vector_pipeline.lake.changes import place_of
+from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.sums import Sum, moved, sums
+from vector_pipeline.lake.tables import SpaceTables, at, within
+from vector_pipeline.lake.whole_records import chunks_at, stretched
 
-_MOST_STRETCHES = 64
 _GROUP_ROWS = 50_000
 Shards = dict[int, Sum]
 
@@ -38,10 +37,7 @@ def shards_at(lake: Lake, tables: SpaceTables, snapshot: int) -> Shards:
 
 def before(lake: Lake, shards: Shards, net: str) -> Shards:
     """Sums of the state from which ``net`` (of ``find_changes``) leads to that of ``shards``."""
-    found = dict(shards)
-    for shard, less in sums(lake, net, "-net").items():
-        found[shard] = found.get(shard, NOTHING).plus(less)
-    return {shard: one for shard, one in found.items() if one.records}
+    return moved(shards, sums(lake, net, "-net"))
 
 
 def load_inserted(lake: Lake, tables: SpaceTables, old: int, new: int, net: str, into: str) -> bool:
@@ -112,7 +108,7 @@ def stream_placed(
                 FROM (SELECT rowid AS vector_place, shard, content_hash, vector FROM {tables.embeddings}
                       WHERE {shards} AND {stretched(group["vector_place"])}) e
                 JOIN wanted_records w USING (shard, vector_place)
-                JOIN (SELECT * FROM {tables.chunks} AT (VERSION => {int(snapshot)})
+                JOIN (SELECT * FROM {chunks_at(tables, snapshot)}
                       WHERE {shards} AND {stretched(group["chunk_place"])}) c
                   ON c.record_id = w.record_id AND c.content_hash = e.content_hash""",
             rows=rows,
@@ -122,23 +118,8 @@ def stream_placed(
                 yield pa.Table.from_batches([batch])
 
 
-def stretched(places: pa.ChunkedArray) -> str:
-    """SQL condition on row ids: the fewest stretches around places without a hole of a row group, not more than 64."""
-    found: npt.NDArray[np.int64] = np.sort(places.drop_null().to_numpy())
-    if not len(found):
-        return "false"
-    holes = np.diff(found)
-    wide = np.flatnonzero(holes > ROW_GROUP)
-    if len(wide) >= _MOST_STRETCHES:
-        wide = np.sort(np.argsort(holes)[-(_MOST_STRETCHES - 1) :])
-    firsts, lasts = [0, *(wide + 1).tolist()], [*wide.tolist(), len(found) - 1]
-    runs = zip(firsts, lasts, strict=True)
-    return f"({' OR '.join(f'rowid BETWEEN {found[first]} AND {found[last]}' for first, last in runs)})"
-
-
 def _inserted(tables: SpaceTables, table: str, old: int, new: int) -> str:
-    place = f"{quoted(CATALOG)}, {quoted(tables.dataset.dataset)}, {quoted(table)}, {int(old) + 1}, {int(new)}"
     if old >= new:
         # The feed takes no empty range.
         return f"(SELECT 0 AS snapshot_id, rowid, * FROM {tables.dataset.named(table)} WHERE false)"
-    return f"(SELECT snapshot_id, rowid, * FROM ducklake_table_insertions({place}))"
+    return f"(SELECT snapshot_id, rowid, * FROM ducklake_table_insertions({place_of(tables.dataset, table, old, new)}))"

@@ -160,9 +160,13 @@ def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int,
     return bool(quiet)
 
 
+def place_of(dataset: DatasetTables, table: str, old: int, new: int) -> str:
+    """Arguments of the feed's table functions: what was committed to a table after ``old``, until ``new``; never nothing."""
+    return f"{quoted(CATALOG)}, {quoted(dataset.dataset)}, {quoted(table)}, {int(old) + 1}, {int(new)}"
+
+
 def _read(dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int) -> str:
-    place = f"{quoted(CATALOG)}, {quoted(dataset.dataset)}, {quoted(table)}, {int(old) + 1}, {int(new)}"
-    listed = ", ".join(columns)
+    place, listed = place_of(dataset, table, old, new), ", ".join(columns)
     return f"""
         SELECT {listed}, 1 AS sign FROM ducklake_table_insertions({place})
         UNION ALL SELECT {listed}, -1 FROM ducklake_table_deletions({place})"""

@@ -27,6 +27,8 @@ STAGED_CHUNKS = pa.schema(
         ("metadata", pa.string()),
     ]
 )
+_GOING = "(SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"
+"""Documents whose chunks go, after ``find_stale`` knows them."""
 
 
 def find_stale(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> tuple[int, int]:
@@ -67,7 +69,7 @@ def _look_at_all(lake: Lake, tables: SpaceTables, condition: str) -> None:
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE stale_places AS
             SELECT rowid AS place FROM {tables.chunks} WHERE {condition} AND document_id IN
-            (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+            {_GOING}"""
     )
 
 
@@ -109,8 +111,8 @@ def _look_at_touched(lake: Lake, tables: SpaceTables, condition: str, after: int
            SELECT DISTINCT document_id FROM chunked ANTI JOIN present USING (document_id)"""
     )
     lake.run(
-        """CREATE OR REPLACE TEMP TABLE stale_places AS SELECT place FROM chunked WHERE document_id IN
-           (SELECT document_id FROM stale_documents UNION ALL SELECT document_id FROM orphaned_chunks)"""
+        f"""CREATE OR REPLACE TEMP TABLE stale_places AS SELECT place FROM chunked WHERE document_id IN
+           {_GOING}"""
     )
 
 

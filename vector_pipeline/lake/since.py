@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sums import NOTHING, Sum, sums
+from vector_pipeline.lake.sums import Sum, moved, sums
 from vector_pipeline.lake.tables import SpaceTables, at
 
 _KIND = "vector_pipeline_described"
@@ -77,14 +77,11 @@ def advanced(lake: Lake, tables: SpaceTables, known: Described, snapshot: int) -
         return None
     if not (_complete(lake, tables, snapshot) and _unique(lake, tables, snapshot)):
         return None
-    shards = dict(known.shards)
-    for shard, more in sums(lake, "chunks_since", "net").items():
-        shards[shard] = shards.get(shard, NOTHING).plus(more)
     return Described(
         snapshot,
         known.documents + _net(lake, "documents_since"),
         known.vectors + _net(lake, "vectors_since"),
-        {shard: one for shard, one in shards.items() if one.records},
+        moved(known.shards, sums(lake, "chunks_since", "net")),
     )
 
 
@@ -93,10 +90,7 @@ def went_back(lake: Lake, tables: SpaceTables, known: Described, snapshot: int) 
     columns = ("shard", "record_id", "metadata_hash")
     if not find_changes(lake, tables.dataset, tables.chunk_table, columns, snapshot, known.snapshot, "records_since"):
         return None
-    shards = dict(known.shards)
-    for shard, less in sums(lake, "records_since", "-net").items():
-        shards[shard] = shards.get(shard, NOTHING).plus(less)
-    return {shard: one for shard, one in shards.items() if one.records}
+    return moved(known.shards, sums(lake, "records_since", "-net"))
 
 
 def _net(lake: Lake, changes: str) -> int:

@@ -87,7 +87,7 @@ def stretches(lake: Lake, tables: SpaceTables, snapshot: int | None, group: pa.T
                 JOIN (SELECT rowid AS place, shard, content_hash FROM {tables.embeddings} WHERE {shards}) e
                 USING (shard, content_hash)"""
         )
-    return _within(found["chunk"]), _within(found["vector"])
+    return stretched(found["chunk"]), stretched(found["vector"])
 
 
 def chunks_at(tables: SpaceTables, snapshot: int | None) -> str:
@@ -95,8 +95,9 @@ def chunks_at(tables: SpaceTables, snapshot: int | None) -> str:
     return tables.chunks if snapshot is None else f"{tables.chunks} AT (VERSION => {int(snapshot)})"
 
 
-def _within(places: pa.ChunkedArray) -> str:
-    runs = _runs(np.sort(places.to_numpy()))
+def stretched(places: pa.ChunkedArray) -> str:
+    """SQL condition on row ids: the stretches around these places. Null is no place; of none nothing is let through."""
+    runs = _runs(np.sort(places.drop_null().to_numpy()))
     return f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in runs)})"
 
 

@@ -20,6 +20,7 @@ from vector_pipeline.lake.changes import find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.snapshots import combined
 from vector_pipeline.lake.tables import at
+from vector_pipeline.lake.whole_records import stretched
 from vector_pipeline.release import ledger
 from vector_pipeline.release.comparing import OUR_ID
 from vector_pipeline.release.ledger import Ledger
@@ -153,4 +154,4 @@ def load_places(lake: Lake, version: Version, known: Ledger) -> None:
 
 def vectors_within(lake: Lake) -> str:
     """SQL condition on the row ids of vectors: around those of ``follow_places``."""
-    return between.stretched(lake.table("SELECT vector_place FROM follow_places")["vector_place"])
+    return stretched(lake.table("SELECT vector_place FROM follow_places")["vector_place"])
