@@ -42,7 +42,7 @@ def main(
             console.print(f"  [red]failed[/red]: {error}", highlight=False)
             failed += 1
         console.print(f"  {len(rows)} rows, {time.monotonic() - started:.0f} s", style="dim")
-        missed += sum(row.reached is False and not row.why for row in rows)
+        missed += sum(row.reached is False and not row.limit for row in rows)
         if save and rows:
             keep(rows, quick=quick)
     if save and not quick:

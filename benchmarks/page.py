@@ -71,10 +71,11 @@ def _section(work: str, rows: list[dict[str, Any]]) -> str:
         )
     notes: dict[str, list[str]] = {}
     for row in rows:
-        if row["why"]:
-            notes.setdefault(row["why"], []).append(row["name"])
+        for told in (row["note"], row["limit"] if row["reached"] is False else ""):
+            if told:
+                notes.setdefault(told, []).append(row["name"])
     if notes:
-        lines += ["", *(f"- *{_named(names)}*: {why}" for why, names in notes.items())]
+        lines += ["", *(f"- *{_named(names)}*: {told}" for told, names in notes.items())]
     made = sorted({(row["at"], row["machine"], row["quick"]) for row in rows})[-1]
     lines += ["", f"Measured {made[0]} on {made[1]}{', small sizes' if made[2] else ''}."]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ class Row:
     """What was measured, against what, how large."""
     figure: float
     unit: str
-    """``×`` (times as fast), ``%``, ``s``, ``GB``, ``writes``."""
+    """``×`` (times as fast, or times as long where the goal is a most), ``%``, ``s``, ``GB``, ``writes``."""
     goal: float | None
     """None: measured for the reader, nothing was promised."""
     kind: Kind = "at least"
@@ -33,8 +33,10 @@ class Row:
     """Least and greatest figure of one round."""
     ours: Mapping[str, Any] = field(default_factory=dict)
     theirs: Mapping[str, Any] = field(default_factory=dict)
-    why: str = ""
-    """Where the goal is missed: the limit that it meets. Also what a reader must know of the comparison."""
+    note: str = ""
+    """What a reader must know of the comparison."""
+    limit: str = ""
+    """What stands in the way where the goal is missed, as a profile shows it. Not shown where it is reached."""
 
     @property
     def reached(self) -> bool | None:
@@ -43,10 +45,19 @@ class Row:
         return self.figure >= self.goal if self.kind == "at least" else self.figure <= self.goal
 
 
-def faster(work: str, name: str, pair: Pair, goal: float | None, why: str = "") -> Row:
+def faster(work: str, name: str, pair: Pair, goal: float | None, note: str = "", limit: str = "") -> Row:
     """A row of a pair: how many times as fast ours is."""
     return Row(
-        work, name, round(pair.times_faster, 2), "×", goal, spread=rounded(*pair.spread), why=why,
+        work, name, round(pair.times_faster, 2), "×", goal, spread=rounded(*pair.spread), note=note, limit=limit,
+        ours=_sample(pair.ours), theirs=_sample(pair.theirs),
+    )  # fmt: skip
+
+
+def slower(work: str, name: str, pair: Pair, goal: float | None, note: str = "", limit: str = "") -> Row:
+    """A row of a pair: how many times their seconds ours takes, at most."""
+    least, most = pair.spread
+    return Row(
+        work, name, round(1 / pair.times_faster, 2), "×", goal, "at most", rounded(1 / most, 1 / least), note=note, limit=limit,
         ours=_sample(pair.ours), theirs=_sample(pair.theirs),
     )  # fmt: skip
 

@@ -36,17 +36,17 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         copy = Side("copy", "benchmarks.peers.lance_table", ("copy", str(theirs)), peers=True).run()
     yield faster(
         "commit", f"{label} to a numbered version, against Lance's merge_insert", pair, round(1 / MOST, 2),
-        _WHY,
+        limit=_WHY,
     )  # fmt: skip
     rows = pair.ours.median("rows_s")
     yield replace(
-        faster("commit", f"{label}, the rows alone, against Lance's merge_insert", pair, round(1 / MOST, 2), _WHY),
+        faster("commit", f"{label}, the rows alone, against Lance's merge_insert", pair, round(1 / MOST, 2), limit=_WHY),
         figure=round(pair.theirs.seconds / rows, 2), spread=None,
     )  # fmt: skip
     yield Row(
         "commit", f"{label}, bytes against Lance's", round(pair.ours.median("bytes") / pair.theirs.median("bytes"), 2), "×",
         MOST, "at most", ours={"bytes": pair.ours.median("bytes")}, theirs={"bytes": pair.theirs.median("bytes")},
-        why="Texts stand in documents and in chunks.",
+        note="Texts stand in documents and in chunks.",
     )  # fmt: skip
     yield Row(
         "commit", f"{label}, bytes against a full Parquet copy",

@@ -47,7 +47,7 @@ def _lost(name: str, ours: Measured, theirs: Measured) -> Row:
     return Row(
         WORK, f"SciFact, nDCG@10, {name}: difference from float32 in torch", round(abs(mine - other), 5), "nDCG@10",
         _MOST_LOST, "at most", ours={"counted": dict(ours.counted)}, theirs={"counted": dict(theirs.counted)},
-        why=f"{mine:.4f} and {other:.4f}: {ours.counted['documents']:,} documents, exact search",
+        note=f"{mine:.4f} and {other:.4f}: {ours.counted['documents']:,} documents, exact search",
     )  # fmt: skip
 
 

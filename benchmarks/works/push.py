@@ -53,7 +53,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         "push", f"1% of {many:,} × 384, the whole command, time of the SDK's upsert of everything",
         round(statistics.median(figures), 2), "%", MOST_OF_ALL, "at most", spread=rounded(min(figures), max(figures)),
         ours={"seconds": part["push_seconds"]}, theirs={"seconds": everything},
-        why="Half of it is writing the 1%, at the SDK's own rate; the rest is looking up what changed in the lake's change feed.",
+        note="Half of it is writing the 1%, at the SDK's own rate; the rest is looking up what changed in the lake's change feed.",
     )  # fmt: skip
     yield Row(
         "push", f"first load of {many:,} × 384, the whole command, rate of the SDK's upsert of everything",

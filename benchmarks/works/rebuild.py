@@ -41,7 +41,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         round(statistics.median(shares), 1), "%", LEAST, spread=rounded(min(shares), max(shares)),
         ours={"seconds": pair.ours.seconds, **pair.ours.runs[-1].counted},
         theirs={"seconds": pair.theirs.seconds, **pair.theirs.runs[-1].counted},
-        why=WHY,
+        limit=WHY,
     )  # fmt: skip
     peak = round(pair.ours.peak_mb / 1024, 2)
     yield Row("rebuild", f"{records:,} × 384, our most memory", peak, "GB", MOST_GB, "at most")

@@ -37,7 +37,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     for part, kept in last.counted["kept"].items():
         yield Row(
             "scale", f"{counts[-1]:,} vectors, {part}", round(kept["bytes"] / 1e9, 2), "GB", None, ours=kept,
-            why=f"{kept['files']:,} files",
+            note=f"{kept['files']:,} files",
         )  # fmt: skip
     yield from _import_files(counts[-1], last.counted["steps"])
     for step in last.counted["steps"]:
@@ -48,7 +48,7 @@ def _import_files(count: int, steps: Mapping[str, Mapping[str, float]]) -> Itera
     """As ``rebuild`` does at a smaller size."""
     written, copied = (steps[one]["bytes"] / steps[one]["seconds"] for one in ("import files", "copy of import files"))
     label = f"{count:,} × 384 from cached vectors to import files"
-    yield Row("scale", f"{label}, rate of a plain copy", round(100 * written / copied, 1), "%", LEAST, why=WHY)
+    yield Row("scale", f"{label}, rate of a plain copy", round(100 * written / copied, 1), "%", LEAST, limit=WHY)
     peak = round(steps["import files"]["peak_mb"] / 1024, 2)
     yield Row("scale", f"{label}, most memory", peak, "GB", MOST_GB, "at most")
 
@@ -65,5 +65,5 @@ def _step(step: str, found: Mapping[int, Mapping[str, float]]) -> Row:
             "step": step, "seconds": {str(count): one for count, one in seconds.items()},
             "peak_mb": {str(count): one["peak_mb"] for count, one in found.items()}, "exponent": round(grows, 2),
         },
-        why=f"{told}: grows as n^{max(0.0, grows):.2f}; {most:.2f} GB at most",
+        note=f"{told}: grows as n^{max(0.0, grows):.2f}; {most:.2f} GB at most",
     )  # fmt: skip

@@ -48,7 +48,7 @@ def _exact(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> It
         if batch == 1:
             first = pair.ours.median("first_s")
             why = "Once in a process, for a namespace of that size; searches meanwhile read the files."
-            yield Row("search", f"reading {records:,} vectors into memory", round(first, 2), "s", None, why=why)
+            yield Row("search", f"reading {records:,} vectors into memory", round(first, 2), "s", None, note=why)
 
 
 def _near(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> Iterator[Row]:
@@ -56,7 +56,7 @@ def _near(place: Path, records: int, data: tuple[str, ...], sizes: Sizes) -> Ite
     named = f"approximate, {records:,} × 384, filters on"
     mine = near.run()
     yield Row(
-        "search", f"{named}, a query", round(mine.seconds * 1000, 2), "ms", None, ours=dict(mine.counted), why=_SCANNED
+        "search", f"{named}, a query", round(mine.seconds * 1000, 2), "ms", None, ours=dict(mine.counted), note=_SCANNED
     )
     yield Row("search", f"{named}, recall@10", round(float(mine.counted["recall"]), 4), "", RECALL)
     if records < 1_000_000:

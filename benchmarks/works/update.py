@@ -64,7 +64,7 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
             runs.pop(one.key)
             yield Row(
                 WORK, f"{PEERS[one.key][0]}, first load of {one.documents:,} documents", round(one.loaded_s, 1), "s", None,
-                why=f"not run with {size}: loading them would take about {one.would_take(documents) / 60:.0f} minutes",
+                note=f"not run with {size}: loading them would take about {one.would_take(documents) / 60:.0f} minutes",
             )  # fmt: skip
             continue
         one.loaded_s, one.documents = runs[one.key].run("--revision", "0").seconds, documents
@@ -79,7 +79,7 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
         yield Row(
             WORK, f"{what}, {size}, ours", round(seconds[len(seconds) // 2], 3), "s", limit, "at most",
             (round(seconds[0], 3), round(seconds[-1], 3)), ours={"counted": dict(mine[-1].counted)},
-            why="from the file to the version, lake and registry opened within",
+            note="from the file to the version, lake and registry opened within",
         )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
     yield Row(
         WORK, f"a line through seconds by changes ({documents:,} documents): R²", round(explained, 4), "", 0.98,
         ours={"ms_per_document": round(slope * 1000, 4), "base_s": round(float(base), 3)},
-        why=f"{slope * 1000:.3g} ms a changed document, {base:.3g} s whatever changes",
+        note=f"{slope * 1000:.3g} ms a changed document, {base:.3g} s whatever changes",
     )  # fmt: skip
 
 

@@ -58,4 +58,4 @@ def test_the_page_shows_what_was_measured() -> None:
         assert f"| {row['name']} | {row['figure']:g} {row['unit']} |" in shown
         assert not row["quick"], f"{row['name']} was measured on small sizes"
         # The table of the issue is explained where it is not reached.
-        assert row["reached"] is not False or row["why"]
+        assert row["reached"] is not False or row["limit"]

@@ -42,7 +42,7 @@ def test_quick_rows() -> None:
     rows = list(work("update").measure(Sizes(quick=True, rounds=2)))
     ratios = [row for row in rows if row.unit == "×"]
     assert len(ratios) == 2 * len(PEERS)
-    assert all(row.work == "update" and row.figure > 0 and row.goal and row.why for row in ratios)
+    assert all(row.work == "update" and row.figure > 0 and row.goal and row.note for row in ratios)
     for row in ratios:
         changed = 20 if row.name.startswith("1%") else 0
         assert row.ours["counted"]["changed"] == row.theirs["counted"]["changed"] == changed
