@@ -34,6 +34,7 @@ datasets:
         chunker: {{kind: whole}}
     target: local
     gates: {gates}
+    retention: {{keep_versions: 1, reader_grace_s: 0}}
 """
 
 
