@@ -12,6 +12,8 @@ from pathlib import Path
 
 # Arrow, DuckDB and the target import these on their first use. Every side has its libraries before its clock starts.
 import pandas as pd  # noqa: F401
+import pinecone.client.indexes
+import pinecone.index  # noqa: F401
 import pyarrow.dataset  # noqa: F401
 
 import vector_pipeline.targets.pinecone.target  # noqa: F401
