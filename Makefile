@@ -76,10 +76,10 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit")
+bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit": not for the page)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-profiles: $(STAMP) $(PEERS)/.installed ## a sampled profile of each hot path (PROFILES="--quick update")
+bench-profiles: $(STAMP) $(PEERS)/.installed ## a sampled profile of each hot path (PROFILES="--quick update": not for the page)
 	@$(BIN)/python -m benchmarks.profiles $(PROFILES)
 
 bench-all: bench bench-profiles bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
