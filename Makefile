@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 export DAGSTER_TELEMETRY_DISABLED ?= 1
 
-.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-all bench-profiles bench-history bench-retrieval bench-release bench-throughput bench-gates bench-gates-scale bench-reader screenshots clean
+.PHONY: help demo test test-all test-conformance test-crash test-reembed test-production lint format ui docs bench bench-all bench-profiles bench-history bench-retrieval bench-release bench-gates bench-gates-scale bench-reader screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -76,13 +76,13 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit")
+bench: $(STAMP) $(PEERS)/.installed ## the table of docs/performance.md, beside its peers (BENCH="--quick update commit": not for the page)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-profiles: $(STAMP) $(PEERS)/.installed ## a sampled profile of each hot path (PROFILES="--quick update")
+bench-profiles: $(STAMP) $(PEERS)/.installed ## a sampled profile of each hot path (PROFILES="--quick update": not for the page)
 	@$(BIN)/python -m benchmarks.profiles $(PROFILES)
 
-bench-all: bench bench-profiles bench-retrieval bench-history bench-release bench-throughput bench-gates bench-gates-scale bench-reader ## every benchmark
+bench-all: bench bench-profiles bench-retrieval bench-history bench-release bench-gates bench-gates-scale bench-reader ## every benchmark
 
 bench-history: $(STAMP) ## real revisions of a real corpus, one version after another (HISTORY=archive)
 	@$(BIN)/python benchmarks/history.py $(HISTORY)
@@ -92,9 +92,6 @@ bench-retrieval: $(STAMP) ## nDCG@10 and recall@10 through the whole chain (COLL
 
 bench-release: $(STAMP) ## load, change 1%, cut over, roll back and look for drift at a million vectors (DOCUMENTS=n)
 	@$(BIN)/python -m benchmarks.release --documents $${DOCUMENTS:-1000000}
-
-bench-throughput: $(STAMP) ## our push against the Pinecone SDK's own batched upsert, over the same server
-	@$(BIN)/python -m benchmarks.throughput $(THROUGHPUT)
 
 bench-gates: $(STAMP) ## seeded failures and harmless releases against the gates (GATES=options)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/gates/requirements.txt

@@ -4,13 +4,17 @@ Run in the peers' environment, which has matplotlib: ``build/peers/bin/python -m
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from benchmarks.rows import load
 from benchmarks.works import WORKS
 
+Row: TypeAlias = Mapping[str, Any]
+"""As kept."""
+
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "performance.md"
 CHARTS = ROOT / "docs" / "images" / "performance"
 PROFILES = ROOT / "benchmarks" / "results" / "profiles.json"
@@ -21,16 +25,18 @@ _MARK = {True: "reached", False: "**missed**", None: ""}
 
 def write() -> None:
     """Put the rows between the page's markers, and draw their charts."""
-    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-    by_work = {work: [row for row in rows if row["work"] == work] for work in WORKS}
-    sections = "\n\n".join([_summary(rows), *(_section(work, found) for work, found in by_work.items() if found)])
-    text = between(PAGE.read_text(encoding="utf-8"), BEGIN, END, sections)
+    found = load()
+    text = between(PAGE.read_text(encoding="utf-8"), BEGIN, END, figures(found["rows"], found.get("works", {})))
     if PROFILES.exists():
-        found = json.loads(PROFILES.read_text(encoding="utf-8"))
-        lines = ["| work | whose samples | in these of ours, with what they call |", "|---|---|---|"]
-        lines += [_profile(work, one) for work, one in found.items()]
-        text = between(text, *PROFILED, "\n".join(lines))
+        text = between(text, *PROFILED, profiles(json.loads(PROFILES.read_text(encoding="utf-8"))))
     PAGE.write_text(text, encoding="utf-8")
+
+
+def figures(rows: Sequence[Row], made: Mapping[str, Any]) -> str:
+    """Everything between the markers: how many works reach their goals, each work, and versions. Draws the charts."""
+    by_work = {work: [row for row in rows if row["work"] == work] for work in WORKS}
+    sections = [section(work, found, made.get(work), _chart(work, found)) for work, found in by_work.items() if found]
+    return "\n\n".join(part for part in (summary(rows), *sections, libraries(made)) if part)
 
 
 def between(text: str, begin: str, end: str, section: str) -> str:
@@ -41,55 +47,90 @@ def between(text: str, begin: str, end: str, section: str) -> str:
     return f"{before}{begin}\n{section}\n{end}{after}"
 
 
-def _profile(work: str, found: dict[str, Any]) -> str:
-    """A row: whose work the samples are, and which of our functions hold them."""
-    owners = ", ".join(f"{name} {share:.0%}" for name, share in found["owners"].items() if share >= 0.02)
-    functions = "<br>".join(f"{share:.0%} `{name}`" for name, share in found["functions"].items())
-    return f"| {work} | {owners} | {functions} |"
+def profiles(found: Mapping[str, Any]) -> str:
+    """A table: whose work the samples of each path are, and which of our functions hold them."""
+    lines = ["| work | samples | whose | in these of ours, with what they call |", "|---|---:|---|---|"]
+    for work, one in found.items():
+        owners = ", ".join(f"{name} {share:.0%}" for name, share in one["owners"].items() if share >= 0.02)
+        functions = "<br>".join(f"{share:.0%} `{name}`" for name, share in one["functions"].items())
+        lines.append(f"| {work} | {one['samples']:,} | {owners} | {functions} |")
+    return "\n".join([*lines, "", "Samples are of Python's threads; DuckDB's own worker threads are not seen."])
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
-    """How many goals are reached, and which are not."""
-    goals = [row for row in rows if row["reached"] is not None]
-    missed = [row for row in goals if not row["reached"]]
-    lines = [f"{len(goals) - len(missed)} of {len(goals)} goals are reached{'; missed are' if missed else ''}"]
-    lines += [f"- {row['work']}: {row['name']}, {row['figure']:g} {row['unit']}" for row in missed]
-    return f"{lines[0]}{':' if missed else '.'}\n" + ("\n" + "\n".join(lines[1:]) if missed else "")
-
-
-def _section(work: str, rows: list[dict[str, Any]]) -> str:
-    lines = [f"### {work}", ""]
-    ratios = [row for row in rows if row["unit"] == "×" and row["kind"] == "at least" and row["figure"] > 0]
-    if ratios:
-        lines += [f"![{work}: how many times as fast]({_chart(work, ratios)})", ""]
-    lines += ["| measured | figure | spread | goal | |", "|---|---:|---:|---:|---|"]
-    for row in rows:
-        spread = "" if row["spread"] is None else " to ".join(f"{one:g}" for one in row["spread"])
-        goal = "" if row["goal"] is None else f"{row['kind']} {row['goal']:g} {row['unit']}"
-        lines.append(
-            f"| {row['name']} | {row['figure']:g} {row['unit']} | {spread} | {goal} | {_MARK[row['reached']]} |"
-        )
-    notes: dict[str, list[str]] = {}
-    for row in rows:
-        for told in (row["note"], row["limit"] if row["reached"] is False else ""):
-            if told:
-                notes.setdefault(told, []).append(row["name"])
-    if notes:
-        lines += ["", *(f"- *{_named(names)}*: {told}" for told, names in notes.items())]
-    made = sorted({(row["at"], row["machine"], row["quick"]) for row in rows})[-1]
-    lines += ["", f"Measured {made[0]} on {made[1]}{', small sizes' if made[2] else ''}."]
+def summary(rows: Sequence[Row]) -> str:
+    """How many works reach every goal; each row that does not; which works have no rows."""
+    by_work = {work: [row for row in rows if row["work"] == work and row["reached"] is not None] for work in WORKS}
+    whole = sum(bool(found) and all(row["reached"] for row in found) for found in by_work.values())
+    unknown = [f"*{work}*" for work, found in by_work.items() if not found]
+    lines = [f"{whole} of {len(by_work)} works reach every goal."]
+    if unknown:
+        lines[0] += f" Not measured: {', '.join(unknown)}."
+    missed = [row for found in by_work.values() for row in found if not row["reached"]]
+    if missed:
+        lines += ["", "Missed:", ""]
+    lines += [f"- *{row['work']}*: {row['name']}: {_figure(row)}, goal {_goal(row)}" for row in missed]
     return "\n".join(lines)
 
 
-def _named(names: list[str]) -> str:
-    """Of one note."""
-    return (
-        names[0] if len(names) == 1 else f"{names[0]}* and *{names[1] if len(names) == 2 else f'{len(names) - 1} more'}"
-    )
+def section(work: str, rows: Sequence[Row], made: Mapping[str, Any] | None, chart: str | None) -> str:
+    """Of one work: its chart, its table, the notes that the table has numbers for, and where the figures are from."""
+    lines = [f"### {work}", ""]
+    if chart:
+        lines += [f"![{work}: how many times as fast]({chart})", ""]
+    told = [[one for one in (row["note"], row["limit"] if row["reached"] is False else "") if one] for row in rows]
+    numbers = {note: number for number, note in enumerate(dict.fromkeys(note for notes in told for note in notes), 1)}
+    lines += ["| measured | figure | spread | goal | | note |", "|---|---:|---:|---:|---|---|"]
+    for row, notes in zip(rows, told, strict=True):
+        spread = "" if row["spread"] is None else " to ".join(f"{one:g}" for one in row["spread"])
+        which = ", ".join(str(numbers[note]) for note in notes)
+        lines.append(
+            f"| {row['name']} | {_figure(row)} | {spread} | {_goal(row)} | {_MARK[row['reached']]} | {which} |"
+        )
+    if numbers:
+        lines += ["", *(f"{number}. {note}" for note, number in numbers.items())]
+    return "\n".join([*lines, "", _measured(made or rows[-1])])
 
 
-def _chart(work: str, rows: list[dict[str, Any]]) -> str:
-    """An SVG of the ratios on a logarithmic axis, with their spread and goals; its path from the page."""
+def libraries(made: Mapping[str, Any]) -> str:
+    """A table of versions in both environments; of several, each with the works that saw it. Empty where none are known."""
+    seen: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for work, one in made.items():
+        for side in ("ours", "peers"):
+            for name, version in one[side].items():
+                seen.setdefault(name, {}).setdefault(side, {}).setdefault(version, []).append(work)
+    if not seen:
+        return ""
+    lines = ["### Versions", "", "| library | ours | peers |", "|---|---|---|"]
+    for name, sides in sorted(seen.items()):
+        lines.append(f"| {name} | {' | '.join(_versions(sides.get(side, {})) for side in ('ours', 'peers'))} |")
+    return "\n".join(lines)
+
+
+def _versions(found: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(one if len(found) == 1 else f"{one} ({', '.join(works)})" for one, works in found.items())
+
+
+def _figure(row: Row) -> str:
+    return f"{row['figure']:g} {row['unit']}"
+
+
+def _goal(row: Row) -> str:
+    return "" if row["goal"] is None else f"{row['kind']} {row['goal']:g} {row['unit']}"
+
+
+def _measured(made: Mapping[str, Any]) -> str:
+    """When, at which commit and where. Rows that were kept before commits were say when and where themselves."""
+    commit = f" at `{made['commit']}`" if made.get("commit") else ""
+    dirty = ", with changes that were not committed," if made.get("dirty") else ""
+    load = f", load {made['load'][0]:g} when it began" if "load" in made else ""
+    return f"Measured {made['at']}{commit}{dirty} on {made['machine']}{load}."
+
+
+def _chart(work: str, measured: Sequence[Row]) -> str | None:
+    """An SVG of the ratios on a logarithmic axis, with their spread and goals; its path from the page. None: no ratios."""
+    rows = [row for row in measured if row["unit"] == "×" and row["kind"] == "at least" and row["figure"] > 0]
+    if not rows:
+        return None
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -2,9 +2,10 @@
 
     python -m benchmarks.profiles [--quick] [PATH ...]
 
-py-spy (of the peers' environment) looks at the process 200 times a second; only what is below the measured functions counts. Kept
-in ``benchmarks/results/profiles.json``, shown in ``docs/performance.md``. Shares are of the processor's time in Python's threads: a
-thread that waits does not count, nor do DuckDB's own threads beside the one that asked.
+py-spy (of the peers' environment) looks at the process 200 times a second; only what is below the measured functions counts. A path
+runs until there are 1,000 samples of it, at most 20 times. Kept in ``benchmarks/results/profiles.json``, shown in
+``docs/performance.md``. Shares are of the processor's time in Python's threads: a thread that waits does not count, nor do DuckDB's
+own threads beside the one that asked.
 """
 
 import json
@@ -16,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,9 @@ from benchmarks.update_source import write_revision
 
 KEPT = Path(__file__).parent / "results" / "profiles.json"
 _RATE = 200
+_ENOUGH = 1_000
+"""Samples, after which a path is not run again."""
+_MOST_RUNS = 20
 _LEAST = 0.04
 """Share of a path from which on a function is shown."""
 _MOST_SHOWN = 9
@@ -53,8 +57,11 @@ class HotPath:
     """What is profiled: a side, what must be there before it, and the functions below which samples count."""
 
     side: Side
+    """Run as often as it takes, with ``--round`` 0, 1, …"""
     below: Sequence[str]
     before: Sequence[Callable[[], object]] = ()
+    before_each: Callable[[int], object] | None = None
+    """Given the round."""
 
 
 def paths(folder: Path, *, quick: bool) -> dict[str, HotPath]:
@@ -65,20 +72,34 @@ def paths(folder: Path, *, quick: bool) -> dict[str, HotPath]:
     shape = ("--records", str(many))
     vectors = str(folder / "vectors")
     data = ("--data", vectors)
+    committing = Side("commit", "benchmarks.ours.lake", ("commit", lake, *shape))
+    # What several paths need is made once, whichever of them comes first.
+    filled = cache(Side("fill", "benchmarks.ours.lake", ("fill", lake, *shape)).run)
+    loaded = cache(Side("load", "benchmarks.ours.pushed", ("load", lake, *shape)).run)
+
+    def revise(turn: int) -> None:
+        write_revision(folder / f"{turn + 1}.jsonl", many, [100] * (turn + 1))
+
     return {
         "update": HotPath(
             Side("update", "benchmarks.ours.update", (*updating, "--revision", "1")), _UPDATE,
             (
-                partial(write_revision, folder / "0.jsonl", many, []), partial(write_revision, folder / "1.jsonl", many, [100]),
+                partial(write_revision, folder / "0.jsonl", many, []),
                 Side("load", "benchmarks.ours.update", (*updating, "--revision", "0")).run,
             ),
+            revise,
         ),
-        "commit": HotPath(
-            Side("commit", "benchmarks.ours.lake", ("commit", lake, *shape)), ("write_rows", "Building.snapshot"),
-            (Side("fill", "benchmarks.ours.lake", ("fill", lake, *shape)).run,),
+        "commit": HotPath(committing, ("write_rows", "Building.snapshot"), (filled,)),
+        "diff": HotPath(
+            Side("diff", "benchmarks.ours.lake", ("diff", lake, *shape)), ("diff_versions",), (filled, committing.run)
         ),
-        "diff": HotPath(Side("diff", "benchmarks.ours.lake", ("diff", lake, *shape)), ("diff_versions",)),
-        "rebuild": HotPath(Side("files", "benchmarks.ours.lake", ("files", lake, *shape)), ("write_files",)),
+        "plan": HotPath(
+            Side("plan", "benchmarks.ours.pushed", ("plan", lake, *shape)), ("Planning.plan",), (filled, loaded, committing.run)
+        ),
+        "push": HotPath(
+            Side("push", "benchmarks.ours.pushed", ("push", lake, *shape)), ("Releasing.push",), (filled, loaded)
+        ),
+        "rebuild": HotPath(Side("files", "benchmarks.ours.lake", ("files", lake, *shape)), ("write_files",), (filled,)),
         "search": HotPath(
             Side("exact", "benchmarks.ours.search", ("exact", searched, *data)), ("search.<locals>.ask",),
             (
@@ -104,23 +125,47 @@ def main(
         for work, path in paths(folder, quick=quick).items():
             if chosen and work not in chosen:
                 continue
-            for one in path.before:
-                one()
-            found = shares(sampled(path.side, folder / f"{work}.raw"), path.below)
+            found = profiled(path, partial(sampled, path.side, folder / f"{work}.raw"))
             kept[work] = found | {"at": time.strftime("%Y-%m-%d")}
-            console.print(f"[bold]{work}[/bold]: {found['samples']:,} samples")
+            console.print(f"[bold]{work}[/bold]: {found['samples']:,} samples of {found['runs']} runs")
             for line in lines(found):
                 console.print(f"  {line}", highlight=False)
     if not quick:
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        subprocess.run([PEERS / "bin" / "python", "-m", "benchmarks.page"], check=True)
+        subprocess.run([PEERS / "bin" / "python", "-m", "benchmarks.page"], cwd=REPOSITORY, check=True)
 
 
-def sampled(side: Side, file: Path) -> Iterator[tuple[list[str], int]]:
-    """Stacks (outermost first, ``name (file)``) of a side's process, each with its samples."""
+def profiled(path: HotPath, sample: Callable[[int], Iterable[tuple[list[str], int]]]) -> dict[str, Any]:
+    """``shares`` of enough runs, and how many those were. ``sample``: stacks of one run. Raises ``FailedError``."""
+    for one in path.before:
+        one()
+    stacks: list[tuple[list[str], int]] = []
+    for turn in range(_MOST_RUNS):
+        if path.before_each:
+            path.before_each(turn)
+        stacks += sample(turn)
+        if sum(count for stack, count in stacks if _inner(stack, path.below)) >= _ENOUGH:
+            break
+    return shares(stacks, path.below) | {"runs": turn + 1}
+
+
+def sampled(side: Side, file: Path, turn: int) -> Iterator[tuple[list[str], int]]:
+    """Stacks (outermost first, ``name (file)``) of one run of a side, each with its samples."""
     spy = [str(PEERS / "bin" / "py-spy"), "record", "--rate", str(_RATE), "--format", "raw", "--function"]
     command = [*spy, "--output", str(file), "--", sys.executable, "-m", side.module, *side.arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False)
+    command += ["--round", str(turn)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=side.limit_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FailedError(f"{side.name}: not done after {side.limit_s:g} s") from error
     if done.returncode or not file.exists():
         raise FailedError(f"{side.name}: exit {done.returncode}: {done.stderr[-2_000:]}")
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -133,10 +178,9 @@ def shares(stacks: Iterable[tuple[list[str], int]], below: Sequence[str]) -> dic
     total, owners = 0, Counter[str]()
     held, passed = Counter[str](), Counter[tuple[str, str]]()
     for stack, count in stacks:
-        start = next((place for place, frame in enumerate(stack) if _name(frame) in below), None)
-        if start is None:
+        inner = _inner(stack, below)
+        if not inner:
             continue
-        inner = stack[start:]
         total += count
         owners[_owner(inner)] += count
         ours = list(dict.fromkeys(_label(frame) for frame in inner if "vector_pipeline/" in frame))
@@ -157,6 +201,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     """For people: whose work, then which functions."""
     owners = ", ".join(f"{name} {share:.0%}" for name, share in found["owners"].items() if share >= 0.01)
     return [owners, *(f"{share:>4.0%}  {name}" for name, share in found["functions"].items())]
+
+
+def _inner(stack: Sequence[str], below: Sequence[str]) -> Sequence[str]:
+    """From the first of these functions on; empty where none is in the stack."""
+    return stack[next((place for place, frame in enumerate(stack) if _name(frame) in below), len(stack)) :]
 
 
 def _owner(stack: Sequence[str]) -> str:

@@ -1,17 +1,21 @@
-"""Rows of the table of results: a figure, what it should reach, and whether it does. Kept as JSON, so that two runs compare."""
+"""Rows of the table of results: a figure, what it should reach, and whether it does. Kept as JSON, so that two runs compare.
+
+A file of results has ``rows``, and ``works``: for each work where its rows come from (``provenance``).
+"""
 
 import json
-import os
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.measuring import Pair
+from benchmarks.provenance import Provenance, provenance
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+"""What the page shows."""
+QUICK = RESULTS.with_name("quick.json")
+"""Of small sizes: for whoever works on the code, on no page and in no commit."""
 Kind = Literal["at least", "at most"]
 
 
@@ -76,22 +80,21 @@ def _sample(samples: Any) -> dict[str, Any]:
     }
 
 
-def keep(rows: Iterable[Row], *, quick: bool, path: Path = RESULTS) -> None:
-    """Put rows into the results, instead of those of the same works; those of other works stay."""
-    rows = list(rows)
+def keep(rows: Iterable[Row], *, quick: bool, made: Provenance | None = None, path: Path | None = None) -> None:
+    """Put the rows of whole works into the results, instead of those of the same works; those of other works stay.
+
+    ``made``: None is here and now. ``path``: None is ``QUICK`` or ``RESULTS``.
+    """
+    rows, made, path = list(rows), made or provenance(), path or (QUICK if quick else RESULTS)
     found = load(path)
     works = {row.work for row in rows}
-    made = {"quick": quick, "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), "machine": machine()}
     kept = [row for row in found.get("rows", []) if row["work"] not in works]
-    new = [asdict(row) | {"reached": row.reached} | made for row in rows]
+    new = [asdict(row) | {"reached": row.reached, "quick": quick} for row in rows]
+    results = {"rows": kept + new, "works": found.get("works", {}) | dict.fromkeys(sorted(works), asdict(made))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"rows": kept + new}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load(path: Path = RESULTS) -> dict[str, Any]:
+    """``rows`` and ``works``; empty where nothing is kept. What was kept long ago has no ``works``."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def machine() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"

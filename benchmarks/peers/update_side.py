@@ -31,7 +31,4 @@ def run(update: Callable[[Path], dict[str, Any]]) -> None:
         show(arguments.folder, arguments.sources / f"{arguments.revision + arguments.round}.jsonl")
     started = time.perf_counter()
     counted = update(arguments.folder)
-    seconds = time.perf_counter() - started
-    began = time.perf_counter()
-    documents = sum(1 for _ in rows(arguments.folder))
-    said(seconds=seconds, documents=documents, listing_s=time.perf_counter() - began, **counted)
+    said(seconds=time.perf_counter() - started, **counted)

@@ -1,9 +1,14 @@
 """Sampled profiles: which samples count, whose they are, and which functions are shown."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from benchmarks.measuring import FailedError
-from benchmarks.profiles import lines, shares
+from benchmarks import profiles
+from benchmarks.measuring import FailedError, Side
+from benchmarks.page import profiles as table
+from benchmarks.profiles import HotPath, lines, profiled, shares
 
 _RUN = "Lake.run (vector_pipeline/lake/connection.py)"
 _TOP = "Building.sync (vector_pipeline/project/building.py)"
@@ -46,3 +51,29 @@ def test_people_read_owners_first() -> None:
 def test_no_sample_is_an_error() -> None:
     with pytest.raises(FailedError, match="no sample is below nothing"):
         shares(_STACKS, ("nothing",))
+
+
+@pytest.mark.parametrize(("each", "runs"), [(60, 17), (40, 20), (1_000, 1)])
+def test_a_path_runs_until_there_are_enough_samples(each: int, runs: int) -> None:
+    rounds, asked = list[int](), list[int]()
+
+    def sample(turn: int) -> Iterator[tuple[list[str], int]]:
+        asked.append(turn)
+        yield ["<module> (side.py)", _TOP], each
+        yield ["<module> (side.py)", "_find_and_load (<frozen importlib._bootstrap>)"], 5_000
+
+    found = profiled(HotPath(Side("x", "x"), ("Building.sync",), before_each=rounds.append), sample)
+    assert (found["samples"], found["runs"]) == (each * runs, runs)
+    assert rounds == asked == list(range(runs))
+
+
+def test_every_path_is_whole_on_its_own(tmp_path: Path) -> None:
+    """What a path needs is made by itself, whichever others are chosen."""
+    for name, path in profiles.paths(tmp_path, quick=True).items():
+        assert path.before, name
+
+
+def test_the_page_says_how_many_samples_and_what_they_do_not_see() -> None:
+    told = table({"diff": shares(_STACKS, ("Building.sync",))}).splitlines()
+    assert told[2].startswith("| diff | 100 | DuckDB and DuckLake 60%, Python 25%, SQLAlchemy and SQLite 15% | ")
+    assert told[-1] == "Samples are of Python's threads; DuckDB's own worker threads are not seen."

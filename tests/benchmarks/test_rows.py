@@ -1,13 +1,26 @@
 """Rows of the table of speed: what is reached, what is kept, and that the page shows what was measured."""
 
 import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.measuring import FailedError, Measured, Pair, Samples, Side
-from benchmarks.page import BEGIN, END, PAGE
-from benchmarks.rows import RESULTS, Row, faster, keep, load
+from benchmarks.__main__ import measured
+from benchmarks.measuring import REPOSITORY, FailedError, Measured, Pair, Samples, Side
+from benchmarks.page import BEGIN, END, PAGE, libraries, section, summary
+from benchmarks.provenance import Provenance, provenance, versions
+from benchmarks.rows import QUICK, RESULTS, Row, faster, keep, load
+from benchmarks.works import Sizes
+
+MADE = Provenance(
+    "2026-11-22 17:05", "1b93cb8", True, "2 cores", (0.5, 1.0, 2.0), {"duckdb": "1.5.5"}, {"numpy": "2.4.6"}
+)
 
 
 def samples(name: str, *seconds: float) -> Samples:
@@ -44,6 +57,116 @@ def test_rows_of_a_work_replace_those_of_before(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_where_rows_are_from_is_kept_for_each_work(tmp_path: Path) -> None:
+    path = tmp_path / "latest.json"
+    path.write_text(
+        json.dumps({"rows": [kept(Row("commit", "old", 1, "×", None)) | {"at": "2026-01-01", "machine": "1 core"}]})
+    )
+    keep([Row("diff", "a", 1, "×", 2)], quick=False, made=MADE, path=path)
+    keep([Row("push", "b", 1, "%", None)], quick=False, made=replace(MADE, commit="fffffff", dirty=False), path=path)
+    found = load(path)
+    assert {work: (one["commit"], one["dirty"]) for work, one in found["works"].items()} == {
+        "diff": ("1b93cb8", True), "push": ("fffffff", False),
+    }  # fmt: skip
+    assert found["works"]["diff"] == json.loads(json.dumps(asdict(MADE)))
+    assert [(row["name"], row["figure"], row["goal"], row["reached"]) for row in found["rows"]] == [
+        ("old", 1, None, None), ("a", 1, 2, False), ("b", 1, None, None),
+    ]  # fmt: skip
+
+
+def test_provenance_is_of_this_checkout_and_these_libraries(tmp_path: Path) -> None:
+    made = provenance()
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout
+    assert head.startswith(made.commit)
+    assert made.ours["duckdb"] == version("duckdb")
+    assert "pytest" not in made.ours
+    assert versions([str(tmp_path)]) == {}
+
+
+def test_small_sizes_have_a_file_of_their_own_that_git_ignores() -> None:
+    assert QUICK != RESULTS
+    ignored = subprocess.run(["git", "check-ignore", "--quiet", str(QUICK)], cwd=REPOSITORY, check=False)
+    assert ignored.returncode in {0, 128}, f"{QUICK} would be committed"  # 128: no checkout
+
+
+def test_a_work_that_fails_stops_no_other_and_keeps_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    through: list[str] = []
+
+    def broken(sizes: Sizes) -> Iterator[Row]:
+        yield Row("diff", "half of it", 1, "×", None)
+        raise ValueError("first\nin between\nlast")
+
+    def whole(sizes: Sizes) -> Iterator[Row]:
+        yield Row("push", "all of it", sizes.rounds, "%", None)
+
+    found = measured({"diff": broken, "push": whole}, Sizes(rounds=7), lambda rows, _: through.append(rows[0].name))
+    assert found["diff"] is None
+    assert [row.figure for row in found["push"] or []] == [7]
+    assert through == ["all of it"]
+    told = capsys.readouterr().out
+    assert "ValueError: first … last" in told
+    assert "What was kept of it before stays as it is." in told
+    assert "Traceback" not in told
+
+
+def test_a_failure_shows_where_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(sizes: Sizes) -> Iterator[Row]:
+        raise ValueError("no")
+
+    assert measured({"diff": broken}, Sizes(), lambda *_: None, verbose=True) == {"diff": None}
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_a_side_that_does_not_end_is_ended() -> None:
+    with pytest.raises(FailedError, match=r"ours: not done after 0\.01 s: -m benchmarks\.ours\.lake diff nowhere"):
+        Side("ours", "benchmarks.ours.lake", ("diff", "nowhere"), limit_s=0.01).run()
+
+
+def kept(row: Row) -> dict[str, Any]:
+    return asdict(row) | {"reached": row.reached, "quick": False}
+
+
+def test_works_are_counted_and_missed_rows_told() -> None:
+    rows = [
+        Row("diff", "a", 1, "×", 2),
+        Row("diff", "b", 3, "×", 2),
+        Row("push", "c", 95, "%", 90),
+        Row("push", "d", 1, "s", None),
+    ]
+    told = summary([kept(row) for row in rows])
+    assert told.startswith("1 of 10 works reach every goal. Not measured: *update*, *commit*, *cutover*")
+    assert told.splitlines()[-1] == "- *diff*: a: 1 ×, goal at least 2 ×"
+
+
+def test_notes_are_numbered_in_their_rows() -> None:
+    rows = [
+        Row("diff", "a", 1, "×", 2, note="joined", limit="the disk"), Row("diff", "b", 3, "×", 2, limit="not shown"),
+        Row("diff", "c", 3, "×", None, note="joined"),
+    ]  # fmt: skip
+    lines = section("diff", [kept(row) for row in rows], asdict(MADE), None).splitlines()
+    assert [line.rsplit("|", 2)[1].strip() for line in lines if line.startswith(("| a", "| b", "| c"))] == [
+        "1, 2",
+        "",
+        "1",
+    ]
+    assert [line for line in lines if line[:1].isdigit()] == ["1. joined", "2. the disk"]
+    measured = "Measured 2026-11-22 17:05 at `1b93cb8`, with changes that were not committed, on 2 cores"
+    assert lines[-1] == f"{measured}, load 0.5 when it began."
+
+
+def test_rows_without_provenance_are_drawn() -> None:
+    old = kept(Row("diff", "a", 1, "×", None)) | {"at": "2026-01-01 10:00", "machine": "1 core"}
+    assert section("diff", [old], None, None).endswith("\nMeasured 2026-01-01 10:00 on 1 core.")
+    assert libraries({}) == ""
+
+
+def test_versions_name_their_works_where_they_differ() -> None:
+    made = {"diff": asdict(MADE), "push": asdict(replace(MADE, ours={"duckdb": "1.6.0"}))}
+    assert libraries(made).splitlines()[-2:] == ["| duckdb | 1.5.5 (diff), 1.6.0 (push) |  |", "| numpy |  | 2.4.6 |"]
+
+
 def test_a_side_that_fails_says_what_it_said() -> None:
     with pytest.raises(FailedError, match="unrecognized arguments: --nothing"):
         Side("ours", "benchmarks.ours.lake", ("diff", "nowhere", "--nothing")).run()
@@ -57,5 +180,12 @@ def test_the_page_shows_what_was_measured() -> None:
     for row in rows:
         assert f"| {row['name']} | {row['figure']:g} {row['unit']} |" in shown
         assert not row["quick"], f"{row['name']} was measured on small sizes"
-        # The table of the issue is explained where it is not reached.
-        assert row["reached"] is not False or row["limit"]
+
+
+def test_a_missed_row_says_what_stands_in_the_way() -> None:
+    assert not [row["name"] for row in load()["rows"] if row["reached"] is False and not row["limit"]]
+
+
+def test_no_two_rows_of_a_work_are_told_apart_by_nothing() -> None:
+    rows = Counter((row["work"], row["name"], row["unit"]) for row in load()["rows"])
+    assert not [one for one, count in rows.items() if count > 1]

@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -357,9 +356,7 @@ def test_hnsw_proposes_and_exact_scores_decide(tmp_path: Path, monkeypatch: pyte
 
 
 def test_nothing_is_opened_by_construction(tmp_path: Path) -> None:
-    started = time.perf_counter()
     target = DuckDBTarget("local", tmp_path / "index")
-    assert time.perf_counter() - started < 1
     assert target.namespaces() == []
     assert not (tmp_path / "index").exists()
     target.close()
