@@ -13,7 +13,7 @@ removed before it: filters let about a fifth through.
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,15 @@ class Data:
 def load(folder: Path) -> Data:
     """Everything in memory."""
     return Data(*(np.load(folder / f"{name}.npy") for name in Data.__slots__))
+
+
+def unfiltered(data: Data) -> Data:
+    """The same with the truth of searches without filters, by NumPy. 16 queries at a time, or a side's peak of memory is this."""
+    parts = []
+    for start in range(0, len(data.queries), 16):
+        scores = data.queries[start : start + 16] @ data.vectors.T
+        parts.append(np.argpartition(-scores, TOP_K - 1, axis=1)[:, :TOP_K])
+    return replace(data, truth=np.concatenate(parts).astype(np.int64))
 
 
 def record_id(number: int) -> str:

@@ -3,8 +3,9 @@
     python -m benchmarks.ours.lake WORK FOLDER [--records N] [--round R]
 
 ``fill`` makes the first version of a synthetic project. ``commit`` makes one with 1% of the records changed: documents, chunks and
-vectors are in memory when the clock starts, and a numbered version is there when it stops. ``diff`` tells the last two versions
-apart; ``join`` does so without the change feed. ``files`` writes the last version as files for an import, ``copy`` copies those.
+vectors are in memory when the clock starts, and a numbered version is there when it stops. ``revise`` makes one that differs from
+the first in 1% (``benchmarks.revised``). ``diff`` tells the last two versions apart, from an open lake; ``join`` does so without
+the change feed. ``files`` writes the last version as files for an import, ``copy`` copies those.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measuring import said
+from benchmarks.revised import KEPT, OFFSET, REMOVED, counted, reach
 from benchmarks.synthetic import DATASET, fill, fresh_vectors, open_synthetic, stage, write_rows
 from vector_pipeline.config import PineconeTargetConfig
 from vector_pipeline.lake.diff import Side, diff_versions
@@ -50,14 +52,30 @@ def commit(project: Project, folder: Path, records: int) -> None:
     said(seconds=took, rows_s=rows_s, bytes=size(folder) - before, version=version.number)
 
 
+def revise(project: Project, records: int) -> None:
+    """The second version: as ``benchmarks.revised`` has it, by id."""
+    stage(project, reach(records), revision=OFFSET, share=SHARE)
+    lake, documents = project.lake(), project.tables(DATASET).dataset.documents
+    there = f"document_id < 'doc-{records:08d}'"
+    lake.run(
+        f"DELETE FROM fresh WHERE {there} AND (document_id LIKE '%{REMOVED:03d}' OR document_id LIKE '%{KEPT:03d}')"
+    )
+    removed = f"DELETE FROM {documents} WHERE {there} AND document_id LIKE '%{REMOVED:03d}'"
+    lake.transaction(lambda: lake.run(removed), "documents removed")
+    write_rows(project, OFFSET, fresh_vectors(project, OFFSET))
+    project.snapshot(DATASET, message="revised")
+
+
 def diff(project: Project, *, feed: bool) -> None:
-    """The last two versions."""
+    """The last two versions. A document is one record here: one that changed is a record removed and one added."""
     tables, lake = project.tables(DATASET), project.lake(read_only=True)
     old, new = project.versions(DATASET)[-2:]
     started = time.perf_counter()
     # The present has no number: both sides are read then.
     found = diff_versions(lake, Side(tables, old.lake_snapshot), Side(tables, new.lake_snapshot if feed else None))
-    said(seconds=time.perf_counter() - started, changed=found.records_added + found.records_removed)
+    took = time.perf_counter() - started
+    told = counted(found.documents_added, found.documents_removed, found.documents_changed)
+    said(seconds=took, records=found.records_added + found.records_removed, **told)
 
 
 def write_files(project: Project, folder: Path) -> int:
@@ -96,7 +114,7 @@ def _flushed(folder: Path) -> None:
 def main() -> None:
     """One work, once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", choices=["fill", "commit", "diff", "join", "files", "copy"])
+    parser.add_argument("work", choices=["fill", "commit", "revise", "diff", "join", "files", "copy"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=384)
@@ -110,6 +128,10 @@ def main() -> None:
             said(seconds=time.perf_counter() - started, bytes=size(given.folder))
         elif given.work == "commit":
             commit(project, given.folder, given.records)
+        elif given.work == "revise":
+            started = time.perf_counter()
+            revise(project, given.records)
+            said(seconds=time.perf_counter() - started)
         elif given.work == "files":
             started = time.perf_counter()
             written = write_files(project, given.folder)

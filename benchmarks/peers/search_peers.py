@@ -1,10 +1,12 @@
 """Other searches over the vectors of ``benchmarks.vectors``, with the same filters: NumPy by brute force, Chroma, LanceDB.
 
-    python -m benchmarks.peers.search_peers WORK FOLDER --data FOLDER [--batch N] [--ef N] [--round R]
+    python -m benchmarks.peers.search_peers WORK FOLDER --data FOLDER [--plain] [--batch N] [--ef N] [--round R]
 
 ``numpy``: the vectors as a float32 matrix in memory, the filters as a boolean mask that is there before the clock starts.
 ``chroma-fill``, ``chroma``: embedded, HNSW, filters as ``where``; ``--ef`` is its ef_search. ``lance-fill``, ``lance-flat``,
-``lance-index``: a table without an index, and with IVF_HNSW_SQ, ``where`` before the search. A side warms up before its clock.
+``lance-index``: a table without a vector index, and with IVF_HNSW_SQ; both with the scalar indexes that LanceDB advises for filters
+(BITMAP of the kind, BTREE of the versions), ``where`` before the search. ``--plain``: NumPy and Chroma without filters. A side
+warms up before its clock.
 """
 
 import argparse
@@ -17,25 +19,27 @@ import numpy as np
 
 from benchmarks import vectors
 from benchmarks.measuring import said
-from benchmarks.vectors import DIMENSION, KIND, KINDS, TOP_K, VERSION, Data, record_id
+from benchmarks.vectors import DIMENSION, KIND, KINDS, TOP_K, VERSION, Data, record_id, unfiltered
 
 Ask = Callable[[np.ndarray], list[list[int]]]
 WHERE = f"kind = '{KINDS[KIND]}' AND added <= {VERSION} AND removed > {VERSION}"
 _STEP = 5_000
 
 
-def numpy_ask(data: Data) -> Ask:
+def numpy_ask(data: Data, *, plain: bool) -> Ask:
     matrix, out = data.vectors, ~data.mask
 
     def one(query: np.ndarray) -> list[list[int]]:
         scores = matrix @ query[0]
-        scores[out] = -np.inf
+        if not plain:
+            scores[out] = -np.inf
         best = np.argpartition(scores, -TOP_K)[-TOP_K:]
         return [best[np.argsort(-scores[best])].tolist()]
 
     def many(queries: np.ndarray) -> list[list[int]]:
         scores = queries @ matrix.T
-        scores[:, out] = -np.inf
+        if not plain:
+            scores[:, out] = -np.inf
         best = np.argpartition(scores, -TOP_K, axis=1)[:, -TOP_K:]
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
         return np.take_along_axis(best, order, axis=1).tolist()
@@ -69,14 +73,15 @@ def chroma_fill(folder: Path, data: Data) -> None:
     said(seconds=time.perf_counter() - started)
 
 
-def chroma_ask(folder: Path, ef: int) -> Ask:
+def chroma_ask(folder: Path, ef: int, *, plain: bool) -> Ask:
     import chromadb
 
     client = chromadb.PersistentClient(str(folder), chromadb.Settings(anonymized_telemetry=False))
     collection = client.get_collection("search", embedding_function=None)
     collection.modify(configuration={"hnsw": {"ef_search": ef}})
     collection = client.get_collection("search", embedding_function=None)
-    where = {"$and": [{"kind": KINDS[KIND]}, {"added": {"$lte": VERSION}}, {"removed": {"$gt": VERSION}}]}
+    every = {"$and": [{"kind": KINDS[KIND]}, {"added": {"$lte": VERSION}}, {"removed": {"$gt": VERSION}}]}
+    where = None if plain else every
     shown = ["documents", "metadatas", "distances"]
 
     def ask(queries: np.ndarray) -> list[list[int]]:
@@ -89,6 +94,7 @@ def chroma_ask(folder: Path, ef: int) -> Ask:
 def lance_fill(folder: Path, data: Data) -> None:
     import lancedb
     import pyarrow as pa
+    from lancedb.index import Bitmap, BTree
 
     started = time.perf_counter()
     count = len(data.vectors)
@@ -103,6 +109,9 @@ def lance_fill(folder: Path, data: Data) -> None:
     database = lancedb.connect(folder)
     for name in ("flat", "indexed"):
         table = database.create_table(name, pa.table(columns))
+        table.create_index("kind", config=Bitmap())
+        for column in ("added", "removed"):
+            table.create_index(column, config=BTree())
     table.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_HNSW_SQ")
     said(seconds=time.perf_counter() - started)
 
@@ -121,7 +130,7 @@ def lance_ask(folder: Path, name: str) -> Ask:
     return lambda queries: [one(query) for query in queries]
 
 
-def search(ask: Ask, data: Data, batch: int, count: int) -> None:
+def search(ask: Ask, data: Data, batch: int, count: int, *, plain: bool = False) -> None:
     """Seconds of a query: the median over batches, divided by their size."""
     for start in (-2 * batch, -3 * batch):
         ask(data.queries[start : start + batch])
@@ -130,7 +139,8 @@ def search(ask: Ask, data: Data, batch: int, count: int) -> None:
         started = time.perf_counter()
         found += ask(data.queries[start : start + batch])
         took.append((time.perf_counter() - started) / batch)
-    said(seconds=statistics.median(took), recall=data.recall(found), slowest_s=max(took))
+    known = unfiltered(data) if plain else data
+    said(seconds=statistics.median(took), recall=known.recall(found), slowest_s=max(took))
 
 
 def main() -> None:
@@ -140,6 +150,7 @@ def main() -> None:
     parser.add_argument("work", choices=works)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--ef", type=int, default=100)
     parser.add_argument("--queries", type=int, default=128)
@@ -151,9 +162,10 @@ def main() -> None:
     elif given.work == "lance-fill":
         lance_fill(given.folder, data)
     elif given.work == "numpy":
-        search(numpy_ask(data), data, given.batch, given.queries)
+        search(numpy_ask(data, plain=given.plain), data, given.batch, given.queries, plain=given.plain)
     elif given.work == "chroma":
-        search(chroma_ask(given.folder, given.ef), data, given.batch, given.queries)
+        ask = chroma_ask(given.folder, given.ef, plain=given.plain)
+        search(ask, data, given.batch, given.queries, plain=given.plain)
     else:
         search(
             lance_ask(given.folder, given.work.replace("lance-index", "indexed").replace("lance-flat", "flat")),
