@@ -1,10 +1,12 @@
 """Our side of ``update``: source to version without Dagster, in a process of its own.
 
-``--revision N`` puts that revision of the source before us and then starts the clock; without it the source stays as it was read
-last, down to its time. The clock covers ``Project.load`` to the version: lake and registry are opened within it.
+``--revision N`` puts that revision of the source before us and then starts the clock; ``--again`` writes what was read last once
+more; without either the source stays as it was, down to its time. The clock covers ``Project.load`` to the version: lake and
+registry are opened within it.
 """
 
 import argparse
+import shutil
 import time
 from pathlib import Path
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--sources", type=Path, required=True, help="folder of revisions: 0.jsonl, 1.jsonl, …")
     parser.add_argument("--revision", type=int, default=None)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--listing", action="store_true", help="read the source once more, alone, after the clock")
     parser.add_argument("--round", type=int, default=0)
     arguments = parser.parse_args()
@@ -56,6 +59,11 @@ def main() -> None:
     (folder / "vector_pipeline.yaml").write_text(_CONFIG, encoding="utf-8")
     if arguments.revision is not None:
         show(folder, arguments.sources / f"{arguments.revision + arguments.round}.jsonl")
+    if arguments.again:
+        # A file of its own: the one that is there is everybody's.
+        again = folder / "again"
+        shutil.copyfile(folder / SOURCE, again)
+        again.replace(folder / SOURCE)
 
     started = time.perf_counter()
     with Project.load(folder / "vector_pipeline.yaml") as project:

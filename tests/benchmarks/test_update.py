@@ -11,7 +11,7 @@ from benchmarks.measuring import PEERS as ENVIRONMENT
 from benchmarks.peers.hashed import embed
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes, work
-from benchmarks.works.update import PEERS
+from benchmarks.works.update import BEND, PEERS
 from vector_pipeline.config import EmbedderConfig
 from vector_pipeline.embedding.deterministic import DeterministicEmbedder
 
@@ -40,11 +40,11 @@ def test_each_revision_changes_another_share(tmp_path: Path) -> None:
 @pytest.mark.skipif(not ENVIRONMENT.exists(), reason="build/peers is missing: make bench makes it")
 def test_quick_rows() -> None:
     rows = list(work("update").measure(Sizes(quick=True, rounds=2)))
-    ratios = [row for row in rows if row.unit == "×"]
-    assert len(ratios) == 2 * len(PEERS)
-    assert all(row.work == "update" and row.figure > 0 and row.goal and row.note for row in ratios)
+    ratios = [row for row in rows if row.unit == "×" and row.theirs]
+    assert len(ratios) == 3 * len(PEERS)
+    assert all(row.work == "update" and row.figure > 0 and row.goal and row.note and row.limit for row in ratios)
     for row in ratios:
         changed = 20 if row.name.startswith("1%") else 0
         assert row.ours["counted"]["changed"] == row.theirs["counted"]["changed"] == changed
-    assert rows[-1].unit == ""
-    assert 0 <= rows[-1].figure <= 1
+    assert len({(row.name, row.unit) for row in rows}) == len(rows)
+    assert (rows[-1].kind, rows[-1].goal) == ("at most", BEND)
