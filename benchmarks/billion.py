@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import orjson
+
 from benchmarks.page import PAGE, between
 from benchmarks.rows import load
 from vector_pipeline.config import PineconeTargetConfig
@@ -26,9 +29,21 @@ MANY = 1_000_000_000
 IMPORT_BYTES = 1_000_000_000_000
 """Of one import. Source: https://docs.pinecone.io/guides/index-data/data-ingestion-overview (November 2026); it does not hold for
 indexes with dedicated read nodes (https://docs.pinecone.io/reference/api/database-limits/operation-limits)."""
+LISTS = 200.0
+"""Requests that list ids, a second and index. Source: https://docs.pinecone.io/reference/api/database-limits (November 2026)."""
+RATES = "https://docs.pinecone.io/reference/api/database-limits"
+SOURCES = (
+    f"Pinecone's limits: [limits]({RATES}), [imports](https://docs.pinecone.io/guides/index-data/data-ingestion-overview); its "
+    "prices: [understanding cost](https://docs.pinecone.io/guides/manage-cost/understanding-cost); all as of November 2026."
+)
 MEMORY_GB = 24.0
 """Of the machine that was measured on."""
-DAY_S = 86_400.0
+DAY_S, HOUR_S = 86_400.0, 3_600.0
+SHARDS = 16
+"""Of what was measured."""
+DIMENSION = 384
+OF_A_RELEASE = ("build, 1% changed", "push, 1% changed", "verify, 1% changed", "drift, ids")
+"""Steps that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +70,10 @@ class Step:
         before, last = sorted(self.peak_mb)[-2:]
         return max(0.0, (self.peak_mb[last] - self.peak_mb[before]) / (last - before))
 
-    def expected_gb(self, count: int) -> float:
-        last = max(self.peak_mb)
-        return (self.peak_mb[last] + self.mb_a_vector * (count - last)) / 1024
+    def within(self, seconds: float) -> float:
+        """How many vectors it takes until it lasts so long."""
+        last = max(self.seconds)
+        return float(last * (seconds / self.seconds[last]) ** (1 / self.growth)) if self.growth else math.inf
 
     def fits(self, gb: float) -> float:
         """How many vectors it takes until it holds so much memory."""
@@ -73,6 +89,8 @@ class Limit:
 
     vectors: float
     what: str
+    then: str
+    """What to do from there on."""
 
 
 def steps(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
@@ -96,16 +114,50 @@ def kept(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
     }
 
 
-def limits(steps: Sequence[Step], each: float) -> list[Limit]:
-    """What gives way, the first one first. ``each``: bytes of a record, in requests and in files for an import."""
-    most = min(steps, key=lambda one: one.fits(MEMORY_GB))
+def limits(steps: Sequence[Step], each: float, disk: float, free: float) -> list[Limit]:
+    """What gives way, the first one first.
+
+    ``each``: bytes of a record in files for an import; ``disk``: of a record in lake and index; ``free``: of the machine's disk.
+    """
+    memory = min(steps, key=lambda one: one.fits(MEMORY_GB))
+    slow = min((one for one in steps if one.name in OF_A_RELEASE), key=lambda one: one.within(HOUR_S), default=memory)
     found = [
-        Limit(most.fits(MEMORY_GB), f"*{most.name}* holds {MEMORY_GB:.0f} GB of memory, all of this machine"),
-        Limit(IMPORT_BYTES / each, "an import of more than 1 TB is refused by Pinecone"),
-        Limit(_RATES.upsert_mb * 1e6 * DAY_S / each, f"upserts at {_RATES.upsert_mb:g} MB/s take more than a day"),
-        Limit(reading(100, 0).requests * 100 * _RATES.requests * DAY_S, "listing all ids takes more than a day"),
-    ]
+        Limit(
+            free / disk, f"lake and index fill this machine's disk ({free / GB:.0f} GB were free)",
+            "the lake into a bucket and the index into a service ([S3 and PostgreSQL](s3-and-postgresql.md)), or a larger disk",
+        ),
+        Limit(
+            memory.fits(MEMORY_GB), f"*{memory.name}* holds {MEMORY_GB:.0f} GB of memory, all of this machine's",
+            "`memory_limit` of lake and target bounds what DuckDB takes and lets it spill; what is left grows with a shard's "
+            "records: more `shards`",
+        ),
+        Limit(
+            slow.within(HOUR_S), f"*{slow.name}* takes more than an hour on two cores",
+            "more processors: DuckDB and the products of matrices use all; or fewer gates in an environment "
+            "([gates](gates.md)), and all of them in the one before it",
+        ),
+        Limit(
+            IMPORT_BYTES / each, "an import of more than 1 TB is refused by Pinecone",
+            "dedicated read nodes, to which the limit does not apply; or datasets of their own, each with its namespace",
+        ),
+        Limit(
+            _RATES.upsert_mb * 1e6 * DAY_S / sent(each), f"upserts at {_RATES.upsert_mb:g} MB/s take more than a day",
+            "a first load by import (`import_uri`); a release of 1% is upserted within a day up to a hundred times as many",
+        ),
+        Limit(
+            100 * DAY_S * LISTS / reading(100, 0).requests, f"listing all ids at {LISTS:g} requests a second takes more than a day",
+            "nothing before: a push follows its own ledger and lists nothing "
+            "([decision 20](adr/0020-a-plan-of-what-changed.md)); drift by ids is for a weekend",
+        ),
+    ]  # fmt: skip
     return sorted((one for one in found if math.isfinite(one.vectors)), key=lambda one: one.vectors)
+
+
+def sent(each: float) -> float:
+    """Bytes of a record in a request: JSON, float32 in their shortest spelling. ``each``: in a file."""
+    vector = np.random.default_rng(0).standard_normal(DIMENSION, dtype=np.float32)
+    vector /= np.linalg.norm(vector)
+    return each - vector.nbytes + len(orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def page(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -118,23 +170,41 @@ def _page(rows: Sequence[Mapping[str, Any]], measured: Sequence[Step]) -> Iterat
     base = max(measured[0].seconds)
     places = kept(rows)
     each = places["import files"][1] / base
-    yield f"| step | {base:,} vectors | memory | grows as | {MANY:,} vectors | memory |"
-    yield "|---|---:|---:|---:|---:|---:|"
+    disk = sum(size for name, (_, size) in places.items() if name != "import files") / base
+    free = next(
+        float(row["ours"]["free_bytes"]) for row in rows if row["work"] == "scale" and "free_bytes" in row["ours"]
+    )
+    first, *rest = limits(measured, each, disk, free)
+    yield f"The first thing to break, at {first.vectors / 1e6:,.0f} million vectors: {first.what}."
+    yield f"What to do then: {first.then}. After that:"
+    yield ""
+    for place, limit in enumerate(rest, 2):
+        yield f"{place}. At {limit.vectors / 1e6:,.0f} million vectors: {limit.what}. Then: {limit.then}."
+    yield ""
+    yield f"| step | {base:,} vectors | memory | grows as | {MANY:,} vectors |"
+    yield "|---|---:|---:|---:|---:|"
     for one in measured:
         yield (
             f"| {one.name} | {duration(one.seconds[base])} | {one.peak_mb[base] / 1024:.1f} GB | n^{one.growth:.2f} "
-            f"| {duration(one.expected_s(MANY))} | {one.expected_gb(MANY):,.0f} GB |"
+            f"| {duration(one.expected_s(MANY))} |"
         )
+    yield ""
+    yield (
+        "Exponents are those between the last two sizes, one run each but for what is repeated; an error of 0.1 in one is a factor "
+        "of 1.6 at a billion. Memory is of a step's own process, beside `memory_limit: 6GB` for lake and target each."
+    )
     yield ""
     yield f"| what | {base:,} vectors | {MANY:,} vectors |"
     yield "|---|---:|---:|"
+    yield f"| records a shard, with {SHARDS} shards | {base // SHARDS:,} | {MANY // SHARDS:,} |"
+    yield f"| shards, with as many records in each | {SHARDS} | {SHARDS * MANY // base:,} |"
     for name, (files, size) in places.items():
-        yield f"| {name} | {size / GB:,.1f} GB, {files:,} files | {size / base * MANY / 1e12:,.2f} TB |"
+        then = f"{size / base * MANY / 1e12:,.2f} TB, {files * MANY // base:,} files"
+        yield f"| {name} | {size / GB:,.1f} GB, {files:,} files | {then} |"
     for name, (few, many) in {what: (cost(base, each), cost(MANY, each)) for what, cost in _COSTS.items()}.items():
         yield f"| {name} | {few:,.0f} | {many:,.0f} |"
     yield ""
-    for place, limit in enumerate(limits(measured, each), 1):
-        yield f"{place}. At {limit.vectors / 1e6:,.0f} million vectors: {limit.what}."
+    yield SOURCES
 
 
 def _requests(count: int, each: float) -> int:
@@ -150,14 +220,14 @@ _TARGET, _RATES, _PRICES = abilities(_CONFIG), _CONFIG.limits, PineconePriceConf
 _COSTS: Mapping[str, Callable[[int, float], float]] = {
     "Pinecone: requests to upsert all": _requests,
     f"Pinecone: hours to upsert all, at {_RATES.upsert_mb:g} MB/s": lambda count, each: (
-        count * each / (_RATES.upsert_mb * 1e6) / 3600
+        count * sent(each) / (_RATES.upsert_mb * 1e6) / HOUR_S
     ),
     f"Pinecone: {_PRICES.currency} to upsert all": partial(_money, "upsert"),
     f"Pinecone: {_PRICES.currency} to import all": partial(_money, "import"),
     f"Pinecone: {_PRICES.currency} a month to keep it": lambda count, each: count * each / GB * _PRICES.per_gb_month,
     "Pinecone: requests to list all ids": lambda count, _: reading(count, 0).requests,
-    f"Pinecone: hours to list all ids, at {_RATES.requests:g} requests a second": lambda count, _: (
-        reading(count, 0).requests / _RATES.requests / 3600
+    f"Pinecone: hours to list all ids, at {LISTS:g} requests a second": lambda count, _: (
+        reading(count, 0).requests / LISTS / HOUR_S
     ),
     f"Pinecone: {_PRICES.currency} to list all ids": lambda count, _: money([reading(count, 0)], _PRICES),
 }

@@ -35,6 +35,8 @@ RELEASES = 2
 """With 1% changed: what only the first load has is collected after two."""
 TURNS = 3
 """How often each is cut over to and back."""
+FILES_MEMORY = "2GB"
+"""Of the lake while files are written: what a configuration that says nothing gives."""
 FOUND = "steps.json"
 """In the folder: the figures so far."""
 PARTS = {"lake": ".vector_pipeline/lake", "index": ".vector_pipeline/index", "import files": "import"}
@@ -58,7 +60,7 @@ def main() -> int:
         steps = Steps(partial(open_synthetic, folder, arguments.dimension, memory=arguments.memory), folder / FOUND)
         goals = measure(arguments.documents, steps)
         if arguments.files:
-            steps("import files", lambda project: {"bytes": write_files(project, folder)})
+            steps("import files", lambda project: {"bytes": write_files(project, folder)}, memory=FILES_MEMORY)
             steps("copy of import files", lambda _: {"bytes": copy_files(folder)})
         kept = {part: asdict(Kept.below(folder / place)) for part, place in PARTS.items()}
     said(
@@ -97,18 +99,19 @@ class Steps:
     A step that runs again has the median of its seconds, the most of its memory, and what it said last.
     """
 
-    def __init__(self, opened: Callable[[], Project], place: Path) -> None:
+    def __init__(self, opened: Callable[..., Project], place: Path) -> None:
         self._opened, self._place = opened, place
         self.found: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
 
-    def __call__(self, name: str, work: Work) -> dict[str, Any]:
-        """Run a step and print its line. ``work`` returns what it has to say."""
-        return self.several([(name, work)])[name]
+    def __call__(self, name: str, work: Work, *, memory: str | None = None) -> None:
+        """Run a step and print its line. ``work`` returns what it has to say. ``memory``: other than the run's."""
+        self.several([(name, work)], memory=memory)
 
-    def several(self, works: Sequence[tuple[str, Work]], *, watched: bool = False) -> dict[str, dict[str, Any]]:
+    def several(self, works: Sequence[tuple[str, Work]], *, watched: bool = False, memory: str | None = None) -> None:
         """Several steps, one after the other in one process. ``watched``: each says how many namespaces it wrote to."""
         ours, theirs = _FORK.Pipe(duplex=False)
-        child = _FORK.Process(target=self._run, args=(works, theirs, watched))
+        opened = self._opened if memory is None else partial(self._opened, memory=memory)
+        child = _FORK.Process(target=_run, args=(opened, works, theirs, watched))
         child.start()
         theirs.close()
         with suppress(EOFError):
@@ -123,19 +126,20 @@ class Steps:
         child.join()
         if child.exitcode:
             raise SystemExit(f"{' and '.join(sorted({name for name, _ in works}))}: exit {child.exitcode}")
-        return {name: self.found[name] for name, _ in works}
 
-    def _run(self, works: Sequence[tuple[str, Work]], pipe: Connection, watched: bool) -> None:
-        with self._opened() as project:
-            for name, work in works:
-                before = _marks(project) if watched else {}
-                started = time.perf_counter()
-                said = work(project)
-                took = time.perf_counter() - started
-                after = _marks(project) if watched else {}
-                if watched:
-                    said["written"] = sum(before.get(key) != after.get(key) for key in {*before, *after})
-                pipe.send((name, took, said | {"peak_mb": peak_mb()}))
+
+def _run(opened: Callable[[], Project], works: Sequence[tuple[str, Work]], pipe: Connection, watched: bool) -> None:
+    """In the child: every step, and what it took, into the pipe."""
+    with opened() as project:
+        for name, work in works:
+            before = _marks(project) if watched else {}
+            started = time.perf_counter()
+            said = work(project)
+            took = time.perf_counter() - started
+            after = _marks(project) if watched else {}
+            if watched:
+                said["written"] = sum(before.get(key) != after.get(key) for key in {*before, *after})
+            pipe.send((name, took, said | {"peak_mb": peak_mb()}))
 
 
 _FORK = multiprocessing.get_context("fork")

@@ -1,50 +1,55 @@
-"""One release after the other at growing sizes: seconds and memory of each step, and how they grow with what exists.
+"""Releases at growing sizes: seconds and memory of each step, each a process of its own, and how they grow with what exists.
 
-The largest run writes about 50 GB for ten million vectors of 384 dimensions (lake and index); ``--quick`` stays at 50,000.
+The largest run writes about 60 GB for ten million vectors of 384 dimensions (lake, index and import files); ``--quick`` stays at
+50,000. What a process may take is the same at all sizes: memory compares.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-import numpy as np
-
-from benchmarks.measuring import FailedError, Measured, Side
+from benchmarks.billion import Step
+from benchmarks.measuring import FailedError, Side
 from benchmarks.rows import Row
 from benchmarks.works import Sizes
+from benchmarks.works.cutover import Steps, constant
 from benchmarks.works.cutover import rows as cutover_rows
 from benchmarks.works.rebuild import LEAST, MOST_GB, WHY
 
-MEMORY = {50_000: "1GB", 10_000_000: "6GB"}
+MEMORY = "6GB"
+"""Of the lake, and of the target."""
 _BYTES_A_VECTOR = 6_000
-"""On disk, with room: lake, index and what a push has beside both."""
+"""On disk, with room: lake, index, import files, a copy of some of those."""
 
 
 def measure(sizes: Sizes) -> Iterator[Row]:
     """Rows of each step at the largest size, with the exponent of its growth."""
     counts = (2_000, 10_000, 50_000) if sizes.quick else (100_000, 1_000_000, 10_000_000)
+    memory = "1GB" if sizes.quick else MEMORY
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if counts[-1] * _BYTES_A_VECTOR > free:
         raise FailedError(
             f"{counts[-1]:,} vectors need {counts[-1] * _BYTES_A_VECTOR / 1e9:.0f} GB of disk, {free / 1e9:.0f} are free"
         )
-    runs: dict[int, Measured] = {}
+    yield Row("scale", "disk that was free", round(free / 1e9, 1), "GB", None, ours={"free_bytes": free})
+    runs: dict[int, Steps] = {}
     for count in counts:
-        arguments = ("--report", "--files", "--documents", str(count), "--memory", MEMORY.get(count, "4GB"))
-        runs[count] = Side("release", "benchmarks.release", arguments).run()
-    last = runs[counts[-1]]
-    yield from cutover_rows("scale", counts[-1], last)
+        arguments = ("--report", "--files", "--documents", str(count), "--memory", memory)
+        last = Side("release", "benchmarks.release", arguments).run()
+        runs[count] = last.counted["steps"]
+    yield from cutover_rows("scale", counts[-1], runs[counts[-1]])
+    yield from constant("scale", runs)
     for part, kept in last.counted["kept"].items():
         yield Row(
             "scale", f"{counts[-1]:,} vectors, {part}", round(kept["bytes"] / 1e9, 2), "GB", None, ours=kept,
             note=f"{kept['files']:,} files",
         )  # fmt: skip
-    yield from _import_files(counts[-1], last.counted["steps"])
-    for step in last.counted["steps"]:
-        yield _step(step, {count: run.counted["steps"][step] for count, run in runs.items()})
+    yield from _import_files(counts[-1], runs[counts[-1]])
+    for name in runs[counts[-1]]:
+        yield _step(name, runs)
 
 
-def _import_files(count: int, steps: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+def _import_files(count: int, steps: Steps) -> Iterator[Row]:
     """As ``rebuild`` does at a smaller size."""
     written, copied = (steps[one]["bytes"] / steps[one]["seconds"] for one in ("import files", "copy of import files"))
     label = f"{count:,} × 384 from cached vectors to import files"
@@ -53,17 +58,21 @@ def _import_files(count: int, steps: Mapping[str, Mapping[str, float]]) -> Itera
     yield Row("scale", f"{label}, most memory", peak, "GB", MOST_GB, "at most")
 
 
-def _step(step: str, found: Mapping[int, Mapping[str, float]]) -> Row:
+def _step(name: str, runs: dict[int, Steps]) -> Row:
     """Seconds at the largest size; seconds, memory and growth at all of them."""
-    seconds = {count: max(1e-3, one["seconds"]) for count, one in found.items()}
-    grows = float(np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0])
-    told = ", ".join(f"{one:g} s at {count:,}" for count, one in seconds.items())
-    most = found[max(found)]["peak_mb"] / 1024
+    steps = {count: run[name] for count, run in runs.items()}
+    every = steps[max(steps)]["every"]
+    found = Step(
+        name, {count: max(1e-3, one["seconds"]) for count, one in steps.items()},
+        {count: one["peak_mb"] for count, one in steps.items()},
+    )  # fmt: skip
+    told = ", ".join(f"{one:g} s at {count:,}" for count, one in found.seconds.items())
     return Row(
-        "scale", f"{step}, {max(found):,} vectors", seconds[max(found)], "s", None,
+        "scale", f"{name}, {max(steps):,} vectors", found.seconds[max(steps)], "s", None,
+        spread=(min(every), max(every)) if len(every) > 1 else None,
         ours={
-            "step": step, "seconds": {str(count): one for count, one in seconds.items()},
-            "peak_mb": {str(count): one["peak_mb"] for count, one in found.items()}, "exponent": round(grows, 2),
+            "step": name, "seconds": {str(count): one for count, one in found.seconds.items()},
+            "peak_mb": {str(count): one for count, one in found.peak_mb.items()},
         },
-        note=f"{told}: grows as n^{max(0.0, grows):.2f}; {most:.2f} GB at most",
+        note=f"{told}: grows as n^{found.growth:.2f}; {found.peak_mb[max(steps)] / 1024:.2f} GB at most",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import billion
-from benchmarks.billion import BEGIN, END, Step, limits, page
+from benchmarks.billion import BEGIN, END, Step, limits, page, sent
 from benchmarks.page import PAGE
 from benchmarks.rows import load
 
@@ -22,16 +22,27 @@ def test_seconds_grow_as_they_did_between_the_last_two_sizes() -> None:
 
 def test_memory_grows_with_each_vector() -> None:
     assert LINEAR.mb_a_vector == pytest.approx(0.1)
-    assert LINEAR.expected_gb(20_000) == pytest.approx(2_100 / 1024)
     assert LINEAR.fits(2_100 / 1024) == pytest.approx(20_000)
     assert CONSTANT.fits(1_000.0) == float("inf")
 
 
+def test_how_many_vectors_an_hour_takes() -> None:
+    assert LINEAR.within(3_600) == pytest.approx(360_000)
+    assert CONSTANT.within(3_600) == float("inf")
+
+
 def test_what_gives_way_first_comes_first() -> None:
-    found = limits([LINEAR, CONSTANT], each=2_000.0)
-    assert "linear" in found[0].what
+    found = limits([LINEAR, CONSTANT], each=2_000.0, disk=4_000.0, free=40_000_000.0)
+    assert "disk" in found[0].what
+    assert found[0].vectors == pytest.approx(10_000)
     assert [one.vectors for one in found] == sorted(one.vectors for one in found)
+    assert all(one.then for one in found)
     assert next(one for one in found if "import" in one.what).vectors == pytest.approx(5e8)
+    assert next(one for one in found if "listing" in one.what).vectors == pytest.approx(200 * 100 * 86_400)
+
+
+def test_a_request_is_larger_than_a_file() -> None:
+    assert 2 * 1_700 < sent(1_700) < 4 * 1_700
 
 
 def row(step: str, seconds: dict[str, float], peak: dict[str, float]) -> dict[str, Any]:
@@ -45,11 +56,14 @@ def row(step: str, seconds: dict[str, float], peak: dict[str, float]) -> dict[st
 def test_the_section_tells_steps_sizes_and_money() -> None:
     rows = [
         row("build", {"100": 1.0, "1000": 10.0}, {"100": 100.0, "1000": 200.0}),
+        {"work": "scale", "name": "disk that was free", "ours": {"free_bytes": 10_000_000}},
+        {"work": "scale", "name": "1,000 vectors, lake", "ours": {"files": 3, "bytes": 4_000_000}},
         {"work": "scale", "name": "1,000 vectors, import files", "ours": {"files": 2, "bytes": 2_000_000}},
     ]
     shown = page(rows)
     assert "| build | 10 s | 0.2 GB | n^1.00 | 2,777.8 h |" in shown
-    assert "| import files | 0.0 GB, 2 files | 2.00 TB |" in shown
+    assert "| import files | 0.0 GB, 2 files | 2.00 TB, 2,000,000 files |" in shown
+    assert shown.startswith("The first thing to break, at 0 million vectors: lake and index fill")
     assert f"USD to import all | 0 | {2_000 * billion._PRICES.per_gb_imported:,.0f} |" in shown
     assert page([]) == ""
 
