@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import count as count_up
 
 from vector_pipeline.hashing import sql_base_record_id
-from vector_pipeline.lake.beside import delete_beside, labels_beside, list_beside, reading, write_beside
+from vector_pipeline.lake.beside import delete_beside, labels_beside, list_beside, reading, sweep_beside, write_beside
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.comparing import OUR_ID
 from vector_pipeline.release.keyed import folder_of, state_key
@@ -203,6 +203,7 @@ def _write(
 ) -> None:
     """``spared``: files that somebody may be reading still."""
     folder, made = folder_of(target, state.spec.name), f"{time.time_ns():020d}"
+    sweep_beside(lake, folder)
     taken = {one.path for one in (*ledger.files, *spared)}
     path = next(path for number in count_up() if (path := f"{folder}{number:02d}{_SUFFIX}") not in taken)
     lake.run(f"CREATE OR REPLACE TEMP TABLE ledger_rows AS {rows}")
