@@ -11,7 +11,9 @@ Laws
    such a row is ``ended``, and its ``added_in`` is to be used for order alone.
 3. A push adds a file of what it changed. Small files are merged with it, so there are few. Once what was added
    is a quarter of the line, and not little, the line is compared in full again.
-4. Where marks were observed that differ from what a ledger says, it is no more; where they do not, it begins anew with them.
+4. Where marks were observed that differ from what a ledger says, it is no more; where they do not, it begins anew with them. Of a
+   target that lists marks nobody keeps what was observed: there the ledger of a state is no more when a gate or an audit found
+   anything else in it than should be there.
 5. A target that lists marks must refuse whoever lost its lease: what lands late there would never be looked at again.
 """
 
