@@ -58,7 +58,20 @@ def test_a_commit_has_no_more_than_it_may(project: Project, monkeypatch: pytest.
     assert max(commits(project)) <= 3
 
 
-@pytest.mark.parametrize("error", [UnavailableError("the service is gone", fix="Wait"), KeyboardInterrupt()])
+class Interrupted(BaseException):
+    """As whoever runs a step makes one: Dagster's is no ``KeyboardInterrupt``."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("the service is gone", fix="Wait"),
+        KeyboardInterrupt(),
+        Interrupted(),
+        RuntimeError("Query interrupted"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_what_was_made_before_an_error_is_kept(
     project: Project, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vector_pipeline.config import LakeConfig
+from vector_pipeline.config import LakeConfig, SecretTemplate
 from vector_pipeline.lake import changes
 from vector_pipeline.lake.changes import count_at, find_changes
 from vector_pipeline.lake.connection import Lake
@@ -20,8 +20,12 @@ TABLE = TABLES.named("rows")
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with Lake.open(LakeConfig(), tmp_path) as lake:
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
+    """Its catalog is a SQLite file; PostgreSQL where a test says so."""
+    config = LakeConfig()
+    if getattr(request, "param", "") == "postgres":
+        config = LakeConfig(catalog=SecretTemplate(request.getfixturevalue("postgres_url")))
+    with Lake.open(config, tmp_path) as lake:
 
         def make() -> None:
             lake.run(f"CREATE SCHEMA {TABLES.schema}")
@@ -190,3 +194,25 @@ def test_what_was_added_to_in_part_is_not_known_any_more(lake: Lake, monkeypatch
             find_changes(lake, TABLES, "rows", ("hash",), first, lake.snapshot_id(), "net")
     assert find_changes(lake, TABLES, "rows", ("hash",), first, lake.snapshot_id(), "net")
     assert sorted(lake.rows("SELECT hash, net FROM net")) == [("a", -50), ("b", 80)]
+
+
+@pytest.mark.parametrize("lake", ["sqlite", "postgres"], indirect=True)
+def test_a_feed_that_is_longer_than_both_states_is_not_written_out(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "_LITTLE", 0)
+    insert(lake, 0, 300, "a")
+    states = [lake.snapshot_id()]
+    for number in range(12):
+        lake.transaction(lambda new=number: lake.run(f"UPDATE {TABLE} SET hash = 'b{new}'"), "all")  # type: ignore[misc]
+        states.append(lake.snapshot_id())
+    assert find_changes(lake, TABLES, "rows", ("name", "hash"), states[0], states[1], "net")
+    assert lake.row("SELECT count(*), sum(net) FROM net") == (600, 0)
+    # Neither at once nor by adding to what was read.
+    for seen in (states[0], states[3]):
+        assert not find_changes(lake, TABLES, "rows", ("name", "hash"), seen, states[-1], "net")
+        (most,) = lake.row(
+            "SELECT coalesce(max(estimated_size), 0) FROM duckdb_tables() WHERE table_name LIKE 'feed of %'"
+        )
+        assert most <= 4 * 300
+    monkeypatch.setattr(changes, "_LITTLE", 100_000)
+    assert find_changes(lake, TABLES, "rows", ("name", "hash"), states[0], states[-1], "net")
+    assert sorted(lake.rows("SELECT name, hash, net FROM net")) == true_difference(lake, states[0], states[-1])

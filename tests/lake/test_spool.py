@@ -1,15 +1,19 @@
 """A query's result beside memory: what was spooled, in its order, in groups of whole shards."""
 
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from vector_pipeline.config import LakeConfig
-from vector_pipeline.errors import InputError, VectorPipelineError
+from vector_pipeline.errors import InputError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake import spool
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.spool import spooled
+from vector_pipeline.lake.spool import Spool, spooled
+from vector_pipeline.targets.pinecone.files import Folder
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 1, 1, 9, 2, 3], [40], [3, 40, 3], [10, 10, 10]])
@@ -42,3 +46,52 @@ def test_what_cannot_be_asked_is_an_error_of_ours(tmp_path: Path) -> None:
         spooled(lake, "SELECT * FROM nowhere"),
     ):
         raise InputError("not reached")
+
+
+NUMBERS = "SELECT i AS shard FROM range(100) r(i)"
+
+
+def names_the_folder(raised: pytest.ExceptionInfo[UnavailableError], folder: Path) -> bool:
+    return str(folder) in raised.value.what and "TMPDIR" in str(raised.value.fix)
+
+
+def test_a_folder_for_files_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    with Lake.open(LakeConfig(), tmp_path) as lake:
+        monkeypatch.setattr(tempfile, "tempdir", str(gone))
+        with pytest.raises(UnavailableError) as raised, spooled(lake, NUMBERS):
+            raise InputError("not reached")
+    assert names_the_folder(raised, gone)
+
+
+def test_a_full_disk_is_that_of_the_files_and_not_the_lakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(prefix: str) -> str:
+        folder = tmp_path / prefix
+        folder.mkdir()
+        # DuckDB writes under the second name, then moves.
+        for name in ("rows.parquet", "tmp_rows.parquet"):
+            (folder / name).symlink_to("/dev/full")
+        return str(folder)
+
+    with Lake.open(LakeConfig(), tmp_path / "lake") as lake:
+        monkeypatch.setattr(tempfile, "mkdtemp", full)
+        with pytest.raises(UnavailableError) as raised, spooled(lake, NUMBERS):
+            raise InputError("not reached")
+        assert names_the_folder(raised, tmp_path / "vector-pipeline-spool-")
+        assert lake.where not in raised.value.what
+
+
+@pytest.mark.parametrize("broken", [lambda file: shutil.rmtree(file.parent), lambda file: file.write_bytes(b"PAR1")])
+@pytest.mark.parametrize("imports", [False, True])
+def test_a_file_that_somebody_cleaned_away_is_named(
+    tmp_path: Path, broken: Callable[[Path], object], imports: bool
+) -> None:
+    def read(spool: Spool) -> object:
+        return Folder("out", tmp_path).write("some", spool) if imports else list(spool)
+
+    with Lake.open(LakeConfig(), tmp_path) as lake, spooled(lake, NUMBERS) as found:
+        broken(found.path)
+        with pytest.raises(UnavailableError) as raised:
+            read(found)
+        assert names_the_folder(raised, found.path.parent)
+        assert "import" not in raised.value.what

@@ -1,5 +1,6 @@
 """A plan of what changed since the version that a line holds is the plan of a full comparison; and it reads no more than that."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -214,6 +215,17 @@ def test_a_ledger_that_cannot_be_read_is_not_believed(make_world: MakeWorld) -> 
     assert compare(world, third)
     files[0].unlink()
     assert not compare(world, third)
+
+
+@pytest.mark.parametrize("able", ["marks", "ids alone"])
+def test_what_a_killed_writer_left_is_swept(make_world: MakeWorld, able: str) -> None:
+    world = make_world(MemoryTarget("local", **ABLE[able]))
+    namespace = world.push(world.version(ALL)).plan.namespace
+    left = Path(world.lake.data) / FOLDER / "local" / namespace / "tmp_0123_00.since"
+    left.write_bytes(b"PAR1")
+    os.utime(left, (0, 0))
+    world.push(world.version(LESS), "versioned")
+    assert not left.exists()
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,14 +13,20 @@ import pytest
 from tests.release.conftest import MakeWorld
 from tests.release.test_following import ABLE, ALL, OTHER, compare, look
 from tests.release.world import Store, World
-from vector_pipeline.errors import RefusedError
+from vector_pipeline.config import DatasetConfig, GateConfig
+from vector_pipeline.drift.audit import audit
+from vector_pipeline.drift.report import Level
+from vector_pipeline.errors import NotFoundError, RefusedError
 from vector_pipeline.lake.retention import merge_files
 from vector_pipeline.release import ledger
 from vector_pipeline.release.apply import read_ahead
-from vector_pipeline.release.registry import VerdictStatus
+from vector_pipeline.release.registry import Deployment, VerdictStatus, Version
 from vector_pipeline.targets.base import LIVE, WriteReceipt
 from vector_pipeline.testing.memory_store import MemoryStore
 from vector_pipeline.testing.memory_target import MemoryTarget
+from vector_pipeline.verify.context import GateContext, Opened, Side
+from vector_pipeline.verify.coverage import judge
+from vector_pipeline.verify.outcome import Status
 
 MORE = {**ALL, 9: 1, 10: 1}
 pytestmark = pytest.mark.slow
@@ -88,6 +96,44 @@ def test_a_line_on_which_a_gate_failed_is_compared_in_full(make_world: MakeWorld
     assert not compare(world, world.version(OTHER))
     healed = world.push(version, "versioned")
     assert world.visible(healed.deployment) == world.wanted(version.number)
+
+
+def look_by_gate(world: World, deployment: Deployment, version: Version) -> None:
+    def nothing(_: object) -> Any:
+        raise NotFoundError("there is none here")
+
+    space = {"embedder": {"kind": "deterministic", "model": "a", "dimension": 4}}
+    settings = DatasetConfig.model_validate({"source": {"root": "."}, "spaces": {"tiny": space}, "target": "local"})
+    opened = Opened(lambda: world.lake, lambda: world.registry, lambda _: world.target, nothing, nothing)
+    side, now = Side(version, deployment), datetime(2026, 1, 2, tzinfo=UTC)
+    assert judge(GateContext(settings, GateConfig(), Path(), side, None, opened, now)).status is Status.FAILED
+
+
+def look_by_audit(level: Level) -> Callable[[World, Deployment, Version], None]:
+    def look(world: World, deployment: Deployment, version: Version) -> None:
+        assert audit(world.lake, world.registry, world.target, deployment, version, level=level).drifted
+
+    return look
+
+
+@pytest.mark.parametrize("able", ABLE, ids=str)
+@pytest.mark.parametrize(
+    "seeing", [look_by_gate, look_by_audit(Level.IDS), look_by_audit(Level.FULL)], ids=["gate", "ids", "full"]
+)
+def test_what_a_gate_or_an_audit_saw_is_compared_in_full(
+    make_world: MakeWorld, able: str, seeing: Callable[[World, Deployment, Version], None]
+) -> None:
+    """Whatever becomes of the verdict: a gate may only warn, and a report be read by nobody."""
+    target = Meddled("local", **ABLE[able])
+    world = make_world(target)
+    world.push(world.version(ALL))
+    target.hand = target.end
+    version = world.version(MORE)
+    done = world.push(version, "versioned")
+    seeing(world, done.deployment, version)
+    assert not compare(world, world.version({**MORE, 11: 1}))
+    healed = world.push(world.version({**MORE, 11: 2}), "versioned")
+    assert world.visible(healed.deployment) == world.wanted(healed.deployment.version)
 
 
 @pytest.mark.parametrize("able", ABLE, ids=str)

@@ -1,6 +1,9 @@
 """Vectors held in memory change how fast the DuckDB target answers, and nothing else."""
 
+import threading
+import tracemalloc
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 
 from vector_pipeline.targets.base import Match, NamespaceSpec, Vector
 from vector_pipeline.targets.duckdb import DuckDBTarget, holding, shortlist
-from vector_pipeline.targets.duckdb.engine import bytes_in
+from vector_pipeline.targets.duckdb.engine import View, bytes_in
 from vector_pipeline.targets.duckdb.held import bytes_of
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
 from vector_pipeline.targets.filters import parse_filter
@@ -132,6 +135,89 @@ def test_what_does_not_fit_is_not_held(target: DuckDBTarget) -> None:
     assert not target._holder._vectors
     target._engine.memory = enough
     assert target.hold("ns")
+
+
+def test_namespaces_that_fit_alone_are_not_held_together(target: DuckDBTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each asked, before any is read, whether it fits."""
+    names, holder = ("a", "b", "c"), target._holder
+    for name in names:
+        target.ensure_namespace(replace(SPEC, name=name))
+        target.upsert(name, make_records([f"d#{n}" for n in range(500)], unit_vectors(500, dimension=WIDE)))
+    # DuckDB itself has no less than before: so little it could not work with.
+    left: list[int] = []
+    monkeypatch.setattr(target._engine, "leave", left.append)
+    monkeypatch.setattr(target._engine, "memory", 3 * bytes_of(500, WIDE))
+    waiting, hold = threading.Semaphore(0), holder._hold
+
+    def told(view: View) -> None:
+        waiting.release()
+        hold(view)
+
+    monkeypatch.setattr(holder, "_hold", told)
+    queries = unit_vectors(holding.MANY, seed=3, dimension=WIDE)
+    with ThreadPoolExecutor(len(names)) as pool:
+        with holder._reading:
+            asked = [pool.submit(target.query, name, queries, top_k=5) for name in names]
+            for _ in names:
+                waiting.acquire()
+        found = [one.result() for one in asked]
+    assert found[0] == found[1] == found[2]
+    assert 0 < holder._size() <= target._engine.memory // 2
+    assert max(left) <= target._engine.memory // 2 + target._engine.memory // 16
+
+
+def test_duckdb_may_take_again_what_is_not_held_any_more(target: DuckDBTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(target)
+    assert target.hold("ns")
+    left: list[int] = []
+    monkeypatch.setattr(target._engine, "leave", left.append)
+    target.upsert("ns", make_records(["new#1"], unit_vectors(1, dimension=WIDE)))
+    target.compact("ns")
+    monkeypatch.setattr(target._engine, "memory", 32)
+    target.query("ns", unit_vectors(1, seed=3, dimension=WIDE), top_k=5)
+    assert not target._holder._vectors
+    assert left == [target._engine.memory // 16]
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_many_questions_take_no_more_memory_than_some(target: DuckDBTarget, alike: bool) -> None:
+    target.ensure_namespace(SPEC)
+    count = 20_000
+    vectors = unit_vectors(count, seed=1, dimension=WIDE)
+    if alike:
+        vectors = np.repeat(vectors[:1], count, axis=0)
+    target.upsert("ns", make_records([f"d#{n:05d}" for n in range(count)], vectors))
+    assert target.hold("ns")
+    few, many = (unit_vectors(number, seed=4, dimension=WIDE) for number in (64, 512))
+    # What is asked of DuckDB once stays.
+    target.query("ns", few, top_k=2, include_text=False)
+    peaks = []
+    with target._engine.view(target._folder("ns")) as view, target._engine.cursor() as cursor:
+        for queries in (few, many):
+            tracemalloc.start()
+            found = target._holder.matches(cursor, view, Search(2, include_text=False), queries)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert (found is None) == alike
+    assert peaks[1] < 3 * peaks[0]
+
+
+def test_candidates_that_fell_behind_make_room(target: DuckDBTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest come last, so each block has candidates that a later one leaves behind."""
+    monkeypatch.setattr(shortlist, "_BLOCK", 256)
+    query, other = unit_vectors(2, seed=4, dimension=WIDE)
+    other -= (other @ query) * query
+    cosine = np.linspace(0, 0.99, 2_048, dtype=np.float32)[:, None]
+    vectors = cosine * query + np.sqrt(1 - cosine**2) * other / np.linalg.norm(other)
+    target.ensure_namespace(SPEC)
+    target.upsert("ns", make_records([f"d#{n:05d}" for n in range(2_048)], vectors))
+    assert target.hold("ns")
+    found: list[list[list[Match]] | None] = []
+    with target._engine.view(target._folder("ns")) as view, target._engine.cursor() as cursor:
+        for room in (256, 16):
+            monkeypatch.setattr(shortlist, "_ROOM", room)
+            found.append(target._holder.matches(cursor, view, Search(1), query[None]))
+    assert found == [read(target, query[None], 1), None]
 
 
 def test_lengths_that_floats_do_not_square_are_left_to_duckdb(target: DuckDBTarget) -> None:

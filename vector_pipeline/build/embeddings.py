@@ -2,8 +2,8 @@
 
 What a killed run can lose is bounded by the work that it was: vectors wait for one commit until they are ``COMMIT_ROWS`` or
 ``COMMIT_BYTES``, or took ``COMMIT_S`` seconds. A commit costs 0.1 to 0.2 s however little it holds: a source that changed a little,
-or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``. What was made before an interrupt
-or an embedder's error is kept, unless the model cannot be held against its golden texts any more.
+or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``. What was made before an interrupt of any kind
+or an error is kept, unless the model cannot be held against its golden texts any more.
 """
 
 import time
@@ -167,7 +167,11 @@ def _kept(made: Iterator[pa.Table], keep: Callable[[], object]) -> Iterator[pa.T
     """The same vectors; where no more come, those before them are kept first: somebody waited, and perhaps paid, for them."""
     try:
         yield from made
-    except (VectorPipelineError, KeyboardInterrupt):
+    except GeneratorExit:
+        # Nothing is wrong: whoever took them has enough, and commits himself.
+        raise
+    except BaseException:
+        # Not ours alone: Dagster ends a step by an interrupt of its own, and DuckDB a query by a RuntimeError.
         with suppress(VectorPipelineError):
             keep()
         raise

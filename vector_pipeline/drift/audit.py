@@ -1,4 +1,4 @@
-"""Audit: a deployment against what its target holds now. Reads only.
+"""Audit: a deployment against what its target holds now. Reads only; but what it finds wrong is not remembered as right any more.
 
 Laws
 ----
@@ -24,6 +24,7 @@ from vector_pipeline.errors import InputError
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.hands import explained
 from vector_pipeline.release.registry import Deployment, DeploymentStatus, Registry, Version
+from vector_pipeline.release.remembering import doubt
 from vector_pipeline.targets.base import NamespaceState, Target
 
 SAMPLE = 1000
@@ -97,6 +98,8 @@ def audit_line(
         leveled = replace(one, level=wanted)
         reports.append(_judged(lake, registry, target, subject, leveled, sample, chosen, started, blind=blind))
         started = time.perf_counter()
+    if any(one.missing or one.foreign or one.tampered or one.stale_marks for one in reports):
+        doubt(lake, target, state)
     return reports
 
 

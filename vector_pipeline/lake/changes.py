@@ -4,13 +4,15 @@ Laws
 ----
 1. What is found is the multiset difference of the two states in the columns asked for: a row that came and went, or that was
    written again as it was, is no change.
-2. Where the feed may not tell all (a state or the table is not there at one end, the counts of both ends do not agree with it),
-   nothing is found, and the caller reads both states.
+2. Where the feed may not tell all (a state or the table is not there at one end, the counts of both ends do not agree with it), or
+   tells too much (law 6), nothing is found, and the caller reads both states.
 3. Nothing here says what a state should be: whoever trusts an earlier one must know that it is the lake's own.
 4. The feed of a table is read once: what was read stays in a temporary table of the thread, and later states add what came after.
    States do not change, so what was read of them stays true while both ends are there, which is asked each time: by number and
    by the time of the commit, for a lake that was put back or made anew under an open connection has the same numbers.
 5. What cannot be added to as a whole (an error, an interrupt) is not known any more.
+6. A feed that is longer than reading both states is worth, is not read: rows that were written many times between are in it as
+   often, and all of it is written out. How long it is the catalog says before.
 """
 
 from collections.abc import Sequence
@@ -23,6 +25,10 @@ from vector_pipeline.lake.tables import DatasetTables, at
 
 _OF_ROWS = "(inserted_into_table|deleted_from_table|inlined_insert|inlined_delete)"
 """Commits that touch no other tables than they name, as DuckLake 1.0 says it."""
+_MOST = 2
+"""Law 6: rows of a feed for each row of the two states."""
+_LITTLE = 10_000
+"""Rows of a feed that are read whatever the states have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def count_at(lake: Lake, dataset: DatasetTables, table: str, snapshot: int | Non
 def _feed(
     lake: Lake, dataset: DatasetTables, table: str, columns: Sequence[str], old: int, new: int, seen: _Feed | None
 ) -> _Feed | None:
-    """Law 4; None where the feed refuses, or the counts of both ends do not agree with it."""
+    """Law 4; None where the feed refuses, is too long, or the counts of both ends do not agree with it."""
     known = seen if seen is not None and seen.leads_to(old, new, columns) else None
     after = old if known is None else known.new
     try:
@@ -102,6 +108,8 @@ def _feed(
         if len(times) < len({old, after, new}) or (known is not None and known.times != (times[old], times[after])):
             return None
         ends, quiet = (times[old], times[new]), _quiet(lake, dataset, table, after, old, new)
+        if not quiet and not _worth(lake, dataset, table, old, new):
+            return None
         if known is None:
             every = tuple(dict.fromkeys((*(seen.columns if seen is not None else ()), *columns)))
             name = f'"feed of {dataset.dataset} {table}"'
@@ -158,6 +166,30 @@ def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int,
                    ) = {int(new) - int(after)}"""
     )
     return bool(quiet)
+
+
+def _worth(lake: Lake, dataset: DatasetTables, table: str, old: int, new: int) -> bool:
+    """Law 6, by what the catalog says of files. Small changes that it holds itself are not counted.
+
+    What was deleted follows from what was inserted and from both ends: a file of deletions holds those of the file before it too.
+    """
+
+    def rows_at(snapshot: int) -> str:
+        there = f"table_id = this.id AND begin_snapshot <= {snapshot} AND coalesce(end_snapshot > {snapshot}, true)"
+        return f"""(SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file WHERE {there})
+                   - (SELECT coalesce(sum(delete_count), 0) FROM {METADATA}.ducklake_delete_file WHERE {there})"""
+
+    before, after, inserted = lake.row(
+        f"""WITH this AS (
+                SELECT table_id AS id FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
+                WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
+                  AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL)
+            SELECT {rows_at(int(old))}, {rows_at(int(new))},
+                   (SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file
+                    WHERE table_id = this.id AND begin_snapshot > {int(old)} AND begin_snapshot <= {int(new)})
+            FROM this"""
+    )
+    return bool(2 * inserted + before - after <= max(_LITTLE, _MOST * (before + after)))
 
 
 def place_of(dataset: DatasetTables, table: str, old: int, new: int) -> str:

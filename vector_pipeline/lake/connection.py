@@ -410,7 +410,8 @@ def translate(error: duckdb.Error, where: str, secrets: tuple[str, ...] = ()) ->
     if isinstance(error, duckdb.OutOfMemoryException):
         return UnavailableError(f"{where}: {line}", fix="Raise `lake.memory_limit` in the configuration")
     if "no space left" in text:
-        return UnavailableError(f"{where}: the disk is full", fix="Free space, then run the command again")
+        # Which one, the file in it says: what is written need not be the lake's own.
+        return UnavailableError(f"{where}: the disk is full: {line}", fix="Free space, then run the command again")
     if "permission denied for" in text:
         return ConfigError(f"{where}: {line}", fix="Grant it to this role, or use the role of those who write")
     of_s3 = explained(where, line)

@@ -5,12 +5,14 @@ Laws
 1. What is read is what the query gave when it was spooled, in its order, in groups that end with a value of ``by``: at least
    ``GROUP_ROWS`` rows, or all rows of one value. Memory holds one group.
 2. The file is gone when the block ends.
+3. What goes wrong with the file (no folder, no room, somebody cleaned it away) is an ``UnavailableError`` that names its folder,
+   and no fault of the lake, nor of what the groups are written to.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vector_pipeline.corpus.record_sql import quoted
+from vector_pipeline.errors import UnavailableError
 from vector_pipeline.lake.connection import Lake
 
 GROUP_ROWS = 50_000
@@ -34,8 +37,8 @@ class Spool:
 
     def __iter__(self) -> Iterator[pa.Table]:
         held: list[pa.Table] = []
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(_READ_ROWS):
+        with closing(self._batches()) as batches:
+            for batch in batches:
                 held.append(pa.Table.from_batches([batch]))
                 if sum(one.num_rows for one in held) <= GROUP_ROWS:
                     continue
@@ -49,15 +52,50 @@ class Spool:
         if held:
             yield pa.concat_tables(held)
 
+    def _batches(self) -> Generator[pa.RecordBatch, None, None]:
+        # Law 3: what is thrown into a generator while it waits at a ``yield`` is not of the file.
+        with _speaking(self.path.parent):
+            file = pq.ParquetFile(self.path)
+        with file:
+            batches = file.iter_batches(_READ_ROWS)
+            while True:
+                with _speaking(self.path.parent):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
+
 
 @contextmanager
 def spooled(lake: Lake, query: str, by: str = "shard") -> Iterator[Spool]:
     """A query of this thread (its temporary tables are seen), ordered by a column ``by`` of numbers, and perhaps more."""
     # Not a ``TemporaryDirectory``: in a generator that nobody ended, that would be taken away before the block is.
-    folder = Path(tempfile.mkdtemp(prefix="vector-pipeline-spool-"))
+    with _speaking(Path(tempfile.gettempdir())):
+        folder = Path(tempfile.mkdtemp(prefix="vector-pipeline-spool-"))
     try:
         path = folder / "rows.parquet"
-        lake.run(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
+        try:
+            lake.run(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
+        except UnavailableError as error:
+            # DuckDB names the file that it could not write; all else is about what it reads.
+            if str(folder) not in error.what:
+                raise
+            raise _failed(folder, error.what.removeprefix(f"{lake.where}: ")) from None
         yield Spool(path, by)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _speaking(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise _failed(folder, str(error)) from None
+
+
+def _failed(folder: Path, said: str) -> UnavailableError:
+    return UnavailableError(
+        f"a file of rows that wait cannot be kept in {folder}: {said[:200]}",
+        fix="Is there room in it? TMPDIR names another folder",
+    )

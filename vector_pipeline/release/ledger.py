@@ -11,7 +11,9 @@ Laws
    such a row is ``ended``, and its ``added_in`` is to be used for order alone.
 3. A push adds a file of what it changed. Small files are merged with it, so there are few. Once what was added
    is a quarter of the line, and not little, the line is compared in full again.
-4. Where marks were observed that differ from what a ledger says, it is no more; where they do not, it begins anew with them.
+4. Where marks were observed that differ from what a ledger says, it is no more; where they do not, it begins anew with them. Of a
+   target that lists marks nobody keeps what was observed: there the ledger of a state is no more when a gate or an audit found
+   anything else in it than should be there.
 5. A target that lists marks must refuse whoever lost its lease: what lands late there would never be looked at again.
 """
 
@@ -21,7 +23,7 @@ from dataclasses import dataclass, replace
 from itertools import count as count_up
 
 from vector_pipeline.hashing import sql_base_record_id
-from vector_pipeline.lake.beside import delete_beside, labels_beside, list_beside, reading, write_beside
+from vector_pipeline.lake.beside import delete_beside, labels_beside, list_beside, reading, sweep_beside, write_beside
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release.comparing import OUR_ID
 from vector_pipeline.release.keyed import folder_of, state_key
@@ -203,6 +205,7 @@ def _write(
 ) -> None:
     """``spared``: files that somebody may be reading still."""
     folder, made = folder_of(target, state.spec.name), f"{time.time_ns():020d}"
+    sweep_beside(lake, folder)
     taken = {one.path for one in (*ledger.files, *spared)}
     path = next(path for number in count_up() if (path := f"{folder}{number:02d}{_SUFFIX}") not in taken)
     lake.run(f"CREATE OR REPLACE TEMP TABLE ledger_rows AS {rows}")

@@ -137,6 +137,21 @@ def carry_on(
         _LOG.warning("what the push changed in %s is not remembered: %s", state.spec.name, error)
 
 
+def doubt(lake: Lake, target: Target, state: NamespaceState) -> None:
+    """Plan from no ledger and no computed marks of this state any more: somebody saw in it what should not be there. Failing fails
+    nothing (law 3).
+    """
+    key = state_key(target, state)
+    labels = _labels(lake, target, state.spec.name) if _may(target) else {}
+    try:
+        ledger.forget_state(lake, target, state)
+        delete_beside(
+            lake, [path for path, told in labels.items() if (told.get("state"), told.get("how")) == (key, _COMPUTED)]
+        )
+    except VectorPipelineError as error:
+        _LOG.warning("what is remembered of %s is believed still: %s", state.spec.name, error)
+
+
 def _write(lake: Lake, target: Target, namespace: str, state: NamespaceState, how: str) -> str:
     folder = folder_of(target, namespace)
     sweep_beside(lake, folder)

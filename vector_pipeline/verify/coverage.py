@@ -15,6 +15,7 @@ import pyarrow as pa
 from vector_pipeline.hashing import sql_base_record_id
 from vector_pipeline.lake.snapshots import read_identities
 from vector_pipeline.release.observed import proved
+from vector_pipeline.release.remembering import doubt
 from vector_pipeline.verify.context import GateContext
 from vector_pipeline.verify.outcome import EXAMPLES, CheckResult, Status, guarded
 
@@ -68,7 +69,11 @@ def judge(context: GateContext) -> CheckResult:
     assert side.deployment is not None
     state = target.describe(side.deployment.namespace)
     observed = proved(context.lake, target, state) if state else target.scan(side.deployment.namespace)
-    return coverage(desired, observed, version.number, version.fingerprint)
+    found = coverage(desired, observed, version.number, version.fingerprint)
+    if state is not None and found.status is Status.FAILED:
+        # Here, and not by the verdict: where this gate only warns, that says nothing of it.
+        doubt(context.lake, target, state)
+    return found
 
 
 def coverage(

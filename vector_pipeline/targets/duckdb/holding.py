@@ -4,10 +4,12 @@ Laws
 ----
 1. What is held belongs to immutable files: it is never wrong, only missing, and then the search reads the files.
 2. Vectors take at most half of the target's memory and masks a sixteenth; what DuckDB may take falls by as much. First come, first
-   held: nothing is put out for another namespace, so that two that do not fit together do not take turns.
+   held: nothing is put out for another namespace, so that two that do not fit together do not take turns. Whether something fits
+   is asked again when its turn to be read has come.
 3. A big namespace is read by a thread of its own from its second search on, and searches go on as before meanwhile: one question
    costs no more than it did, and no reader's deadline cuts the reading off. Many questions at once wait for it: the files would be
    searched for longer.
+4. What a search takes beside that does not grow with its questions: it answers some at a time (``shortlist``).
 """
 
 import threading
@@ -15,6 +17,7 @@ from collections import Counter
 from contextlib import suppress
 
 import duckdb
+import numpy as np
 
 from vector_pipeline.errors import VectorPipelineError
 from vector_pipeline.targets.base import Match, Vector
@@ -24,7 +27,7 @@ from vector_pipeline.targets.duckdb.held import Held, bytes_of, read
 from vector_pipeline.targets.duckdb.manifest import Segment
 from vector_pipeline.targets.duckdb.masks import Masks
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, scored, set_queries
-from vector_pipeline.targets.duckdb.shortlist import Part, shortlist
+from vector_pipeline.targets.duckdb.shortlist import Part, Positions, at_once, shortlist
 
 AT_ONCE = 20_000
 """Records that are read within a search: it takes no longer than the search."""
@@ -40,6 +43,8 @@ class Holder:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._vectors: dict[str, Held | None] = {}
+        self._coming = 0
+        """Bytes that are being read; some are held already."""
         self._masks = Masks(engine.memory // 16)
         self._searched: Counter[str] = Counter()
         self._thread: threading.Thread | None = None
@@ -50,21 +55,16 @@ class Holder:
     ) -> list[list[Match]] | None:
         """Best hits of float32[m, dim] queries; None where vectors are not held (yet), or bytes cannot tell."""
         parts = self._parts(cursor, view, search, len(queries))
-        found = None if parts is None else shortlist(parts, queries, view.manifest.spec.metric, search.top_k)
-        if found is None:
+        if parts is None:
             return None
-        every: dict[int, set[int]] = {}
-        for chosen in found:
-            for segment, positions in chosen.items():
-                every.setdefault(segment, set()).update(positions.tolist())
-        only = {segment: sorted(positions) for segment, positions in every.items() if positions}
-        if len(queries) == 1:
-            return [scored(cursor, view, queries[0], search, only)]
-        # What is listed has passed version and filter, and a query's best are the best of what any query has listed.
-        set_queries(cursor, view, queries)
-        hits = nearest(cursor, view, Search(search.top_k), only)
-        ordered = [hits.get(number, []) for number in range(len(queries))]
-        return matches_of(cursor, view, ordered, include_text=search.include_text)
+        found: list[list[Match]] = []
+        step = at_once(search.top_k)
+        for begin in range(0, len(queries), step):
+            some = _among(parts, cursor, view, search, queries[begin : begin + step])
+            if some is None:
+                return None
+            found += some
+        return found
 
     def _parts(self, cursor: duckdb.DuckDBPyConnection, view: View, search: Search, count: int) -> list[Part] | None:
         held = self._held(view)
@@ -108,9 +108,11 @@ class Holder:
         return (small or count >= MANY or self._searched[view.folder.path.name] > 1) and self._fits(view)
 
     def _fits(self, view: View) -> bool:
-        for file in list(self._vectors):
-            if not self._engine.needs(file):
-                self._vectors.pop(file, None)
+        unneeded = [file for file in list(self._vectors) if not self._engine.needs(file)]
+        for file in unneeded:
+            self._vectors.pop(file, None)
+        if unneeded:
+            self._leave()
         return self._size() + self._missing(view) <= self._engine.memory // 2
 
     def _missing(self, view: View) -> int:
@@ -136,14 +138,24 @@ class Holder:
 
     def _hold(self, view: View) -> None:
         with self._reading:
+            # Others were read since it was asked.
+            if not self._fits(view):
+                return
+            self._coming = self._missing(view)
             # Before they are read: DuckDB lets go of pages that it has.
-            self._engine.leave(self._size() + self._missing(view) + self._engine.memory // 16)
+            self._leave()
             try:
                 for segment in view.manifest.segments:
                     if segment.file not in self._vectors and not self._closed.is_set():
                         self._keep(view, segment)
             finally:
-                self._engine.leave(self._size() + self._engine.memory // 16)
+                self._coming = 0
+                self._leave()
+
+    def _leave(self) -> None:
+        """Law 2, for DuckDB. Under a lock: what is told last was true last."""
+        with self._lock:
+            self._engine.leave(self._size() + self._coming + self._engine.memory // 16)
 
     def _keep(self, view: View, segment: Segment) -> None:
         table, dimension = view.table(segment.file, "records"), view.manifest.spec.dimension
@@ -151,3 +163,24 @@ class Holder:
             vectors = read(cursor, table, segment.records, dimension, self._closed.is_set)
         if not self._closed.is_set():
             self._vectors[segment.file] = vectors
+
+
+def _among(
+    parts: list[Part], cursor: duckdb.DuckDBPyConnection, view: View, search: Search, queries: Vector
+) -> list[list[Match]] | None:
+    found = shortlist(parts, queries, view.manifest.spec.metric, search.top_k)
+    if found is None:
+        return None
+    listed: dict[int, list[Positions]] = {}
+    for chosen in found:
+        for segment, positions in chosen.items():
+            listed.setdefault(segment, []).append(positions)
+    every = {segment: np.unique(np.concatenate(some)).tolist() for segment, some in listed.items()}
+    only = {segment: positions for segment, positions in every.items() if positions}
+    if len(queries) == 1:
+        return [scored(cursor, view, queries[0], search, only)]
+    # What is listed has passed version and filter, and a query's best are the best of what any query has listed.
+    set_queries(cursor, view, queries)
+    hits = nearest(cursor, view, Search(search.top_k), only)
+    ordered = [hits.get(number, []) for number in range(len(queries))]
+    return matches_of(cursor, view, ordered, include_text=search.include_text)

@@ -2,6 +2,9 @@
 
 Two steps. The coarse bytes of every vector that passes the mask give its score to within a known error: what lies below the
 ``top_k`` best even so is left out. The fine bytes of the rest narrow it to hardly more than ``top_k``. DuckDB scores those.
+
+Memory is bounded, whatever is held, as long as there are no more questions than ``at_once``: some 50 MB a thread. Where too many
+vectors are too alike to be told apart within that, there is no list.
 """
 
 import os
@@ -25,6 +28,11 @@ _GROUP = 256
 _WORTH_THREADS = 1_000_000
 """Products below which threads cost more than they bring."""
 _MOST = 4_096
+"""Positions that are listed for a query; more where four times ``top_k`` are."""
+_LISTED = 64 * _MOST
+"""Positions that are listed at once, of all queries."""
+_ROOM = 2 * _LISTED
+"""Candidates that a thread keeps, of 20 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,29 @@ class _Kept:
     least: Vector
     """float32[m]: no query's ``top_k`` best lies below."""
 
+    def above(self, least: Vector) -> "_Kept":
+        """Those that may be among the best still."""
+        among = self.upper >= least[self.query]
+        return _Kept(self.query[among], self.position[among], self.upper[among], least)
+
+    def plus(self, query: Positions, position: Positions, upper: Vector, least: Vector) -> "_Kept":
+        """With those of another block."""
+        return _Kept(
+            np.concatenate([self.query, query]),
+            np.concatenate([self.position, position]),
+            np.concatenate([self.upper, upper]),
+            least,
+        )
+
+
+def at_once(top_k: int) -> int:
+    """How many queries to ask for at a time: fewer read the vectors more often; of more, only what is kept grows."""
+    return max(1, _LISTED // _most(top_k))
+
+
+def _most(top_k: int) -> int:
+    return max(_MOST, 4 * top_k)
+
 
 def shortlist(parts: Sequence[Part], queries: Vector, metric: str, top_k: int) -> list[dict[int, Positions]] | None:
     """Positions by segment for each of float32[m, dim] ``queries``. None where bytes cannot tell: ask DuckDB for everything."""
@@ -76,25 +107,41 @@ def shortlist(parts: Sequence[Part], queries: Vector, metric: str, top_k: int) -
     coarse, scale, rest = in_bytes(units)
     error = float(np.linalg.norm(rest, axis=1).max(initial=0))
     asked = _Asked(metric, units, coarse, scale, lengths, error, top_k)
-    kept = [(part, found) for part in parts for found in _sifted(part, asked)]
-    least = np.max([found.least for _, found in kept], axis=0)
+    kept: list[tuple[Part, _Kept]] = []
+    least = np.full(len(queries), -np.inf, np.float32)
+    for part in parts:
+        for found in _sifted(part, asked, least):
+            if found is None:
+                return None
+            least = np.maximum(least, found.least)
+            kept.append((part, found))
+        kept = [(one, found.above(least)) for one, found in kept]
+        if sum(len(found.query) for _, found in kept) > _ROOM:
+            return None
     return _narrowed(kept, least, asked)
 
 
-def _sifted(part: Part, asked: _Asked) -> Iterator[_Kept]:
-    count, threads = len(part.mask), os.cpu_count() or 1
+def _sifted(part: Part, asked: _Asked, least: Vector) -> Iterator[_Kept | None]:
+    count, threads = len(part.mask), _processors()
     if threads == 1 or count * len(asked.units) < _WORTH_THREADS:
-        yield _sift(part, asked, 0, count)
+        yield _sift(part, asked, least, 0, count)
         return
     step = -(-count // threads)
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(lambda start: _sift(part, asked, start, min(start + step, count)), range(0, count, step))
+        yield from pool.map(
+            lambda start: _sift(part, asked, least, start, min(start + step, count)), range(0, count, step)
+        )
 
 
-def _sift(part: Part, asked: _Asked, start: int, stop: int) -> _Kept:
-    """Candidates among the positions from ``start`` to ``stop``."""
+def _processors() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sift(part: Part, asked: _Asked, least: Vector, start: int, stop: int) -> _Kept | None:
+    """Candidates among the positions from ``start`` to ``stop``, none below ``least``; None where they are too many."""
     best = np.full((len(asked.units), asked.top_k), -np.inf, np.float32)
-    found: list[tuple[Positions, Positions, Vector]] = []
+    found = _Kept(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), least)
     for begin in range(start, stop, _BLOCK):
         rows = slice(begin, min(begin + _BLOCK, stop))
         cosines = products(asked.coarse, part.held.coarse[rows])
@@ -104,12 +151,18 @@ def _sift(part: Part, asked: _Asked, start: int, stop: int) -> _Kept:
         lower, upper = _bounds(asked, asked.length[:, None], cosines, part.held.length[rows], off)
         np.copyto(lower, -np.inf, where=~part.mask[rows])
         best = _best(best, lower)
+        floor = np.maximum(least, best[:, 0])
+        passing = (upper >= floor[:, None]) & part.mask[rows]
+        more = int(np.count_nonzero(passing))
+        if len(found.query) + more > _ROOM:
+            found = found.above(floor)
+            if len(found.query) + more > _ROOM:
+                return None
         # Flat: several times as fast as looking for pairs.
-        above = np.flatnonzero((upper >= best[:, :1]) & part.mask[rows])
+        above = np.flatnonzero(passing)
         query, position = np.divmod(above, upper.shape[1])
-        found.append((query, position + begin, upper.reshape(-1)[above]))
-    query, position, bounds = (np.concatenate(column) for column in zip(*found, strict=True))
-    return _Kept(query, position, bounds, best[:, 0])
+        found = found.plus(query, position + begin, upper.reshape(-1)[above], floor)
+    return found
 
 
 def _bounds(asked: _Asked, length: Vector, cosines: Vector, lengths: Vector, off: float) -> tuple[Vector, Vector]:
@@ -141,7 +194,7 @@ def _narrowed(kept: list[tuple[Part, _Kept]], least: Vector, asked: _Asked) -> l
         chosen = [
             (part, found.position[(found.query == number) & (found.upper >= least[number])]) for part, found in kept
         ]
-        if sum(len(positions) for _, positions in chosen) > max(_MOST, 4 * asked.top_k):
+        if sum(len(positions) for _, positions in chosen) > _most(asked.top_k):
             return None
         bounds = [_fine(part.held, positions, number, asked) for part, positions in chosen]
         every = np.concatenate([lower for lower, _ in bounds])
