@@ -38,6 +38,9 @@ SOURCES = (
 )
 MEMORY_GB = 24.0
 """Of the machine that was measured on."""
+CONFIGURED_GB, BESIDE_GB = 12.0, 1.5
+"""What lake and target may take together where *scale* is measured, and what a process takes beside them: Python, Arrow, batches on
+their way. What keeps within both is bounded by configuration, not by how many vectors there are."""
 DAY_S, HOUR_S = 86_400.0, 3_600.0
 SHARDS = 16
 """Of what was measured."""
@@ -75,10 +78,15 @@ class Step:
         last = max(self.seconds)
         return float(last * (seconds / self.seconds[last]) ** (1 / self.growth)) if self.growth else math.inf
 
+    @property
+    def bounded(self) -> bool:
+        """Whether it keeps within what is configured."""
+        return max(self.peak_mb.values()) <= (CONFIGURED_GB + BESIDE_GB) * 1024
+
     def fits(self, gb: float) -> float:
-        """How many vectors it takes until it holds so much memory."""
+        """How many vectors it takes until it holds so much memory; never, where it is bounded."""
         last = max(self.peak_mb)
-        if not self.mb_a_vector:
+        if not self.mb_a_vector or self.bounded:
             return math.inf
         return last + (gb * 1024 - self.peak_mb[last]) / self.mb_a_vector
 
@@ -128,8 +136,7 @@ def limits(steps: Sequence[Step], each: float, disk: float, free: float) -> list
         ),
         Limit(
             memory.fits(MEMORY_GB), f"*{memory.name}* holds {MEMORY_GB:.0f} GB of memory, all of this machine's",
-            "`memory_limit` of lake and target bounds what DuckDB takes and lets it spill; what is left grows with a shard's "
-            "records: more `shards`",
+            "a larger machine, or a lower `memory_limit` of lake and target: DuckDB spills what it may not hold",
         ),
         Limit(
             slow.within(HOUR_S), f"*{slow.name}* takes more than an hour on two cores",
@@ -191,7 +198,16 @@ def _page(rows: Sequence[Mapping[str, Any]], measured: Sequence[Step]) -> Iterat
     yield ""
     yield (
         "Exponents are those between the last two sizes, one run each but for what is repeated; an error of 0.1 in one is a factor "
-        "of 1.6 at a billion. Memory is of a step's own process, beside `memory_limit: 6GB` for lake and target each."
+        "of 1.6 at a billion. Memory is of a step's own process."
+    )
+    kept_within = all(one.bounded for one in measured)
+    yield (
+        f"Lake and target may take {CONFIGURED_GB:.0f} GB together (`memory_limit`)"
+        + (
+            f": no step held more than that and {BESIDE_GB:g} GB. Memory is bounded by what is configured and does not break first."
+            if kept_within
+            else "."
+        )
     )
     yield ""
     yield f"| what | {base:,} vectors | {MANY:,} vectors |"

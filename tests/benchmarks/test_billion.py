@@ -10,6 +10,7 @@ from benchmarks.page import PAGE
 from benchmarks.rows import load
 
 LINEAR = Step("linear", {100: 1.0, 1_000: 10.0, 10_000: 100.0}, {100: 100.0, 1_000: 200.0, 10_000: 1_100.0})
+LARGE = Step("large", LINEAR.seconds, {1_000: 100.0 * 1024 - 90, 10_000: 100.0 * 1024})
 CONSTANT = Step("constant", {100: 1.0, 1_000: 1.0, 10_000: 0.9}, {100: 100.0, 1_000: 100.0, 10_000: 90.0})
 
 
@@ -22,8 +23,17 @@ def test_seconds_grow_as_they_did_between_the_last_two_sizes() -> None:
 
 def test_memory_grows_with_each_vector() -> None:
     assert LINEAR.mb_a_vector == pytest.approx(0.1)
-    assert LINEAR.fits(2_100 / 1024) == pytest.approx(20_000)
+    assert LARGE.fits(200.0) == pytest.approx(10_000 + 100 * 1024 * 100)
     assert CONSTANT.fits(1_000.0) == float("inf")
+
+
+def test_memory_that_is_configured_is_no_limit() -> None:
+    assert LINEAR.bounded
+    assert LINEAR.fits(1.0) == float("inf")
+    assert not LARGE.bounded
+    found = limits([LINEAR, LARGE], each=2_000.0, disk=4_000.0, free=1e12)
+    assert [one for one in found if "*large* holds" in one.what]
+    assert not [one for one in limits([LINEAR], each=2_000.0, disk=4_000.0, free=1e12) if "memory" in one.what]
 
 
 def test_how_many_vectors_an_hour_takes() -> None:
