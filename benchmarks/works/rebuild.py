@@ -13,8 +13,8 @@ LEAST = 60.0
 """Percent of the copy's rate."""
 MOST_GB = 4.0
 WHY = (
-    "Processor time, not the disk: DuckDB decodes the vectors from Parquet, joins them to their records, and Arrow encodes them again;"
-    " lists have a level for each number. All processors are at work: with more of them the rate rises."
+    "Processor time, not the disk: DuckDB decodes the vectors from Parquet, joins them to their records, and Arrow encodes them"
+    " again; lists have a level for each number. All processors are at work: with more of them the rate rises."
 )
 
 
