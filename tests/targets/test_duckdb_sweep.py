@@ -1,7 +1,7 @@
 """Many questions of a namespace that is not held: one pass over the files answers as DuckDB does."""
 
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vector_pipeline.targets.base import Match, NamespaceSpec, Vector
+from tests.targets.test_duckdb_held import SPEC, WIDE, awkward, read
+from vector_pipeline.targets.base import Vector
 from vector_pipeline.targets.duckdb import DuckDBTarget, sweep
 from vector_pipeline.targets.duckdb.candidates import Candidates, bounds, questions
-from vector_pipeline.targets.duckdb.search import Hit, Search, matches_of, nearest, set_queries
-from vector_pipeline.targets.filters import parse_filter
-from vector_pipeline.testing.target_records import SPACE, make_records, unit_vectors
+from vector_pipeline.targets.duckdb.search import Hit, Search, nearest, set_queries
+from vector_pipeline.testing.target_records import make_records, unit_vectors
 
-WIDE = 48
-SPEC = NamespaceSpec("ns", WIDE, "cosine", SPACE)
 METRICS = ["cosine", "dotproduct", "euclidean"]
 
 EVERYTHING = -1
@@ -48,31 +46,6 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 
     monkeypatch.setattr(sweep, "nearest", noted)
     return asked
-
-
-def read(
-    target: DuckDBTarget,
-    queries: Vector,
-    top_k: int,
-    version: int | None = None,
-    filter: Mapping[str, Any] | None = None,
-) -> list[list[Match]]:
-    """What DuckDB finds by scoring every vector in the files."""
-    search = Search(top_k, version, None if filter is None else parse_filter(filter))
-    with target._engine.view(target._folder("ns")) as view, target._engine.cursor() as cursor:
-        set_queries(cursor, view, queries)
-        hits = nearest(cursor, view, search)
-        return matches_of(cursor, view, [hits.get(n, []) for n in range(len(queries))], include_text=True)
-
-
-def awkward(count: int, seed: int) -> Vector:
-    """float32[count, WIDE] of many lengths, in a few directions: with duplicates, near ones, opposite ones and zeros."""
-    random = np.random.default_rng(seed)
-    centres = unit_vectors(5, seed=1, dimension=WIDE)
-    noise = random.standard_normal((count, WIDE), dtype=np.float32) * random.choice([0, 1e-4, 0.05], (count, 1))
-    vectors = (centres[random.integers(0, 5, count)] + noise) * random.choice([1, -1, 0.1, 30], (count, 1))
-    vectors[:: count // 7] = 0
-    return np.asarray(vectors, np.float32)
 
 
 def fill(target: DuckDBTarget, metric: str, of: Callable[[int, int], Vector] = awkward) -> None:
@@ -179,7 +152,9 @@ def test_an_empty_namespace_has_no_nearest(target: DuckDBTarget) -> None:
 
 
 def test_more_questions_make_smaller_blocks(target: DuckDBTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sweep.block_rows(384, 100) > sweep.block_rows(384, 1_000) > sweep.block_rows(384, 10_000)
+    few, more, most = (sweep.block_rows(384, questions, 2 * 10**9) for questions in (100, 1_000, 10_000))
+    assert few > more > most
+    assert sweep.block_rows(384, 100, 10**8) < few
     monkeypatch.setattr(sweep, "_BLOCK_BYTES", 500_000)
     fill(target, "cosine", lambda count, seed: unit_vectors(count, seed, WIDE))
     target.compact("ns")

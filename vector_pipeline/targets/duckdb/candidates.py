@@ -44,7 +44,7 @@ class Questions:
     @property
     def rounding(self) -> np.float32:
         """Law 2, for lengths of one."""
-        return np.float32(4 * (self.matrix.shape[1] + 16) / 2**24)
+        return np.float32(_rounding(self.matrix.shape[1]))
 
 
 def questions(queries: Vector, metric: str) -> Questions:
@@ -52,12 +52,11 @@ def questions(queries: Vector, metric: str) -> Questions:
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(queries, axis=1).astype(np.float32)
     odd = _odd(lengths)
-    rounding = 4 * (queries.shape[1] + 16) / 2**24
     if metric == "euclidean":
         middle = np.zeros(queries.shape[1]) if odd.all() else queries[~odd].mean(axis=0, dtype=np.float64)
         centre = middle.astype(np.float32)
         moved = np.where(odd[:, None], 0, queries - centre).astype(np.float32)
-        slack = 2 * (rounding * np.einsum("ij,ij->i", moved, moved, dtype=np.float64) + _TINY)
+        slack = 2 * (_rounding(queries.shape[1]) * np.einsum("ij,ij->i", moved, moved, dtype=np.float64) + _TINY)
         return Questions(metric, 2 * moved, centre, slack.astype(np.float32), odd)
     odd |= lengths == 0
     units = np.where(odd[:, None], 0, queries / np.where(odd, 1, lengths)[:, None]).astype(np.float32)
@@ -86,6 +85,11 @@ def bounds(asked: Questions, vectors: Vector, lengths: Vector) -> tuple[Vector, 
     if odd.any():
         scores[:, odd], width[odd] = np.inf, np.inf
     return scores, width
+
+
+def _rounding(dimension: int) -> float:
+    """Law 2."""
+    return 4 * (dimension + 16) / 2**24
 
 
 def _odd(lengths: Vector) -> NDArray[np.bool_]:

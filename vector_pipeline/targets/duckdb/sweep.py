@@ -7,7 +7,7 @@ Laws
 ----
 1. Vectors pass in blocks, each multiplied with all questions; what may be among a question's nearest (``candidates``) is noted by
    segment and position. DuckDB scores that, by the same SQL: ids, scores and the order of ties are those of ``nearest``.
-2. Memory is a block and what is noted, not the namespace: more questions make smaller blocks.
+2. Memory is a block and what is noted, each a share of the target's, whatever the namespace: more questions make smaller blocks.
 3. Questions that cannot be told so are DuckDB's, all in one statement; so is everything where that is less work: few questions,
    or a filter that leaves little to multiply.
 """
@@ -28,13 +28,13 @@ from vector_pipeline.targets.duckdb.search import Hit, Search, nearest
 from vector_pipeline.targets.duckdb.shortlist import Mask
 
 _BLOCK_BYTES = 32_000_000
-"""Of one block: its vectors and its scores."""
+"""Of one block, its vectors and its scores, at most: beyond it nothing is faster."""
 _LISTED = 4_096
-"""Candidates of one question, more where four times ``top_k`` are; fewer where that is more than ``_ROOM``."""
-_ROOM = 4_000_000
-"""Candidates of all questions, of 24 bytes."""
+"""Candidates of one question; more where four times ``top_k`` are, fewer where those of all questions together take too much."""
+_CANDIDATE_BYTES = 24
 _SHARE = 32
-"""Of the memory, what questions' vectors may take while DuckDB scores their candidates."""
+"""Of the target's memory one part in so many is a block's, one the candidates', and one the questions' vectors beside each of their
+candidates, while DuckDB scores them."""
 
 
 def swept(
@@ -48,7 +48,8 @@ def swept(
     if sum(np.count_nonzero(mask) for mask in passing) * len(queries) < MANY * records:
         return nearest(cursor, view, search)
     asked = questions(queries, view.manifest.spec.metric)
-    most = max(4 * search.top_k, min(_LISTED, _ROOM // len(queries)))
+    room = engine.memory // _SHARE // _CANDIDATE_BYTES
+    most = max(4 * search.top_k, min(_LISTED, room // len(queries)))
     candidates = Candidates(asked, search.top_k, most)
     for vectors, lengths, rows in _blocks(engine, view, passing, len(queries)):
         if candidates.undecided.all():
@@ -59,9 +60,9 @@ def swept(
     return hits | nearest(cursor, view, search, numbers=rest) if rest else hits
 
 
-def block_rows(dimension: int, questions: int) -> int:
-    """Vectors of one block."""
-    return int(np.clip(_BLOCK_BYTES // (4 * (dimension + questions)), 64, 65_536))
+def block_rows(dimension: int, questions: int, memory: int) -> int:
+    """Vectors of one block, where the target may take ``memory`` bytes."""
+    return int(np.clip(min(_BLOCK_BYTES, memory // _SHARE) // (4 * (dimension + questions)), 64, 65_536))
 
 
 def _blocks(engine: Engine, view: View, passing: list[Mask], questions: int) -> Iterator[tuple[Vector, Vector, Rows]]:
@@ -72,7 +73,7 @@ def _blocks(engine: Engine, view: View, passing: list[Mask], questions: int) -> 
         with engine.cursor(streams=True) as cursor:
             reader = cursor.execute(
                 f"SELECT rowid AS position, vector, norm FROM {view.table(segment.file, 'records')}"
-            ).to_arrow_reader(block_rows(dimension, questions))
+            ).to_arrow_reader(block_rows(dimension, questions, engine.memory))
             for batch in reader:
                 positions, vectors, lengths = columns(batch, dimension)
                 some = mask[positions]
