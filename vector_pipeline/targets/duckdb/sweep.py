@@ -13,6 +13,7 @@ Laws
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -35,6 +36,10 @@ _CANDIDATE_BYTES = 24
 _SHARE = 32
 """Of the target's memory one part in so many is a block's, one the candidates', and one the questions' vectors beside each of their
 candidates, while DuckDB scores them."""
+_FOUND = 50
+"""Vectors that DuckDB finds in a file; for more it reads all that lies between them (1.5.5's ``dynamic_or_filter_threshold``)."""
+_APART = 4_096
+"""Records to a vector beyond which finding them is less work: DuckDB reads 2,048 around each."""
 
 
 def swept(
@@ -88,7 +93,7 @@ def _decided(
     engine: Engine, cursor: duckdb.DuckDBPyConnection, view: View, search: Search, query: Rows, row: Rows
 ) -> dict[int, list[Hit]]:
     """The best of what is listed, by DuckDB: it has passed version and filter."""
-    order = np.argsort(query, kind="stable")
+    order = np.argsort(row, kind="stable")
     query, row = query[order], row[order]
     segments = view.manifest.segments
     numbers = np.array([segment.number for segment in segments], np.int64)
@@ -96,20 +101,22 @@ def _decided(
     which = np.searchsorted(ends, row, side="right") - 1
     pairs = pa.table({"number": query, "segment": numbers[which], "position": row - ends[which]})
     hits: dict[int, list[Hit]] = {}
-    begin = 0
-    while begin < len(query):
-        # Whole questions, each vector of which DuckDB writes beside each of its pairs.
-        end = begin + engine.memory // _SHARE // (4 * view.manifest.spec.dimension)
-        end = len(query) if end >= len(query) else max(_first(query, query[end]), _first(query, query[begin] + 1))
+    for begin, end in pairwise(
+        _cuts(row, int(ends[-1]), engine.memory // _SHARE // (4 * view.manifest.spec.dimension))
+    ):
         some = pairs.slice(begin, end - begin)
-        hits |= nearest(cursor, view, Search(search.top_k), _by_segment(some), pairs=some)
-        begin = end
-    return hits
+        for number, found in nearest(cursor, view, Search(search.top_k), _by_segment(some), pairs=some).items():
+            hits.setdefault(number, []).extend(found)
+    return {number: sorted(found)[: search.top_k] for number, found in hits.items()}
 
 
-def _first(query: Rows, number: int) -> int:
-    """Where a question's pairs begin."""
-    return int(np.searchsorted(query, number))
+def _cuts(row: Rows, records: int, most: int) -> list[int]:
+    """Where ascending rows of pairs are cut into statements: of ``most`` pairs, and of few vectors where these lie far apart."""
+    every = np.arange(0, len(row), max(most, 1))
+    distinct, first = np.unique(row, return_index=True)
+    if len(distinct) * _APART < records:
+        every = np.union1d(every, first[::_FOUND])
+    return [*every.tolist(), len(row)]
 
 
 def _by_segment(pairs: pa.Table) -> dict[int, list[int]]:
