@@ -29,7 +29,7 @@ from vector_pipeline.targets.duckdb.search import Hit, Search, nearest
 from vector_pipeline.targets.duckdb.shortlist import Mask
 
 _BLOCK_BYTES = 32_000_000
-"""Of one block, its vectors and its scores, at most: beyond it nothing is faster."""
+"""Of one block, its vectors and its scores, at most."""
 _LISTED = 4_096
 """Candidates of one question; more where four times ``top_k`` are, fewer where those of all questions together take too much."""
 _CANDIDATE_BYTES = 24
