@@ -30,9 +30,9 @@ def approximately_nearest(
     found = {}
     for number, query in enumerate(queries):
         proposed = _propose(cursor, view, query.tolist(), max(_LEAST, _OVERFETCH * search.top_k))
-        hits = nearest(cursor, view, search, proposed, number).get(number, [])
+        hits = nearest(cursor, view, search, proposed, [number]).get(number, [])
         if len(hits) < search.top_k:
-            hits = nearest(cursor, view, search, None, number).get(number, [])
+            hits = nearest(cursor, view, search, None, [number]).get(number, [])
         found[number] = hits
     return found
 

@@ -84,7 +84,7 @@ def read(
     coarse_error = fine_error = 0.0
     reader = cursor.execute(f"SELECT rowid AS position, vector, norm FROM {table}").to_arrow_reader(_BATCH)
     for batch in reader:
-        positions, vectors, lengths = _columns(batch, dimension)
+        positions, vectors, lengths = columns(batch, dimension)
         if stopped() or not measurable(lengths):
             return None
         coarse, scale, rest = in_bytes(directions(vectors, lengths))
@@ -97,7 +97,8 @@ def read(
     return Held(held.coarse, held.fine, held.scale, held.length, coarse_error, fine_error)
 
 
-def _columns(batch: pa.RecordBatch, dimension: int) -> tuple[NDArray[np.int64], Vector, Vector]:
+def columns(batch: pa.RecordBatch, dimension: int) -> tuple[NDArray[np.int64], Vector, Vector]:
+    """Positions int64[n], vectors float32[n, dim] and lengths float32[n] of a batch, without a copy."""
     vectors = batch.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
     return batch.column("position").to_numpy(), vectors, batch.column("norm").to_numpy()
 

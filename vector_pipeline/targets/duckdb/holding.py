@@ -82,6 +82,11 @@ class Holder:
             for segment, vectors in zip(view.manifest.segments, held, strict=True)
         ]
 
+    @property
+    def masks(self) -> Masks:
+        """What is remembered of versions and filters, for whoever reads the files."""
+        return self._masks
+
     def hold(self, folder: Folder) -> bool:
         """Read a namespace's vectors now; whether they are held."""
         with self._engine.view(folder) as view:

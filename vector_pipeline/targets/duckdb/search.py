@@ -4,7 +4,7 @@ Two steps: positions and scores first, reading vectors and marks only; then text
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,17 +70,23 @@ def nearest(
     view: View,
     search: Search,
     only: Mapping[int, list[int]] | None = None,
-    query: int | None = None,
+    numbers: Sequence[int] | None = None,
+    pairs: pa.Table | None = None,
 ) -> dict[int, list[Hit]]:
-    """Best hits of each query by its number. ``only`` limits the search to positions of some segments."""
+    """Best hits of each query by its number. ``only`` limits the search to positions of some segments, ``numbers`` to some queries,
+    and ``pairs`` [number, segment, position] each query to positions of its own, which ``only`` has all of."""
     asked = condition(search)
     names, positions = _positions(only)
     records = live(view, ("id", "vector", "norm", *asked.columns), names)
-    which = "" if query is None else f" WHERE number = {int(query)}"
+    which = "" if numbers is None else f" WHERE number IN ({', '.join(str(int(number)) for number in numbers)})"
+    own = ""
+    if pairs is not None:
+        cursor.register("pairs", pairs)
+        own = ", pairs p WHERE p.number = q.number AND p.segment = r.segment AND p.position = r.position"
     score = SCORES[view.manifest.spec.metric]
     rows = cursor.execute(
         f"SELECT q.number, min(row(-({score}), r.id, r.segment, r.position), {int(search.top_k)})"
-        f" FROM (SELECT * FROM ({records}) r WHERE {asked.sql}) r, (SELECT * FROM queries{which}) q GROUP BY q.number",
+        f" FROM (SELECT * FROM ({records}) r WHERE {asked.sql}) r, (SELECT * FROM queries{which}) q{own} GROUP BY q.number",
         {**asked.parameters, **positions},
     ).fetchall()
     return dict(rows)

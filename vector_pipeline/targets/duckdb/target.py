@@ -37,7 +37,8 @@ from vector_pipeline.targets.duckdb.failures import VanishedError, lost_files, t
 from vector_pipeline.targets.duckdb.folder import Folder, check_name, is_name
 from vector_pipeline.targets.duckdb.holding import Holder
 from vector_pipeline.targets.duckdb.relations import live, located
-from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
+from vector_pipeline.targets.duckdb.search import Search, matches_of, set_queries
+from vector_pipeline.targets.duckdb.sweep import swept
 from vector_pipeline.targets.duckdb.writer import Writer
 from vector_pipeline.targets.filters import parse_filter
 
@@ -207,7 +208,7 @@ class DuckDBTarget(Target):
                 return matches
             set_queries(cursor, view, queries)
             found = (
-                nearest(cursor, view, search)
+                swept(self._engine, self._holder.masks, cursor, view, search, queries)
                 if exact or not self._capabilities.approximate
                 else approximately_nearest(cursor, view, search, queries)
             )
