@@ -6,7 +6,8 @@ The largest run writes about 60 GB for ten million vectors of 384 dimensions (la
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from benchmarks.billion import Step
 from benchmarks.measuring import FailedError, Side
@@ -31,22 +32,27 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         raise FailedError(
             f"{counts[-1]:,} vectors need {counts[-1] * _BYTES_A_VECTOR / 1e9:.0f} GB of disk, {free / 1e9:.0f} are free"
         )
-    yield Row("scale", "disk that was free", round(free / 1e9, 1), "GB", None, ours={"free_bytes": free})
-    runs: dict[int, Steps] = {}
+    runs: dict[int, Mapping[str, Any]] = {}
     for count in counts:
         arguments = ("--report", "--files", "--documents", str(count), "--memory", memory)
-        last = Side("release", "benchmarks.release", arguments).run()
-        runs[count] = last.counted["steps"]
-    yield from cutover_rows("scale", counts[-1], runs[counts[-1]])
-    yield from constant("scale", runs)
-    for part, kept in last.counted["kept"].items():
+        runs[count] = Side("release", "benchmarks.release", arguments).run().counted
+    yield from rows(runs, free)
+
+
+def rows(runs: Mapping[int, Mapping[str, Any]], free: int) -> Iterator[Row]:
+    """Of what ``benchmarks.release`` said at each size. ``free``: bytes of the disk before."""
+    yield Row("scale", "disk that was free", round(free / 1e9, 1), "GB", None, ours={"free_bytes": free})
+    last, steps = max(runs), {count: run["steps"] for count, run in runs.items()}
+    yield from cutover_rows("scale", last, steps[last])
+    yield from constant("scale", steps)
+    for part, kept in runs[last]["kept"].items():
         yield Row(
-            "scale", f"{counts[-1]:,} vectors, {part}", round(kept["bytes"] / 1e9, 2), "GB", None, ours=kept,
+            "scale", f"{last:,} vectors, {part}", round(kept["bytes"] / 1e9, 2), "GB", None, ours=kept,
             note=f"{kept['files']:,} files",
         )  # fmt: skip
-    yield from _import_files(counts[-1], runs[counts[-1]])
-    for name in runs[counts[-1]]:
-        yield _step(name, runs)
+    yield from _import_files(last, steps[last])
+    for name in steps[last]:
+        yield _step(name, steps)
 
 
 def _import_files(count: int, steps: Steps) -> Iterator[Row]:
@@ -58,7 +64,7 @@ def _import_files(count: int, steps: Steps) -> Iterator[Row]:
     yield Row("scale", f"{label}, most memory", peak, "GB", MOST_GB, "at most")
 
 
-def _step(name: str, runs: dict[int, Steps]) -> Row:
+def _step(name: str, runs: Mapping[int, Steps]) -> Row:
     """Seconds at the largest size; seconds, memory and growth at all of them."""
     steps = {count: run[name] for count, run in runs.items()}
     every = steps[max(steps)]["every"]
