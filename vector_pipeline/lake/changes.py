@@ -136,9 +136,10 @@ def _feed(
 
 def _agreeing(lake: Lake, named: str, feed: _Feed) -> _Feed | None:
     """With the count of its new end, which the table says, where that of its old end and the feed lead to it."""
-    after = _count(lake, named, feed.new)
-    (more,) = lake.row(f"SELECT coalesce(sum(sign), 0) FROM {feed.name}")
-    return replace(feed, after=after) if feed.before + more == after else None
+    after, more = lake.row(
+        f"SELECT (SELECT count(*) FROM {at(named, feed.new)} t), (SELECT coalesce(sum(sign), 0) FROM {feed.name})"
+    )
+    return replace(feed, after=int(after)) if feed.before + more == after else None
 
 
 def _count(lake: Lake, named: str, snapshot: int | None) -> int:
