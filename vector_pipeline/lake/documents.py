@@ -103,10 +103,25 @@ def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Seque
     )
 
 
+def hold_items(lake: Lake, tables: DatasetTables, read: str) -> None:
+    """Temporary table ``sync_held`` of the lake's items that left ``listed``, stand in quarantine, or are among ``read`` (a query
+    of ids): the one look at all items for what ``apply_sync`` works out.
+    """
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_held AS
+            SELECT *, mine AND NOT is_listed AS has_left
+            FROM (SELECT *, shard IN (SELECT shard FROM selected_shards) AS mine,
+                         document_id IN (SELECT document_id FROM listed WHERE document_id IS NOT NULL) AS is_listed
+                  FROM {tables.items})
+            WHERE (mine AND NOT is_listed) OR reason IS NOT NULL OR document_id IN ({read})"""
+    )
+
+
 def apply_sync(
     lake: Lake, tables: DatasetTables, state: SourceState, known: SourceState | None, message: str
 ) -> SyncCounts:
-    """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state.
+    """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state, where
+    ``hold_items`` found what the lake has of them.
 
     An item that left ``listed`` is deleted; one that was quarantined loses its document, unless it merely could not be
     read: a transient error must not delete. Nothing is written, not even an empty commit, when nothing differs.
@@ -161,16 +176,8 @@ def apply_sync(
 def _work_out(lake: Lake, tables: DatasetTables) -> None:
     """Temporary tables of what will change, so that counting and writing read the same rows.
 
-    Items and documents are looked at once each: whatever there are, a look at all of them costs their files.
+    Documents are looked at once, items in ``hold_items``: whatever changed, a look at all of them costs their files.
     """
-    lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_held AS
-            SELECT *, mine AND NOT is_listed AS has_left
-            FROM (SELECT *, shard IN (SELECT shard FROM selected_shards) AS mine,
-                         document_id IN (SELECT document_id FROM listed WHERE document_id IS NOT NULL) AS is_listed
-                  FROM {tables.items})
-            WHERE (mine AND NOT is_listed) OR reason IS NOT NULL OR document_id IN (SELECT document_id FROM staged_items)"""
-    )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE sync_present AS
             SELECT document_id, digest FROM {tables.documents} WHERE document_id IN (
