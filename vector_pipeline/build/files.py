@@ -53,6 +53,7 @@ def stage_files(
     }
     _stage_parsed(lake, _counted(source.read(items, seen), len(items), on_read), _reasons(lake, tables, changed))
     store.append(lake, "staged_items", pa.Table.from_pylist([_left_out(item) for item in out], schema=STAGED_ITEMS))
+    store.hold_items(lake, tables, "SELECT document_id FROM staged_items")
     return listed
 
 

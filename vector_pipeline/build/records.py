@@ -100,9 +100,14 @@ def stage_records(
         lake.run("CREATE OR REPLACE TEMP TABLE listed AS SELECT id AS document_id FROM hashed_rows")
     keep_sample(lake, "listed", "document_id", sample, tables.dataset)
     chosen = "h.id IN (SELECT document_id FROM listed) AND" if sample is not None else ""
+    held = tables.items
+    if config.kind == "jsonl":
+        # Few rows, as a rule: what the lake has of them is found with the rest that a sync asks of items.
+        store.hold_items(lake, tables, "SELECT id FROM hashed_rows")
+        held = "sync_held"
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE changed_rows AS
-            SELECT h.* FROM hashed_rows h LEFT JOIN {tables.items} s ON s.document_id = h.id
+            SELECT h.* FROM hashed_rows h LEFT JOIN {held} s ON s.document_id = h.id
             WHERE {chosen} {sql_shard("h.id", shards)} IN (FROM selected_shards)
               AND (s.revision IS DISTINCT FROM h.revision OR s.bytes_hash <> h.bytes_hash OR s.parser <> '{parser}')"""
     )
@@ -117,6 +122,8 @@ def stage_records(
                    metadata, text
             FROM changed_rows WHERE reason IS NULL"""
     )
+    if config.kind != "jsonl":
+        store.hold_items(lake, tables, "SELECT document_id FROM staged_items")
     return rows
 
 

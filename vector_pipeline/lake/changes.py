@@ -9,7 +9,8 @@ Laws
 3. Nothing here says what a state should be: whoever trusts an earlier one must know that it is the lake's own.
 4. The feed of a table is read once: what was read stays in a temporary table of the thread, and later states add what came after.
    States do not change, so what was read of them stays true while both ends are there, which is asked each time: by number and
-   by the time of the commit, for a lake that was put back or made anew under an open connection has the same numbers.
+   by the time of the commit, for a lake that was put back or made anew under an open connection has the same numbers. So do its
+   counts: of a feed that is added to, the new end is counted.
 5. What cannot be added to as a whole (an error, an interrupt) is not known any more.
 6. A feed that is longer than reading both states is worth, is not read: rows that were written many times between are in it as
    often, and all of it is written out. How long it is the catalog says before.
@@ -94,7 +95,7 @@ def count_at(lake: Lake, dataset: DatasetTables, table: str, snapshot: int | Non
         end = (feed.old, feed.new).index(snapshot)
         if _times(lake, snapshot) == {snapshot: feed.times[end]}:
             return (feed.before, feed.after)[end]
-    return int(lake.row(f"SELECT count(*) FROM {at(dataset.named(table), snapshot)} t")[0])
+    return _count(lake, dataset.named(table), snapshot)
 
 
 def _feed(
@@ -119,7 +120,10 @@ def _feed(
                 else _read(dataset, table, every, old, new)
             )
             lake.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {read}")
-            return _agreeing(lake, dataset.named(table), _Feed(name, every, old, new, ends))
+            # Where nobody touched it, one end says what both have.
+            count = _count(lake, dataset.named(table), new if quiet else old)
+            first = _Feed(name, every, old, new, ends, count, count)
+            return first if quiet else _agreeing(lake, dataset.named(table), first)
         longer = replace(known, new=new, times=ends)
         if quiet:
             return longer
@@ -131,11 +135,15 @@ def _feed(
 
 
 def _agreeing(lake: Lake, named: str, feed: _Feed) -> _Feed | None:
-    before, after, more = lake.row(
-        f"""SELECT (SELECT count(*) FROM {at(named, feed.old)} t), (SELECT count(*) FROM {at(named, feed.new)} t),
-                   (SELECT coalesce(sum(sign), 0) FROM {feed.name})"""
+    """With the count of its new end, which the table says, where that of its old end and the feed lead to it."""
+    after, more = lake.row(
+        f"SELECT (SELECT count(*) FROM {at(named, feed.new)} t), (SELECT coalesce(sum(sign), 0) FROM {feed.name})"
     )
-    return replace(feed, before=int(before), after=int(after)) if before + more == after else None
+    return replace(feed, after=int(after)) if feed.before + more == after else None
+
+
+def _count(lake: Lake, named: str, snapshot: int | None) -> int:
+    return int(lake.row(f"SELECT count(*) FROM {at(named, snapshot)} t")[0])
 
 
 def _times(lake: Lake, *snapshots: int) -> dict[int, str]:
@@ -174,20 +182,23 @@ def _worth(lake: Lake, dataset: DatasetTables, table: str, old: int, new: int) -
     What was deleted follows from what was inserted and from both ends: a file of deletions holds those of the file before it too.
     """
 
-    def rows_at(snapshot: int) -> str:
-        there = f"table_id = this.id AND begin_snapshot <= {snapshot} AND coalesce(end_snapshot > {snapshot}, true)"
-        return f"""(SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file WHERE {there})
-                   - (SELECT coalesce(sum(delete_count), 0) FROM {METADATA}.ducklake_delete_file WHERE {there})"""
+    def there(snapshot: int) -> str:
+        return f"begin_snapshot <= {int(snapshot)} AND coalesce(end_snapshot > {int(snapshot)}, true)"
+
+    def rows(count: str, file: str, which: str) -> str:
+        """One look at a table of the catalog's: rows of its files at both ends, and of those that came between."""
+        return f"""(SELECT coalesce(sum({count}) FILTER ({there(old)}), 0) AS before,
+                           coalesce(sum({count}) FILTER ({there(new)}), 0) AS after,
+                           coalesce(sum({count}) FILTER (begin_snapshot > {int(old)} AND begin_snapshot <= {int(new)}), 0) AS came
+                    FROM {METADATA}.{file} WHERE table_id IN (SELECT id FROM this)) {which}"""
 
     before, after, inserted = lake.row(
         f"""WITH this AS (
                 SELECT table_id AS id FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
                 WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
                   AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL)
-            SELECT {rows_at(int(old))}, {rows_at(int(new))},
-                   (SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file
-                    WHERE table_id = this.id AND begin_snapshot > {int(old)} AND begin_snapshot <= {int(new)})
-            FROM this"""
+            SELECT d.before - g.before, d.after - g.after, d.came FROM this,
+                   {rows("record_count", "ducklake_data_file", "d")}, {rows("delete_count", "ducklake_delete_file", "g")}"""
     )
     return bool(2 * inserted + before - after <= max(_LITTLE, _MOST * (before + after)))
 

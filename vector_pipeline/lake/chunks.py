@@ -119,27 +119,27 @@ def _look_at_touched(lake: Lake, tables: SpaceTables, condition: str, after: int
 def stale_documents(lake: Lake, tables: SpaceTables, rows: int = 128) -> Iterator[pa.RecordBatch]:
     """The stale documents, whole, in small batches: call after ``find_stale`` in the same thread.
 
-    One pass, on a cursor of its own, over the shards that hold any: over what was written since the complete state, where that
-    holds all of them.
+    One pass, on a cursor of its own, over the shards that hold any: what was written since the complete state first, and the rest
+    only where that does not hold all of them.
     """
     wanted = lake.table("SELECT document_id FROM stale_documents")
     if not wanted.num_rows:
         return
     where = within([int(shard) for (shard,) in lake.rows("SELECT DISTINCT shard FROM stale_documents ORDER BY shard")])
     (after,) = lake.row("SELECT max(after) FROM stale_documents")
-    if after:
-        (recent,) = lake.row(
-            f"""SELECT count(*) FROM {tables.dataset.documents}
-                WHERE snapshot_id > {int(after)} AND document_id IN (SELECT document_id FROM stale_documents)"""
-        )
-        where += f" AND snapshot_id > {int(after)}" if recent == wanted.num_rows else ""
-    yield from lake.stream(
-        f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
-            FROM (SELECT * FROM {tables.dataset.documents} WHERE {where}) d
-            SEMI JOIN wanted_documents USING (document_id)""",
-        rows=rows,
-        given={"wanted_documents": wanted},
-    )
+    left = wanted.num_rows
+    for when in (f"snapshot_id > {int(after)}", f"snapshot_id <= {int(after)}") if after else ("true",):
+        if left <= 0:
+            return
+        for batch in lake.stream(
+            f"""SELECT d.shard, d.document_id, d.digest, d.title, d.media_type, d.metadata, d.text
+                FROM (SELECT * FROM {tables.dataset.documents} WHERE {where} AND {when}) d
+                SEMI JOIN wanted_documents USING (document_id)""",
+            rows=rows,
+            given={"wanted_documents": wanted},
+        ):
+            left -= batch.num_rows
+            yield batch
 
 
 def replace_chunks(lake: Lake, tables: SpaceTables, fingerprint: str, message: str) -> tuple[int, int]:

@@ -371,8 +371,10 @@ class Lake:
         """Those of the tables that the lake does not hold now. One look at the catalog, however many they are."""
         wanted = list(tables)
         found = self.rows(
-            f"""SELECT table_name FROM duckdb_tables() WHERE database_name = {quoted(CATALOG)}
-                AND schema_name = {quoted(schema)} AND table_name IN ({", ".join(map(quoted, wanted)) or "NULL"})"""
+            # Not ``duckdb_tables()``, which works out how many rows each table of the lake has.
+            f"""SELECT table_name FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
+                WHERE s.schema_name = {quoted(schema)} AND t.table_name IN ({", ".join(map(quoted, wanted)) or "NULL"})
+                  AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"""
         )
         there = {name for (name,) in found}
         return [name for name in wanted if name not in there]

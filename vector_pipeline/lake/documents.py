@@ -103,22 +103,36 @@ def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Seque
     )
 
 
+def hold_items(lake: Lake, tables: DatasetTables, read: str) -> None:
+    """Temporary table ``sync_held`` of the lake's items that left ``listed``, stand in quarantine, or are among ``read`` (a query
+    of ids): the one look at all items for what ``apply_sync`` works out.
+    """
+    lake.run(
+        f"""CREATE OR REPLACE TEMP TABLE sync_held AS
+            SELECT *, mine AND NOT is_listed AS has_left
+            FROM (SELECT *, shard IN (SELECT shard FROM selected_shards) AS mine,
+                         document_id IN (SELECT document_id FROM listed WHERE document_id IS NOT NULL) AS is_listed
+                  FROM {tables.items})
+            WHERE (mine AND NOT is_listed) OR reason IS NOT NULL OR document_id IN ({read})"""
+    )
+
+
 def apply_sync(
     lake: Lake, tables: DatasetTables, state: SourceState, known: SourceState | None, message: str
 ) -> SyncCounts:
-    """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state.
+    """Commit ``listed``, ``staged_items`` and ``staged_documents`` (temporary tables) as the dataset's present state, where
+    ``hold_items`` found what the lake has of them.
 
     An item that left ``listed`` is deleted; one that was quarantined loses its document, unless it merely could not be
     read: a transient error must not delete. Nothing is written, not even an empty commit, when nothing differs.
     """
     shards = state.shards
     _work_out(lake, tables)
-    deleted, gone, written, items = lake.row(
-        """SELECT (SELECT count(*) FROM sync_deleted WHERE was_document), (SELECT count(*) FROM sync_gone),
-                  (SELECT count(*) FROM sync_written), (SELECT count(*) FROM sync_items)"""
+    deleted, removed_items, gone, written, items = lake.row(
+        """SELECT (SELECT count(*) FROM sync_deleted WHERE was_document), (SELECT count(*) FROM sync_deleted),
+                  (SELECT count(*) FROM sync_gone), (SELECT count(*) FROM sync_written), (SELECT count(*) FROM sync_items)"""
     )
-    counts = _counts(lake, tables, shards, deleted)
-    removed_items = lake.row("SELECT count(*) FROM sync_deleted")[0]
+    counts = _counts(lake, shards, deleted)
     if not (gone or written or items or removed_items or state != known):
         return counts
 
@@ -152,7 +166,7 @@ def apply_sync(
             lake.run(f"INSERT INTO {tables.sources} VALUES ({literal(state.revision)}, {literal(state.shards)})")
 
     lake.transaction(work, message)
-    quarantined = _quarantined(lake, tables)
+    quarantined = _quarantined(lake)
     return SyncCounts(
         counts.listed, counts.read, counts.added, counts.changed, counts.deleted, counts.unchanged, quarantined,
         counts.newly_quarantined,
@@ -160,64 +174,68 @@ def apply_sync(
 
 
 def _work_out(lake: Lake, tables: DatasetTables) -> None:
-    """Temporary tables of what will change, so that counting and writing read the same rows."""
+    """Temporary tables of what will change, so that counting and writing read the same rows.
+
+    Documents are looked at once, items in ``hold_items``: whatever changed, a look at all of them costs their files.
+    """
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_left AS
-            SELECT s.document_id, s.reason FROM {tables.items} s ANTI JOIN listed l USING (document_id)
-            WHERE s.shard IN (SELECT shard FROM selected_shards)"""
+        f"""CREATE OR REPLACE TEMP TABLE sync_present AS
+            SELECT document_id, digest FROM {tables.documents} WHERE document_id IN (
+                SELECT document_id FROM sync_held WHERE has_left UNION ALL
+                SELECT document_id FROM staged_items UNION ALL SELECT document_id FROM staged_documents)"""
     )
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_deleted AS
-            SELECT s.*, d.document_id IS NOT NULL AS was_document
-            FROM sync_left s LEFT JOIN (SELECT document_id FROM {tables.documents}
-                                        WHERE document_id IN (SELECT document_id FROM sync_left)) d USING (document_id)"""
+        """CREATE OR REPLACE TEMP TABLE sync_deleted AS
+           SELECT s.document_id, d.document_id IS NOT NULL AS was_document
+           FROM sync_held s LEFT JOIN sync_present d USING (document_id) WHERE s.has_left"""
     )
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_written AS
-            SELECT n.document_id, d.document_id IS NULL AS is_new
-            FROM staged_documents n LEFT JOIN {tables.documents} d USING (document_id)
-            WHERE d.digest IS DISTINCT FROM n.digest"""
+        """CREATE OR REPLACE TEMP TABLE sync_written AS
+           SELECT n.document_id, d.document_id IS NULL AS is_new
+           FROM staged_documents n LEFT JOIN sync_present d USING (document_id)
+           WHERE d.digest IS DISTINCT FROM n.digest"""
     )
     lake.run(
         f"""CREATE OR REPLACE TEMP TABLE sync_gone AS
-            SELECT d.document_id FROM {tables.documents} d WHERE d.document_id IN (
+            SELECT document_id FROM sync_present WHERE document_id IN (
                 SELECT document_id FROM sync_deleted UNION ALL
                 SELECT document_id FROM staged_items WHERE reason IS NOT NULL AND reason <> '{Reason.UNREADABLE}')"""
     )
     lake.run(
-        f"""CREATE OR REPLACE TEMP TABLE sync_items AS
-            SELECT n.document_id, s.document_id IS NULL AS is_new
-            FROM staged_items n LEFT JOIN {tables.items} s USING (document_id)
-            WHERE (s.revision, s.bytes_hash, s.parser, s.reason, s.detail)
-                  IS DISTINCT FROM (n.revision, n.bytes_hash, n.parser, n.reason, n.detail)"""
+        """CREATE OR REPLACE TEMP TABLE sync_items AS
+           SELECT n.document_id, s.document_id IS NULL AS is_new
+           FROM staged_items n LEFT JOIN sync_held s USING (document_id)
+           WHERE (s.revision, s.bytes_hash, s.parser, s.reason, s.detail)
+                 IS DISTINCT FROM (n.revision, n.bytes_hash, n.parser, n.reason, n.detail)"""
     )
 
 
-def _counts(lake: Lake, tables: DatasetTables, shards: int, deleted: int) -> SyncCounts:
+def _counts(lake: Lake, shards: int, deleted: int) -> SyncCounts:
     (selected,) = lake.row("SELECT count(*) FROM selected_shards")
     # A shard is worked out of a hash: not for every document where all shards are selected.
     mine = "true" if selected == shards else f"{sql_shard('document_id', shards)} IN (FROM selected_shards)"
-    listed, read, added, changed, dropped, newly = lake.row(
+    listed, read, added, changed, dropped, newly, quarantined = lake.row(
         f"""SELECT (SELECT count(*) FROM listed WHERE {mine}),
                    (SELECT count(*) FROM staged_items),
                    (SELECT count(*) FROM sync_written WHERE is_new),
                    (SELECT count(*) FROM sync_written WHERE NOT is_new),
                    (SELECT count(*) FROM sync_gone),
                    (SELECT count(*) FROM staged_items n SEMI JOIN sync_items USING (document_id)
-                    LEFT JOIN {tables.items} s USING (document_id) WHERE n.reason IS NOT NULL AND s.reason IS NULL)"""
+                    LEFT JOIN sync_held s USING (document_id) WHERE n.reason IS NOT NULL AND s.reason IS NULL),
+                   (SELECT count(*) FROM sync_held WHERE reason IS NOT NULL AND mine)"""
     )
-    quarantined = _quarantined(lake, tables)
     unchanged = listed - added - changed - quarantined
     return SyncCounts(listed, read, added, changed, max(deleted, dropped), max(unchanged, 0), quarantined, newly)
 
 
-def _quarantined(lake: Lake, tables: DatasetTables) -> int:
-    return int(
-        lake.row(
-            f"""SELECT count(*) FROM {tables.items}
-                WHERE reason IS NOT NULL AND shard IN (SELECT shard FROM selected_shards)"""
-        )[0]
+def _quarantined(lake: Lake) -> int:
+    """Items of the selected shards that stand in quarantine once what was worked out is committed."""
+    stayed, came = lake.row(
+        """SELECT (SELECT count(*) FROM (FROM sync_held ANTI JOIN sync_deleted USING (document_id))
+                   ANTI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL AND mine),
+                  (SELECT count(*) FROM staged_items SEMI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL)"""
     )
+    return int(stayed + came)
 
 
 def quarantined_items(lake: Lake, tables: DatasetTables, limit: int = 1000) -> list[dict[str, str]]:
