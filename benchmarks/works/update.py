@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Measured, Pair, Samples, Side
-from benchmarks.rows import Row, faster
+from benchmarks.rows import Row, faster, rounded
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes
 
@@ -134,22 +134,25 @@ def _in_turns(
 def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
     """Our seconds by what changed, without what reading the file alone takes; and whether they lie on a line."""
     ours, steps = _ours(folder), list[int]()
-    changed, taken = list[int](), list[float]()
+    runs: dict[float, list[Measured]] = {share: [] for share in SHARES}
     write_revision(folder / "0.jsonl", documents, steps)
     ours.run("--revision", "0")
-    for share in SHARES:
-        runs = []
-        for _ in range(rounds):
+    # Each round has every share: what the lake has gathered from updates before is the same for all.
+    for turn in range(rounds):
+        for share in SHARES if turn % 2 == 0 else reversed(SHARES):
             steps.append(round(1 / share))
             write_revision(folder / f"{len(steps)}.jsonl", documents, steps)
-            runs.append(ours.run("--revision", str(len(steps)), "--listing"))
-        listing = float(np.median([float(run.counted["listing_s"]) for run in runs]))
-        seconds = float(np.median([run.seconds for run in runs])) - listing
-        changed.append(int(runs[-1].counted["changed"]))
-        taken.append(seconds)
+            runs[share].append(ours.run("--revision", str(len(steps)), "--listing"))
+    changed, taken = list[int](), list[float]()
+    for found in runs.values():
+        listing = float(np.median([float(run.counted["listing_s"]) for run in found]))
+        seconds = sorted(run.seconds - listing for run in found)
+        changed.append(int(found[-1].counted["changed"]))
+        taken.append(float(np.median(seconds)))
         yield Row(
-            WORK, f"{changed[-1]:,} of {documents:,} changed, ours, listing apart", round(seconds, 3), "s", None,
-            ours={"seconds": [round(run.seconds, 4) for run in runs], "listing_s": round(listing, 3)},
+            WORK, f"{changed[-1]:,} of {documents:,} changed, ours, listing apart", round(taken[-1], 3), "s", None,
+            spread=rounded(seconds[0], seconds[-1]),
+            ours={"seconds": [round(run.seconds, 4) for run in found], "listing_s": round(listing, 3)},
         )  # fmt: skip
     slope, base = np.polyfit(changed, taken, 1)
     few, many = (
