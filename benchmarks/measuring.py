@@ -122,7 +122,10 @@ class Pair:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Least and greatest ``times_faster`` of one round."""
+        """Least and greatest ``times_faster`` of one round; where one side ran less often, of any two runs."""
+        if len(self.ours.runs) != len(self.theirs.runs):
+            ours, theirs = (sorted(run.seconds for run in side.runs) for side in (self.ours, self.theirs))
+            return theirs[0] / ours[-1], theirs[-1] / ours[0]
         found = [b.seconds / a.seconds for a, b in zip(self.ours.runs, self.theirs.runs, strict=True)]
         return min(found), max(found)
 

@@ -83,7 +83,7 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
         for what, own in mine.items():
             for key, found in theirs.items():
                 name, goal, told = PEERS[key]
-                pair = Pair(Samples("vector-pipeline", own[: len(found)]), Samples(name, found))
+                pair = Pair(Samples("vector-pipeline", own), Samples(name, found))
                 once = f"; run once: it takes {found[0].seconds:.0f} s" if len(found) < rounds else ""
                 yield faster(WORK, f"{what}, {size}, against {name}", pair, goal, told + once, _limit(own[-1]))
             seconds = sorted(run.seconds for run in own)

@@ -46,6 +46,11 @@ def test_a_figure_is_a_ratio_of_medians_and_its_spread_of_rounds() -> None:
     assert (row.figure, row.spread, row.reached) == (2.0, (1.0, 4.0), True)
 
 
+def test_a_side_that_ran_once_is_compared_with_the_median_of_the_other() -> None:
+    row = faster("update", "x", Pair(samples("ours", 1.0, 2.0, 4.0), samples("theirs", 8.0)), 1.5)
+    assert (row.figure, row.spread) == (4.0, (2.0, 8.0))
+
+
 def test_rows_of_a_work_replace_those_of_before(tmp_path: Path) -> None:
     path = tmp_path / "latest.json"
     keep([Row("diff", "a", 1, "×", 2), Row("diff", "b", 3, "×", 2)], quick=True, path=path)
