@@ -1,8 +1,6 @@
 """Files of an import: Pinecone's columns and nothing else, cut by size, in a folder or on S3."""
 
-import itertools
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,29 +102,6 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     folder.delete("line")
     assert folder.counts("") == {}
     assert not (tmp_path / "line").exists()
-
-
-@pytest.mark.timeout(60)
-def test_a_writer_that_fails_ends_all(tmp_path: Path) -> None:
-    """However much is there to write, nobody waits for who is gone."""
-    other = pa.table({"id": ["a"]})
-    with pytest.raises(ValueError, match="schema does not match"):
-        Folder(str(tmp_path), Path("/")).write("line", itertools.chain([rows(1)], itertools.repeat(other)))
-    assert not [one for one in threading.enumerate() if one.name.startswith("import")]
-
-
-@pytest.mark.timeout(60)
-def test_who_makes_tables_and_fails_is_heard(tmp_path: Path) -> None:
-    """In the thread that reads the lake; writers end."""
-
-    def made() -> Iterator[pa.Table]:
-        yield rows(1)
-        assert threading.current_thread() is threading.main_thread()
-        raise InputError("a vector of zeros")
-
-    with pytest.raises(InputError, match="a vector of zeros"):
-        Folder(str(tmp_path), Path("/")).write("line", made())
-    assert not [one for one in threading.enumerate() if one.name.startswith("import")]
 
 
 def test_what_an_upsert_would_refuse_is_refused() -> None:

@@ -3,21 +3,15 @@
 Laws
 ----
 1. Files hold ``id``, ``values`` and ``metadata`` (a JSON string) and nothing else: what an upsert would send (``encoding``).
-2. A file is finished at ``FILE_BYTES``. Each of a few threads encodes a file of its own: that takes longer than reading. Which
-   records stand in which file is left to chance; that each stands in one is not. Memory holds a batch for each, one that waits, and
-   what the file system buffers.
-3. The caller's thread makes batches ready: whatever they read is read there.
-4. S3 is reached as the AWS environment says: ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``, region, credentials.
+2. A file is finished at ``FILE_BYTES``; memory holds one batch and what the file system buffers of one file.
+3. S3 is reached as the AWS environment says: ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``, region, credentials.
 
 Source: https://docs.pinecone.io/guides/index-data/import-data (November 2026): 10 GB a file and 100,000 files at most.
 """
 
-import itertools
 import os
-import queue
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +27,6 @@ from vector_pipeline.targets.pinecone.encoding import MAX_METADATA, metadata_lin
 
 FILE_BYTES = 256_000_000
 """About the size of a file: it may be larger by one batch."""
-_WRITERS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-_LOOK_S = 0.2
-"""How often somebody who waits for room looks whether all writers are well."""
 _S3_FIX = "Are bucket, credentials (AWS_*) and AWS_ENDPOINT_URL right?"
 _FOLDER_FIX = "Is there room, and may it be written?"
 _FORM: dict[str, Any] = {
@@ -74,7 +65,7 @@ class Folder:
             self._emptied(place)
             if not self._s3:
                 self._opened().create_dir(place, recursive=True)
-            return _written(self._opened(), place, tables, file_bytes)
+            return sum(_written(self._opened(), place, tables, file_bytes))
 
     def delete(self, below: str) -> None:
         """Delete a folder with everything in it. What does not exist is no error."""
@@ -117,43 +108,18 @@ class Folder:
             raise UnavailableError(f"cannot {what}: {said}", fix=_S3_FIX if self._s3 else _FOLDER_FIX) from None
 
 
-def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file_bytes: int) -> int:
-    """Bytes of all files (law 2). What a writer raises is raised here."""
-    waiting: queue.Queue[pa.Table | None] = queue.Queue(1)
-    numbers = itertools.count()
-
-    def write() -> int:
-        total, table = 0, waiting.get()
-        while table is not None:
-            with system.open_output_stream(f"{place}/part-{next(numbers):05d}.parquet") as sink:
-                with pq.ParquetWriter(sink, SCHEMA, **_FORM) as writer:
-                    while table is not None and sink.tell() < file_bytes:
-                        writer.write_table(table)
-                        table = waiting.get()
-                total += sink.tell()
-        return total
-
-    with ThreadPoolExecutor(_WRITERS, "import") as pool:
-        writers = [pool.submit(write) for _ in range(_WRITERS)]
-        try:
-            for table in tables:
-                _give(waiting, table, writers)
-        finally:
-            # Also after an error: a writer that still waits would be waited for.
-            for _ in range(_WRITERS):
-                _give(waiting, None, writers)
-        return sum(writer.result() for writer in writers)
-
-
-def _give(waiting: "queue.Queue[pa.Table | None]", table: pa.Table | None, writers: Sequence["Future[int]"]) -> None:
-    """Wait until a writer has room. Of one that failed the error is raised; where all have ended nobody needs anything."""
-    while not all(writer.done() for writer in writers):
-        for writer in writers:
-            if table is not None and writer.done():
-                writer.result()
-        with suppress(queue.Full):
-            waiting.put(table, timeout=_LOOK_S)
-            return
+def _written(system: fs.FileSystem, place: str, tables: Iterable[pa.Table], file_bytes: int) -> Iterator[int]:
+    """Bytes of each file, once it is finished."""
+    rest, number = iter(tables), 0
+    first = next(rest, None)
+    while first is not None:
+        with system.open_output_stream(f"{place}/part-{number:05d}.parquet") as sink:
+            with pq.ParquetWriter(sink, SCHEMA, **_FORM) as writer:
+                while first is not None and sink.tell() < file_bytes:
+                    writer.write_table(first)
+                    first = next(rest, None)
+            yield sink.tell()
+        number += 1
 
 
 def rows_of(records: pa.Table) -> pa.Table:
