@@ -7,6 +7,7 @@ Every side reads the same JSONL file, makes one chunk a document, embeds it by t
 next update needs on disk. Clocks begin with libraries loaded and the new file in its place, and end when the state is kept.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,16 +134,23 @@ def _in_turns(
 
 def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
     """Our seconds by what changed, without what reading the file alone takes; and whether they lie on a line."""
-    ours, steps = _ours(folder), list[int]()
     runs: dict[float, list[Measured]] = {share: [] for share in SHARES}
-    write_revision(folder / "0.jsonl", documents, steps)
-    ours.run("--revision", "0")
-    # Each round has every share: what the lake has gathered from updates before is the same for all.
+    write_revision(folder / "0.jsonl", documents, [])
+    for number, share in enumerate(SHARES, 1):
+        write_revision(folder / f"{number}.jsonl", documents, [round(1 / share)])
+    _ours(folder).run("--revision", "0")
     for turn in range(rounds):
-        for share in SHARES if turn % 2 == 0 else reversed(SHARES):
-            steps.append(round(1 / share))
-            write_revision(folder / f"{len(steps)}.jsonl", documents, steps)
-            runs[share].append(ours.run("--revision", str(len(steps)), "--listing"))
+        for number, share in enumerate(SHARES, 1) if turn % 2 == 0 else reversed([*enumerate(SHARES, 1)]):
+            # Each begins with the first version alone: what updates leave behind is not what is asked for.
+            copied = folder / "copied"
+            shutil.copytree(folder / "ours", copied / "ours")
+            side = Side(
+                "vector-pipeline",
+                "benchmarks.ours.update",
+                ("--folder", str(copied / "ours"), "--sources", str(folder)),
+            )
+            runs[share].append(side.run("--revision", str(number), "--listing"))
+            shutil.rmtree(copied)
     changed, taken = list[int](), list[float]()
     for found in runs.values():
         listing = float(np.median([float(run.counted["listing_s"]) for run in found]))
