@@ -74,12 +74,12 @@ def _load_rows(records: int, pair: Pair, *, goals: bool) -> Iterator[Row]:
         WORK, f"{label}, the whole command, rate of the SDK's {call}", round(100 * pair.times_faster, 1), "%",
         LEAST_RATE if goals else None, spread=rounded(100 * least, 100 * most),
         ours=_told(pair.ours.runs), theirs=_told(pair.theirs.runs), note=NOTE,
-        limit=f"Writing takes {writing:.3g} of {pair.ours.seconds:.3g} s; the rest is opening, planning, checking the version, and"
-        " waiting until reads see it.",
+        limit=f"Writing alone goes at {100 * pair.theirs.seconds / writing:.0f}% of the SDK's rate; the rest is opening, planning,"
+        " checking the version, and waiting until reads see it.",
     )  # fmt: skip
     yield Row(
         WORK, f"{label}, writing alone, rate of the SDK's {call}", round(100 * pair.theirs.seconds / writing, 1), "%", None,
-        note="seconds in which a journalled write was under way",
+        note="By the newest writes that the journal names: records in the seconds in which one of them was under way.",
     )  # fmt: skip
 
 
