@@ -162,10 +162,7 @@ def _quiet(lake: Lake, dataset: DatasetTables, table: str, after: int, old: int,
     what it did. One that is gone, or did anything else than write and delete rows, may have touched any.
     """
     (quiet,) = lake.row(
-        f"""WITH this AS (
-                SELECT table_id FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
-                WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
-                  AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND t.begin_snapshot <= {int(old)})
+        f"""WITH this AS (SELECT * FROM ({_this(dataset, table)}) WHERE begin_snapshot <= {int(old)})
             SELECT (SELECT count(*) FROM this) = 1
                AND (SELECT count(*) FROM {METADATA}.ducklake_snapshot_changes
                     WHERE snapshot_id > {int(after)} AND snapshot_id <= {int(new)}
@@ -190,17 +187,22 @@ def _worth(lake: Lake, dataset: DatasetTables, table: str, old: int, new: int) -
         return f"""(SELECT coalesce(sum({count}) FILTER ({there(old)}), 0) AS before,
                            coalesce(sum({count}) FILTER ({there(new)}), 0) AS after,
                            coalesce(sum({count}) FILTER (begin_snapshot > {int(old)} AND begin_snapshot <= {int(new)}), 0) AS came
-                    FROM {METADATA}.{file} WHERE table_id IN (SELECT id FROM this)) {which}"""
+                    FROM {METADATA}.{file} WHERE table_id IN (SELECT table_id FROM this)) {which}"""
 
     before, after, inserted = lake.row(
-        f"""WITH this AS (
-                SELECT table_id AS id FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
-                WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
-                  AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL)
+        f"""WITH this AS ({_this(dataset, table)})
             SELECT d.before - g.before, d.after - g.after, d.came FROM this,
                    {rows("record_count", "ducklake_data_file", "d")}, {rows("delete_count", "ducklake_delete_file", "g")}"""
     )
     return bool(2 * inserted + before - after <= max(_LITTLE, _MOST * (before + after)))
+
+
+def _this(dataset: DatasetTables, table: str) -> str:
+    """Query of the table's id in DuckLake's catalog, and since which state it is there; of no row where it is not there now."""
+    return f"""SELECT table_id, t.begin_snapshot FROM {METADATA}.ducklake_table t
+               JOIN {METADATA}.ducklake_schema s USING (schema_id)
+               WHERE s.schema_name = {quoted(dataset.dataset)} AND t.table_name = {quoted(table)}
+                 AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"""
 
 
 def place_of(dataset: DatasetTables, table: str, old: int, new: int) -> str:
