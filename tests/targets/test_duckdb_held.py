@@ -2,7 +2,7 @@
 
 import threading
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -57,13 +57,13 @@ def awkward(count: int, seed: int) -> Vector:
     return np.asarray(vectors, np.float32)
 
 
-def fill(target: DuckDBTarget, metric: str = "cosine") -> None:
+def fill(target: DuckDBTarget, metric: str = "cosine", of: Callable[[int, int], Vector] = awkward) -> None:
     """Three segments and changes of each kind."""
     target.ensure_namespace(replace(SPEC, metric=metric))
     for part in range(3):
         ids = [f"d#{n:05d}" for n in range(part * 700, part * 700 + 700)]
         described = [{"n": n % 5} for n in range(700)]
-        target.upsert("ns", make_records(ids, awkward(700, part), metadata=described, added_in=part + 1))
+        target.upsert("ns", make_records(ids, of(700, part), metadata=described, added_in=part + 1))
     target.set_removed("ns", pa.array([f"d#{n:05d}" for n in range(0, 2100, 9)]), 3)
     target.delete("ns", pa.array([f"d#{n:05d}" for n in range(0, 2100, 11)]))
 

@@ -1,19 +1,17 @@
 """Many questions of a namespace that is not held: one pass over the files answers as DuckDB does."""
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.targets.test_duckdb_held import SPEC, WIDE, awkward, read
-from vector_pipeline.targets.base import Vector
+from tests.targets.test_duckdb_held import SPEC, WIDE, awkward, fill, read
 from vector_pipeline.targets.duckdb import DuckDBTarget, sweep
 from vector_pipeline.targets.duckdb.candidates import Candidates, bounds, questions
 from vector_pipeline.targets.duckdb.search import Hit, Search, nearest, set_queries
@@ -46,17 +44,6 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 
     monkeypatch.setattr(sweep, "nearest", noted)
     return asked
-
-
-def fill(target: DuckDBTarget, metric: str, of: Callable[[int, int], Vector] = awkward) -> None:
-    """Three segments and changes of each kind."""
-    target.ensure_namespace(replace(SPEC, metric=metric))
-    for part in range(3):
-        ids = [f"d#{n:05d}" for n in range(part * 700, part * 700 + 700)]
-        described = [{"n": n % 5} for n in range(700)]
-        target.upsert("ns", make_records(ids, of(700, part), metadata=described, added_in=part + 1))
-    target.set_removed("ns", pa.array([f"d#{n:05d}" for n in range(0, 2100, 9)]), 3)
-    target.delete("ns", pa.array([f"d#{n:05d}" for n in range(0, 2100, 11)]))
 
 
 @pytest.mark.parametrize("metric", METRICS)
