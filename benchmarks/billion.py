@@ -17,6 +17,7 @@ import orjson
 
 from benchmarks.page import PAGE, between
 from benchmarks.rows import load
+from benchmarks.synthetic import SHARDS
 from vector_pipeline.config import PineconeTargetConfig
 from vector_pipeline.config.targets import PineconePriceConfig
 from vector_pipeline.release.costs import requests
@@ -38,12 +39,12 @@ SOURCES = (
 )
 MEMORY_GB = 24.0
 """Of the machine that was measured on."""
-CONFIGURED_GB, BESIDE_GB = 12.0, 1.5
-"""What lake and target may take together where *scale* is measured, and what a process takes beside them: Python, Arrow, batches on
+LIMIT_GB = 6
+"""What the lake may take where *scale* is measured, and the target as much."""
+CONFIGURED_GB, BESIDE_GB = 2.0 * LIMIT_GB, 1.5
+"""What both may take together, and what a process takes beside them: Python, Arrow, batches on
 their way. What keeps within both is bounded by configuration, not by how many vectors there are."""
 DAY_S, HOUR_S = 86_400.0, 3_600.0
-SHARDS = 16
-"""Of what was measured."""
 DIMENSION = 384
 OF_A_RELEASE = ("build, 1% changed", "push, 1% changed", "verify, 1% changed", "drift, ids")
 """Steps that somebody waits for."""

@@ -49,6 +49,16 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(REPOSITORY), "VECTOR_PIPELINE_ALLOW_DETERMINISTIC": "1"}
 
 
+def completed(name: str, command: Sequence[str], limit_s: float, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """A side's process, ended with whatever code. ``FailedError`` where it is not done in time."""
+    try:
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment(), check=False, timeout=limit_s, text=True, **streams
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FailedError(f"{name}: not done after {limit_s:g} s: {shlex.join(command[1:])}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """A program: a module of ``benchmarks`` and its arguments. ``peers``: in the peers' environment."""
@@ -64,20 +74,7 @@ class Side:
         python = str(PEERS / "bin" / "python") if self.peers else sys.executable
         command = [python, "-m", self.module, *self.arguments, *more]
         with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
-            try:
-                code = subprocess.run(
-                    command,
-                    cwd=REPOSITORY,
-                    env=environment(),
-                    stdout=said,
-                    stderr=errors,
-                    check=False,
-                    timeout=self.limit_s,
-                ).returncode
-            except subprocess.TimeoutExpired as error:
-                raise FailedError(
-                    f"{self.name}: not done after {self.limit_s:g} s: {shlex.join(command[1:])}"
-                ) from error
+            code = completed(self.name, command, self.limit_s, stdout=said, stderr=errors).returncode
             said.seek(0)
             errors.seek(0)
             lines = [line for line in said.read().splitlines() if line.strip()]

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side, environment
+from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side, completed
 from benchmarks.update_source import write_revision
 
 KEPT = Path(__file__).parent / "results" / "profiles.json"
@@ -154,18 +154,7 @@ def sampled(side: Side, file: Path, turn: int) -> Iterator[tuple[list[str], int]
     spy = [str(PEERS / "bin" / "py-spy"), "record", "--rate", str(_RATE), "--format", "raw", "--function"]
     command = [*spy, "--output", str(file), "--", sys.executable, "-m", side.module, *side.arguments]
     command += ["--round", str(turn)]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=side.limit_s,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FailedError(f"{side.name}: not done after {side.limit_s:g} s") from error
+    done = completed(side.name, command, side.limit_s, capture_output=True)
     if done.returncode or not file.exists():
         raise FailedError(f"{side.name}: exit {done.returncode}: {done.stderr[-2_000:]}")
     for line in file.read_text(encoding="utf-8").splitlines():

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.billion import Step
+from benchmarks.billion import LIMIT_GB, Step
 from benchmarks.measuring import FailedError, Side
 from benchmarks.rows import Row
 from benchmarks.works import Sizes
@@ -17,7 +17,7 @@ from benchmarks.works.cutover import Steps, constant
 from benchmarks.works.cutover import rows as cutover_rows
 from benchmarks.works.rebuild import LEAST, MOST_GB, WHY
 
-MEMORY = "6GB"
+MEMORY = f"{LIMIT_GB}GB"
 """Of the lake, and of the target."""
 _BYTES_A_VECTOR = 6_000
 """On disk, with room: lake, index, import files, a copy of some of those."""

@@ -144,12 +144,7 @@ def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
             # Each begins with the first version alone: what updates leave behind is not what is asked for.
             copied = folder / "copied"
             shutil.copytree(folder / "ours", copied / "ours")
-            side = Side(
-                "vector-pipeline",
-                "benchmarks.ours.update",
-                ("--folder", str(copied / "ours"), "--sources", str(folder)),
-            )
-            runs[share].append(side.run("--revision", str(number), "--listing"))
+            runs[share].append(_ours(copied, folder).run("--revision", str(number), "--listing"))
             shutil.rmtree(copied)
     changed, taken = list[int](), list[float]()
     for found in runs.values():
@@ -175,13 +170,13 @@ def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _ours(folder: Path) -> Side:
-    return Side("vector-pipeline", "benchmarks.ours.update", _where(folder, "ours"))
+def _ours(folder: Path, sources: Path | None = None) -> Side:
+    return Side("vector-pipeline", "benchmarks.ours.update", _where(folder, "ours", sources))
 
 
 def _theirs(folder: Path, key: str) -> Side:
     return Side(PEERS[key][0], f"benchmarks.peers.update_{key}", _where(folder, key), peers=True)
 
 
-def _where(folder: Path, side: str) -> tuple[str, ...]:
-    return "--folder", str(folder / side), "--sources", str(folder)
+def _where(folder: Path, side: str, sources: Path | None = None) -> tuple[str, ...]:
+    return "--folder", str(folder / side), "--sources", str(sources or folder)
