@@ -7,7 +7,9 @@ it is through: one that fails leaves those of before.
 Exit 0: every goal is reached or explained; 1: a goal is missed without a word; 2: a work failed.
 """
 
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -39,6 +41,8 @@ def main(
     unknown = set(works or []) - set(WORKS)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(WORKS)}")
+    # As an interrupt does: sides, which are in groups of their own, and their folders go with us.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     def through(rows: list[Row], made: Provenance) -> None:
         if save:

@@ -154,7 +154,7 @@ def sampled(side: Side, file: Path, turn: int) -> Iterator[tuple[list[str], int]
     spy = [str(PEERS / "bin" / "py-spy"), "record", "--rate", str(_RATE), "--format", "raw", "--function"]
     command = [*spy, "--output", str(file), "--", sys.executable, "-m", side.module, *side.arguments]
     command += ["--round", str(turn)]
-    done = completed(side.name, command, side.limit_s, capture_output=True)
+    done = completed(side.name, command, side.limit_s, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode or not file.exists():
         raise FailedError(f"{side.name}: exit {done.returncode}: {done.stderr[-2_000:]}")
     for line in file.read_text(encoding="utf-8").splitlines():

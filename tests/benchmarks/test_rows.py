@@ -1,7 +1,10 @@
 """Rows of the table of speed: what is reached, what is kept, and that the page shows what was measured."""
 
 import json
+import os
+import select
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import measured
-from benchmarks.measuring import REPOSITORY, FailedError, Measured, Pair, Samples, Side
+from benchmarks.measuring import REPOSITORY, FailedError, Measured, Pair, Samples, Side, completed
 from benchmarks.page import BEGIN, END, PAGE, libraries, section, summary
 from benchmarks.provenance import Provenance, provenance, versions
 from benchmarks.rows import QUICK, RESULTS, Row, faster, keep, load
@@ -127,6 +130,17 @@ def test_a_failure_shows_where_if_asked(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_side_that_does_not_end_is_ended() -> None:
     with pytest.raises(FailedError, match=r"ours: not done after 0\.01 s: -m benchmarks\.ours\.lake diff nowhere"):
         Side("ours", "benchmarks.ours.lake", ("diff", "nowhere"), limit_s=0.01).run()
+
+
+def test_what_a_side_started_ends_with_it() -> None:
+    """A process that is still there holds the pipe open."""
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "wb") as stream:
+        forks = [sys.executable, "-c", "import os, signal; os.fork(); signal.pause()"]
+        with pytest.raises(FailedError, match="not done after 1 s"):
+            completed("forks", forks, 1.0, stdout=stream)
+        stream.close()
+        assert select.select([ours], [], [], 30)[0], "somebody writes on"
 
 
 def kept(row: Row) -> dict[str, Any]:
