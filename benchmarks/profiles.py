@@ -26,6 +26,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side, completed
+from benchmarks.rows import put
 from benchmarks.update_source import write_revision
 
 KEPT = Path(__file__).parent / "results" / "profiles.json"
@@ -131,7 +132,7 @@ def main(
             for line in lines(found):
                 console.print(f"  {line}", highlight=False)
     if not quick:
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        put(KEPT, json.dumps(kept, indent=1) + "\n")
         subprocess.run([PEERS / "bin" / "python", "-m", "benchmarks.page"], cwd=REPOSITORY, check=True)
 
 
