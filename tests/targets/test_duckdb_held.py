@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vector_pipeline.errors import UnavailableError
 from vector_pipeline.targets.base import Match, NamespaceSpec, Vector
 from vector_pipeline.targets.duckdb import DuckDBTarget, holding, shortlist
 from vector_pipeline.targets.duckdb.engine import View, bytes_in
 from vector_pipeline.targets.duckdb.held import bytes_of
 from vector_pipeline.targets.duckdb.search import Search, matches_of, nearest, set_queries
 from vector_pipeline.targets.filters import parse_filter
+from vector_pipeline.targets.stopping import CALL, Interruption
 from vector_pipeline.testing.target_records import SPACE, make_records, unit_vectors
 
 WIDE = 48
@@ -149,9 +151,9 @@ def test_namespaces_that_fit_alone_are_not_held_together(target: DuckDBTarget, m
     monkeypatch.setattr(target._engine, "memory", 3 * bytes_of(500, WIDE))
     waiting, hold = threading.Semaphore(0), holder._hold
 
-    def told(view: View) -> None:
+    def told(view: View, *, wait: bool) -> None:
         waiting.release()
-        hold(view)
+        hold(view, wait=wait)
 
     monkeypatch.setattr(holder, "_hold", told)
     queries = unit_vectors(holding.MANY, seed=3, dimension=WIDE)
@@ -164,6 +166,45 @@ def test_namespaces_that_fit_alone_are_not_held_together(target: DuckDBTarget, m
     assert found[0] == found[1] == found[2]
     assert 0 < holder._size() <= target._engine.memory // 2
     assert max(left) <= target._engine.memory // 2 + target._engine.memory // 16
+
+
+@pytest.mark.timeout(60)
+def test_one_question_does_not_wait_for_another_namespace(target: DuckDBTarget) -> None:
+    target.ensure_namespace(SPEC)
+    target.upsert("ns", make_records([f"d#{n}" for n in range(50)], unit_vectors(50, dimension=WIDE)))
+    query = unit_vectors(1, seed=2, dimension=WIDE)
+    with target._holder._reading:  # another one is read
+        assert target.query("ns", query, top_k=5) == read(target, query, 5)
+        assert not target._holder._vectors
+    target.query("ns", query, top_k=5)
+    assert len(target._holder._vectors) == 1
+
+
+def test_a_call_that_ends_while_vectors_are_read_leaves_the_memory_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = DuckDBTarget("local", tmp_path / "small", memory_limit="160MB")
+    target.ensure_namespace(SPEC)
+    target.upsert("ns", make_records([f"d#{n}" for n in range(8_000)], unit_vectors(8_000, dimension=WIDE)))
+    call = Interruption()
+
+    def ending(*_: object) -> None:
+        call.end()
+        raise UnavailableError("nobody waits", kind="timeout")
+
+    monkeypatch.setattr(holding, "read", ending)
+    token = CALL.set(call)
+    try:
+        with pytest.raises(UnavailableError):
+            target.query("ns", unit_vectors(1, dimension=WIDE), top_k=5)
+    finally:
+        CALL.reset(token)
+    with target._engine.cursor() as cursor:
+        ((limit,),) = cursor.execute("SELECT current_setting('memory_limit')").fetchall()
+    # Masks may take a sixteenth; a tenth of a MiB is what DuckDB tells.
+    assert bytes_in(limit) == pytest.approx(150e6, abs=60_000)
+    assert bytes_of(8_000, WIDE) > 600_000
+    target.close()
 
 
 def test_duckdb_may_take_again_what_is_not_held_any_more(target: DuckDBTarget, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,8 +112,7 @@ class Engine:
     def leave(self, held: int) -> None:
         """Let DuckDB take what ``held`` bytes leave of the memory. Where it has taken more and needs it, it keeps that for now."""
         self._held = held
-        with self.cursor() as cursor:
-            self._bound(cursor)
+        self._bound()
 
     @contextmanager
     def room(self, graph: int) -> Iterator[None]:
@@ -121,19 +120,20 @@ class Engine:
         making = f"making {uuid.uuid4()}"
         try:
             if graph:
-                with self._lock, self.cursor() as cursor:
-                    self._graphs[making] = graph
-                    self._bound(cursor)
+                self._graphs[making] = graph
+                self._bound()
             yield
         finally:
             if self._graphs.pop(making, 0):
-                with self.cursor() as cursor:
-                    self._bound(cursor)
+                self._bound()
 
-    def _bound(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        rest = max(self.memory - self._held, min(self.memory, _LEAST)) + sum(self._graphs.values())
-        with suppress(duckdb.Error):
+    def _bound(self) -> None:
+        """Tell DuckDB what it may take. On a cursor of no call: one that has ended must not leave the limit as it was."""
+        with self._lock, suppress(duckdb.Error):
+            rest = max(self.memory - self._held, min(self.memory, _LEAST)) + sum(self._graphs.values())
+            cursor = self._connection().cursor()
             cursor.execute(f"SET GLOBAL memory_limit = '{rest} B'")
+            cursor.close()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._closed:
@@ -207,7 +207,7 @@ class Engine:
                 raise
             if self._hnsw and manifest.graphs:
                 self._graphs |= manifest.graphs
-                self._bound(cursor)
+                self._bound()
         self._retire(folder)
         view = self._views[folder.path] = View(folder, pointer, manifest)
         while len(self._views) > _OPEN_NAMESPACES:
@@ -241,8 +241,8 @@ class Engine:
                 del self._attached[file]
                 with suppress(duckdb.Error):
                     self._connection().execute(f"DETACH {alias(file)}")
-                    if self._graphs.pop(file, 0):
-                        self._bound(self._connection())
+                if self._graphs.pop(file, 0):
+                    self._bound()
 
     def close(self) -> None:
         """Release every file. Closing twice is no error."""

@@ -8,7 +8,7 @@ Laws
    is asked again when its turn to be read has come.
 3. A big namespace is read by a thread of its own from its second search on, and searches go on as before meanwhile: one question
    costs no more than it did, and no reader's deadline cuts the reading off. Many questions at once wait for it: the files would be
-   searched for longer.
+   searched for longer. Nor does one question wait for another namespace to be read.
 4. What a search takes beside that does not grow with its questions: it answers some at a time (``shortlist``).
 """
 
@@ -70,10 +70,10 @@ class Holder:
         held = self._held(view)
         if held is None and self._wanted(view, count):
             missing = sum(segment.records for segment in view.manifest.segments if segment.file not in self._vectors)
-            if missing <= AT_ONCE or count >= MANY:
-                self._hold(view)
+            if missing and (missing <= AT_ONCE or count >= MANY):
+                self._hold(view, wait=count >= MANY)
                 held = self._held(view)
-            else:
+            elif missing:
                 self._begin(view.folder)
         if not held:
             return None
@@ -91,7 +91,7 @@ class Holder:
         """Read a namespace's vectors now; whether they are held."""
         with self._engine.view(folder) as view:
             if self._fits(view):
-                self._hold(view)
+                self._hold(view, wait=True)
             return self._held(view) is not None
 
     def close(self) -> None:
@@ -139,23 +139,27 @@ class Holder:
     def _read(self, folder: Folder) -> None:
         # What is wrong with the files is for a search to say.
         with suppress(VectorPipelineError), self._engine.view(folder) as view:
-            self._hold(view)
+            self._hold(view, wait=True)
 
-    def _hold(self, view: View) -> None:
-        with self._reading:
+    def _hold(self, view: View, *, wait: bool) -> None:
+        """Read what is missing. ``wait``: until another namespace is read; else it is left to the next search."""
+        if not self._reading.acquire(blocking=wait):
+            return
+        try:
             # Others were read since it was asked.
             if not self._fits(view):
                 return
             self._coming = self._missing(view)
             # Before they are read: DuckDB lets go of pages that it has.
             self._leave()
-            try:
-                for segment in view.manifest.segments:
-                    if segment.file not in self._vectors and not self._closed.is_set():
-                        self._keep(view, segment)
-            finally:
+            for segment in view.manifest.segments:
+                if segment.file not in self._vectors and not self._closed.is_set():
+                    self._keep(view, segment)
+        finally:
+            if self._coming:
                 self._coming = 0
                 self._leave()
+            self._reading.release()
 
     def _leave(self) -> None:
         """Law 2, for DuckDB. Under a lock: what is told last was true last."""
