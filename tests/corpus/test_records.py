@@ -259,11 +259,11 @@ def test_metadata_is_spelled_as_hashing_spells_it(tmp_path_factory: pytest.TempP
         assert row["metadata"] == canonical_json(kept)
 
 
-def compared(base: Path, known: dict[str, str]) -> tuple[set[str], dict[str, dict[str, Any]]]:
+def compared(base: Path, known: dict[str, str], secret: str = "s") -> tuple[set[str], dict[str, dict[str, Any]]]:
     """Ids that are listed, and the rows of lines that changed, by id."""
     source = RecordSource(RecordSourceConfig(kind="jsonl", path="a.jsonl", text=["text", "more"]), base)
     table = pa.table({"id": pa.array(known, pa.string()), "revision": pa.array(known.values(), pa.string())})
-    with source.compared(table) as found:
+    with source.compared(table, secret) as found:
         listed = [row["document_id"] for batch in found.listed() for row in batch.to_pylist()]
         changed = {row["id"]: row for batch in found.changed() for row in batch.to_pylist()}
     assert len(listed) == len(set(listed))
@@ -302,6 +302,16 @@ def test_comparing_lines_ends_where_reading_them_does(
             id: (row["text"], row["reason"]) for id, row in full.items()
         }
     assert compared(base, {id: row["revision"] for id, row in held.items()}) == (listed, {})
+
+
+def test_what_a_line_is_known_by_is_made_with_the_secret(tmp_path: Path) -> None:
+    """Two lines of one md5 can be made by whoever knows where it begins."""
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t", "more": "m"})
+    _, first = compared(tmp_path, {})
+    known = {id: row["revision"] for id, row in first.items()}
+    assert compared(tmp_path, known) == ({"1"}, {})
+    _, again = compared(tmp_path, known, "another")
+    assert again["1"]["revision"] != known["1"]
 
 
 def test_a_column_that_only_unchanged_lines_have_is_there(tmp_path: Path) -> None:

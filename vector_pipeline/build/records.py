@@ -82,7 +82,7 @@ def stage_records(
     """
     parser, source = _parser(config), RecordSource(config, base)
     if config.kind == "jsonl":
-        with source.compared(_known(lake, tables, parser, erased)) as compared:
+        with source.compared(_known(lake, tables, parser, erased), store.secret_of(lake, tables)) as compared:
             rows = store.stage(lake, "listed", _LISTED, compared.listed())
             store.stage(lake, "source_rows", CHANGED_ROWS, compared.changed())
     else:

@@ -72,9 +72,10 @@ class RecordSource:
                 yield finished(batch, self.config.media_type)
 
     @contextmanager
-    def compared(self, known: pa.Table) -> Iterator["Compared"]:
+    def compared(self, known: pa.Table, secret: str) -> Iterator["Compared"]:
         """JSON lines against ``known`` [id, revision]: what is listed now, and rows whose line is not as it was. Of others no
-        more than the id is parsed.
+        more than the id is parsed. ``secret``: what revisions are made with, beside the line; with another one, every line has
+        changed.
 
         Raises what ``batches`` does.
         """
@@ -86,7 +87,7 @@ class RecordSource:
                     first = _last(connection, "listed")
                     with _errors(str(path)):
                         connection.register("lines", json_lines(path))
-                        connection.execute(sql.list_lines(self.config, "lines", self._place(path), first))
+                        connection.execute(sql.list_lines(self.config, "lines", self._place(path), first, secret))
                         connection.unregister("lines")
                 connection.execute(sql.MARK_REPEATED)
                 connection.execute(sql.CREATE_ROWS)

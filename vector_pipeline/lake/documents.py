@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from vector_pipeline.corpus.model import Reason
+from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.hashing import sql_shard
-from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.connection import METADATA, Lake
 from vector_pipeline.lake.literals import literal
 from vector_pipeline.lake.tables import DatasetTables
 
@@ -101,6 +102,15 @@ def changed_items(lake: Lake, tables: DatasetTables, shards: int, parsers: Seque
         ORDER BY l.document_id
         """
     )
+
+
+def secret_of(lake: Lake, tables: DatasetTables) -> str:
+    """A text of the dataset's own that stays as long as the dataset, and that nobody knows who cannot read the lake's catalog."""
+    (found,) = lake.row(
+        f"""SELECT schema_uuid::VARCHAR FROM {METADATA}.ducklake_schema
+            WHERE schema_name = {quoted(tables.dataset)} AND end_snapshot IS NULL"""
+    )
+    return str(found)
 
 
 def hold_items(lake: Lake, tables: DatasetTables, read: str) -> None:
