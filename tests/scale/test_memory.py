@@ -44,7 +44,9 @@ STEPS = (
     "roll back",
     "drift, ids",
     "push, nothing changed",
+    "promote, again",
     "collect, dry run",
+    "collect",
     "import files",
 )
 
