@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring import PEERS as ENVIRONMENT
+from benchmarks.measuring import Measured
 from benchmarks.peers.hashed import embed
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes, work
-from benchmarks.works.update import BEND, PEERS
+from benchmarks.works.update import BEND, PEERS, _limit
 from vector_pipeline.config import EmbedderConfig
 from vector_pipeline.embedding.deterministic import DeterministicEmbedder
 
@@ -34,6 +35,27 @@ def test_each_revision_changes_another_share(tmp_path: Path) -> None:
     ]
     assert [len(ids) for ids in changed] == [10, 10]
     assert not changed[0] & changed[1]
+
+
+def run(changed: int, *seconds: float) -> Measured:
+    keys = ("open_s", "sync_s", "chunk_s", "embed_s", "version_s")
+    return Measured(sum(seconds), 1.0, {"changed": changed, "commits": 3, **dict(zip(keys, seconds, strict=True))})
+
+
+def test_a_limit_says_where_the_median_goes_and_what_the_goal_would_be() -> None:
+    slow, median, quick = (run(20, 0.01, each, 0.1, 0.2, 0.05) for each in (9.0, 0.5, 0.1))
+    assert _limit([slow, quick, median], 0.0712) == (
+        "The goal would be 0.071 s. Ours: 0.86 s, the file compared and its changes written 0.5 s, vectors 0.2 s, chunks 0.1 s, "
+        "the version 0.05 s, opening lake and registry 0.01 s; commits to the lake: 3"
+    )
+
+
+def test_the_limit_of_a_run_with_nothing_to_write_is_what_looking_costs() -> None:
+    said = _limit([run(0, 0.01, 0.1, 0.02, 0.03, 0.04)], 0.07)
+    assert said == (
+        "The goal would be 0.07 s. Our floor, with nothing to write: 0.2 s, the file compared 0.1 s, the version 0.04 s, "
+        "vectors 0.03 s, chunks 0.02 s, opening lake and registry 0.01 s; commits to the lake: 3"
+    )
 
 
 @pytest.mark.slow
