@@ -29,9 +29,12 @@ PEERS = {
     ),
     "cocoindex": (
         "CocoIndex", 1.0, "one memoised component a document, rows into SQLite, which is told not to wait for the disk; its own "
-        "state in LMDB as it comes",
+        "state in LMDB, which waits at its commits, as it comes",
     ),
-    "llamaindex": ("LlamaIndex", 1.0, "IngestionPipeline, upserts, docstore in a JSON file, no cache; vectors are not kept"),
+    "llamaindex": (
+        "LlamaIndex", 1.0, "IngestionPipeline, upserts, docstore in a JSON file that does not wait for the disk, no cache; vectors "
+        "are not kept",
+    ),
 }  # fmt: skip
 """Module, name, goal, and what a reader must know."""
 EVERY = 100
@@ -106,7 +109,9 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
             yield Row(
                 WORK, f"{what}, {size}, ours", round(seconds[len(seconds) // 2], 3), "s",
                 SECONDS if documents == 1_000_000 else None, "at most", (round(seconds[0], 3), round(seconds[-1], 3)),
-                ours={"counted": dict(own[-1].counted)}, note="from the file to the version, lake and registry opened within",
+                ours={"counted": dict(own[-1].counted)},
+                note="from the file to the version, lake and registry opened within; their SQLite files wait for the disk at each "
+                "commit, files of rows do not",
                 limit=_limit(own, SECONDS),
             )  # fmt: skip
 
