@@ -7,7 +7,9 @@ it is through: one that fails leaves those of before.
 Exit 0: every goal is reached or explained; 1: a goal is missed without a word; 2: a work failed.
 """
 
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -39,6 +41,8 @@ def main(
     unknown = set(works or []) - set(WORKS)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(WORKS)}")
+    # As an interrupt does: sides, which are in groups of their own, and their folders go with us.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     def through(rows: list[Row], made: Provenance) -> None:
         if save:
@@ -64,7 +68,8 @@ def measured(
 ) -> dict[str, list[Row] | None]:
     """Rows of each work, printed as they are known; None for one that failed, which stops no other.
 
-    ``through`` is given the rows of a work that did not fail, with what was the case when it began.
+    ``through`` is given the rows of a work that did not fail, with what was the case when it began. Where it raises,
+    the work failed.
     """
     found: dict[str, list[Row] | None] = {}
     for key, measure in works.items():
@@ -74,6 +79,7 @@ def measured(
             for row in measure(sizes):
                 rows.append(row)
                 console.print(_line(row))
+            through(rows, made)
         except Exception as error:  # noqa: BLE001 - libraries raise anything; the works after this one are measured all the same
             console.print(f"  [red]failed[/red] after {len(rows)} rows, {time.monotonic() - started:.0f} s:", end=" ")
             console.print(_short(error), highlight=False, markup=False, soft_wrap=True)
@@ -83,7 +89,6 @@ def measured(
             found[key] = None
             continue
         console.print(f"  {len(rows)} rows, {time.monotonic() - started:.0f} s", style="dim")
-        through(rows, made)
         found[key] = rows
     return found
 

@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -50,13 +51,21 @@ def environment() -> dict[str, str]:
 
 
 def completed(name: str, command: Sequence[str], limit_s: float, **streams: Any) -> subprocess.CompletedProcess[str]:
-    """A side's process, ended with whatever code. ``FailedError`` where it is not done in time."""
-    try:
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=environment(), check=False, timeout=limit_s, text=True, **streams
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FailedError(f"{name}: not done after {limit_s:g} s: {shlex.join(command[1:])}") from error
+    """A side's process, ended with whatever code. ``FailedError`` where it is not done in time.
+
+    It leads a group of its own: where it is not done, or somebody interrupts us, what it started ends with it. Not a session of
+    its own, to which Linux would give other shares of the processor than we have.
+    """
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), text=True, process_group=0, **streams) as process:
+        try:
+            out, errors = process.communicate(timeout=limit_s)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise FailedError(f"{name}: not done after {limit_s:g} s: {shlex.join(command[1:])}") from error
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ Run in the peers' environment, which has matplotlib: ``build/peers/bin/python -m
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.rows import load
+from benchmarks.rows import load, put
 from benchmarks.works import WORKS
 
 Row: TypeAlias = Mapping[str, Any]
@@ -29,7 +30,7 @@ def write() -> None:
     text = between(PAGE.read_text(encoding="utf-8"), BEGIN, END, figures(found["rows"], found.get("works", {})))
     if PROFILES.exists():
         text = between(text, *PROFILED, profiles(json.loads(PROFILES.read_text(encoding="utf-8"))))
-    PAGE.write_text(text, encoding="utf-8")
+    put(PAGE, text)
 
 
 def figures(rows: Sequence[Row], made: Mapping[str, Any]) -> str:
@@ -126,10 +127,35 @@ def _measured(made: Mapping[str, Any]) -> str:
     return f"Measured {made['at']}{commit}{dirty} on {made['machine']}{load}."
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Of a chart: how many times as fast ours is, 1 is as fast; ``goal`` and ``spread`` as large."""
+
+    name: str
+    figure: float
+    goal: float | None
+    spread: Sequence[float] | None
+    missed: bool
+
+
+def bars(rows: Sequence[Row]) -> list[Bar]:
+    """Every ratio to another side. One that is to be small, as times its seconds or bytes, is turned round."""
+    found = []
+    for row in rows:
+        if row["unit"] == "×" and row["theirs"] and row["figure"] > 0:
+            turned = row["kind"] == "at most"
+            goal, spread = row["goal"], row["spread"] if row["spread"] and all(row["spread"]) else None
+            if turned:
+                goal, spread = goal and 1 / goal, spread and [1 / one for one in spread]
+            figure = float(f"{1 / row['figure']:.3g}") if turned else row["figure"]
+            found.append(Bar(row["name"], figure, goal, spread, row["reached"] is False))
+    return found
+
+
 def _chart(work: str, measured: Sequence[Row]) -> str | None:
     """An SVG of the ratios on a logarithmic axis, with their spread and goals; its path from the page. None: no ratios."""
-    rows = [row for row in measured if row["unit"] == "×" and row["kind"] == "at least" and row["figure"] > 0]
-    if not rows:
+    drawn = bars(measured)
+    if not drawn:
         return None
     import matplotlib as mpl
 
@@ -137,18 +163,22 @@ def _chart(work: str, measured: Sequence[Row]) -> str | None:
     mpl.rcParams.update({"svg.hashsalt": work, "font.size": 9, "svg.fonttype": "none"})
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 0.6 + 0.38 * len(rows)))
-    for place, row in enumerate(reversed(rows)):
-        reached = row["reached"] is not False
-        axes.barh(place, row["figure"], color="#2f6f9f" if reached else "#c58b2a", height=0.6)
-        if row["spread"] is not None:
-            axes.plot(row["spread"], [place, place], color="black", linewidth=1)
-        if row["goal"] is not None:
-            axes.plot([row["goal"]] * 2, [place - 0.4, place + 0.4], color="black", linestyle=":", linewidth=1.5)
-        axes.annotate(f" {row['figure']:g} ×", (row["figure"], place), va="center")
+    figure, axes = pyplot.subplots(figsize=(8, 0.6 + 0.38 * len(drawn)))
+    for place, bar in enumerate(reversed(drawn)):
+        axes.barh(place, bar.figure - 1, left=1, color="#c58b2a" if bar.missed else "#2f6f9f", height=0.6)
+        ends = [1.0, bar.figure]
+        if bar.spread is not None:
+            axes.plot(bar.spread, [place, place], color="black", linewidth=1)
+            ends += bar.spread
+        if bar.goal is not None:
+            axes.plot([bar.goal] * 2, [place - 0.4, place + 0.4], color="black", linestyle=":", linewidth=1.5)
+        axes.annotate(f" {bar.figure:g} ×", (max(ends), place), va="center")
+    axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
-    axes.set_xlabel("times as fast as the peer; dotted: goal; line: spread of rounds")
+    axes.set_yticks(range(len(drawn)), [bar.name for bar in reversed(drawn)])
+    axes.set_xlabel(
+        "times as fast (or as few bytes) as what a row compares with; left of 1 ours takes more; dotted: goal; line: spread"
+    )
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     CHARTS.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.measuring import PEERS, REPOSITORY, FailedError, Side, completed
+from benchmarks.rows import put
 from benchmarks.update_source import write_revision
 
 KEPT = Path(__file__).parent / "results" / "profiles.json"
@@ -131,7 +132,7 @@ def main(
             for line in lines(found):
                 console.print(f"  {line}", highlight=False)
     if not quick:
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        put(KEPT, json.dumps(kept, indent=1) + "\n")
         subprocess.run([PEERS / "bin" / "python", "-m", "benchmarks.page"], cwd=REPOSITORY, check=True)
 
 
@@ -154,7 +155,7 @@ def sampled(side: Side, file: Path, turn: int) -> Iterator[tuple[list[str], int]
     spy = [str(PEERS / "bin" / "py-spy"), "record", "--rate", str(_RATE), "--format", "raw", "--function"]
     command = [*spy, "--output", str(file), "--", sys.executable, "-m", side.module, *side.arguments]
     command += ["--round", str(turn)]
-    done = completed(side.name, command, side.limit_s, capture_output=True)
+    done = completed(side.name, command, side.limit_s, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode or not file.exists():
         raise FailedError(f"{side.name}: exit {done.returncode}: {done.stderr[-2_000:]}")
     for line in file.read_text(encoding="utf-8").splitlines():

@@ -1,11 +1,13 @@
 """Releases of a large index: a first load, then 1% changed twice; each built, planned, pushed, verified, cut over to, rolled back.
+After those, a thousand records changed, however many there are: what a release costs where only what exists grows.
 
     python -m benchmarks.release [--documents 1000000] [--dimension 384] [--keep FOLDER]
 
 Real lake, real registry, real DuckDB target; random vectors, because nothing here depends on what they mean. One JSON line a
 step, and a last one with the goals. Seconds are of this machine; shares and counts are not. Each step is a process of its own, as a
-command is: its memory is its own, and its seconds hold what it imports. A folder that is kept has its figures beside it; run there
-again, one more release is measured.
+command is: its memory is its own, and its seconds hold what it opens: lake, registry, target. What this module loads is there
+before. Cut over and roll back take turns in one process, which has all open; those called *again* are alone in theirs. A folder
+that is kept has its figures beside it; run there again, one more release is measured.
 """
 
 import argparse
@@ -34,7 +36,9 @@ SHARE = 0.01
 RELEASES = 2
 """With 1% changed: what only the first load has is collected after two."""
 TURNS = 3
-"""How often each is cut over to and back."""
+"""How often each is cut over to and back; and how often ``CHANGED`` records change."""
+CHANGED = 1_000
+"""Records that change at every size: only what exists grows. All of them, where there are fewer."""
 FILES_MEMORY = "2GB"
 """Of the lake while files are written: what a configuration that says nothing gives."""
 FOUND = "steps.json"
@@ -162,6 +166,12 @@ def measure(documents: int, step: Steps) -> list[dict[str, Any]]:
         step("drift, ids", _drift)
         step("push, nothing changed", _push)
         step("promote, again", _promote)
+        step("roll back, again", _roll_back)
+        step("promote, again", _promote)
+    for _ in range(TURNS):
+        step(f"build, {CHANGED:,} changed", partial(_changed, documents=documents, share=min(1.0, CHANGED / documents)))
+        step(f"plan, {CHANGED:,} changed", _plan)
+        step(f"push, {CHANGED:,} changed", _push)
     step("collect, dry run", partial(_collect, dry_run=True))
     step("collect", partial(_collect, dry_run=False))
     return _goals(step.found)
@@ -184,9 +194,9 @@ def goal(name: str, figure: float, most: float) -> dict[str, Any]:
     return {"name": name, "figure": round(figure, 4), "goal": f"<= {most:g}", "reached": figure <= most}
 
 
-def _changed(project: Project, *, documents: int) -> dict[str, Any]:
-    """A version with 1% of its records changed."""
-    made = fill(project, documents, revision=len(project.versions(DATASET)) + 1, share=SHARE)
+def _changed(project: Project, *, documents: int, share: float = SHARE) -> dict[str, Any]:
+    """A version with a share of its records changed."""
+    made = fill(project, documents, revision=len(project.versions(DATASET)) + 1, share=share)
     return {"changed": made.diff.records_added if made.diff else 0}
 
 

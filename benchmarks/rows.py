@@ -92,7 +92,17 @@ def keep(rows: Iterable[Row], *, quick: bool, made: Provenance | None = None, pa
     new = [asdict(row) | {"reached": row.reached, "quick": quick} for row in rows]
     results = {"rows": kept + new, "works": found.get("works", {}) | dict.fromkeys(sorted(works), asdict(made))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    put(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file beside it, then in its place: where the disk is full, what was there stays."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def load(path: Path = RESULTS) -> dict[str, Any]:

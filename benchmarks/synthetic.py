@@ -45,8 +45,10 @@ DEFAULT_MEMORY = "2GB"
 
 
 EVERY_GATE = "{max_removed_share: 1, max_duplicate_share: 1}"
-GATES = "{max_removed_share: 1, max_duplicate_share: 1, modes: {attestation: off, answers: off, embedding_shift: off}}"
+OFF = ("attestation", "answers", "embedding_shift")
 """Random vectors are of no text and no model: gates that ask what they mean have nothing to say."""
+GATES = f"{{max_removed_share: 1, max_duplicate_share: 1, modes: {{{', '.join(f'{gate}: off' for gate in OFF)}}}}}"
+"""All the others."""
 
 
 def open_synthetic(

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.billion import LIMIT_GB, Step
-from benchmarks.measuring import FailedError, Side
+from benchmarks.measuring import FailedError
 from benchmarks.rows import Row
 from benchmarks.works import Sizes
-from benchmarks.works.cutover import Steps, constant
+from benchmarks.works.cutover import WITHOUT, Steps, constant, released
 from benchmarks.works.cutover import rows as cutover_rows
 from benchmarks.works.rebuild import LEAST, MOST_GB, WHY
 
 MEMORY = f"{LIMIT_GB}GB"
 """Of the lake, and of the target."""
+COPY = "copy of import files"
+"""Of some of them: seconds say nothing without the bytes, so it is told as a rate alone."""
 _BYTES_A_VECTOR = 6_000
 """On disk, with room: lake, index, import files, a copy of some of those."""
 
@@ -34,8 +36,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
         )
     runs: dict[int, Mapping[str, Any]] = {}
     for count in counts:
-        arguments = ("--report", "--files", "--documents", str(count), "--memory", memory)
-        runs[count] = Side("release", "benchmarks.release", arguments).run().counted
+        runs[count] = released(count, "--files", "--memory", memory)
     yield from rows(runs, free)
 
 
@@ -52,12 +53,13 @@ def rows(runs: Mapping[int, Mapping[str, Any]], free: int) -> Iterator[Row]:
         )  # fmt: skip
     yield from _import_files(last, steps[last])
     for name in steps[last]:
-        yield _step(name, steps)
+        if name != COPY:
+            yield _step(name, steps)
 
 
 def _import_files(count: int, steps: Steps) -> Iterator[Row]:
     """As ``rebuild`` does at a smaller size."""
-    written, copied = (steps[one]["bytes"] / steps[one]["seconds"] for one in ("import files", "copy of import files"))
+    written, copied = (steps[one]["bytes"] / steps[one]["seconds"] for one in ("import files", COPY))
     label = f"{count:,} × 384 from cached vectors to import files"
     yield Row("scale", f"{label}, rate of a plain copy", round(100 * written / copied, 1), "%", LEAST, limit=WHY)
     peak = round(steps["import files"]["peak_mb"] / 1024, 2)
@@ -73,6 +75,7 @@ def _step(name: str, runs: Mapping[int, Steps]) -> Row:
         {count: one["peak_mb"] for count, one in steps.items()},
     )  # fmt: skip
     told = ", ".join(f"{one:g} s at {count:,}" for count, one in found.seconds.items())
+    without = f"; {WITHOUT}" if name.startswith("verify") else ""
     return Row(
         "scale", f"{name}, {max(steps):,} vectors", found.seconds[max(steps)], "s", None,
         spread=(min(every), max(every)) if len(every) > 1 else None,
@@ -80,5 +83,5 @@ def _step(name: str, runs: Mapping[int, Steps]) -> Row:
             "step": name, "seconds": {str(count): one for count, one in found.seconds.items()},
             "peak_mb": {str(count): one for count, one in found.peak_mb.items()},
         },
-        note=f"{told}: grows as n^{found.growth:.2f}; {found.peak_mb[max(steps)] / 1024:.2f} GB at most",
+        note=f"{told}: grows as n^{found.growth:.2f}; {found.peak_mb[max(steps)] / 1024:.2f} GB at most{without}",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.agreeing import expect
-from benchmarks.measuring import Measured, Pair, Samples, Side
+from benchmarks.measuring import FailedError, Measured, Pair, Samples, Side
 from benchmarks.rows import Row, faster, rounded
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes
@@ -90,14 +90,18 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
                 note=f"not run with {size}: loading them would take about {one.would_take(documents) / 60:.0f} minutes",
             )  # fmt: skip
             continue
-        loaded = runs[one.key].run("--revision", "0")
-        expect(PEERS[one.key][0], loaded.counted, changed=documents)
-        one.loaded_s, one.documents = loaded.seconds, documents
+        try:
+            loaded = runs[one.key].run("--revision", "0")
+            expect(PEERS[one.key][0], loaded.counted, changed=documents)
+            one.loaded_s, one.documents = loaded.seconds, documents
+        except FailedError as error:
+            runs.pop(one.key)
+            yield not_measured(one.key, size, error)
     for cases, arguments, changed in ((NOTHING, (), 0), (SOME, ("--revision", "1"), documents // EVERY)):
-        mine, theirs = _in_turns(ours, runs, cases, arguments, rounds)
-        for who, done in [*mine.items(), *theirs.items()]:
-            for run in done:
-                expect(f"{size}, {who}", run.counted, changed=changed)
+        mine, theirs, failed = in_turns(ours, runs, cases, arguments, rounds, changed=changed)
+        for key, why in failed.items():
+            runs.pop(key)
+            yield not_measured(key, f"{size}, {', '.join(cases)}", why)
         for what, own in mine.items():
             for key, found in theirs.items():
                 name, goal, told = PEERS[key]
@@ -116,6 +120,15 @@ def _at(folder: Path, documents: int, peers: Sequence[Peer], rounds: int) -> Ite
             )  # fmt: skip
 
 
+def not_measured(key: str, what: str, error: FailedError) -> Row:
+    """Of a peer that failed: it is left out from there on, of this size. No goal is reached that way."""
+    why = " ".join(str(error).split())
+    return Row(
+        WORK, f"{what}, against {PEERS[key][0]}: not measured", 0, "runs", 1,
+        limit=f"It failed: {why if len(why) < 300 else f'{why[:100]} … {why[-200:]}'}",
+    )  # fmt: skip
+
+
 def _limit(runs: Sequence[Measured], most: float) -> str:
     """Where the seconds of our median run go, and what they might be. Of a run with nothing to write that is what looking costs."""
     run = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
@@ -131,30 +144,45 @@ def _limit(runs: Sequence[Measured], most: float) -> str:
     return f"The goal would be {most:.2g} s. {what}: {run.seconds:.2g} s, {parts}; commits to the lake: {commits}"
 
 
-def _in_turns(
-    ours: Side, theirs: dict[str, Side], cases: Mapping[str, Sequence[str]], arguments: Sequence[str], rounds: int
-) -> tuple[dict[str, list[Measured]], dict[str, list[Measured]]]:
+def in_turns(
+    ours: Side,
+    theirs: Mapping[str, Side],
+    cases: Mapping[str, Sequence[str]],
+    arguments: Sequence[str],
+    rounds: int,
+    **expected: int,
+) -> tuple[dict[str, list[Measured]], dict[str, list[Measured]], dict[str, FailedError]]:
     """Everyone once a round, we first in even ones and last in odd ones; who is slow takes part in the first round only.
 
-    ``cases``: what we are run with, each once a round.
+    ``cases``: what we are run with, each once a round. ``expected``: what each run must have counted. Returns our runs, theirs, and
+    why those failed who are not among them.
     """
+    failed: dict[str, FailedError] = {}
     mine: dict[str, list[Measured]] = {what: [] for what in cases}
     found: dict[str, list[Measured]] = {key: [] for key in theirs}
 
+    def run(side: Side, *more: str) -> Measured:
+        done = side.run(*more)
+        expect(side.name, done.counted, **expected)
+        return done
+
     def we() -> None:
         for what, own in cases.items():
-            mine[what].append(ours.run(*said, *own))
+            mine[what].append(run(ours, *said, *own))
 
     for turn in range(rounds):
         said = (*arguments, "--round", str(turn))
         if turn % 2 == 0:
             we()
         for key, side in theirs.items():
-            if all(one.seconds < SLOW_S for one in found[key]):
-                found[key].append(side.run(*said))
+            if key not in failed and all(one.seconds < SLOW_S for one in found[key]):
+                try:
+                    found[key].append(run(side, *said))
+                except FailedError as error:
+                    failed[key] = error
         if turn % 2:
             we()
-    return mine, found
+    return mine, {key: runs for key, runs in found.items() if key not in failed}, failed
 
 
 def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
@@ -182,14 +210,24 @@ def _by_share(folder: Path, documents: int, rounds: int) -> Iterator[Row]:
             spread=rounded(seconds[0], seconds[-1]),
             ours={"seconds": [round(run.seconds, 4) for run in found], "listing_s": round(listing, 3)},
         )  # fmt: skip
-    slope, base = np.polyfit(changed, taken, 1)
+    yield line(documents, changed, taken)
+
+
+def line(documents: int, changed: Sequence[int], taken: Sequence[float]) -> Row:
+    """Whether seconds lie on a line that rises. Where they fall, a ratio of slopes would say nothing."""
+    slope, base = (float(one) for one in np.polyfit(changed, taken, 1))
     few, many = (
         float(np.polyfit(changed[some], taken[some], 1)[0]) for some in (slice(MIDDLE + 1), slice(MIDDLE, None))
     )
-    yield Row(
-        WORK, f"a changed document, {documents:,} documents: beyond {changed[MIDDLE]:,} changed ones against below",
-        round(many / few, 2), "×", BEND, "at most",
-        ours={"ms_per_document": round(slope * 1000, 4), "base_s": round(float(base), 3)},
+    name = f"a changed document, {documents:,} documents: beyond {changed[MIDDLE]:,} changed ones against below"
+    fitted = {"ms_per_document": round(slope * 1000, 4), "base_s": round(base, 3)}
+    if few <= 0 or many <= 0:
+        return Row(
+            WORK, name, (few > 0) + (many > 0), "slopes that rise", 2, ours=fitted,
+            limit="Rounds differ by more than the changes take: see the seconds above",
+        )  # fmt: skip
+    return Row(
+        WORK, name, round(many / few, 2), "×", BEND, "at most", ours=fitted,
         note=f"{slope * 1000:.3g} ms a changed document, {base:.3g} s whatever changes",
         limit="More of what changes than a line through few changes says: see the seconds above",
     )  # fmt: skip

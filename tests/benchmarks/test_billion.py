@@ -10,7 +10,7 @@ from benchmarks.page import PAGE
 from benchmarks.rows import load
 
 LINEAR = Step("linear", {100: 1.0, 1_000: 10.0, 10_000: 100.0}, {100: 100.0, 1_000: 200.0, 10_000: 1_100.0})
-LARGE = Step("large", LINEAR.seconds, {1_000: 100.0 * 1024 - 90, 10_000: 100.0 * 1024})
+LARGE = Step("large", LINEAR.seconds, {1_000: 50.0 * 1024, 10_000: 100.0 * 1024})
 CONSTANT = Step("constant", {100: 1.0, 1_000: 1.0, 10_000: 0.9}, {100: 100.0, 1_000: 100.0, 10_000: 90.0})
 
 
@@ -23,17 +23,26 @@ def test_seconds_grow_as_they_did_between_the_last_two_sizes() -> None:
 
 def test_memory_grows_with_each_vector() -> None:
     assert LINEAR.mb_a_vector == pytest.approx(0.1)
-    assert LARGE.fits(200.0) == pytest.approx(10_000 + 100 * 1024 * 100)
+    assert LARGE.fits(200.0) == pytest.approx(10_000 + 18_000)
     assert CONSTANT.fits(1_000.0) == float("inf")
 
 
-def test_memory_that_is_configured_is_no_limit() -> None:
-    assert LINEAR.bounded
-    assert LINEAR.fits(1.0) == float("inf")
-    assert not LARGE.bounded
-    found = limits([LINEAR, LARGE], each=2_000.0, disk=4_000.0, free=1e12)
+def test_memory_that_grows_is_a_limit_even_within_what_is_configured() -> None:
+    """To keep within what is configured, at sizes that do not fill it, shows nothing."""
+    assert LINEAR.kept
+    assert not LINEAR.flat
+    assert LINEAR.fits(2_000.0 / 1024) == pytest.approx(19_000)
+    assert CONSTANT.flat
+    found = limits([CONSTANT, LARGE], each=2_000.0, disk=4_000.0, free=1e12)
     assert [one for one in found if "*large* holds" in one.what]
-    assert not [one for one in limits([LINEAR], each=2_000.0, disk=4_000.0, free=1e12) if "memory" in one.what]
+    assert not [one for one in limits([CONSTANT], each=2_000.0, disk=4_000.0, free=1e12) if "GB of memory" in one.what]
+
+
+def test_import_files_have_a_limit_of_their_own() -> None:
+    peaks = {100: 5_000.0, 1_000: 5_000.0}
+    assert Step("collect", peaks, peaks).kept
+    assert not Step("import files", peaks, peaks).kept
+    assert LARGE.kept is False
 
 
 def test_how_many_vectors_an_hour_takes() -> None:
@@ -75,6 +84,7 @@ def test_the_section_tells_steps_sizes_and_money() -> None:
     assert "| import files | 0.0 GB, 2 files | 2.00 TB, 2,000,000 files |" in shown
     assert shown.startswith("The first thing to break, at 0 million vectors: lake and index fill")
     assert f"USD to import all | 0 | {2_000 * billion._PRICES.per_gb_imported:,.0f} |" in shown
+    assert "no step held more than that and 1.5 GB. 0 of 1 steps held at most 10% more" in shown
     assert page([]) == ""
 
 

@@ -1,8 +1,12 @@
 """Rows of the table of speed: what is reached, what is kept, and that the page shows what was measured."""
 
 import json
+import os
 import re
+import resource
+import select
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -13,8 +17,8 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import measured
-from benchmarks.measuring import REPOSITORY, FailedError, Measured, Pair, Samples, Side
-from benchmarks.page import BEGIN, END, PAGE, libraries, section, summary
+from benchmarks.measuring import REPOSITORY, FailedError, Measured, Pair, Samples, Side, completed
+from benchmarks.page import BEGIN, END, PAGE, bars, libraries, section, summary
 from benchmarks.provenance import Provenance, provenance, versions
 from benchmarks.rows import QUICK, RESULTS, Row, faster, keep, load
 from benchmarks.works import Sizes
@@ -117,6 +121,46 @@ def test_a_work_that_fails_stops_no_other_and_keeps_nothing(capsys: pytest.Captu
     assert "Traceback" not in told
 
 
+def test_a_work_whose_rows_cannot_be_kept_stops_no_other() -> None:
+    def one(sizes: Sizes) -> Iterator[Row]:
+        yield Row("diff", "a", 1, "×", None)
+
+    def through(rows: list[Row], made: Provenance) -> None:
+        if not seen:
+            seen.append(rows[0])
+            raise OSError("no space left on device")
+
+    seen: list[Row] = []
+    found = measured({"diff": one, "push": one}, Sizes(), through)
+    assert found["diff"] is None
+    assert found["push"]
+
+
+def test_a_full_disk_leaves_the_results_of_before(tmp_path: Path) -> None:
+    path = tmp_path / "latest.json"
+    keep([Row("diff", "a", 1, "×", 2)], quick=False, path=path)
+    before = path.read_text(encoding="utf-8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            keep([Row("push", "b", 1, "×", 2)], quick=False, path=path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text(encoding="utf-8") == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_chart_shows_where_ours_takes_longer() -> None:
+    times = Row("commit", "times Lance's time", 5.0, "×", 1.5, "at most", (4.0, 8.0), theirs={"seconds": [1]})
+    fast = Row("commit", "against a copy", 3.8, "×", None, theirs={"seconds": [1]})
+    alone = Row("update", "beyond against below", 0.16, "×", 1.25, "at most")
+    turned, straight = bars([kept(row) for row in (times, fast, alone)])
+    assert (turned.figure, turned.spread, turned.missed) == (0.2, [1 / 4, 1 / 8], True)
+    assert turned.goal == pytest.approx(1 / 1.5)
+    assert (straight.figure, straight.goal, straight.spread, straight.missed) == (3.8, None, None, False)
+
+
 def test_a_failure_shows_where_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
     def broken(sizes: Sizes) -> Iterator[Row]:
         raise ValueError("no")
@@ -128,6 +172,17 @@ def test_a_failure_shows_where_if_asked(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_side_that_does_not_end_is_ended() -> None:
     with pytest.raises(FailedError, match=r"ours: not done after 0\.01 s: -m benchmarks\.ours\.lake diff nowhere"):
         Side("ours", "benchmarks.ours.lake", ("diff", "nowhere"), limit_s=0.01).run()
+
+
+def test_what_a_side_started_ends_with_it() -> None:
+    """A process that is still there holds the pipe open."""
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "wb") as stream:
+        forks = [sys.executable, "-c", "import os, signal; os.fork(); signal.pause()"]
+        with pytest.raises(FailedError, match="not done after 1 s"):
+            completed("forks", forks, 1.0, stdout=stream)
+        stream.close()
+        assert select.select([ours], [], [], 30)[0], "somebody writes on"
 
 
 def kept(row: Row) -> dict[str, Any]:

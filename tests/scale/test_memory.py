@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring import Side
+from benchmarks.works.cutover import released
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 VECTOR_BYTES = 4 * 384
@@ -23,10 +24,9 @@ BASE_MB = 1_200
 @pytest.fixture(scope="module")
 def peaks() -> dict[int, Mapping[str, float]]:
     """Most memory (MB) of each step of a release, at two sizes."""
-    found = {}
+    found: dict[int, Mapping[str, float]] = {}
     for count in (FEW, MANY):
-        arguments = ("--report", "--files", "--documents", str(count), "--memory", f"{LIMIT_MB}MB")
-        steps = Side("release", "benchmarks.release", arguments).run().counted["steps"]
+        steps = released(count, "--files", "--memory", f"{LIMIT_MB}MB")["steps"]
         found[count] = {name: float(step["peak_mb"]) for name, step in steps.items()}
     return found
 
@@ -45,6 +45,9 @@ STEPS = (
     "drift, ids",
     "push, nothing changed",
     "promote, again",
+    "build, 1,000 changed",
+    "plan, 1,000 changed",
+    "push, 1,000 changed",
     "collect, dry run",
     "collect",
     "import files",

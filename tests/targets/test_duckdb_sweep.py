@@ -106,8 +106,8 @@ def test_scoring_takes_some_questions_at_a_time(target: DuckDBTarget, statements
 def test_what_lies_far_apart_is_found_and_not_read_with_all_between(
     target: DuckDBTarget, statements: Statements, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "_APART", 1)
-    monkeypatch.setattr(sweep, "_FOUND", 7)
+    monkeypatch.setattr(sweep, "APART", 1)
+    monkeypatch.setattr(sweep, "FOUND", 7)
     fill(target, "dotproduct", awkward)
     queries = unit_vectors(20, seed=4, dimension=WIDE)
     assert target.query("ns", queries, top_k=10) == read(target, queries, 10)

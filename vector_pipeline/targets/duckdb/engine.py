@@ -29,6 +29,8 @@ from vector_pipeline.targets.stopping import stopped_by
 
 _OPEN_NAMESPACES = 8
 _ATTEMPTS = 100
+FOUND = 1_024
+"""Records of a segment that one statement finds by their places; for more it reads all that lies between them."""
 _LEAST = 128_000_000
 """Bytes that DuckDB keeps, whatever is held beside it."""
 
@@ -74,7 +76,8 @@ class Engine:
         self._root = root
         self._memory_limit = memory_limit
         self.memory = bytes_in(memory_limit)
-        """Most that this target may take, DuckDB and what is held beside it."""
+        """Most that this target may take, DuckDB and what is held beside it; but for HNSW indexes, which come on top: DuckDB
+        cannot use one of which a part is missing, and ends the process where it has no room for it."""
         self._hnsw = hnsw
         self._temp = root / f".tmp-{uuid.uuid4().hex}"
         self._lock = threading.RLock()
@@ -82,6 +85,9 @@ class Engine:
         self._closed = False
         self._views: OrderedDict[Path, View] = OrderedDict()
         self._attached: Counter[str] = Counter()
+        self._held = 0
+        self._graphs: dict[str, int] = {}
+        """Bytes of the indexes of attached files."""
 
     @contextmanager
     def cursor(self, *, streams: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -105,8 +111,28 @@ class Engine:
 
     def leave(self, held: int) -> None:
         """Let DuckDB take what ``held`` bytes leave of the memory. Where it has taken more and needs it, it keeps that for now."""
-        rest = max(self.memory - held, min(self.memory, _LEAST))
-        with self.cursor() as cursor, suppress(duckdb.Error):
+        self._held = held
+        with self.cursor() as cursor:
+            self._bound(cursor)
+
+    @contextmanager
+    def room(self, graph: int) -> Iterator[None]:
+        """While ``graph`` bytes of an index are made."""
+        making = f"making {uuid.uuid4()}"
+        try:
+            if graph:
+                with self._lock, self.cursor() as cursor:
+                    self._graphs[making] = graph
+                    self._bound(cursor)
+            yield
+        finally:
+            if self._graphs.pop(making, 0):
+                with self.cursor() as cursor:
+                    self._bound(cursor)
+
+    def _bound(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        rest = max(self.memory - self._held, min(self.memory, _LEAST)) + sum(self._graphs.values())
+        with suppress(duckdb.Error):
             cursor.execute(f"SET GLOBAL memory_limit = '{rest} B'")
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -122,6 +148,8 @@ class Engine:
                     # A new file is checkpointed at once: its write-ahead log would only be synced and thrown away.
                     "checkpoint_threshold": "0B",
                     "preserve_insertion_order": False,
+                    # Of so many keys a join tells a scan which they are, so that it takes them from an index.
+                    "dynamic_or_filter_threshold": FOUND,
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
                     "allow_unsigned_extensions": self._hnsw and unsigned("vss"),
@@ -177,6 +205,9 @@ class Engine:
             except BaseException:
                 self._detach(opened)
                 raise
+            if self._hnsw and manifest.graphs:
+                self._graphs |= manifest.graphs
+                self._bound(cursor)
         self._retire(folder)
         view = self._views[folder.path] = View(folder, pointer, manifest)
         while len(self._views) > _OPEN_NAMESPACES:
@@ -210,6 +241,8 @@ class Engine:
                 del self._attached[file]
                 with suppress(duckdb.Error):
                     self._connection().execute(f"DETACH {alias(file)}")
+                    if self._graphs.pop(file, 0):
+                        self._bound(self._connection())
 
     def close(self) -> None:
         """Release every file. Closing twice is no error."""

@@ -13,7 +13,7 @@ from vector_pipeline.targets.base import NamespaceSpec
 from vector_pipeline.targets.duckdb.engine import Engine, alias, quoted
 from vector_pipeline.targets.duckdb.failures import VanishedError, translated
 from vector_pipeline.targets.duckdb.folder import Folder
-from vector_pipeline.targets.duckdb.manifest import Changes, Segment
+from vector_pipeline.targets.duckdb.manifest import FINDABLE_FROM, Changes, Segment, graph_bytes
 
 COLUMNS = (
     "id",
@@ -45,15 +45,22 @@ class Source:
 def write_segment(
     engine: Engine, folder: Folder, source: Source, spec: NamespaceSpec, number: int, *, hnsw: bool
 ) -> Segment:
-    """A new file of records."""
+    """A new file of records. ``place`` is a record's position once more: DuckDB has indexes of columns only."""
     select = (
-        f"SELECT {', '.join(COLUMNS)}, sqrt(array_inner_product(vector, vector))::FLOAT AS norm FROM ({source.sql})"
+        f"SELECT {', '.join(COLUMNS)}, sqrt(array_inner_product(vector, vector))::FLOAT AS norm,"
+        f" row_number() OVER () - 1 AS place FROM ({source.sql})"
     )
+    then = []
+    if source.rows >= FINDABLE_FROM:
+        # Nothing promises that rows are stored in the order in which they are counted.
+        then += ["UPDATE {table} SET place = rowid WHERE place <> rowid", "CREATE INDEX places ON {table} (place)"]
     indexed = hnsw and source.rows >= INDEX_FROM_RECORDS
-    index = f"CREATE INDEX hnsw ON {{table}} USING HNSW (vector) WITH (metric = '{_HNSW_METRICS[spec.metric]}')"
+    if indexed:
+        then += [f"CREATE INDEX hnsw ON {{table}} USING HNSW (vector) WITH (metric = '{_HNSW_METRICS[spec.metric]}')"]
     size = source.rows * (4 * spec.dimension + 1024)
     rows = Source(select, source.rows, source.tables)
-    file, written = _write(engine, folder, "seg", "records", rows, size, [index] * indexed)
+    with engine.room(graph_bytes(source.rows, spec.dimension) if indexed else 0):
+        file, written = _write(engine, folder, "seg", "records", rows, size, then)
     return Segment(number=number, file=file, records=source.rows, bytes=written, indexed=indexed)
 
 
@@ -71,7 +78,7 @@ def _write(
     file = f"{kind}-{uuid.uuid4().hex}.duckdb"
     path = folder.path / file
     name = f"w_{alias(file)}"
-    # Blocks are 256 KB by default: a file of ten records would take half a megabyte. An HNSW index needs that size.
+    # Blocks are 256 KB by default: a file of ten records would take half a megabyte. An index needs that size.
     options = "(BLOCK_SIZE 16384)" if size < _SMALL_BYTES and not then else ""
     with engine.cursor() as cursor, translated(path):
         try:

@@ -1,13 +1,14 @@
 """SQL of a view's live records: segments, less what died, with the newest ``removed_in``. No value is part of the text."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vector_pipeline.targets.base import NamespaceSpec
-from vector_pipeline.targets.duckdb.engine import View
+from vector_pipeline.targets.duckdb.engine import FOUND, View
 from vector_pipeline.targets.duckdb.manifest import Changes, Segment
 
 DEAD = -1
@@ -30,16 +31,29 @@ SCORES = {
 """Higher is better: the cosine, the inner product, the negative distance. ``r`` is a record, ``q`` a query."""
 
 
+APART = 100
+"""Records to one that is wanted, from which finding it by its place is less work than reading them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Positions of a segment."""
+
+    sql: str
+    """A query of them."""
+    count: int
+
+
 def vector_type(spec: NamespaceSpec) -> str:
     """SQL type of a vector."""
     return f"FLOAT[{int(spec.dimension)}]"
 
 
-def live(view: View, columns: Sequence[str], only: Mapping[int, str] | None = None) -> str:
+def live(view: View, columns: Sequence[str], only: Mapping[int, Chosen] | None = None) -> str:
     """A query of ``segment``, ``position`` and ``columns`` of live records.
 
-    ``only`` limits it to positions of some segments: segment number to a query of positions. Vectors are then read at those
-    positions alone; a join by id would read every vector that there is.
+    ``only`` limits it to positions of some segments, by number. Vectors are then read there alone; a join by id would read
+    every vector that there is.
     """
     parts = [
         _segment(view, segment, columns, None if only is None else only[segment.number])
@@ -49,14 +63,18 @@ def live(view: View, columns: Sequence[str], only: Mapping[int, str] | None = No
     return " UNION ALL ".join(parts) if parts else _nothing(view.manifest.spec, columns)
 
 
-def located(ids: pa.Table, view: View, cursor: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[int, str]]:
+def located(ids: pa.Table, view: View, cursor: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[int, Chosen]]:
     """``id``, ``segment``, ``position`` of the live records of ``ids``, and ``only`` of a query that has it as ``located``."""
     cursor.register("wanted", ids)
     table = cursor.execute(
         f"SELECT id, segment, position FROM ({live(view, ['id'])}) WHERE id IN (SELECT id FROM wanted)"
     ).to_arrow_table()
-    numbers = pc.unique(table.column("segment")).to_pylist()
-    return table, {number: f"SELECT position FROM located WHERE segment = {int(number)}" for number in numbers}
+    counts = pc.value_counts(table.column("segment")).to_pylist()
+    numbers = {int(one["values"]): int(one["counts"]) for one in counts}
+    return table, {
+        number: Chosen(f"SELECT position FROM located WHERE segment = {number}", count)
+        for number, count in numbers.items()
+    }
 
 
 def _nothing(spec: NamespaceSpec, columns: Sequence[str]) -> str:
@@ -65,7 +83,7 @@ def _nothing(spec: NamespaceSpec, columns: Sequence[str]) -> str:
     return f"SELECT {', '.join(named)} WHERE false"
 
 
-def _segment(view: View, segment: Segment, columns: Sequence[str], positions: str | None) -> str:
+def _segment(view: View, segment: Segment, columns: Sequence[str], only: Chosen | None) -> str:
     changes = [part for part in view.manifest.changes if segment.number in part.segments]
     chosen = [
         "coalesce(c.removed_in, r.removed_in) AS removed_in" if changes and column == "removed_in" else f"r.{column}"
@@ -77,8 +95,10 @@ def _segment(view: View, segment: Segment, columns: Sequence[str], positions: st
     if changes:
         source += f" LEFT JOIN ({_newest(view, segment, changes)}) c ON c.position = r.rowid"
         tests.append(f"c.removed_in IS DISTINCT FROM {DEAD}")
-    if positions is not None:
-        tests.append(f"r.rowid IN ({positions})")
+    if only is not None:
+        # `rowid` is no column of an index; of many positions it says better which part of the file they lie in.
+        found = segment.findable and only.count <= min(FOUND, segment.records // APART)
+        tests.append(f"r.{'place' if found else 'rowid'} IN ({only.sql})")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
     return f"SELECT {head} FROM {source}{where}"
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from vector_pipeline.targets.base import Match, Vector
 from vector_pipeline.targets.duckdb.engine import View
-from vector_pipeline.targets.duckdb.relations import SCORES, live, vector_type
+from vector_pipeline.targets.duckdb.relations import SCORES, Chosen, live, vector_type
 from vector_pipeline.targets.filters import Node, to_duckdb
 
 Hit = tuple[float, str, int, int]
@@ -106,7 +106,8 @@ def scored(
         f" FROM (SELECT $query::{vector_type(spec)} AS vector))"
         f" SELECT -({SCORES[spec.metric]}), r.segment, r.position, {', '.join(f'r.{name}' for name in columns)}"
         f" FROM ({records}) r, q",
-        {"query": query.tolist(), **positions},
+        # As text: of a list DuckDB makes a value of each number.
+        {"query": str(query.tolist()), **positions},
     ).fetchall()
     best = sorted(((score, name, segment, position), shown) for score, segment, position, name, *shown in rows)
     return [_match(hit, tuple(shown)) for hit, shown in best[: search.top_k]]
@@ -116,10 +117,12 @@ def _shown(include_text: bool) -> tuple[str, ...]:
     return ("document_id", "content_hash", "added_in", "removed_in", "metadata", *(("text",) * include_text))
 
 
-def _positions(only: Mapping[int, list[int]] | None) -> tuple[dict[int, str] | None, dict[str, list[int]]]:
+def _positions(only: Mapping[int, list[int]] | None) -> tuple[dict[int, Chosen] | None, dict[str, list[int]]]:
     if only is None:
         return None, {}
-    queries = {segment: f"SELECT unnest($p{segment}::BIGINT[])" for segment in only}
+    queries = {
+        segment: Chosen(f"SELECT unnest($p{segment}::BIGINT[])", len(positions)) for segment, positions in only.items()
+    }
     return queries, {f"p{segment}": found for segment, found in only.items()}
 
 

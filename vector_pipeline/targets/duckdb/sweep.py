@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from vector_pipeline.targets.base import Vector
 from vector_pipeline.targets.duckdb.candidates import Candidates, Rows, bounds, questions
-from vector_pipeline.targets.duckdb.engine import Engine, View
+from vector_pipeline.targets.duckdb.engine import FOUND, Engine, View
 from vector_pipeline.targets.duckdb.held import columns
 from vector_pipeline.targets.duckdb.holding import MANY
 from vector_pipeline.targets.duckdb.masks import Masks
+from vector_pipeline.targets.duckdb.relations import APART
 from vector_pipeline.targets.duckdb.search import Hit, Search, nearest
 from vector_pipeline.targets.duckdb.shortlist import Mask
 
@@ -36,10 +37,6 @@ _CANDIDATE_BYTES = 24
 _SHARE = 32
 """Of the target's memory one part in so many is a block's, one the candidates', and one the questions' vectors beside each of their
 candidates, while DuckDB scores them."""
-_FOUND = 50
-"""Vectors that DuckDB finds in a file; for more it reads all that lies between them (1.5.5's ``dynamic_or_filter_threshold``)."""
-_APART = 4_096
-"""Records to a vector beyond which finding them is less work: DuckDB reads 2,048 around each."""
 
 
 def swept(
@@ -114,8 +111,8 @@ def _cuts(row: Rows, records: int, most: int) -> list[int]:
     """Where ascending rows of pairs are cut into statements: of ``most`` pairs, and of few vectors where these lie far apart."""
     every = np.arange(0, len(row), max(most, 1))
     distinct, first = np.unique(row, return_index=True)
-    if len(distinct) * _APART < records:
-        every = np.union1d(every, first[::_FOUND])
+    if len(distinct) * APART < records:
+        every = np.union1d(every, first[::FOUND])
     return [*every.tolist(), len(row)]
 
 
