@@ -76,7 +76,7 @@ def paths(folder: Path, *, quick: bool) -> dict[str, HotPath]:
     committing = Side("commit", "benchmarks.ours.lake", ("commit", lake, *shape))
     # What several paths need is made once, whichever of them comes first.
     filled = cache(Side("fill", "benchmarks.ours.lake", ("fill", lake, *shape)).run)
-    loaded = cache(Side("load", "benchmarks.ours.pushed", ("load", lake, *shape)).run)
+    loaded = cache(Side("load", "benchmarks.ours.local", ("load", lake, *shape)).run)
 
     def revise(turn: int) -> None:
         write_revision(folder / f"{turn + 1}.jsonl", many, [100] * (turn + 1))
@@ -95,10 +95,10 @@ def paths(folder: Path, *, quick: bool) -> dict[str, HotPath]:
             Side("diff", "benchmarks.ours.lake", ("diff", lake, *shape)), ("diff_versions",), (filled, committing.run)
         ),
         "plan": HotPath(
-            Side("plan", "benchmarks.ours.pushed", ("plan", lake, *shape)), ("Planning.plan",), (filled, loaded, committing.run)
+            Side("plan", "benchmarks.ours.local", ("plan", lake, *shape)), ("Planning.plan",), (filled, loaded, committing.run)
         ),
         "push": HotPath(
-            Side("push", "benchmarks.ours.pushed", ("push", lake, *shape)), ("Releasing.push",), (filled, loaded)
+            Side("push", "benchmarks.ours.local", ("push", lake, *shape)), ("Releasing.push",), (filled, loaded)
         ),
         "rebuild": HotPath(Side("files", "benchmarks.ours.lake", ("files", lake, *shape)), ("write_files",), (filled,)),
         "search": HotPath(

@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--side", choices=("ours", "alone"), required=True)
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--collection", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=None, help="first ones alone (all)")
     parser.add_argument("--score", action="store_true")
@@ -43,7 +44,7 @@ def main() -> None:
     given = parser.parse_args()
     documents = lines(given.collection / "docs.jsonl")[: given.documents]
     texts = [f"{one['title']}\n{one['text']}" for one in documents]
-    embed = _alone() if given.side == "alone" else _ours(given.backend, given.precision)
+    embed = _alone(given.device) if given.side == "alone" else _ours(given.backend, given.precision, given.device)
     embed(["warm"])
     started, worked = time.perf_counter(), time.process_time()
     vectors = embed(texts)
@@ -57,10 +58,10 @@ def main() -> None:
     said(**counted)
 
 
-def _alone() -> Embed:
+def _alone(device: str) -> Embed:
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(find_model(_MODEL, None, Path()).folder), device="cpu", local_files_only=True)
+    model = SentenceTransformer(str(find_model(_MODEL, None, Path()).folder), device=device, local_files_only=True)
 
     def embed(texts: Sequence[str]) -> Vectors:
         made: Vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
@@ -69,8 +70,8 @@ def _alone() -> Embed:
     return embed
 
 
-def _ours(backend: str, precision: str) -> Embed:
-    config = {"model": _MODEL, "device": "cpu", "backend": backend, "precision": precision}
+def _ours(backend: str, precision: str, device: str) -> Embed:
+    config = {"model": _MODEL, "device": device, "backend": backend, "precision": precision}
     embedder = open_embedder(EmbedderConfig.model_validate(config), Path())
 
     def embed(texts: Sequence[str]) -> Vectors:

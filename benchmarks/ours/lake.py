@@ -14,6 +14,7 @@ import shutil
 import time
 from pathlib import Path
 
+from benchmarks.files import size
 from benchmarks.measuring import said
 from benchmarks.revised import KEPT, OFFSET, REMOVED, counted, reach
 from benchmarks.synthetic import DATASET, fill, fresh_vectors, open_synthetic, stage, write_rows
@@ -33,11 +34,6 @@ SHARE = 0.01
 _MOST_COPIED = 4_000_000_000
 
 
-def size(folder: Path) -> int:
-    """Bytes of all files below."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def commit(project: Project, folder: Path, records: int) -> None:
     """1% of the records, as the next version."""
     revision = project.versions(DATASET)[-1].number + 1
@@ -47,9 +43,12 @@ def commit(project: Project, folder: Path, records: int) -> None:
     started = time.perf_counter()
     write_rows(project, revision, vectors)
     rows_s = time.perf_counter() - started
-    version = project.snapshot(DATASET, message=f"revision {revision}").version
+    made = project.snapshot(DATASET, message=f"revision {revision}")
     took = time.perf_counter() - started
-    said(seconds=took, rows_s=rows_s, bytes=size(folder) - before, version=version.number)
+    said(
+        seconds=took, rows_s=rows_s, bytes=size(folder) - before, version=made.version.number,
+        records=made.diff.records_added if made.diff else 0,
+    )  # fmt: skip
 
 
 def revise(project: Project, records: int) -> None:

@@ -8,6 +8,7 @@ registry are opened within it.
 import argparse
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 # Arrow and DuckDB import these with the first table that they are given. Every side has its libraries before its clock starts.
@@ -18,6 +19,7 @@ from benchmarks.measuring import said
 from benchmarks.update_source import SOURCE, show
 from vector_pipeline.config import RecordSourceConfig
 from vector_pipeline.corpus.records import RecordSource
+from vector_pipeline.lake.connection import CATALOG
 from vector_pipeline.project import Project
 
 _DATASET = "bench"
@@ -65,7 +67,7 @@ def main() -> None:
         shutil.copyfile(folder / SOURCE, again)
         again.replace(folder / SOURCE)
 
-    started = time.perf_counter()
+    began, started = datetime.now(UTC), time.perf_counter()
     with Project.load(folder / "vector_pipeline.yaml") as project:
         loaded = time.perf_counter()
         counts = project.sync(_DATASET)
@@ -76,13 +78,14 @@ def main() -> None:
         given = time.perf_counter()
         made = project.snapshot(_DATASET)
         ended = time.perf_counter()
+        commits = project.lake().row(f"SELECT count(*) FROM {CATALOG}.snapshots() WHERE snapshot_time >= ?", [began])[0]
         listing: float | None = None
         if arguments.listing:
             listing = time.perf_counter()
             _read(project)
             listing = time.perf_counter() - listing
     said(
-        seconds=ended - started, changed=counts.touched, embedded=embedded.embedded, version=made.version.number,
+        seconds=ended - started, changed=counts.touched, embedded=embedded.embedded, version=made.version.number, commits=commits,
         open_s=loaded - started, sync_s=synced - loaded, chunk_s=chunked - synced, embed_s=given - chunked, version_s=ended - given,
         **({"listing_s": listing} if listing is not None else {}),
     )  # fmt: skip

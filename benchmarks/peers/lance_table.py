@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.files import size
 from benchmarks.measuring import said
 from benchmarks.revised import OFFSET, REMOVED, STEP, counted, revised
 
@@ -44,11 +45,6 @@ def records(numbers: Sequence[int], revision: int, dimension: int) -> pa.Table:
     )
 
 
-def size(folder: Path) -> int:
-    """Bytes of all files below."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def fill(folder: Path, count: int, dimension: int, *, stable: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for start in range(0, count, 50_000):
@@ -63,9 +59,9 @@ def merge(folder: Path, count: int, dimension: int, turn: int) -> None:
     before = size(folder)
     dataset = lance.dataset(folder)
     started = time.perf_counter()
-    _merged(dataset, changed)
+    updated = _merged(dataset, changed)
     took = time.perf_counter() - started
-    said(seconds=took, bytes=size(folder) - before, records=changed.num_rows)
+    said(seconds=took, bytes=size(folder) - before, records=updated)
 
 
 def index(folder: Path) -> None:
@@ -82,23 +78,27 @@ def revise(folder: Path, count: int, dimension: int) -> None:
     said(seconds=0)
 
 
-def _merged(dataset: lance.LanceDataset, changed: pa.Table) -> None:
-    dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(changed)
+def _merged(dataset: lance.LanceDataset, changed: pa.Table) -> int:
+    """Rows that were there and were updated, as Lance counts them."""
+    done = dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(changed)
+    return int(done["num_updated_rows"])
 
 
 def copy(folder: Path) -> None:
     place = folder.with_suffix(".copy.parquet")
     dataset = lance.dataset(folder)
     started = time.perf_counter()
+    copied = 0
     with pq.ParquetWriter(place, dataset.schema) as writer:
         for batch in dataset.to_batches(batch_size=16_384):
             writer.write_batch(batch)
+            copied += batch.num_rows
     with place.open("rb") as file:
         os.fsync(file.fileno())
     took = time.perf_counter() - started
     written = place.stat().st_size
     place.unlink()
-    said(seconds=took, bytes=written)
+    said(seconds=took, bytes=written, records=copied)
 
 
 def diff(folder: Path) -> None:

@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measuring import FailedError, Pair, Side, side_by_side
+from benchmarks.agreeing import agreed
+from benchmarks.measuring import Pair, Side, side_by_side
 from benchmarks.rows import Row, faster, slower
 from benchmarks.works import Sizes
 
@@ -62,32 +63,19 @@ def _at(records: int, sizes: Sizes) -> Iterator[Row]:
         # What lasts a fraction of a second is looked at more often.
         rounds = sizes.rounds if records > 1_000_000 else 3 * sizes.rounds
 
-        pair = agreed(side_by_side(feed, joined, rounds))
+        pair = agreed(side_by_side(feed, joined, rounds), *_COUNTED)
         yield faster("diff", f"{label}, change feed against Lance versions joined", pair, TIMES, _FED, _FIXED)
-        of_pandas = agreed(side_by_side(feed, merged, rounds))
+        of_pandas = agreed(side_by_side(feed, merged, rounds), *_COUNTED)
         yield faster("diff", f"{label}, change feed against a pandas merge", of_pandas, TIMES, _FED, _FIXED)
         yield _memory(f"{label}, change feed, our most memory", pair, "lance_gb")
-        of_delta = agreed(side_by_side(feed, delta, rounds))
+        of_delta = agreed(side_by_side(feed, delta, rounds), *_COUNTED)
         yield slower("diff", f"{label}, change feed, times the time of Lance's delta", of_delta, None, _DELTA)
 
-        both = agreed(side_by_side(plain, joined, sizes.rounds))
+        both = agreed(side_by_side(plain, joined, sizes.rounds), *_COUNTED)
         yield faster("diff", f"{label}, both versions read against Lance versions joined", both, None, _PLAIN)
-        of_pandas = agreed(side_by_side(plain, merged, sizes.rounds))
+        of_pandas = agreed(side_by_side(plain, merged, sizes.rounds), *_COUNTED)
         yield faster("diff", f"{label}, both versions read against a pandas merge", of_pandas, None, _PLAIN)
         yield _memory(f"{label}, both versions read, our most memory", of_pandas, "pandas_gb")
-
-
-def agreed(pair: Pair) -> Pair:
-    """The pair, if every run counted the same records. Raises ``FailedError``."""
-    found = {
-        (samples.name, tuple(int(run.counted[one]) for one in _COUNTED))
-        for samples in (pair.ours, pair.theirs)
-        for run in samples.runs
-    }
-    if len({counts for _, counts in found}) != 1:
-        told = "; ".join(f"{name}: {counts}" for name, counts in sorted(found))
-        raise FailedError(f"{', '.join(_COUNTED)} records differ: {told}")
-    return pair
 
 
 def _memory(name: str, pair: Pair, theirs: str) -> Row:

@@ -1,4 +1,5 @@
-"""``embed``: SciFact's abstracts on the CPU, against ``SentenceTransformer.encode`` of all of them in one call.
+"""``embed``: SciFact's abstracts against ``SentenceTransformer.encode`` of all of them in one call; on the CPU, and on a GPU where
+torch sees one.
 
 What a faster way to vectors changes in the answers is a row of its own, from the whole collection.
 """
@@ -40,6 +41,26 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     for name, backend, precision in ways:
         ours = _side(name, collection, "ours", "--backend", backend, "--precision", precision)
         yield _lost(name, _with(ours, ("--score",)).run(), whole)
+    yield _on_gpu(collection, sizes.rounds)
+
+
+def _on_gpu(collection: Path, rounds: int) -> Row:
+    """All abstracts by torch on both sides; where there is no such device, that."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return Row(
+            WORK, "CUDA devices that torch sees here", 0, "", None,
+            note="So none of this is measured on a GPU. Where there is one, this row is a comparison on it.",
+        )  # fmt: skip
+    on = ("--device", "cuda")
+    pair = side_by_side(
+        _with(_torch(collection), on), _with(_side("sentence-transformers", collection, "alone"), on), rounds
+    )
+    documents = int(pair.ours.median("documents"))
+    return faster(
+        WORK, f"{documents:,} abstracts, {_MODEL}, same backend (torch), {torch.cuda.get_device_name()}", pair, None
+    )
 
 
 def _lost(name: str, ours: Measured, theirs: Measured) -> Row:

@@ -11,6 +11,8 @@ from benchmarks.works import Sizes, work
 def test_quick_rows() -> None:
     rows = list(work("commit").measure(Sizes(quick=True, rounds=1)))
     plain, indexed, alone, in_bytes, of_copy, copied = rows
+    for side in (plain.ours, plain.theirs, indexed.ours, indexed.theirs):
+        assert side["counted"]["records"] == 200
     # The goal is against the faster of Lance's two ways, and times are times: what is smaller is better.
     fast, slow = sorted((plain, indexed), key=lambda row: row.theirs["seconds"])
     assert (fast.goal, slow.goal, alone.goal, in_bytes.goal) == (1.5, None, 1.5, 1.5)

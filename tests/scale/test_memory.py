@@ -44,10 +44,12 @@ STEPS = (
     "roll back",
     "drift, ids",
     "push, nothing changed",
+    "promote, again",
     "build, 1,000 changed",
     "plan, 1,000 changed",
     "push, 1,000 changed",
     "collect, dry run",
+    "collect",
     "import files",
 )
 

@@ -1,7 +1,6 @@
 """Time limits, retries, counts and health."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -88,13 +87,11 @@ def test_a_query_ends_in_its_time_and_counts_against_the_place(
 def test_nothing_is_tried_again_when_time_is_over(released: Project, flaky: Flaky) -> None:
     flaky.fails = 10_000
     with open_index("handbook", project=released.base, timeout_s=0.5, retries=1_000) as index:
-        before = time.monotonic()
         with pytest.raises(UnavailableError):
             index.query("about page 1")
-        assert time.monotonic() - before < 20
         index.close()  # Waits for what has begun.
         asked = flaky.asked
-    assert flaky.asked == asked
+    assert flaky.asked == asked < 1_000
 
 
 def test_threads_share_an_index(index: Index) -> None:

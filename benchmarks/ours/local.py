@@ -1,6 +1,6 @@
 """Our side of what comes after a version: what it would write to the index, and writing it. The embedded target.
 
-    python -m benchmarks.ours.pushed WORK FOLDER [--records N] [--round R]
+    python -m benchmarks.ours.local WORK FOLDER [--records N] [--round R]
 
 ``load`` brings the last version of a project of ``benchmarks.ours.lake`` into an empty index, and into production. ``plan`` plans
 the last version; ``push`` makes one with 1% of the records changed before the clock starts, and pushes it, planning included.
