@@ -24,7 +24,9 @@ _WARM = (
     "Seconds of a query, the median of 128, once each side has its vectors in memory: NumPy a float32 matrix, with a boolean mask"
     " made before; ours two bytes a component. Ours returns records with text and metadata, NumPy row numbers."
 )
-_LANCE = "With scalar indexes on the filters' columns; its index at ef 200, refine 5. LanceDB's recall@10 is {recall:.3f}."
+_LANCE = (
+    "With scalar indexes on the filters' columns; its index at ef 200, refine 5. LanceDB's recall@10 is {recall:.3f}."
+)
 _EFS = (50, 100, 200, 400, 800)
 _LARGE = 1_000_000
 """Records from which on Chroma's graph is not built, and the limit of memory is not looked at."""
