@@ -13,7 +13,7 @@ from vector_pipeline.errors import InputError, UnavailableError, VectorPipelineE
 from vector_pipeline.lake import spool
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.spool import Spool, spooled
-from vector_pipeline.targets.pinecone.files import Folder
+from vector_pipeline.targets.pinecone.files import SCHEMA, Folder
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 1, 1, 9, 2, 3], [40], [3, 40, 3], [10, 10, 10]])
@@ -95,3 +95,12 @@ def test_a_file_that_somebody_cleaned_away_is_named(
             read(found)
         assert names_the_folder(raised, found.path.parent)
         assert "import" not in raised.value.what
+
+
+def test_rows_that_cannot_be_read_are_no_fault_of_the_files_they_go_to(tmp_path: Path) -> None:
+    rows = "SELECT i::VARCHAR AS id, [1]::FLOAT[] AS values, if(i < 600_000, '{}', error('gone')) AS metadata"
+    with Lake.open(LakeConfig(), tmp_path) as lake:
+        batches = lake.stream(f"{rows} FROM range(700_000) t(i)")
+        with pytest.raises(UnavailableError, match="gone") as raised:
+            Folder("out", tmp_path).write("some", (pa.Table.from_batches([one]).cast(SCHEMA) for one in batches))
+    assert raised.value.what.startswith(lake.where)
