@@ -3,16 +3,21 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.build.test_incremental import write
 from tests.conftest import page
 from vector_pipeline.build import embeddings
+from vector_pipeline.build.attesting import Attestor
 from vector_pipeline.embedding.base import Embedder, Vectors
-from vector_pipeline.errors import UnavailableError
+from vector_pipeline.embedding.batches import embed_pending
+from vector_pipeline.errors import RefusedError, UnavailableError
+from vector_pipeline.lake import embeddings as store
 from vector_pipeline.project import Project
 
 
@@ -98,6 +103,79 @@ def test_what_was_made_before_an_error_is_kept(
     (kept,) = commits(project)
     assert 0 < kept < texts
     assert project.embed("handbook").embedded == texts - kept
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("place", "name", "error"),
+    [
+        (store, "pending_texts", KeyboardInterrupt()),
+        (store, "pending_texts", RuntimeError("Query interrupted")),
+        (store, "store_vectors", Interrupted()),
+        (store, "store_vectors", UnavailableError("the storage is gone", fix="Wait")),
+        (Attestor, "attest", KeyboardInterrupt()),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_what_waits_for_its_commit_is_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch, place: object, name: str, error: BaseException, late: bool
+) -> None:
+    """Of two shards whose texts are read at once, the first one's commit is due by time, and the second one's vectors wait."""
+    project.sync("handbook")
+    project.chunk("handbook")
+    table = project.tables("handbook")
+    rows = project.lake().rows(f"SELECT count(DISTINCT content_hash) FROM {table.chunks} GROUP BY shard ORDER BY shard")
+    sizes, made = [int(count) for (count,) in rows], []
+    begin, embed, write_vectors = getattr(place, name), embed_pending, store.store_vectors
+    calls = iter(range(1, 1_000))
+
+    def counted(*args: Any, **more: Any) -> Iterator[pa.Table]:
+        for unit in embed(*args, **more):
+            made.append(unit.num_rows)
+            yield unit
+
+    def in_time(*args: Any, **more: Any) -> None:
+        write_vectors(*args, **more)
+        monkeypatch.setattr(embeddings, "COMMIT_S", 1e9)
+
+    def fails(*args: Any, **more: Any) -> Any:
+        second = next(calls) == 2
+        if second and not late:
+            raise error
+        given = (in_time if begin is write_vectors else begin)(*args, **more)
+        if second:
+            raise error
+        return given
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embeddings, "COMMIT_S", 0.0)
+        patched.setattr(embeddings, "embed_pending", counted)
+        patched.setattr(store, "store_vectors", in_time)
+        patched.setattr(place, name, fails)
+        with pytest.raises(type(error)):
+            project.embed("handbook", commit_rows=max(sizes[0] + sizes[1], sizes[1] + sizes[2]))
+    (kept,) = project.lake().row(f"SELECT count(*) FROM {table.embeddings}")
+    assert sum(sizes[:2]) <= kept == sum(made)
+    assert project.embed("handbook").embedded == sum(sizes) - kept
+    assert project.lake().row(f"SELECT count(*) FROM {table.embeddings}") == (sum(sizes),)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_what_cannot_be_attested_is_not(project: Project, monkeypatch: pytest.MonkeyPatch, refused: bool) -> None:
+    """Nor is the model asked again, where it was another one."""
+    asked = []
+
+    def fails(*_: Any, **__: Any) -> None:
+        asked.append(1)
+        raise RefusedError("another model") if refused else UnavailableError("the service is gone")
+
+    project.sync("handbook")
+    project.chunk("handbook")
+    monkeypatch.setattr(Attestor, "attest", fails)
+    with pytest.raises(RefusedError if refused else UnavailableError):
+        project.embed("handbook")
+    assert commits(project) == []
+    assert len(asked) == (1 if refused else 2)
 
 
 def test_a_document_that_went_and_came_back_is_chunked_again(project: Project) -> None:

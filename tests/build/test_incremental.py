@@ -193,6 +193,27 @@ def test_records_become_documents(make_project: MakeProject, tmp_path: Path) -> 
         assert (counts.changed, counts.deleted, counts.quarantined) == (1, 1, 0)
 
 
+def test_an_item_is_added_changed_unchanged_or_in_quarantine(make_project: MakeProject) -> None:
+    project = make_project()
+    path = project.base / "rows.jsonl"
+    config = project.base / "vector_pipeline.yaml"
+    source = '{root: documents, include: ["**/*.md"]}'
+    config.write_text(config.read_text().replace(source, "{kind: jsonl, path: rows.jsonl}"))
+
+    def synced(**texts: str) -> tuple[int, ...]:
+        path.write_text("".join(json.dumps({"id": id, "text": text}) + "\n" for id, text in texts.items()))
+        counts = records.sync("handbook")
+        assert counts.listed == counts.added + counts.changed + counts.unchanged + counts.quarantined == len(texts)
+        return counts.added, counts.changed, counts.deleted, counts.unchanged, counts.quarantined
+
+    with Project.load(config) as records:
+        assert synced(a="A", b="B", c="C", d="", e="") == (3, 0, 0, 0, 2)
+        assert synced(a="A", b="B", c="C", d="D", e="") == (1, 0, 0, 3, 1)
+        assert synced(a="A", b="", c="c", d="D", e="") == (0, 1, 1, 2, 2)
+        assert synced(a="A", b="", c="c", d="D") == (0, 0, 0, 3, 1)
+        assert synced(a="A", b="", c="c", d="D") == (0, 0, 0, 3, 1)
+
+
 def test_expire_and_collect_keep_every_version(project: Project) -> None:
     for number in range(3):
         write(project, "page1.md", page(100 + number, paragraphs=40))

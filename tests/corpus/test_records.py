@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vector_pipeline.config import RecordSourceConfig
-from vector_pipeline.corpus import RECORD_ROWS, RecordSource, parse_record
+from vector_pipeline.corpus import RECORD_ROWS, RecordSource, parse_record, record_sql, records
 from vector_pipeline.errors import ConfigError, UnavailableError
 from vector_pipeline.hashing import canonical_json
 
@@ -323,6 +323,34 @@ def test_a_column_that_only_unchanged_lines_have_is_there(tmp_path: Path) -> Non
     jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t"}, {"id": "2", "text": "changed"})
     with pytest.raises(ConfigError, match="no column more"):
         compared(tmp_path, known)
+
+
+@pytest.mark.parametrize("name", ["SELECT_ROWS", "SELECT_LISTED", "SELECT_CHANGED"])
+@pytest.mark.parametrize("first", [0, 600_000], ids=["at once", "late"])
+def test_what_fails_while_rows_are_read_is_told_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, first: int
+) -> None:
+    jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "t", "more": "m"})
+    columns = (
+        ["document_id"]
+        if name == "SELECT_LISTED"
+        else ["id", "text", "title", "metadata", "reason", "detail", "revision"]
+    )
+    values = ", ".join(f"i::VARCHAR AS {column}" for column in columns)
+    failing = (
+        f"SELECT {values} FROM (SELECT if(i < {first}, i, error('no more')) AS i FROM range({first + 10_000}) t(i))"
+    )
+    monkeypatch.setattr(record_sql, name, failing)
+    with pytest.raises(ConfigError, match=r"a\.jsonl.*no more"):
+        compared(tmp_path, {}) if name != "SELECT_ROWS" else rows(tmp_path, kind="jsonl", path="a.jsonl")
+
+
+def test_that_rows_have_no_room_is_no_mistake_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jsonl(tmp_path / "a.jsonl", *({"id": n, "text": f"{n} " * 2_000} for n in range(1_000)))
+    monkeypatch.setattr(records, "_MEMORY", "2MB")
+    with pytest.raises(UnavailableError, match="Out of Memory") as raised:
+        compared(tmp_path, {})
+    assert "TMPDIR" in str(raised.value.fix)
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])

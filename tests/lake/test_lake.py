@@ -82,6 +82,29 @@ def test_a_stream_survives_other_statements(lake: Lake) -> None:
     assert rows == 5000
 
 
+FAILS = "SELECT CASE WHEN i < 600_000 THEN i ELSE {fails} END AS n FROM range(700_000) t(i)"
+
+
+@pytest.mark.parametrize(
+    ("fails", "says", "fix"),
+    [
+        ("error('a file is gone')::BIGINT", "a file is gone", None),
+        ("error('HTTP 503')::BIGINT", "HTTP 503", "Check the network and the endpoint, then try again"),
+    ],
+)
+def test_what_fails_in_the_middle_of_a_stream_is_the_lakes(
+    tmp_path: Path, fails: str, says: str, fix: str | None
+) -> None:
+    with Lake.open(sqlite_lake(tmp_path), tmp_path) as lake:
+        stream = lake.stream(FAILS.format(fails=fails))
+        assert next(stream).num_rows
+        with pytest.raises(UnavailableError, match=says) as raised:
+            list(stream)
+        assert raised.value.what.startswith(lake.where)
+        assert raised.value.fix == fix
+        assert lake.row("SELECT 1") == (1,)
+
+
 def test_reading_never_makes_a_lake(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"no lake .*catalog\.sqlite\. Build a dataset first"):
         Lake.open(sqlite_lake(tmp_path), tmp_path, read_only=True)

@@ -1,6 +1,9 @@
 """A query's result beside memory: what was spooled, in its order, in groups of whole shards."""
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,8 @@ from vector_pipeline.errors import InputError, UnavailableError, VectorPipelineE
 from vector_pipeline.lake import spool
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.spool import Spool, spooled
-from vector_pipeline.targets.pinecone.files import Folder
+from vector_pipeline.processes import machine
+from vector_pipeline.targets.pinecone.files import SCHEMA, Folder
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 1, 1, 9, 2, 3], [40], [3, 40, 3], [10, 10, 10]])
@@ -48,6 +52,36 @@ def test_what_cannot_be_asked_is_an_error_of_ours(tmp_path: Path) -> None:
         raise InputError("not reached")
 
 
+def test_what_a_killed_process_left_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from vector_pipeline.config import LakeConfig\n"
+        "from vector_pipeline.lake.connection import Lake\n"
+        "from vector_pipeline.lake.spool import spooled\n"
+        "with Lake.open(LakeConfig(), Path('lake')) as lake, spooled(lake, 'SELECT 1 AS shard') as spool:\n"
+        "    print(spool.path.parent)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    held = tmp_path / "tmp"
+    held.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-uc", killed], cwd=tmp_path, env={**os.environ, "TMPDIR": str(held)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    left = Path(ended.stdout.strip())
+    assert ended.returncode == -9
+    assert (left / "rows.parquet").is_file()
+    others = [left.with_name(left.name.replace(machine(), name)) for name in ("elsewhere:1", machine() + "0")]
+    for other in others:
+        other.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(held))
+    with Lake.open(LakeConfig(), tmp_path / "lake") as lake, spooled(lake, NUMBERS) as first:
+        assert not left.exists()
+        with spooled(lake, NUMBERS):
+            assert first.path.is_file(), "of a living one"
+    assert all(other.exists() for other in others), "of processes of other machines nothing is known"
+
+
 NUMBERS = "SELECT i AS shard FROM range(100) r(i)"
 
 
@@ -66,7 +100,8 @@ def test_a_folder_for_files_that_is_gone_is_named(tmp_path: Path, monkeypatch: p
 
 def test_a_full_disk_is_that_of_the_files_and_not_the_lakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(prefix: str) -> str:
-        folder = tmp_path / prefix
+        folder = tmp_path / "vector-pipeline-spool-"
+        assert prefix.startswith(folder.name)
         folder.mkdir()
         # DuckDB writes under the second name, then moves.
         for name in ("rows.parquet", "tmp_rows.parquet"):
@@ -95,3 +130,12 @@ def test_a_file_that_somebody_cleaned_away_is_named(
             read(found)
         assert names_the_folder(raised, found.path.parent)
         assert "import" not in raised.value.what
+
+
+def test_rows_that_cannot_be_read_are_no_fault_of_the_files_they_go_to(tmp_path: Path) -> None:
+    rows = "SELECT i::VARCHAR AS id, [1]::FLOAT[] AS values, if(i < 600_000, '{}', error('gone')) AS metadata"
+    with Lake.open(LakeConfig(), tmp_path) as lake:
+        batches = lake.stream(f"{rows} FROM range(700_000) t(i)")
+        with pytest.raises(UnavailableError, match="gone") as raised:
+            Folder("out", tmp_path).write("some", (pa.Table.from_batches([one]).cast(SCHEMA) for one in batches))
+    assert raised.value.what.startswith(lake.where)

@@ -12,6 +12,7 @@ import pytest
 from vector_pipeline.errors import ConflictError, CorruptError, UnavailableError, UnknownOutcomeError
 from vector_pipeline.targets.base import NamespaceSpec
 from vector_pipeline.targets.duckdb import DuckDBTarget, folder, merging
+from vector_pipeline.targets.duckdb.holding import MANY
 from vector_pipeline.testing.target_records import (
     DIMENSION,
     SPACE,
@@ -237,3 +238,35 @@ def test_a_folder_without_permission(target: DuckDBTarget) -> None:
             write()
     place.chmod(0o700)
     assert content(place) == before
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_is_corrupt_in_the_middle_of_a_file_is_no_fault_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """DuckDB tells it when it gave what stands before."""
+    records = make_records([f"d#{index:06d}" for index in range(50_000)], unit_vectors(50_000, 1, 64))
+    target = DuckDBTarget("local", tmp_path)
+    target.ensure_namespace(NamespaceSpec("ns", 64, "cosine", SPACE), fence=1)
+    target.upsert("ns", records, fence=1)
+    target.close()
+    (file,) = (tmp_path / "ns").glob("seg-*.duckdb")
+    whole = file.read_bytes()
+    place = whole.rindex(records["vector"].combine_chunks().flatten()[-64:].to_numpy().tobytes())
+    file.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+    target = DuckDBTarget("local", tmp_path)
+    monkeypatch.setattr(target._holder, "_fits", lambda _: held)
+    with pytest.raises(CorruptError, match=r"checksum.*push it again"):
+        target.query("ns", unit_vectors(MANY, 2, 64), top_k=3)
+    target.close()
+
+
+def test_what_is_stopped_in_the_middle_says_so(target: DuckDBTarget) -> None:
+    def stopped() -> None:
+        with target._engine.cursor(streams=True) as cursor:
+            for _ in cursor.execute("SELECT n + 1 FROM range(100_000_000) r(n)").to_arrow_reader(10_000):
+                cursor.interrupt()
+
+    with pytest.raises(UnavailableError, match="nobody waits") as raised:
+        stopped()
+    assert raised.value.code == "timeout"

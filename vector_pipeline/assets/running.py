@@ -40,6 +40,7 @@ from vector_pipeline.assets.partitions import range_tags
 from vector_pipeline.assets.steps import take_errors
 from vector_pipeline.config import DatasetConfig
 from vector_pipeline.errors import InputError, VectorPipelineError
+from vector_pipeline.processes import is_gone
 from vector_pipeline.project import Project
 from vector_pipeline.resources.home import ensure_home
 from vector_pipeline.resources.project import open_project
@@ -208,21 +209,11 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(going):
         host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition("/")
-        if host != socket.gethostname() or not pid.isdigit() or _alive(int(pid)):
+        if host != socket.gethostname() or not is_gone(pid):
             continue
         instance.report_run_failed(run, f"The process that executed this run ({pid}) is gone. Run the command again.")
         closed.append(run.run_id)
     return closed
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _messages(events: Sequence[dg.DagsterEvent]) -> list[str]:

@@ -2,12 +2,13 @@
 
 What a killed run can lose is bounded by the work that it was: vectors wait for one commit until they are ``COMMIT_ROWS`` or
 ``COMMIT_BYTES``, or took ``COMMIT_S`` seconds. A commit costs 0.1 to 0.2 s however little it holds: a source that changed a little,
-or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``. What was made before an interrupt of any kind
-or an error is kept, unless the model cannot be held against its golden texts any more.
+or a fast model, needs one; a slow model commits each unit of ``UNIT_ROWS``. What waits when a run is ended by an interrupt of any
+kind or an error, of the model, of the lake or of a commit itself, is committed once more, and kept where that succeeds: not where
+the model is another one, or can be held against its golden texts no more.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -114,67 +115,69 @@ def embed_chunks(
     unit = min(most, UNIT_ROWS)
     committed = started
 
-    def commit() -> bool:
-        """What is held, of one shard or several; whether it is the last."""
+    def commit(*, ask: bool = True) -> bool:
+        """What is held, of one shard or several; whether it is the last. ``ask``: by ``stop``."""
         nonlocal committed
         rows = sum(one.rows for one in held)
-        last = stop is not None and stop()
+        last = ask and stop is not None and stop()
         also = None
         if attestor is not None:
-            also = attestor.attest(rows, stopped=last, done=embedded == total_texts, more=bool(shared))
+            try:
+                also = attestor.attest(rows, stopped=last, done=embedded == total_texts, more=bool(shared))
+            except RefusedError:
+                # Another model's vectors: not to be kept.
+                held.clear()
+                raise
         parts = [(one.shard, one.vectors) for one in held]
         message = f"embed {rows} texts of {tables.dataset.dataset}"
         store.store_vectors(lake, tables, parts, message, also, lacked_at=looked_at)
-        if on_shard is not None:
-            for one in held:
-                on_shard(one.shard, one.rows, one.seconds)
-        held.clear()
+        stored, held[:] = held[:], []
         committed = time.monotonic()
+        if on_shard is not None:
+            for one in stored:
+                on_shard(one.shard, one.rows, one.seconds)
         return last
 
     texts: dict[int, pa.Table] = {}
-    for shard in pending:
-        if held and sum(one.rows for one in held) + shard.embed > most:
-            stopped = commit()
-        if not shard.embed or stopped:
-            continue
-        if on_shard is not None:
-            on_shard(shard.shard, 0, 0.0)
-        if shard.shard not in texts:
-            texts = store.pending_texts(lake, tables, _together(pending, shard, most))
-        began, left = time.monotonic(), shard.embed
-        report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
-        made = embed_pending(embedder, texts.pop(shard.shard), commit_rows=unit, on_progress=report, warm=warm)
-        for vectors in _kept(made, lambda: commit() if held else None):
-            embedded += vectors.num_rows
-            held.append(_Held(shard.shard, vectors, time.monotonic() - began))
-            began, warm, left = time.monotonic(), False, left - vectors.num_rows
-            full = sum(one.rows for one in held) + min(unit, left) > most
-            due = full or time.monotonic() - committed >= COMMIT_S
-            if due or embedded == total_texts:
+    try:
+        for shard in pending:
+            if held and sum(one.rows for one in held) + shard.embed > most:
                 stopped = commit()
-            if stopped:
-                break
+            if not shard.embed or stopped:
+                continue
+            if on_shard is not None:
+                on_shard(shard.shard, 0, 0.0)
+            if shard.shard not in texts:
+                texts = store.pending_texts(lake, tables, _together(pending, shard, most))
+            began, left = time.monotonic(), shard.embed
+            report = None if on_progress is None else partial(_overall, on_progress, embedded, total_texts)
+            made = embed_pending(embedder, texts.pop(shard.shard), commit_rows=unit, on_progress=report, warm=warm)
+            for vectors in made:
+                embedded += vectors.num_rows
+                held.append(_Held(shard.shard, vectors, time.monotonic() - began))
+                began, warm, left = time.monotonic(), False, left - vectors.num_rows
+                full = sum(one.rows for one in held) + min(unit, left) > most
+                due = full or time.monotonic() - committed >= COMMIT_S
+                if due or embedded == total_texts:
+                    stopped = commit()
+                if stopped:
+                    break
+        if held:
+            # Fewer texts were there than had been counted.
+            commit()
+    except BaseException:
+        # Somebody waited, and perhaps paid, for what is held. Not our errors alone: Dagster ends a step by an interrupt of its own,
+        # and DuckDB a query by a RuntimeError. What a commit wrote that failed afterwards is not written again (``store_vectors``).
+        with suppress(VectorPipelineError):
+            if held:
+                commit(ask=False)
+        raise
     seconds = time.monotonic() - started if embedded else 0.0
     # Contents that several shards lack are embedded for one of them first.
     whole = embedded == total_texts
     copied = store.copy_known(lake, tables, f"copy known vectors of {tables.dataset.dataset}") if whole else 0
     total = int(lake.row(f"SELECT count(*) FROM {tables.embeddings} WHERE {within(shards)}")[0])
     return EmbedCounts(embedded, copied, total, seconds, total_texts - embedded, shared)
-
-
-def _kept(made: Iterator[pa.Table], keep: Callable[[], object]) -> Iterator[pa.Table]:
-    """The same vectors; where no more come, those before them are kept first: somebody waited, and perhaps paid, for them."""
-    try:
-        yield from made
-    except GeneratorExit:
-        # Nothing is wrong: whoever took them has enough, and commits himself.
-        raise
-    except BaseException:
-        # Not ours alone: Dagster ends a step by an interrupt of its own, and DuckDB a query by a RuntimeError.
-        with suppress(VectorPipelineError):
-            keep()
-        raise
 
 
 def _together(pending: Sequence[Pending], first: Pending, rows: int) -> list[int]:

@@ -67,9 +67,14 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def file_name(path: Path) -> str:
+def file_name(path: Path | str) -> str:
     """A string literal that names one file: DuckDB takes every path for a pattern, in which ``a[1]`` is ``a1``."""
     return quoted(glob.escape(str(path)))
+
+
+def files_below(folder: str, pattern: str) -> str:
+    """A string literal of a pattern below a folder or prefix, which ends with a slash and is itself none (``file_name``)."""
+    return quoted(glob.escape(folder) + pattern)
 
 
 def named(column: str) -> str:

@@ -24,6 +24,7 @@ from vector_pipeline.corpus.model import Reason
 from vector_pipeline.corpus.record_csv import csv_relation, csv_types
 from vector_pipeline.corpus.record_lines import json_lines
 from vector_pipeline.corpus.record_rows import RECORD_ROWS, finished
+from vector_pipeline.corpus.streams import next_batch
 from vector_pipeline.errors import ConfigError, InputError, UnavailableError, VectorPipelineError
 from vector_pipeline.hashing import fingerprint
 
@@ -33,6 +34,7 @@ CHANGED_ROWS = RECORD_ROWS.append(pa.field("revision", pa.string(), nullable=Fal
 
 _MEMORY = "1GB"
 _SHOWN_COLUMNS = 30
+_NO_ROOM = f"Rows beyond {_MEMORY} wait in files: is there room for them? TMPDIR names another folder"
 
 
 class RecordSource:
@@ -67,8 +69,7 @@ class RecordSource:
                 connection.execute(sql.CREATE_ROWS)
                 self._fill(connection)
                 connection.execute(sql.MARK_DUPLICATES)
-                reader = connection.execute(sql.SELECT_ROWS).to_arrow_reader(rows_per_batch)
-            for batch in reader:
+            for batch in _read(connection, sql.SELECT_ROWS, rows_per_batch, self._describe()):
                 yield finished(batch, self.config.media_type)
 
     @contextmanager
@@ -94,7 +95,7 @@ class RecordSource:
                 connection.execute(sql.insert_changed(self.config))
                 connection.execute(sql.MARK_REPEATED_ROWS)
                 self._check_json_columns(connection, some=bool(known.num_rows))
-            yield Compared(connection, self.config.media_type)
+            yield Compared(connection, self.config.media_type, self._describe())
 
     @contextmanager
     def _connection(self, scratch: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -223,18 +224,18 @@ class RecordSource:
 
 
 class Compared:
-    """What ``RecordSource.compared`` found; to be read while its block lasts, one stream after the other."""
+    """What ``RecordSource.compared`` found; to be read while its block lasts, one stream after the other. Raises what it does."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, media_type: str) -> None:
-        self._connection, self._media_type = connection, media_type
+    def __init__(self, connection: duckdb.DuckDBPyConnection, media_type: str, where: str) -> None:
+        self._connection, self._media_type, self._where = connection, media_type, where
 
     def listed(self, rows_per_batch: int = 131_072) -> Iterator[pa.RecordBatch]:
         """Batches of [document_id] of every row, whether it changed or not."""
-        yield from self._connection.execute(sql.SELECT_LISTED).to_arrow_reader(rows_per_batch)
+        yield from _read(self._connection, sql.SELECT_LISTED, rows_per_batch, self._where)
 
     def changed(self, rows_per_batch: int = 8192) -> Iterator[pa.RecordBatch]:
         """Batches of ``RECORD_ROWS`` with their ``revision``, in the order of the source."""
-        for batch in self._connection.execute(sql.SELECT_CHANGED).to_arrow_reader(rows_per_batch):
+        for batch in _read(self._connection, sql.SELECT_CHANGED, rows_per_batch, self._where):
             rows = finished(batch, self._media_type)
             yield pa.record_batch([*rows.columns, batch.column("revision")], schema=CHANGED_ROWS)
 
@@ -254,6 +255,20 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
     return row
 
 
+def _read(
+    connection: duckdb.DuckDBPyConnection, query: str, rows_per_batch: int, where: str
+) -> Iterator[pa.RecordBatch]:
+    """A query's batches while it runs. Its errors are told as such, and not those of whoever takes the batches."""
+    with _errors(where):
+        reader = connection.execute(query).to_arrow_reader(rows_per_batch)
+    while True:
+        with _errors(where):
+            batch = next_batch(reader)
+        if batch is None:
+            return
+        yield batch
+
+
 @contextmanager
 def _errors(where: str) -> Iterator[None]:
     """DuckDB's and the system's errors as one line each."""
@@ -261,10 +276,11 @@ def _errors(where: str) -> Iterator[None]:
         yield
     except VectorPipelineError:
         raise
-    except (duckdb.IOException, OSError) as error:
+    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+        full = isinstance(error, duckdb.OutOfMemoryException) or "no space left" in what.lower()
         raise UnavailableError(
-            f"{where} cannot be read: {scrub(what)}", fix="Check the file and its permissions"
+            f"{where} cannot be read: {scrub(what)}", fix=_NO_ROOM if full else "Check the file and its permissions"
         ) from None
     except (duckdb.Error, pa.ArrowException) as error:
         raise ConfigError(f"{where}: {scrub(str(error).partition(chr(10))[0])}", fix="Correct the source") from None

@@ -8,6 +8,7 @@ Laws
 3. Deleting goes to the file system for a folder, and through DuckLake's own clean-up elsewhere: it knows every storage. A lake that
    was opened for reading cannot do that: there the file is emptied.
 4. A file that cannot be read is as good as none: no reader fails because of it.
+5. The lake's folder may be called anything: only what is asked for below it is a pattern.
 """
 
 import random
@@ -16,7 +17,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vector_pipeline.corpus.record_sql import quoted
+from vector_pipeline.corpus.record_sql import file_name, files_below, quoted
 from vector_pipeline.errors import UnavailableError, VectorPipelineError
 from vector_pipeline.lake.connection import CATALOG, Lake
 from vector_pipeline.lake.remains import AT_ONCE, BEFORE, SCHEDULED, UNNAMED
@@ -64,7 +65,7 @@ def sweep_beside(lake: Lake, folder: str) -> None:
 
 def reading(lake: Lake, path: str) -> str:
     """The relation of a file."""
-    return f"read_parquet({quoted(lake.data + path)})"
+    return f"read_parquet({file_name(lake.data + path)})"
 
 
 def readable(lake: Lake, path: str, columns: Sequence[str]) -> bool:
@@ -79,7 +80,7 @@ def readable(lake: Lake, path: str, columns: Sequence[str]) -> bool:
 def list_beside(lake: Lake, pattern: str) -> list[str]:
     """Files below the lake's data by a pattern."""
     # No parameter, here and below: with its first one DuckDB imports pandas.
-    found = lake.rows(f"SELECT file FROM glob({quoted(lake.data + pattern)}) ORDER BY 1")
+    found = lake.rows(f"SELECT file FROM glob({files_below(lake.data, pattern)}) ORDER BY 1")
     return [str(row[0]).removeprefix(lake.data) for row in found]
 
 
@@ -88,7 +89,9 @@ def labels_beside(lake: Lake, paths: Iterable[str]) -> dict[str, dict[str, str]]
     found: dict[str, dict[str, str]] = {}
     for path in paths:
         try:
-            rows = lake.rows(f"SELECT decode(key), decode(value) FROM parquet_kv_metadata({quoted(lake.data + path)})")
+            rows = lake.rows(
+                f"SELECT decode(key), decode(value) FROM parquet_kv_metadata({file_name(lake.data + path)})"
+            )
         except VectorPipelineError:
             continue
         found[path] = {str(key): str(value) for key, value in rows}

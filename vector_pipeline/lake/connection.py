@@ -33,6 +33,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from vector_pipeline.config import LakeConfig
 from vector_pipeline.config.secrets import scrub
 from vector_pipeline.corpus.record_sql import quoted
+from vector_pipeline.corpus.streams import next_batch
 from vector_pipeline.errors import ConfigError, ConflictError, NotFoundError, UnavailableError, VectorPipelineError
 from vector_pipeline.lake.extensions import load_extensions, unsigned
 from vector_pipeline.lake.s3 import S3Secret, explained
@@ -216,10 +217,9 @@ class Lake:
         try:
             while True:
                 with self._translated():
-                    try:
-                        batch = reader.read_next_batch()
-                    except StopIteration:
-                        return
+                    batch = next_batch(reader)
+                if batch is None:
+                    return
                 yield batch
         finally:
             reader.close()

@@ -51,6 +51,7 @@ class SyncCounts:
     changed: int = 0
     deleted: int = 0
     unchanged: int = 0
+    """Items that are a document as before: those listed without the added, the changed and the quarantined."""
     quarantined: int = 0
     """Items that stand in quarantine now."""
     newly_quarantined: int = 0
@@ -176,11 +177,7 @@ def apply_sync(
             lake.run(f"INSERT INTO {tables.sources} VALUES ({literal(state.revision)}, {literal(state.shards)})")
 
     lake.transaction(work, message)
-    quarantined = _quarantined(lake)
-    return SyncCounts(
-        counts.listed, counts.read, counts.added, counts.changed, counts.deleted, counts.unchanged, quarantined,
-        counts.newly_quarantined,
-    )  # fmt: skip
+    return counts
 
 
 def _work_out(lake: Lake, tables: DatasetTables) -> None:
@@ -221,10 +218,11 @@ def _work_out(lake: Lake, tables: DatasetTables) -> None:
 
 
 def _counts(lake: Lake, shards: int, deleted: int) -> SyncCounts:
+    """What the commit of what was worked out makes of the selected shards."""
     (selected,) = lake.row("SELECT count(*) FROM selected_shards")
     # A shard is worked out of a hash: not for every document where all shards are selected.
     mine = "true" if selected == shards else f"{sql_shard('document_id', shards)} IN (FROM selected_shards)"
-    listed, read, added, changed, dropped, newly, quarantined = lake.row(
+    listed, read, added, changed, dropped, newly, stayed, came = lake.row(
         f"""SELECT (SELECT count(*) FROM listed WHERE {mine}),
                    (SELECT count(*) FROM staged_items),
                    (SELECT count(*) FROM sync_written WHERE is_new),
@@ -232,20 +230,13 @@ def _counts(lake: Lake, shards: int, deleted: int) -> SyncCounts:
                    (SELECT count(*) FROM sync_gone),
                    (SELECT count(*) FROM staged_items n SEMI JOIN sync_items USING (document_id)
                     LEFT JOIN sync_held s USING (document_id) WHERE n.reason IS NOT NULL AND s.reason IS NULL),
-                   (SELECT count(*) FROM sync_held WHERE reason IS NOT NULL AND mine)"""
+                   (SELECT count(*) FROM (FROM sync_held ANTI JOIN sync_deleted USING (document_id))
+                    ANTI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL AND mine),
+                   (SELECT count(*) FROM staged_items SEMI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL)"""
     )
+    quarantined = stayed + came
     unchanged = listed - added - changed - quarantined
     return SyncCounts(listed, read, added, changed, max(deleted, dropped), max(unchanged, 0), quarantined, newly)
-
-
-def _quarantined(lake: Lake) -> int:
-    """Items of the selected shards that stand in quarantine once what was worked out is committed."""
-    stayed, came = lake.row(
-        """SELECT (SELECT count(*) FROM (FROM sync_held ANTI JOIN sync_deleted USING (document_id))
-                   ANTI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL AND mine),
-                  (SELECT count(*) FROM staged_items SEMI JOIN sync_items USING (document_id) WHERE reason IS NOT NULL)"""
-    )
-    return int(stayed + came)
 
 
 def quarantined_items(lake: Lake, tables: DatasetTables, limit: int = 1000) -> list[dict[str, str]]:

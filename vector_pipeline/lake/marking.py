@@ -10,7 +10,6 @@ Laws
 """
 
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vector_pipeline.config import LakeConfig
+from vector_pipeline.corpus.record_sql import files_below
 from vector_pipeline.corpus.s3_access import S3Access, code_of, refusals
 from vector_pipeline.errors import RefusedError, UnavailableError
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake, data_path
@@ -74,7 +74,7 @@ def make_mark(lake: Lake, mark: Mark) -> Mark:
 def require_not_nested(lake: Lake) -> None:
     """Law 4, of what lies below. ``RefusedError`` names the other lake's folder. Lists the whole folder."""
     own = lake.data + MARK
-    for (file,) in lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{_literal(lake.data)}**/{MARK}"]):
+    for (file,) in lake.rows(f"SELECT file FROM glob({files_below(lake.data, f'**/{MARK}')}) ORDER BY 1"):
         if str(file) != own:
             raise RefusedError(
                 f"{lake.data} holds the data of another lake, {str(file).removesuffix(MARK)}",
@@ -84,7 +84,7 @@ def require_not_nested(lake: Lake) -> None:
 
 def _require_known(lake: Lake) -> None:
     """Law 3. Files younger than the grace for orphans may belong to a commit of this catalog that is under way."""
-    found = lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{_literal(lake.data)}**/*.parquet"])
+    found = lake.rows(f"SELECT file FROM glob({files_below(lake.data, '**/*.parquet')}) ORDER BY 1")
     if not found:
         return
     unknown = lake.rows(f"CALL ducklake_delete_orphaned_files('{CATALOG}', cleanup_all => true, dry_run => true)")
@@ -101,11 +101,6 @@ def _require_known(lake: Lake) -> None:
             "and says not whose they are: they may be another catalog's",
             fix=_OWN_FOLDER + "; if no other catalog has files there, delete those first",
         )
-
-
-def _literal(data: str) -> str:
-    """A folder as a pattern that means it alone."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", data)
 
 
 def _above(data: str) -> Iterator[str]:

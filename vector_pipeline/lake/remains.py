@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 
+from vector_pipeline.corpus.record_sql import file_name, files_below
 from vector_pipeline.errors import ConflictError, UnavailableError
 from vector_pipeline.lake.connection import CATALOG, METADATA, Lake
 from vector_pipeline.lake.erasing import holds, is_erased, kind_of
@@ -91,7 +92,8 @@ def _forget_dropped(lake: Lake, dataset: str) -> None:
 
 def data_files(lake: Lake, dataset: str) -> list[str]:
     """Every file in the dataset's folder, whatever the catalog says of it."""
-    return [str(row[0]) for row in lake.rows("SELECT file FROM glob(?) ORDER BY 1", [f"{lake.data}{dataset}/**"])]
+    found = lake.rows(f"SELECT file FROM glob({files_below(lake.data, f'{dataset}/**')}) ORDER BY 1")
+    return [str(row[0]) for row in found]
 
 
 def _schedule(lake: Lake, dataset: str) -> None:
@@ -134,7 +136,8 @@ def rows_in_files(lake: Lake, dataset: str, key: str) -> int:
     return sum(
         int(
             lake.row(
-                f"SELECT count(*) FROM read_parquet(?, union_by_name => true) WHERE {is_erased(table, key)}", [ones]
+                f"""SELECT count(*) FROM read_parquet([{", ".join(map(file_name, ones))}], union_by_name => true)
+                    WHERE {is_erased(table, key)}"""
             )[0]
         )
         for table, ones in files.items()

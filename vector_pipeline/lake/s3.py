@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from vector_pipeline.config import LakeConfig
-from vector_pipeline.corpus.record_sql import quoted
+from vector_pipeline.corpus.record_sql import file_name, quoted
 from vector_pipeline.corpus.s3_access import Keys, S3Access
 from vector_pipeline.errors import ConfigError, UnavailableError, VectorPipelineError
 
@@ -104,11 +104,12 @@ class S3Secret:
             values |= {"KEY_ID": keys.access_key_id, "SECRET": keys.secret_access_key}
             values |= {"SESSION_TOKEN": keys.session_token} if keys.session_token else {}
         options = ", ".join(f"{name} ?" for name in values)
+        # Where files are looked for, a prefix with a bracket in it is spelled as a pattern of itself (``files_below``).
+        scope = ", ".join(dict.fromkeys((quoted(self._scope), file_name(self._scope))))
         ssl = str(endpoint is None or endpoint.use_ssl).lower()
         try:
             connection.execute(
-                f"CREATE OR REPLACE TEMPORARY SECRET {SECRET} "
-                f"(TYPE s3, SCOPE {quoted(self._scope)}, USE_SSL {ssl}, {options})",
+                f"CREATE OR REPLACE TEMPORARY SECRET {SECRET} (TYPE s3, SCOPE [{scope}], USE_SSL {ssl}, {options})",
                 list(values.values()),
             )
         except duckdb.Error as error:

@@ -4,11 +4,12 @@ Laws
 ----
 1. What is read is what the query gave when it was spooled, in its order, in groups that end with a value of ``by``: at least
    ``GROUP_ROWS`` rows, or all rows of one value. Memory holds one group.
-2. The file is gone when the block ends.
+2. The file is gone when the block ends. What a killed process of this machine left is taken away by the next one that spools.
 3. What goes wrong with the file (no folder, no room, somebody cleaned it away) is an ``UnavailableError`` that names its folder,
    and no fault of the lake, nor of what the groups are written to.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from vector_pipeline.corpus.record_sql import quoted
 from vector_pipeline.errors import UnavailableError
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.processes import is_gone, machine
 
 GROUP_ROWS = 50_000
 _READ_ROWS = 16_384
@@ -71,7 +73,9 @@ def spooled(lake: Lake, query: str, by: str = "shard") -> Iterator[Spool]:
     """A query of this thread (its temporary tables are seen), ordered by a column ``by`` of numbers, and perhaps more."""
     # Not a ``TemporaryDirectory``: in a generator that nobody ended, that would be taken away before the block is.
     with _speaking(Path(tempfile.gettempdir())):
-        folder = Path(tempfile.mkdtemp(prefix="vector-pipeline-spool-"))
+        own = f"vector-pipeline-spool-{machine()}-"
+        _sweep(own)
+        folder = Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-"))
     try:
         path = folder / "rows.parquet"
         try:
@@ -84,6 +88,13 @@ def spooled(lake: Lake, query: str, by: str = "shard") -> Iterator[Spool]:
         yield Spool(path, by)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(own: str) -> None:
+    """Law 2. ``own``: what names of this machine's folders begin with, before the process."""
+    for folder in Path(tempfile.gettempdir()).iterdir():
+        if folder.name.startswith(own) and is_gone(folder.name.removeprefix(own).partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -13,14 +13,13 @@ Laws
 """
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from vector_pipeline.errors import ConflictError, VectorPipelineError
+from vector_pipeline.processes import is_gone, machine
 from vector_pipeline.release.registry import Lease, Registry
 
 LEASE_SECONDS = 60.0
@@ -191,14 +190,8 @@ def _acquire(
 
 
 def holder_name() -> str:
-    """Who holds: machine, process and thread. The machine is its name and its PID namespace: two containers of one name differ."""
-    return f"{_machine()}/{os.getpid()}/{threading.get_ident()}"
-
-
-def _machine() -> str:
-    namespace = Path("/proc/self/ns/pid")
-    number = str(namespace.readlink()).strip("pid:[]") if namespace.exists() else "0"
-    return f"{socket.gethostname()}:{number}"
+    """Who holds: machine, process and thread."""
+    return f"{machine()}/{os.getpid()}/{threading.get_ident()}"
 
 
 def _dead_holder(registry: Registry, resource: str) -> str | None:
@@ -206,14 +199,5 @@ def _dead_holder(registry: Registry, resource: str) -> str | None:
     lease = registry.lease(resource)
     if lease is None:
         return None
-    machine, _, rest = lease.holder.partition("/")
-    pid = rest.partition("/")[0]
-    if machine != _machine() or not pid.isdigit() or int(pid) == os.getpid():
-        return None
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return lease.holder
-    except PermissionError:
-        return None
-    return None
+    where, _, rest = lease.holder.partition("/")
+    return lease.holder if where == machine() and is_gone(rest.partition("/")[0]) else None

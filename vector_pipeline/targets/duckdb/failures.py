@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from vector_pipeline.corpus.streams import told
 from vector_pipeline.errors import CorruptError, UnavailableError, VectorPipelineError
 
 _BROKEN = ("not a valid duckdb", "could not read enough bytes", "checksum", "corrupt", "no magic bytes")
@@ -25,7 +26,8 @@ def translated(where: Path) -> Iterator[None]:
     except MemoryError as error:
         raise _out_of_memory(where) from error
     except OSError as error:
-        raise unavailable(where, error) from error
+        said = told(error)
+        raise (unavailable(where, error) if said is None else _from_duckdb(said, where)) from error
 
 
 def unavailable(where: Path, error: OSError) -> UnavailableError:

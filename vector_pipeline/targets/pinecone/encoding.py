@@ -1,4 +1,4 @@
-"""Records of ours as records of Pinecone's, and back. Bulk imports use the same form (``metadata_of``).
+"""Records of ours as records of Pinecone's, and back. Bulk imports use the same form (``metadata_lines``).
 
 Laws
 ----
