@@ -88,6 +88,12 @@ def find_changes(
     return True
 
 
+def columns_read(lake: Lake, dataset: DatasetTables, table: str) -> tuple[str, ...]:
+    """Columns of the table's feed that this thread has read; none where it has read nothing."""
+    feed: _Feed | None = lake.notes.get(dataset.named(table))
+    return feed.columns if feed is not None else ()
+
+
 def count_at(lake: Lake, dataset: DatasetTables, table: str, snapshot: int | None) -> int:
     """Rows of a table at a lake snapshot (None: now), which ``find_changes`` may have counted."""
     feed: _Feed | None = lake.notes.get(dataset.named(table))

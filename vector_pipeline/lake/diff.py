@@ -9,7 +9,7 @@ tell (``lake.changes``), and between different tables, both are read and joined.
 
 from dataclasses import dataclass, field
 
-from vector_pipeline.lake.changes import count_at, find_changes
+from vector_pipeline.lake.changes import columns_read, count_at, find_changes
 from vector_pipeline.lake.connection import Lake
 from vector_pipeline.lake.tables import SpaceTables, at
 
@@ -92,7 +92,8 @@ def _moved(lake: Lake) -> int:
 def _by_feed(lake: Lake, old: Side | None, new: Side) -> bool:
     """Fill ``record_diff`` and ``document_diff`` with what differs, by what was committed between the two states.
 
-    What documents say is read only where some came and others went: else none moved.
+    What documents say is read again only where some came and others went: else none moved. Where nothing was read yet it is read
+    with the rest: a column more of what was deleted, not all of it once more.
     """
     if old is None or old.tables != new.tables or old.snapshot is None or new.snapshot is None:
         return False
@@ -113,10 +114,14 @@ def _by_feed(lake: Lake, old: Side | None, new: Side) -> bool:
 
     if not told("record", new.tables.chunk_table, ("record_id", "metadata_hash")):
         return False
-    if not told("document", "documents", ("document_id", "digest")):
+    said = ("document_id", "digest", "content_hash")
+    read = columns_read(lake, new.tables.dataset, "documents")
+    if not read or "content_hash" in read:
+        return told("document", "documents", said, "content_hash")
+    if not told("document", "documents", said[:2]):
         return False
     (kinds,) = lake.row("SELECT count(DISTINCT change) FROM document_diff WHERE change <> 'changed'")
-    return kinds < 2 or told("document", "documents", ("document_id", "digest", "content_hash"), "content_hash")
+    return kinds < 2 or told("document", "documents", said, "content_hash")
 
 
 def _by_join(lake: Lake, old: Side | None, new: Side) -> None:
