@@ -16,6 +16,7 @@ _ALLOWED = re.compile(
     r"|FROM \S+ WHERE false|FROM \S+ WHERE snapshot_id > [1-9]\d*"
     # A few rows, as they stand.
     r"|FROM \S+ WHERE snapshot_id <= \d+ AND (?:true|ordinal = 0) LIMIT \d$"
+    r"|^SELECT 1 FROM \(FROM \S+ AT \(VERSION => \d+\)\) LIMIT 1$"
 )
 
 
