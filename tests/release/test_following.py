@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +17,11 @@ from tests.conftest import MakeProject, page
 from tests.release.conftest import MakeWorld
 from tests.release.test_laws import CONTENT, PROFILE, meddle
 from tests.release.world import Content, Store, World
+from tests.support.statements import record_statements
 from vector_pipeline.drift.repair import repair_line
 from vector_pipeline.drift.repair_plan import RepairLine
 from vector_pipeline.drift.report import Level
 from vector_pipeline.errors import RefusedError, UnavailableError, VectorPipelineError
-from vector_pipeline.lake.connection import Lake
 from vector_pipeline.release import ledger
 from vector_pipeline.release.collecting import collect
 from vector_pipeline.release.keyed import FOLDER
@@ -249,22 +249,6 @@ def test_small_files_are_merged_and_a_line_that_has_changed_much_is_compared_aga
     assert ways.count(False) == 1, "one full comparison for a quarter of the line"
     assert most <= 8
     assert len(list(folder.glob("*.since"))) <= 16
-
-
-def record_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the lake is asked from now on."""
-    said: list[str] = []
-
-    def recorded(own: Callable[..., Any]) -> Callable[..., Any]:
-        def ask(lake: Lake, sql: str, *args: Any, **more: Any) -> Any:
-            said.append(" ".join(sql.split()))
-            return own(lake, sql, *args, **more)
-
-        return ask
-
-    for name in ("table", "row", "rows", "run", "stream"):
-        monkeypatch.setattr(Lake, name, recorded(getattr(Lake, name)))
-    return said
 
 
 def test_a_push_of_little_reads_little(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tests.shared.conftest import Bucket
 from vector_pipeline.lake.tables import at
 from vector_pipeline.project import Project
 from vector_pipeline.release.snapshot import reads_back, tables_of
+from vector_pipeline.report.samples import chunk_shards, document_samples, document_shards
 
 KINDS = ("sqlite and a folder", "postgresql and a folder", "postgresql and s3")
 SECRET = "the quokka of Rottnest keeps a ledger of unpaid debts"
@@ -64,6 +65,8 @@ def life(project: Project) -> dict[str, Any]:
     write(project, "page1.md", page(1, 3))
     write(project, "page8.md", page(8, 2))
     (project.base / "documents" / "page0.md").unlink()
+    project.sync("handbook")
+    facts["pending"], facts["told"] = project.pending("handbook"), _told(project)
     assert release(project) == 2
     facts["digests"] = [one.digest for one in project.versions("handbook")]
     facts["diff"] = _diff(project)
@@ -82,6 +85,13 @@ def life(project: Project) -> dict[str, Any]:
     facts["documents"] = [one["document"] for one in project.documents("handbook", version=3)]
     facts["digest"] = last.digest
     return facts
+
+
+def _told(project: Project) -> list[object]:
+    """What a run tells of shards, of documents that have changed since a version."""
+    lake, tables = project.lake(), project.tables("handbook")
+    documents = [one["document"] for one in document_samples(lake, tables.dataset)]
+    return [document_shards(lake, tables.dataset, None), chunk_shards(lake, tables, None), documents[:2]]
 
 
 OTHER = "      other:\n        embedder: {kind: deterministic, model: another, dimension: 96}\n        chunker: {kind: whole}\n"

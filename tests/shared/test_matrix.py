@@ -17,6 +17,8 @@ def test_a_dataset_lives_the_same_everywhere(request: pytest.FixtureRequest, tmp
             facts[kind] = life(project)
     embedded = facts[KINDS[0]]
     assert facts == dict.fromkeys(KINDS, embedded)
+    assert embedded["pending"]
+    assert embedded["told"][-1] == ["page1.md", "page8.md"]
     assert embedded["rolled back to"] == 1
     assert embedded["repaired"] == (True, False)
     assert embedded["served after the erasure"] == 2

@@ -14,7 +14,7 @@ from vector_pipeline.config import DatasetConfig
 from vector_pipeline.corpus import Quarantined
 from vector_pipeline.hashing import fingerprint
 from vector_pipeline.lake.tables import DatasetTables
-from vector_pipeline.report.samples import document_samples, document_shards
+from vector_pipeline.report.samples import document_samples, document_shards, quarantined_shards
 from vector_pipeline.resources import ProjectResource
 
 _KIND_OF = {"files": "file", "jsonl": "json"}
@@ -48,7 +48,8 @@ def raw_documents(dataset: str, config: DatasetConfig, deps: Sequence[dg.AssetDe
             synced = core.sync(dataset, shards=shards)
             took = time.perf_counter() - started
             lake, tables = core.lake(read_only=True), DatasetTables(dataset)
-            facts = document_shards(lake, tables, shards)
+            aside = quarantined_shards(lake, tables, shards) if synced.quarantined else {}
+            facts = document_shards(lake, tables, shards, aside)
             show.report_shards(context, each_shard(shards, config.shards), facts, "documents")
             quarantined = core.quarantined(dataset)[:10] if synced.quarantined else []
             return dg.MaterializeResult(

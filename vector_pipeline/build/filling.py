@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 
 from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
+from vector_pipeline.lake.sums import NOTHING
 from vector_pipeline.lake.tables import SpaceTables, within
 
 
@@ -49,21 +50,24 @@ _COUNTED = tuple(field.name for field in fields(ShardState) if field.name != "sh
 
 
 def shard_states(lake: Lake, tables: SpaceTables, shards: Sequence[int]) -> list[ShardState]:
-    """Law 2 for each of the shards, in order. What was not touched since a complete state is counted, and not looked at."""
-    if since.touched(lake, tables) is None:
-        return _states(lake, tables, shards, "")
-    counts = [
-        dict(lake.rows(f"SELECT shard, count(*) FROM {table} WHERE {within(shards)} GROUP BY shard"))
-        for table in (tables.dataset.documents, tables.chunks)
-    ]
+    """Law 2 for each of the shards, in order. What was not touched since a complete state is known, and not looked at."""
+    held = since.held_now(lake, tables)
+    if held is None:
+        return _states(lake, tables, shards)
+    (touched,) = lake.row("SELECT count(*) FROM touched_documents")
+    states = _states(lake, tables, shards, touched=True) if touched else [ShardState(shard) for shard in shards]
     return [
-        replace(one, documents=int(counts[0].get(one.shard, 0)), records=int(counts[1].get(one.shard, 0)))
-        for one in _states(lake, tables, shards, "AND document_id IN (FROM touched_documents)")
+        replace(
+            one,
+            documents=held.documents.get(one.shard, NOTHING).records,
+            records=held.chunks.get(one.shard, NOTHING).records,
+        )
+        for one in states
     ]
 
 
-def _states(lake: Lake, tables: SpaceTables, shards: Sequence[int], only: str) -> list[ShardState]:
-    """``only``: further condition on documents and chunks."""
+def _states(lake: Lake, tables: SpaceTables, shards: Sequence[int], *, touched: bool = False) -> list[ShardState]:
+    """``touched``: looks at ``touched_documents`` alone, after ``held_now``; its totals are of these."""
     dataset = tables.dataset.dataset
     missing = lake.missing(dataset, ("documents", tables.chunk_table, tables.embedding_table))
     if "documents" in missing:
@@ -75,11 +79,16 @@ def _states(lake: Lake, tables: SpaceTables, shards: Sequence[int], only: str) -
     }
     chunks = nothing["chunks"] if tables.chunk_table in missing else tables.chunks
     vectors = nothing["embeddings"] if tables.embedding_table in missing else tables.embeddings
+    only = "AND document_id IN (FROM touched_documents)" if touched else ""
+    asked = "SEMI JOIN unsure_contents USING (shard, content_hash)" if touched else ""
+    if touched and not since.find_unsure(lake):
+        # Every chunk has its vector: none is looked for.
+        vectors = nothing["embeddings"]
     rows = lake.rows(
         f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents} WHERE {where} {only}),
             c AS (SELECT shard, document_id, document_digest AS digest, content_hash FROM {chunks} t WHERE {where} {only}),
-            lacking AS (SELECT * FROM c ANTI JOIN (SELECT shard, content_hash FROM {vectors} t WHERE {where}) e
-                        USING (shard, content_hash)),
+            had AS (SELECT * FROM (SELECT shard, content_hash FROM {vectors} t WHERE {where}) {asked}),
+            lacking AS (SELECT * FROM c {asked} ANTI JOIN had USING (shard, content_hash)),
             held AS (SELECT DISTINCT document_id, digest FROM c),
             seen AS (SELECT d.shard, d.document_id, count(h.document_id) AS held_as, bool_or(h.digest = d.digest) AS same
                      FROM d LEFT JOIN held h USING (document_id) GROUP BY d.shard, d.document_id),

@@ -1,8 +1,8 @@
 """Which shards have something to do? Asked before a run, so that it covers them and no others. Reads only.
 
-A shard is pending when its listing differs from the lake's (or a parser does), a document lacks its chunks, a chunk its document
-or its vector. A source whose changes cannot be told from its revision makes every shard pending. What a space lacks of shards
-that a build leaves out there (ADR 0014, law 2) does not count.
+A shard is pending when its listing differs from the lake's (or a parser does), or when a space is not whole there: a document lacks
+its chunks, a chunk its document or its vector (``filling``). A source whose changes cannot be told from its revision makes every
+shard pending. What a space lacks of shards that a build leaves out there (ADR 0014, law 2) does not count.
 """
 
 from collections.abc import Iterable, Set
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from vector_pipeline.build.documents import known_state
 from vector_pipeline.build.files import parsers_of
+from vector_pipeline.build.filling import shard_states
 from vector_pipeline.build.records import record_revision
 from vector_pipeline.build.sampling import keep_sample
 from vector_pipeline.config import DatasetConfig, RecordSourceConfig
@@ -39,7 +40,7 @@ def pending_shards(
         if pending == every:
             break
         names = (space.chunk_table, space.embedding_table)
-        pending |= (every if lake.missing(dataset, names) else _unfinished(lake, space)) & covered
+        pending |= (every if lake.missing(dataset, names) else _unfinished(lake, space, covered)) & covered
     return pending
 
 
@@ -67,16 +68,8 @@ def _changed(lake: Lake, tables: DatasetTables, config: DatasetConfig, base: Pat
         )
 
 
-def _unfinished(lake: Lake, tables: SpaceTables) -> set[int]:
-    return _shards(
-        lake,
-        f"""WITH d AS (SELECT shard, document_id, digest FROM {tables.dataset.documents}),
-            c AS (SELECT DISTINCT shard, document_id, document_digest AS digest FROM {tables.chunks})
-            SELECT shard FROM d ANTI JOIN c USING (document_id, digest)
-            UNION SELECT shard FROM c ANTI JOIN d USING (document_id)
-            UNION SELECT shard FROM (SELECT DISTINCT shard, content_hash FROM {tables.chunks})
-                  ANTI JOIN {tables.embeddings} USING (shard, content_hash)""",
-    )
+def _unfinished(lake: Lake, tables: SpaceTables, shards: Set[int]) -> set[int]:
+    return {one.shard for one in shard_states(lake, tables, sorted(shards)) if not one.whole}
 
 
 def _shards(lake: Lake, sql: str) -> set[int]:

@@ -17,12 +17,11 @@ from vector_pipeline.errors import NotFoundError, UnavailableError
 from vector_pipeline.lake import since
 from vector_pipeline.lake.changes import place_of
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sums import Sum, moved, sums
+from vector_pipeline.lake.sums import Shards, moved, sums
 from vector_pipeline.lake.tables import SpaceTables, at, within
 from vector_pipeline.lake.whole_records import chunks_at, stretched
 
 _GROUP_ROWS = 50_000
-Shards = dict[int, Sum]
 
 
 def shards_at(lake: Lake, tables: SpaceTables, snapshot: int) -> Shards:

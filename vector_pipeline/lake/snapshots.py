@@ -19,9 +19,8 @@ import pyarrow as pa
 
 from vector_pipeline.errors import CorruptError, RefusedError
 from vector_pipeline.lake import since
-from vector_pipeline.lake.changes import count_at
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sums import Sum, as_text, sums
+from vector_pipeline.lake.sums import CONTENT, DOCUMENT, Sum, as_text, rows_of, sums
 from vector_pipeline.lake.tables import SpaceTables, at
 
 _IDENTITIES = pa.schema([("record_id", pa.string()), ("metadata_hash", pa.string())])
@@ -47,15 +46,18 @@ def describe_snapshot(lake: Lake, tables: SpaceTables) -> SnapshotFacts:
     if found is None:
         _require_complete(lake, tables, snapshot)
         _require_unique(lake, tables, snapshot)
-        documents, vectors = (
-            count_at(lake, tables.dataset, table, snapshot) for table in ("documents", tables.embedding_table)
+        found = since.Described(
+            snapshot,
+            sums(lake, at(tables.dataset.documents, snapshot), known_by=DOCUMENT),
+            sums(lake, at(tables.chunks, snapshot)),
+            sums(lake, at(tables.embeddings, snapshot), known_by=CONTENT),
         )
-        found = since.Described(snapshot, documents, vectors, sums(lake, at(tables.chunks, snapshot)))
     if found != known:
         since.keep(lake, tables, found)
     return SnapshotFacts(
-        combined(found.shards), _digests(found.shards), snapshot, documents=found.documents, records=found.records
-    )
+        combined(found.chunks), _digests(found.chunks), snapshot,
+        documents=rows_of(found.documents), records=rows_of(found.chunks),
+    )  # fmt: skip
 
 
 def describe_digest(lake: Lake, tables: SpaceTables, snapshot: int | None) -> str:

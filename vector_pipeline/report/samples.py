@@ -1,11 +1,16 @@
-"""What a shard holds, for people: counts, a digest and a few rows. Reads the lake's present state, never a vector."""
+"""What a shard holds, for people: counts, a digest and a few rows of the lake's present state.
 
-from collections.abc import Sequence
+After a complete version all of it costs what changed since (``lake.held``): no text is read but those that are shown.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vector_pipeline.lake import since
 from vector_pipeline.lake.connection import Lake
-from vector_pipeline.lake.sums import Sum, added_up, as_text
+from vector_pipeline.lake.held import chunks_held, documents_held, vectors_held
+from vector_pipeline.lake.sums import NOTHING, Shards, as_text
 from vector_pipeline.lake.tables import DatasetTables, SpaceTables, within
 
 EXCERPT = 90
@@ -18,72 +23,97 @@ class ShardFacts:
 
     rows: int
     digest: str
-    """32 hex characters over the shard's identities: equal digests mean equal content."""
+    """32 hex characters over the shard's identities: equal digests mean equal content. Empty: the shard is."""
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def document_shards(lake: Lake, tables: DatasetTables, shards: Sequence[int] | None) -> dict[int, ShardFacts]:
-    """Documents by shard, with ``characters`` and ``quarantined``; shards that hold nothing are left out."""
-    rows = lake.rows(
-        f"""SELECT shard, count(*) FILTER (digest IS NOT NULL), sum(characters)::BIGINT, count(*) FILTER (reason IS NOT NULL),
-                   {added_up("md5_number(document_id || digest)")}
-            FROM (SELECT shard, document_id, digest, length(text) AS characters, NULL AS reason FROM {tables.documents}
-                  UNION ALL
-                  SELECT shard, document_id, NULL, 0, reason FROM {tables.items} WHERE reason IS NOT NULL)
-            WHERE {within(shards)} GROUP BY shard"""
-    )
+def document_shards(
+    lake: Lake, tables: DatasetTables, shards: Sequence[int] | None, quarantined: Mapping[int, int] | None = None
+) -> dict[int, ShardFacts]:
+    """Documents by shard, with ``quarantined`` (of ``quarantined_shards``); shards that hold nothing are left out."""
+    held, aside = documents_held(lake, tables, shards), quarantined or {}
     return {
-        int(shard): ShardFacts(
-            int(count), _digest(*halves), {"characters": int(characters), "quarantined": int(quarantined)}
+        shard: ShardFacts(
+            held.get(shard, NOTHING).records,
+            as_text(held[shard]) if shard in held else "",
+            {"quarantined": aside.get(shard, 0)},
         )
-        for shard, count, characters, quarantined, *halves in rows
+        for shard in sorted({*held, *aside})
     }
+
+
+def quarantined_shards(lake: Lake, tables: DatasetTables, shards: Sequence[int] | None) -> dict[int, int]:
+    """Items in quarantine by shard, of shards that have any. Looks at why each item is, or is not: for whoever knows of some."""
+    rows = lake.rows(
+        f"SELECT shard, count(*) FROM {tables.items} WHERE reason IS NOT NULL AND {within(shards)} GROUP BY shard"
+    )
+    return {int(shard): int(count) for shard, count in rows}
 
 
 def chunk_shards(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> dict[int, ShardFacts]:
-    """Chunks by shard, with ``documents``; the digests are those that a version's digest is made of."""
-    rows = lake.rows(
-        f"""SELECT shard, count(*), count(DISTINCT document_id),
-                   {added_up("md5_number(record_id || metadata_hash)")}
-            FROM {tables.chunks} WHERE {within(shards)} GROUP BY shard"""
-    )
-    return {
-        int(shard): ShardFacts(int(count), _digest(*halves), {"documents": int(documents)})
-        for shard, count, documents, *halves in rows
-    }
+    """Chunks by shard; the digests are those that a version's digest is made of."""
+    return _facts(chunks_held(lake, tables, shards))
 
 
 def vector_shards(lake: Lake, tables: SpaceTables, shards: Sequence[int] | None) -> dict[int, ShardFacts]:
     """Embeddings by shard. The digest is over the contents that have a vector."""
-    rows = lake.rows(
-        f"""SELECT shard, count(*), {added_up("md5_number(content_hash)")}
-            FROM {tables.embeddings} WHERE {within(shards)} GROUP BY shard"""
-    )
-    return {int(shard): ShardFacts(int(count), _digest(*halves)) for shard, count, *halves in rows}
+    return _facts(vectors_held(lake, tables, shards))
 
 
-def _digest(high: int | None, low: int | None) -> str:
-    return as_text(Sum(0, int(high or 0) % 2**64, int(low or 0) % 2**64))
+def _facts(held: Shards) -> dict[int, ShardFacts]:
+    return {shard: ShardFacts(one.records, as_text(one)) for shard, one in sorted(held.items())}
 
 
 def document_samples(lake: Lake, tables: DatasetTables, limit: int = 5) -> list[dict[str, Any]]:
-    """The documents that changed last."""
-    rows = lake.rows(
-        f"""SELECT document_id, title, length(text), substr(text, 1, {EXCERPT}) FROM {tables.documents}
-            ORDER BY updated_at DESC, document_id LIMIT {int(limit)}"""
-    )
+    """The documents that changed last since the newest version; where these are fewer, some of the others too."""
+    known = since.newest(lake, tables.dataset)
+    rows = _sample(
+        lake, f"document_id, title, length(text), substr(text, 1, {EXCERPT})", tables.documents, known, limit,
+        key="document_id", changed="document_id FROM came ORDER BY updated_at DESC, document_id",
+        order="updated_at DESC, document_id",
+    )  # fmt: skip
     return _named(rows, ("document", "title", "characters", "text"))
 
 
 def chunk_samples(lake: Lake, tables: SpaceTables, limit: int = 5) -> list[dict[str, Any]]:
-    """A few chunks of different documents."""
-    rows = lake.rows(
-        f"""SELECT document_id, ordinal, length(text), context, substr(text, 1, {EXCERPT}) FROM {tables.chunks}
-            WHERE record_id IN (SELECT min(record_id) FROM {tables.chunks} GROUP BY document_id
-                                ORDER BY 1 LIMIT {int(limit)})
-            ORDER BY 1, 2"""
-    )
+    """A few chunks of different documents: of those that changed since the newest version, before others."""
+    rows = _sample(
+        lake, f"document_id, ordinal, length(text), context, substr(text, 1, {EXCERPT})", tables.chunks,
+        since.described(lake, tables), limit,
+        key="record_id", changed="min(record_id) FROM came GROUP BY document_id ORDER BY 1",
+        order="document_id, ordinal", others="ordinal = 0",
+    )  # fmt: skip
     return _named(rows, ("document", "chunk", "characters", "context", "text"))
+
+
+def _sample(
+    lake: Lake,
+    shown: str,
+    table: str,
+    known: since.Described | None,
+    limit: int,
+    *,
+    key: str,
+    changed: str,
+    order: str,
+    others: str = "true",
+) -> list[tuple[Any, ...]]:
+    """Rows ``shown`` of a table. ``changed``: query of their ``key`` among ``came``, the rows that were written since ``known``.
+
+    Keys are chosen first, and what is shown is read of these alone. ``others``: which of the other rows to fill up with, in the
+    order in which they stand.
+    """
+    after = 0 if known is None else known.snapshot
+    came = f"FROM {table} WHERE snapshot_id > {after}"
+    rows = lake.rows(
+        f"""SELECT {shown} {came} AND {key} IN (WITH came AS ({came}) SELECT {changed} LIMIT {int(limit)})
+            ORDER BY {order}"""
+    )
+    if after and len(rows) < limit:
+        rows += lake.rows(
+            f"SELECT {shown} FROM {table} WHERE snapshot_id <= {after} AND {others} LIMIT {int(limit) - len(rows)}"
+        )
+    return rows
 
 
 def _named(rows: Sequence[Sequence[Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
