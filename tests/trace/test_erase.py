@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from tests.cli.conftest import RunCommand, vp  # noqa: F401  (a fixture)
 from tests.conftest import page, write_project
 from vector_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from vector_pipeline.lake.documents import secret_of
 from vector_pipeline.lake.tables import DatasetTables, at
 from vector_pipeline.project import Project
 from vector_pipeline.release.snapshot import reads_back, tables_of
@@ -292,7 +293,8 @@ def test_a_record_source_does_not_bring_it_back(tmp_path: Path) -> None:
         counts = project.sync("handbook")
         assert (counts.read, counts.touched) == (0, 0)
         assert project.build("handbook").made is False
-        lines = {sha256(f"{json.dumps(row)}\n".encode()).hexdigest()[:32]: row["id"] for row in rows}
+        secret = secret_of(project.lake(), DatasetTables("handbook"))
+        lines = {md5(f"{secret}{json.dumps(row)}\n".encode()).hexdigest(): row["id"] for row in rows}
         seen = project.lake().rows(f"SELECT revision FROM {DatasetTables('handbook').items}")
         assert sorted(lines[revision] for (revision,) in seen if revision in lines) == ["r0", "r1", "r2", "r4", "r5"]
         project.registry().record_erasure(
