@@ -88,6 +88,8 @@ class Engine:
         self._held = 0
         self._graphs: dict[str, int] = {}
         """Bytes of the indexes of attached files."""
+        self._making = 0
+        """Bytes of indexes that are being made."""
 
     @contextmanager
     def cursor(self, *, streams: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -116,21 +118,23 @@ class Engine:
 
     @contextmanager
     def room(self, graph: int) -> Iterator[None]:
-        """While ``graph`` bytes of an index are made."""
-        making = f"making {uuid.uuid4()}"
+        """While ``graph`` bytes of an index are made; 0: none is."""
+        self._make(graph)
         try:
-            if graph:
-                self._graphs[making] = graph
-                self._bound()
             yield
         finally:
-            if self._graphs.pop(making, 0):
+            self._make(-graph)
+
+    def _make(self, graph: int) -> None:
+        if graph:
+            with self._lock:
+                self._making += graph
                 self._bound()
 
     def _bound(self) -> None:
         """Tell DuckDB what it may take. On a cursor of no call: one that has ended must not leave the limit as it was."""
         with self._lock, suppress(duckdb.Error):
-            rest = max(self.memory - self._held, min(self.memory, _LEAST)) + sum(self._graphs.values())
+            rest = max(self.memory - self._held, min(self.memory, _LEAST)) + self._making + sum(self._graphs.values())
             cursor = self._connection().cursor()
             cursor.execute(f"SET GLOBAL memory_limit = '{rest} B'")
             cursor.close()
