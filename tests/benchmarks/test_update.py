@@ -59,24 +59,25 @@ def test_the_limit_of_a_run_with_nothing_to_write_is_what_looking_costs() -> Non
     )
 
 
+@dataclass
+class Says:
+    """A side that says what it changed, and ends well so often."""
+
+    name: str
+    changed: int = 0
+    left: int = 9
+
+    def run(self, *_: str) -> Measured:
+        self.left -= 1
+        if self.left < 0:
+            raise FailedError(f"{self.name}: exit 1:\n  out of memory")
+        return Measured(1.0, 10.0, {"changed": self.changed})
+
+
 def test_a_peer_that_fails_is_left_out_and_told() -> None:
     """The others' runs stay."""
-
-    @dataclass
-    class Once:
-        """A side that ends well so often."""
-
-        name: str
-        left: int
-
-        def run(self, *_: str) -> Measured:
-            self.left -= 1
-            if self.left < 0:
-                raise FailedError(f"{self.name}: exit 1:\n  out of memory")
-            return Measured(1.0, 10.0)
-
-    sides = {"langchain": Once("a", 9), "cocoindex": Once("b", 1)}
-    mine, theirs, failed = in_turns(Once("ours", 9), sides, {"1% changed": ()}, (), 3)  # type: ignore[arg-type]
+    sides = {"langchain": Says("a"), "cocoindex": Says("b", left=1)}
+    mine, theirs, failed = in_turns(Says("ours"), sides, {"1% changed": ()}, (), 3)  # type: ignore[arg-type]
     assert (len(mine["1% changed"]), {key: len(runs) for key, runs in theirs.items()}) == (3, {"langchain": 3})
     row = not_measured("cocoindex", "1% changed, 20 documents", failed["cocoindex"])
     assert (row.name, row.reached) == ("1% changed, 20 documents, against CocoIndex: not measured", False)
@@ -84,24 +85,14 @@ def test_a_peer_that_fails_is_left_out_and_told() -> None:
 
 
 def test_a_peer_that_changes_less_than_was_edited_is_left_out_and_told() -> None:
-    @dataclass
-    class Changes:
-        """A side that says so."""
-
-        name: str
-        changed: int
-
-        def run(self, *_: str) -> Measured:
-            return Measured(1.0, 10.0, {"changed": self.changed})
-
-    sides = {"langchain": Changes("a", 20), "cocoindex": Changes("b", 19)}
-    ours = Changes("ours", 20)
+    sides = {"langchain": Says("a", 20), "cocoindex": Says("b", 19)}
+    ours = Says("ours", 20)
     mine, theirs, failed = in_turns(ours, sides, {"1% changed": ()}, (), 2, changed=20)  # type: ignore[arg-type]
     assert (len(mine["1% changed"]), set(theirs), set(failed)) == (2, {"langchain"}, {"cocoindex"})
     row = not_measured("cocoindex", "1% changed", failed["cocoindex"])
     assert row.limit == "It failed: b: counted {'changed': 19} and not {'changed': 20}"
     with pytest.raises(FailedError, match="ours: counted"):
-        in_turns(Changes("ours", 0), {}, {"1% changed": ()}, (), 1, changed=20)  # type: ignore[arg-type]
+        in_turns(Says("ours"), {}, {"1% changed": ()}, (), 1, changed=20)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
