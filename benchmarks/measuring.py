@@ -114,6 +114,11 @@ class Samples:
         return statistics.median(float(run.counted[counted]) for run in self.runs)
 
 
+def middle(runs: Sequence[Measured]) -> Measured:
+    """The run of the median; of two in the middle, the slower."""
+    return sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two sides that took turns."""

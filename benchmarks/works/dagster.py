@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measuring import REPOSITORY, Measured, Pair, Samples, Side, side_by_side
+from benchmarks.measuring import REPOSITORY, Pair, Side, middle, side_by_side
 from benchmarks.ours.chain import OFF
 from benchmarks.rows import Row, rounded
 from benchmarks.works import Sizes
@@ -32,7 +32,7 @@ def measure(sizes: Sizes) -> Iterator[Row]:
             sizes.rounds,
         )
     least, most = pair.spread
-    ours, theirs = _middle(pair.ours), _middle(pair.theirs)
+    ours, theirs = middle(pair.ours.runs), middle(pair.theirs.runs)
     yield Row(
         "dagster", f"release of {shards} shards with nothing changed, against an empty run",
         round(pair.ours.seconds / pair.theirs.seconds, 2), "×", MOST, "at most", spread=rounded(1 / most, 1 / least),
@@ -44,14 +44,9 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _middle(samples: Samples) -> Measured:
-    """The run of the median."""
-    return sorted(samples.runs, key=lambda run: run.seconds)[len(samples.runs) // 2]
-
-
 def _limit(pair: Pair) -> str:
     """The parts of our median run, which sum to it, and what remains of them without any work in the steps."""
-    ours, theirs = _middle(pair.ours), _middle(pair.theirs)
+    ours, theirs = middle(pair.ours.runs), middle(pair.theirs.runs)
     imports, run, judging, others = (
         float(ours.counted[key]) for key in ("imports_s", "run_s", "judging_s", "others_s")
     )

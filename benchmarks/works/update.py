@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.agreeing import expect
-from benchmarks.measuring import FailedError, Measured, Pair, Samples, Side
+from benchmarks.measuring import FailedError, Measured, Pair, Samples, Side, middle
 from benchmarks.rows import Row, faster, rounded
 from benchmarks.update_source import write_revision
 from benchmarks.works import Sizes
@@ -131,7 +131,7 @@ def not_measured(key: str, what: str, error: FailedError) -> Row:
 
 def _limit(runs: Sequence[Measured], most: float) -> str:
     """Where the seconds of our median run go, and what they might be. Of a run with nothing to write that is what looking costs."""
-    run = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
+    run = middle(runs)
     changed, commits = int(run.counted["changed"]), int(run.counted["commits"])
     file = "the file compared and its changes written" if changed else "the file compared"
     steps = {
